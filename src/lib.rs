@@ -1,0 +1,26 @@
+//! Albumen takes folders of photos and videos to Google Photos and keeps them in step.
+//!
+//! The architecture, in reading order:
+//!
+//! - Words: [`ids`], [`shown`], [`clock`], [`cli`], [`config`].
+//! - The pure cores: [`item`] (the state machine), [`album`] (order and positions).
+//! - The truth: [`store`], all SQL, one writer.
+//! - The service: [`api`], the client; [`sandbox`], a stand-in that shares no code with it.
+//! - The work: [`pipeline`], stages that claim from the store and ring bells; [`run`] puts them together.
+//! - The edge: [`commands`], [`status`], [`progress`].
+
+pub mod album;
+pub mod api;
+pub mod cli;
+pub mod clock;
+pub mod commands;
+pub mod config;
+pub mod ids;
+pub mod item;
+pub mod pipeline;
+pub mod progress;
+pub mod run;
+pub mod sandbox;
+pub mod shown;
+pub mod status;
+pub mod store;
