@@ -1,7 +1,12 @@
 //! What is wrong with a configuration, shown as compilers show it: the words, the place, the line
 //! with a caret below it, and what can be done.
 
-use std::{fmt, io, ops::Range, path::PathBuf};
+use std::{
+    fmt::{self, Write as _},
+    io,
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
 use toml::Spanned;
 use unicode_width::UnicodeWidthStr;
@@ -94,9 +99,14 @@ impl Fault {
         for (theirs, ours) in WORDS {
             message = message.replace(theirs, ours);
         }
-        let hint = (message.contains("invalid type: map") && message.ends_with("a list")).then(|| {
-            "each folder begins with a line of its own, in double brackets: `[[folder]]`".to_owned()
-        });
+        if let Some((lead, _)) = message.split_once("expected struct") {
+            message = format!("{lead}expected a section with keys of its own");
+        }
+        let hint =
+            (message.contains("invalid type: map") && message.ends_with("a list")).then(|| {
+                "each folder begins with a line of its own, in double brackets: `[[folder]]`"
+                    .to_owned()
+            });
         Self {
             span: error.span(),
             message,
@@ -105,7 +115,7 @@ impl Fault {
     }
 
     /// The error that is shown, once file and text are known.
-    pub(super) fn in_file(self, file: Option<&std::path::Path>, text: &[u8]) -> Error {
+    pub(super) fn in_file(self, file: Option<&Path>, text: &[u8]) -> Error {
         let place = match (file, self.span) {
             (Some(file), Some(span)) => Some(Place::find(file.to_owned(), text, span)),
             _ => None,
@@ -144,7 +154,7 @@ impl Place {
         let (shown_lead, shown_marked) = (show(lead), show(marked));
         Self {
             file,
-            line: before.iter().filter(|&&byte| byte == b'\n').count() + 1,
+            line: before.split(|&byte| byte == b'\n').count(),
             column: String::from_utf8_lossy(lead).chars().count() + 1,
             caret_at: shown_lead.width(),
             caret_width: shown_marked.width().max(1),
@@ -159,7 +169,8 @@ fn show(piece: &[u8]) -> String {
     for chunk in piece.utf8_chunks() {
         shown += &Shown::text(&chunk.valid().replace('\t', "    ")).to_string();
         for byte in chunk.invalid() {
-            shown += &format!("\\x{byte:02x}");
+            // A String takes everything that is written to it.
+            let _ = write!(shown, "\\x{byte:02x}");
         }
     }
     shown
@@ -167,12 +178,12 @@ fn show(piece: &[u8]) -> String {
 
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
+        write!(f, "{}", Shown::text(&self.message))?;
         if let Some(place) = &self.place {
             write!(f, "\n{place}")?;
         }
         if let Some(hint) = &self.hint {
-            write!(f, "\nhint: {hint}")?;
+            write!(f, "\nhint: {}", Shown::text(hint))?;
         }
         Ok(())
     }
@@ -209,7 +220,6 @@ impl fmt::Display for NotFound<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     fn shown(text: &[u8], span: Range<usize>) -> String {
         let fault = Fault::within(Some(span), "it is wrong");

@@ -59,8 +59,10 @@ fn folder(written: &schema::Folder, base: &Path, env: &Environment) -> Result<Fo
     folder.recursive = written.recursive.unwrap_or(folder.recursive);
     folder.follow_symlinks = written.follow_symlinks.unwrap_or(folder.follow_symlinks);
     if let Some(text) = &written.on_edit {
-        folder.on_edit =
-            values::choice(text, &[("upload", OnEdit::Upload), ("ignore", OnEdit::Ignore)])?;
+        folder.on_edit = values::choice(
+            text,
+            &[("upload", OnEdit::Upload), ("ignore", OnEdit::Ignore)],
+        )?;
     }
     if let Some(text) = &written.on_delete {
         let choices = [
@@ -120,15 +122,13 @@ fn album(text: &Spanned<String>) -> Result<AlbumRule, Fault> {
     if written.contains(['{', '}']) {
         return template(text);
     }
-    let message = format!("`{written}` is not an album rule");
     let title = written.trim();
-    let hint = if title.is_empty() {
-        "for no album write \"none\"".to_owned()
-    } else {
-        format!(
-            "for an album of this title write \"name:{title}\"; the others are \"none\" and \"folder\""
-        )
-    };
+    if title.is_empty() {
+        return Err(Fault::at(text, "the album rule is empty").hint("for no album write \"none\""));
+    }
+    let message = format!("`{written}` is not an album rule");
+    let others = "the others are \"none\" and \"folder\"";
+    let hint = format!("for an album of this title write \"name:{title}\"; {others}");
     Err(Fault::at(text, message).hint(hint))
 }
 
@@ -180,10 +180,7 @@ fn after_upload(
             .map(AfterUpload::Move)
             .map_err(|words| Fault::at(text, words).hint("write for example \"move:~/Uploaded\""));
     }
-    let choices = [
-        ("keep", AfterUpload::Keep),
-        ("delete", AfterUpload::Delete),
-    ];
+    let choices = [("keep", AfterUpload::Keep), ("delete", AfterUpload::Delete)];
     values::choice(text, &choices)
         .map_err(|fault| fault.hint("to move files write for example \"move:~/Uploaded\""))
 }

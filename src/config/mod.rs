@@ -24,6 +24,8 @@ mod unbuilt;
 mod values;
 
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod tests;
 
 pub use environment::Environment;
@@ -107,7 +109,9 @@ impl Config {
     }
 
     fn without_file(state_dir_override: Option<&Path>, env: &Environment) -> Result<Self, Error> {
-        let own_file = env.own_file().unwrap_or_else(|| env.cwd.join("config.toml"));
+        let own_file = env
+            .own_file()
+            .unwrap_or_else(|| env.cwd.join("config.toml"));
         let base = settings::folder_of(&own_file);
         Self::check(&schema::File::default(), base, state_dir_override, env)
             .map_err(|fault| fault.in_file(None, b""))

@@ -11,9 +11,7 @@ use super::{
     environment::Environment,
     error::Fault,
     folders, schema,
-    settings::{
-        Account, Api, Batch, Dashboard, Quota, Retry, Upload, Verify, Watch, folder_of,
-    },
+    settings::{Account, Api, Batch, Dashboard, Quota, Retry, Upload, Verify, Watch, folder_of},
     unbuilt,
     values::{self, duration, number},
 };
@@ -29,6 +27,8 @@ const REVOKE_URL: &str = "https://oauth2.googleapis.com/revoke";
 
 /// Bytes a second below which a transfer looks as if it stood still, and is given up.
 const LEAST_BANDWIDTH: u64 = 10_000;
+/// Bytes a second: what a limiter with a cell for each KiB can still tell from no limit.
+const MOST_BANDWIDTH: u64 = 1_000_000_000_000;
 /// Bytes: what Google calls the standard granularity of chunks.
 const LEAST_CHUNK: u64 = 256 * 1024;
 /// Bytes: the largest file that the upload server takes.
@@ -37,8 +37,8 @@ const LARGEST_FILE: u64 = 20_000_000_000;
 const LEAST_TOKENS: u64 = 50;
 
 const SECOND: Duration = Duration::from_secs(1);
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
 
 /// The value that is written, checked; or else the default.
 fn or<T, U>(
@@ -107,7 +107,7 @@ pub(super) fn upload(written: &schema::Upload) -> Result<Upload, Fault> {
         bandwidth: none_or(
             &written.bandwidth,
             default.bandwidth,
-            LEAST_BANDWIDTH..=i64::MAX as u64,
+            LEAST_BANDWIDTH..=MOST_BANDWIDTH,
         )?,
         resumable_above: or(
             written.resumable_above.as_ref(),
@@ -188,12 +188,18 @@ pub(super) fn retry(written: &schema::Retry, api: &Api) -> Result<Retry, Fault> 
             &written.server_error_base,
             default.server_error_base,
             server_error_least..=HOUR,
-        )?,
+        )
+        .map_err(|fault| {
+            fault.hint("the service asks for at least 1s; more than 1h helps nobody")
+        })?,
         rate_limit_base: wait(
             &written.rate_limit_base,
             default.rate_limit_base,
             rate_limit_least..=HOUR,
-        )?,
+        )
+        .map_err(|fault| {
+            fault.hint("the service asks for at least 30s; more than 1h helps nobody")
+        })?,
         max_attempts: u32::try_from(max_attempts).unwrap_or(default.max_attempts),
     })
 }

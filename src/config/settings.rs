@@ -216,7 +216,7 @@ impl Default for Batch {
     fn default() -> Self {
         Self {
             max_wait: Duration::from_secs(30),
-            max_wait_backfill: Duration::from_secs(10 * 60),
+            max_wait_backfill: Duration::from_mins(10),
             order_calls: 2000,
         }
     }
@@ -268,7 +268,7 @@ impl Default for Watch {
     fn default() -> Self {
         Self {
             settle: Duration::from_secs(5),
-            rescan: Duration::from_secs(3600),
+            rescan: Duration::from_hours(1),
             poll: Poll::Auto,
         }
     }
@@ -316,7 +316,7 @@ pub struct Verify {
 impl Default for Verify {
     fn default() -> Self {
         Self {
-            after: Some(Duration::from_secs(10 * 60)),
+            after: Some(Duration::from_mins(10)),
         }
     }
 }

@@ -4,13 +4,13 @@ use super::*;
 use std::{net::SocketAddr, time::Duration};
 
 /// A home with nothing in it but what a test writes.
-struct Home {
+pub(super) struct Home {
     dir: tempfile::TempDir,
-    env: Environment,
+    pub(super) env: Environment,
 }
 
 impl Home {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path().canonicalize().unwrap();
         let env = Environment {
@@ -21,35 +21,27 @@ impl Home {
         Self { dir, env }
     }
 
-    fn path(&self, relative: &str) -> PathBuf {
+    pub(super) fn path(&self, relative: &str) -> PathBuf {
         self.env.cwd.join(relative)
     }
 
-    fn write(&self, relative: &str, text: impl AsRef<[u8]>) -> PathBuf {
+    pub(super) fn write(&self, relative: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let file = self.path(relative);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(&file, text).unwrap();
         file
     }
 
-    fn load(&self, text: &str) -> Result<Config, Error> {
+    pub(super) fn load(&self, text: &str) -> Result<Config, Error> {
         let file = self.write("etc/c.toml", text);
         Config::load(Some(&file), None, &self.env)
     }
 
     /// The words for a refused file, without the name of the temporary folder.
-    fn refusal(&self, text: &str) -> String {
+    pub(super) fn refusal(&self, text: &str) -> String {
         let error = self.load(text).unwrap_err().to_string();
         error.replace(self.dir.path().to_str().unwrap(), "HOME")
     }
-}
-
-#[track_caller]
-fn refused(text: &str, starts_with: &str) {
-    let refusal = Home::new().refusal(text);
-    assert!(refusal.starts_with(starts_with), "{refusal}");
-    assert!(refusal.contains("--> HOME/etc/c.toml:"), "{refusal}");
-    assert!(refusal.contains("^"), "{refusal}");
 }
 
 #[test]
@@ -359,4 +351,3 @@ fn a_sandbox_has_all_four_addresses() {
     assert_eq!(api.token_url.as_str(), "http://127.0.0.1:4000/token");
     assert_eq!(api.revoke_url.as_str(), "http://127.0.0.1:4000/revoke");
 }
-

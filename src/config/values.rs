@@ -2,12 +2,7 @@
 //!
 //! Each function takes a value with its place and says, there, what is wrong with it.
 
-use std::{
-    fmt,
-    net::SocketAddr,
-    ops::RangeInclusive,
-    time::Duration,
-};
+use std::{fmt, net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use jiff::{SignedDuration, Span, SpanRelativeTo, tz::TimeZone};
 use toml::Spanned;
@@ -75,7 +70,7 @@ pub(super) fn size_within(
     text: &Spanned<String>,
     range: RangeInclusive<u64>,
 ) -> Result<u64, Fault> {
-    within(text, size(text)?, range, bytesize::ByteSize::b)
+    within(text, size(text)?, range, Size)
 }
 
 fn within<W, T, S>(
@@ -97,8 +92,29 @@ where
     Err(Fault::at(written, message).hint(hint))
 }
 
-/// A duration in the words that the file itself may use.
-pub(super) struct Shorthand(pub(super) Duration);
+/// A size as the file itself may write it, to the byte.
+struct Size(u64);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [
+            (1_000_000_000_000, "TB"),
+            (1_000_000_000, "GB"),
+            (1 << 20, "MiB"),
+            (1_000_000, "MB"),
+            (1 << 10, "KiB"),
+            (1_000, "KB"),
+        ];
+        let exact = units
+            .iter()
+            .find(|(bytes, _)| self.0.is_multiple_of(*bytes));
+        let (bytes, unit) = exact.copied().unwrap_or((1, "B"));
+        write!(f, "{}{unit}", self.0 / bytes)
+    }
+}
+
+/// A duration as the file itself may write it.
+struct Shorthand(Duration);
 
 impl fmt::Display for Shorthand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -146,11 +162,8 @@ pub(super) fn timezone(text: &Spanned<String>) -> Result<Timezone, Fault> {
     }
     match TimeZone::get(written) {
         Ok(_) => Ok(Timezone::Named(written.clone())),
-        Err(_) => Err(
-            Fault::at(text, format!("`{written}` is not a time zone")).hint(
-                "\"local\" is the zone of this machine; others are named as \"Europe/Paris\"",
-            ),
-        ),
+        Err(_) => Err(Fault::at(text, format!("`{written}` is not a time zone"))
+            .hint("\"local\" is the zone of this machine; others are named as \"Europe/Paris\"")),
     }
 }
 
@@ -178,8 +191,9 @@ pub(super) fn address(text: &Spanned<String>) -> Result<Url, Fault> {
         "http" if is_loopback(&url) => {}
         "http" => {
             let message = "plain http would show your tokens to the network";
-            return Err(Fault::at(text, message)
-                .hint("use https; http is accepted for this machine only, as 127.0.0.1 or localhost"));
+            return Err(Fault::at(text, message).hint(
+                "use https; http is accepted for this machine only, as 127.0.0.1 or localhost",
+            ));
         }
         other => {
             let message = format!("an address begins with `https://`, not with `{other}:`");
@@ -228,8 +242,9 @@ pub(super) fn listen(text: &Spanned<String>) -> Result<Option<SocketAddr>, Fault
     if address.ip().is_loopback() {
         return Ok(Some(address));
     }
-    Err(
-        Fault::at(text, "the dashboard is for this machine only; this address is not")
-            .hint("listen on \"127.0.0.1:8420\", and reach it from elsewhere through ssh -L"),
+    Err(Fault::at(
+        text,
+        "the dashboard is for this machine only; this address is not",
     )
+    .hint("listen on \"127.0.0.1:8420\", and reach it from elsewhere through ssh -L"))
 }
