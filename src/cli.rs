@@ -42,15 +42,16 @@ pub struct Global {
     pub state_dir: Option<PathBuf>,
 
     /// Say more about what happens; twice for every detail
-    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
 
     /// Say only what needs attention
     #[arg(short, long, global = true)]
     pub quiet: bool,
 
-    /// How messages are written to stderr
+    /// How messages are written to stderr: text or json
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    #[arg(hide_possible_values = true)]
     pub log_format: LogFormat,
 }
 
@@ -78,7 +79,7 @@ pub enum LogFormat {
 /// A command with its own flags.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Command {
-    /// Watch the folders and upload what is new, until it is told to stop
+    /// Watch the folders and upload what is new, until stopped
     ///
     /// This is what the systemd unit runs. It stops on SIGTERM or SIGINT (Ctrl-C) and loses nothing:
     /// what was under way goes on at the next start.
@@ -91,10 +92,12 @@ pub enum Command {
     /// running daemon it hands the work over and follows it to the end.
     Backfill(Backfill),
 
-    /// Show what is queued, moving, done and failed, and what is waited for and until when
+    /// Show what is done, what is queued, what is waited for and why
+    ///
+    /// It can be asked at any time, beside a running daemon or without one, and changes nothing.
     Status(Status),
 
-    /// Ask the service for every picture that was uploaded, and report what is gone
+    /// Ask the service for everything that went up; report what is gone
     ///
     /// Exit code 1 says that some are missing; `albumen retry --all` uploads those again.
     Verify,
@@ -102,14 +105,14 @@ pub enum Command {
     /// Put failed or missing items back into the queue
     Retry(Retry),
 
-    /// Say what would become of a file: into which album it goes, or which rule keeps it here
+    /// Say whether a file would go up, where to, or which rule stops it
     Explain {
         /// The file, whether it exists or not
         #[arg(value_hint = ValueHint::FilePath)]
         path: PathBuf,
     },
 
-    /// List the albums, their items, and how many of those stand out of order
+    /// List the albums, their items, and how many stand out of order
     Albums,
 
     /// Change what is in an album
@@ -135,22 +138,29 @@ pub enum Command {
     /// Give the access back and forget it; the queue stays
     Logout,
 
-    /// Check configuration, folders, limits, database, clock and login, with a remedy for each finding
+    /// Check the whole setup, with a remedy for each finding
+    ///
+    /// It looks at the configuration, the folders, the limits of the system, the database, the clock
+    /// and the login.
     Doctor,
 
-    /// Serve a stand-in for the service on this machine, with a gallery page
+    /// Serve a stand-in for the service, with a gallery page
+    ///
+    /// For trying things out and for tests. It speaks the Library API on this machine only, breaks off
+    /// and refuses when told to, and keeps a list of the rules that were broken.
     Sandbox(Sandbox),
 
-    /// Upload into a stand-in on this machine and show the gallery: no account needed
+    /// See it work without an account: upload into a stand-in
     ///
-    /// Nothing leaves this machine, and nothing is kept when it ends.
+    /// The pictures go into a sandbox on this machine, with a gallery to look at. Nothing leaves this
+    /// machine, and nothing is kept when it ends.
     Try {
         /// Folders or files to take there
         #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
         paths: Vec<PathBuf>,
     },
 
-    /// Write a configuration with every key explained, where there is none yet
+    /// Write a configuration, every key explained, if there is none
     Init,
 
     /// Print the completions of a shell
@@ -203,6 +213,9 @@ pub struct Status {
 
 /// `albumen retry`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+#[command(
+    override_usage = "albumen retry [OPTIONS] <PATH>...\n       albumen retry [OPTIONS] --all"
+)]
 pub struct Retry {
     /// Everything that failed or is missing
     #[arg(long, conflicts_with = "paths", required_unless_present = "paths")]
@@ -225,6 +238,10 @@ pub enum Album {
 
 /// `albumen album remove`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+#[command(
+    override_usage = "albumen album remove [OPTIONS] <ALBUM> <PATH>...\n       \
+                            albumen album remove [OPTIONS] --held"
+)]
 pub struct AlbumRemove {
     /// The title of the album, or its id
     #[arg(required_unless_present = "held")]
@@ -258,7 +275,7 @@ pub enum Shared {
 /// `albumen sandbox`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Sandbox {
-    /// Where to listen; on this machine only. Port 0 takes any free one
+    /// Where to listen on this machine; port 0 takes any free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8421", value_parser = loopback)]
     pub listen: SocketAddr,
 
@@ -276,6 +293,10 @@ where
 {
     let typed = Typed::try_parse_from(arguments)?;
     let refuse = |kind, message: &str| Err(definition().error(kind, message));
+    if typed.global.quiet && typed.global.verbose > 0 {
+        let message = "the arguments '--verbose' and '--quiet' cannot be used together";
+        return refuse(ErrorKind::ArgumentConflict, message);
+    }
     let command = match (typed.command, typed.status) {
         (Some(command), false) => command,
         (None, true) => Command::Status(Status {
@@ -312,14 +333,12 @@ pub fn definition() -> clap::Command {
                   it, once, in order, in the right albums.",
     after_help = EXAMPLES,
     after_long_help = format!("{EXAMPLES}\n\n{}", exit::table()),
+    override_usage = "albumen [OPTIONS] <COMMAND>\n       albumen [OPTIONS] --status [--json]",
     arg_required_else_help = true,
     max_term_width = 100,
     styles = STYLES,
 )]
 struct Typed {
-    #[command(flatten)]
-    global: Global,
-
     /// The same as `albumen status`
     #[arg(long)]
     status: bool,
@@ -327,6 +346,9 @@ struct Typed {
     /// With --status: as JSON
     #[arg(long, requires = "status")]
     json: bool,
+
+    #[command(flatten)]
+    global: Global,
 
     #[command(subcommand)]
     command: Option<Command>,
