@@ -1,0 +1,80 @@
+//! What the file may say and this version cannot do yet. It is refused, so that nobody relies on it.
+//!
+//! The day that something here works, its row goes; nothing else has to change.
+
+use std::ops::Range;
+
+use super::{
+    error::Fault,
+    schema,
+    settings::{AfterUpload, AlbumRule, Dashboard, Description, Folder, OnDelete},
+};
+
+/// A setting that is understood and not obeyed.
+struct Unbuilt<Settings, Written> {
+    asked_for: fn(&Settings) -> bool,
+    place: fn(&Written) -> Option<Range<usize>>,
+    cannot: &'static str,
+    instead: &'static str,
+}
+
+const OF_FOLDER: &[Unbuilt<Folder, schema::Folder>] = &[
+    Unbuilt {
+        asked_for: |folder| matches!(folder.album, AlbumRule::Template(_)),
+        place: |written| place(&written.album),
+        cannot: "fill albums from a template",
+        instead: "\"folder\" gives each folder an album of its name, \"name:Holidays\" one to all",
+    },
+    Unbuilt {
+        asked_for: |folder| folder.on_delete == OnDelete::RemoveFromAlbum,
+        place: |written| place(&written.on_delete),
+        cannot: "take items of deleted files out of their albums",
+        instead: "\"keep\" leaves them where they are",
+    },
+    Unbuilt {
+        asked_for: |folder| folder.description == Description::Sidecar,
+        place: |written| place(&written.description),
+        cannot: "send descriptions",
+        instead: "\"none\" sends none",
+    },
+    Unbuilt {
+        asked_for: |folder| folder.after_upload != AfterUpload::Keep,
+        place: |written| place(&written.after_upload),
+        cannot: "move or delete files",
+        instead: "\"keep\" leaves them alone",
+    },
+];
+
+const OF_DASHBOARD: &[Unbuilt<Dashboard, schema::Dashboard>] = &[Unbuilt {
+    asked_for: |dashboard| dashboard.listen.is_some(),
+    place: |written| place(&written.listen),
+    cannot: "serve a dashboard",
+    instead: "`albumen status --watch` shows what is going on; here, write \"off\"",
+}];
+
+/// Refuses a folder that asks for what is not built.
+pub(super) fn refuse_of_folder(folder: &Folder, written: &schema::Folder) -> Result<(), Fault> {
+    refuse(OF_FOLDER, folder, written)
+}
+
+/// Refuses a dashboard as long as there is none.
+pub(super) fn refuse_dashboard(
+    dashboard: &Dashboard,
+    written: &schema::Dashboard,
+) -> Result<(), Fault> {
+    refuse(OF_DASHBOARD, dashboard, written)
+}
+
+fn refuse<S, W>(list: &[Unbuilt<S, W>], settings: &S, written: &W) -> Result<(), Fault> {
+    match list.iter().find(|one| (one.asked_for)(settings)) {
+        None => Ok(()),
+        Some(one) => {
+            let message = format!("this version cannot {} yet", one.cannot);
+            Err(Fault::within((one.place)(written), message).hint(one.instead))
+        }
+    }
+}
+
+fn place(text: &schema::Text) -> Option<Range<usize>> {
+    text.as_ref().map(toml::Spanned::span)
+}
