@@ -196,7 +196,8 @@ impl Tree {
         }
     }
 
-    fn is_nested(&self, path: &Path) -> bool {
+    /// Whether the absolute path belongs to another folder, nested in this one.
+    pub(super) fn is_nested(&self, path: &Path) -> bool {
         self.nested.iter().any(|root| path.starts_with(root))
     }
 
