@@ -19,6 +19,8 @@ pub struct Claimed {
     pub file: FileId,
     /// Its root.
     pub root: RootId,
+    /// Where its root is.
+    pub root_path: PathBuf,
     /// Where it is.
     pub path: PathBuf,
     /// Its name.
@@ -75,6 +77,7 @@ fn claimed(row: &Row<'_>) -> rusqlite::Result<Claimed> {
     Ok(Claimed {
         file: FileId(row.get(0)?),
         root: RootId(row.get(1)?),
+        root_path: root,
         path,
         name,
         stat: FileStat {
