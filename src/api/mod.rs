@@ -34,7 +34,7 @@ pub mod uploads;
 mod watchdog;
 pub mod wire;
 
-pub use auth::{Auth, AuthFiles, Bearer};
+pub use auth::{Auth, AuthFiles, Bearer, SignedIn};
 pub use bandwidth::Bandwidth;
 pub use body::{FileBody, Sent};
 pub use calls::{Call, Method};
