@@ -1,0 +1,5 @@
+//! Stub.
+#![allow(dead_code)]
+mod pace;
+mod results;
+mod suspects;
