@@ -129,6 +129,26 @@ impl Store {
         self.write(move |db| plan(db, rules, now)).await
     }
 
+    /// The smallest ready item, by itself: to see whether a full storage has room again.
+    pub async fn plan_probe(&self, now: Timestamp) -> Result<Option<PlannedBatch>> {
+        self.write(move |db| {
+            drop_dead_tokens(db, now)?;
+            let smallest: Option<(i64, i64)> = db
+                .prepare_cached(
+                    "SELECT items.id, placements.album_id FROM items
+                     JOIN placements ON placements.item_id = items.id AND placements.state = 'wanted'
+                     JOIN albums ON albums.id = placements.album_id AND (albums.id = 0 OR albums.album_id IS NOT NULL)
+                     WHERE items.state = 'uploaded' ORDER BY items.size, placements.album_id DESC LIMIT 1",
+                )?
+                .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            smallest
+                .map(|(item, album)| plan_part(db, AlbumRow(album), &[ItemId(item)]))
+                .transpose()
+        })
+        .await
+    }
+
     /// How many tokens wait for the lane.
     pub async fn tokens_ready(&self) -> Result<u64> {
         self.write(|db| Ok(tokens_ready(db)?)).await
