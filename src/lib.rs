@@ -17,6 +17,7 @@ pub mod commands;
 pub mod config;
 pub mod ids;
 pub mod item;
+pub mod lock;
 pub mod pipeline;
 pub mod progress;
 pub mod run;

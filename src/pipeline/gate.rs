@@ -32,15 +32,6 @@ const RESET_TRIES: u32 = 8;
 /// A service day has at most 25 hours; a stored end further away is of a clock that was set back.
 const LONGEST_DAY: Duration = Duration::from_mins(25 * 60 + 15);
 
-/// What a stage is about to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Work {
-    /// Send bytes.
-    Bytes,
-    /// Make a call.
-    Calls,
-}
-
 /// What the gate says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
@@ -123,8 +114,8 @@ impl Gate {
         self.state().pause.clone()
     }
 
-    /// Whether work of this kind may begin.
-    pub fn ask(&self, work: Work) -> Answer {
+    /// Whether work may begin.
+    pub fn ask(&self) -> Answer {
         let state = self.state();
         let pause = &state.pause;
         let now = self.0.clock.now();
@@ -132,7 +123,7 @@ impl Gate {
         match pause.state {
             AccountState::Ready => Answer::Open,
             AccountState::LoginNeeded if due || self.0.auth.changed() => Answer::Open,
-            AccountState::StorageFull if due && work == Work::Calls => Answer::Probe,
+            AccountState::StorageFull if due => Answer::Probe,
             AccountState::StorageFull => Answer::Closed {
                 until: pause.until.filter(|until| *until > now),
             },

@@ -132,6 +132,16 @@ impl Store {
         .await
     }
 
+    /// Whether any file could be claimed now.
+    pub async fn has_claimable(&self, now: Timestamp) -> Result<bool> {
+        self.write(move |db| {
+            let mut found = Vec::new();
+            album_by_album(db, 1, now, &mut found)?;
+            Ok(!found.is_empty())
+        })
+        .await
+    }
+
     /// The claimed file holds this content: its item is born or found here.
     pub async fn hashed(&self, file: FileId, content: Content, now: Timestamp) -> Result<Hashed> {
         self.write(move |db| hashed(db, file, &content, now)).await

@@ -26,7 +26,7 @@ use jiff::Timestamp;
 
 use super::{
     Mode, Result, Stage, backoff, bell,
-    gate::{self, Answer, Work},
+    gate::{self, Answer},
 };
 use crate::{
     album::plan::Patience,
@@ -137,7 +137,7 @@ impl Lane {
             }
             self.stopped = None;
         }
-        let probing = match self.stage.gate.ask(Work::Calls) {
+        let probing = match self.stage.gate.ask() {
             Answer::Open => false,
             Answer::Probe => true,
             Answer::Closed { until } => {
