@@ -58,6 +58,7 @@ mod answer;
 mod api;
 mod batch_create;
 mod blobs;
+mod canned;
 mod clock;
 mod connection;
 mod faults;
