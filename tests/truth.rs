@@ -3,6 +3,10 @@
 //!
 //! rclone is found by `$RCLONE`, on `$PATH`, or in `~/.local/bin`. Where there is none the test says
 //! that it was skipped, and fails if `ALBUMEN_REQUIRE_RCLONE=1`.
+#![allow(
+    clippy::unwrap_used,
+    reason = "what goes wrong here fails the test that uses it"
+)]
 
 mod support;
 

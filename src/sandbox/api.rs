@@ -11,6 +11,7 @@ use super::{
     answer::{Answer, Refusal},
     batch_create,
     clock::Millis,
+    fields::Mask,
     log::{Record, harmless},
     media_items,
     oauth::value,
@@ -62,7 +63,9 @@ pub(super) async fn serve(
         let latency = settings.latency_ms(visit.method);
         (latency, effect.stand_in(visit.method, settings))
     };
-    shared.rest(latency).await;
+    if visit.ticket.is_ok() {
+        shared.rest(latency).await;
+    }
     if effect.hang && !effect.commit.unwrap_or(false) {
         return Outcome::Hang;
     }
@@ -186,6 +189,7 @@ fn done(world: &mut World, visit: &Visit, call: &Call<'_>, now: Millis) -> Resul
     let method = visit.method;
     world.admit(visit, call.headers, now)?;
     check_query(method, &call.query)?;
+    let mask = Mask::of(value(&call.query, "fields"))?;
     let body = match method.request_shape() {
         Some(shape) => {
             note_content_type(world, call);
@@ -194,7 +198,7 @@ fn done(world: &mut World, visit: &Visit, call: &Call<'_>, now: Millis) -> Resul
         None => Value::Null,
     };
     if method == Method::MediaItemsBatchCreate {
-        return batch_create::batch_create(world, &body, &visit.effect, now);
+        return batch_create::batch_create(world, &body, &visit.effect, now, &mask);
     }
     let id = call.route.id.as_deref().unwrap_or("");
     let query = &call.query;
@@ -214,7 +218,7 @@ fn done(world: &mut World, visit: &Visit, call: &Call<'_>, now: Millis) -> Resul
         Method::SharedAlbumsLeave => albums::leave_shared(&body),
         _ => Err(Refusal::forbidden("retired_method")),
     };
-    answer.map(|value| Answer::json(&value))
+    answer.map(|value| Answer::json(&mask.apply(&value)))
 }
 
 fn check_query(method: Method, query: &[(String, String)]) -> Result<(), Refusal> {

@@ -11,6 +11,7 @@ use super::{
     answer::{Answer, Refusal},
     clock::{Millis, SECOND},
     faults::Effect,
+    fields::Mask,
     library::{ALBUM_CAPACITY, Item, Upload, looks_like_id, new_id},
     media_items,
     world::World,
@@ -41,6 +42,7 @@ pub(super) fn batch_create(
     body: &Value,
     effect: &Effect,
     now: Millis,
+    mask: &Mask,
 ) -> Result<Answer, Refusal> {
     let wanted = wanted(world, body, now)?;
     let album_id = body["albumId"].as_str().filter(|id| !id.is_empty());
@@ -85,7 +87,7 @@ pub(super) fn batch_create(
     {
         album.insert(place, placed);
     }
-    Ok(answered(results, effect))
+    Ok(answered(results, effect, mask))
 }
 
 /// Checks the request itself, and finds its uploads.
@@ -272,7 +274,7 @@ fn create(
 }
 
 /// The results, as far as the script lets them through.
-fn answered(results: Vec<Value>, effect: &Effect) -> Answer {
+fn answered(results: Vec<Value>, effect: &Effect, mask: &Mask) -> Answer {
     let mut results: Vec<Value> = results
         .into_iter()
         .enumerate()
@@ -288,5 +290,6 @@ fn answered(results: Vec<Value>, effect: &Effect) -> Answer {
         }
     }
     let status = if effect.status_207 { 207 } else { 200 };
-    Answer::json(&json!({"newMediaItemResults": results})).with_status(status)
+    let answer = json!({"newMediaItemResults": results});
+    Answer::json(&mask.apply(&answer)).with_status(status)
 }

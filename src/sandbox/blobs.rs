@@ -37,8 +37,9 @@ impl Blobs {
                 .tempdir()?;
             (temporary.path().to_owned(), Some(temporary))
         };
-        fs::create_dir_all(root.join("blobs"))?;
-        fs::create_dir_all(root.join("incoming"))?;
+        for part in ["blobs", "incoming"] {
+            private_dir().create(root.join(part))?;
+        }
         Ok(Self {
             root,
             _temporary: temporary,
@@ -75,6 +76,17 @@ impl Blobs {
             .map_err(io::Error::other)?
     }
 
+    /// Removes what an earlier process had begun to receive, if nobody can go on with it.
+    pub(super) fn tidy(&self, is_wanted: impl Fn(&str) -> bool) -> io::Result<()> {
+        for entry in fs::read_dir(self.root.join("incoming"))? {
+            let name = entry?.file_name();
+            if let Some(name) = name.to_str().filter(|name| !is_wanted(name)) {
+                self.forget(name);
+            }
+        }
+        Ok(())
+    }
+
     /// Forgets what was received under this name.
     pub(super) fn forget(&self, name: &str) {
         let _ = fs::remove_file(self.incoming(name));
@@ -88,6 +100,15 @@ impl Blobs {
             .await
             .map_err(io::Error::other)?
     }
+}
+
+/// Makes folders that others cannot look into: what is uploaded is private.
+fn private_dir() -> fs::DirBuilder {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
 }
 
 /// Bytes that are here to stay.
@@ -126,7 +147,8 @@ impl Intake {
         self.buffer.extend_from_slice(bytes);
         if self.buffer.len() >= PIECE {
             let mut disk = self.idle().await?;
-            let piece = std::mem::take(&mut self.buffer);
+            // Whoever sends so much sends more: the next piece gets its room at once.
+            let piece = std::mem::replace(&mut self.buffer, Vec::with_capacity(2 * PIECE));
             self.disk = Slot::Writing(spawn_blocking(move || disk.write(&piece).map(|()| disk)));
         }
         Ok(())

@@ -60,6 +60,8 @@ pub(super) struct Limits {
     next_number: u64,
     angry_until: Millis,
     stop: Option<Told>,
+    /// A stop that was told to an upload, and so says that uploads count.
+    upload_stop: Option<Told>,
     early_day: Millis,
     early_stops: u32,
     write_wait: Option<Told>,
@@ -117,16 +119,13 @@ impl Limits {
     }
 
     fn blame(&mut self, method: Method, now: Millis, arrival: Instant, log: &mut Log) {
-        let (wait, grace) = match method.kind() {
+        let (stop, wait, grace) = match method.kind() {
             Kind::Oauth => return,
-            Kind::Write => (self.write_wait, Duration::ZERO),
-            Kind::Read => (self.read_wait, GRACE),
-            Kind::Upload => (self.upload_wait, GRACE),
+            Kind::Write => (self.stop, self.write_wait, Duration::ZERO),
+            Kind::Read => (self.stop, self.read_wait, GRACE),
+            Kind::Upload => (self.upload_stop, self.upload_wait, GRACE),
         };
-        if self
-            .stop
-            .is_some_and(|stop| stop.forbids(now, arrival, GRACE))
-        {
+        if stop.is_some_and(|stop| stop.forbids(now, arrival, GRACE)) {
             log.broken(
                 "request_after_daily_stop",
                 format!("{} before the day was over", method.name()),
@@ -191,10 +190,11 @@ impl Limits {
         }
         let at = Instant::now();
         if contains(body, "ApiCallsPerProjectPerDay") || contains(body, "per day") {
-            self.stop = Some(Told {
-                at,
-                until: self.stop_ends(now),
-            });
+            let until = self.stop_ends(now);
+            self.stop = Some(Told { at, until });
+            if method.kind() == Kind::Upload {
+                self.upload_stop = self.stop;
+            }
             return;
         }
         #[expect(clippy::cast_possible_truncation, reason = "a wait in milliseconds")]
@@ -237,4 +237,53 @@ impl Limits {
 
 fn contains(body: &[u8], text: &str) -> bool {
     body.windows(text.len()).any(|part| part == text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Millis = 3600 * SECOND;
+
+    /// Answers a call with a daily stop; the number of rules that a call after `wait` would break.
+    fn broken_after(limits: &mut Limits, now: Millis, wait: Millis, method: Method) -> usize {
+        let settings = Settings::default();
+        let refusal = Refusal::day_exhausted(1).answer(Some(Method::AlbumsList), true);
+        let told = (refusal.status, &refusal.body[..]);
+        limits.answered(Method::AlbumsList, now, told, &settings);
+        let mut log = Log::default();
+        let arrival = Instant::now() + GRACE + GRACE;
+        limits.blame(method, now + wait, arrival, &mut log);
+        log.broken_rules().as_array().map_or(0, Vec::len)
+    }
+
+    #[test]
+    fn a_daily_stop_lasts_until_midnight_but_for_uploads_that_nobody_counted() {
+        let (midnight, next) = quota_day(1_790_000_000_000);
+        let noon = midnight + 12 * HOUR;
+        let broken = |until: Millis, method| {
+            broken_after(&mut Limits::default(), noon, until - noon, method)
+        };
+        assert_eq!(broken(next - SECOND, Method::AlbumsList), 1);
+        assert_eq!(broken(next, Method::AlbumsList), 0);
+        assert_eq!(broken(next - SECOND, Method::UploadsRaw), 0);
+    }
+
+    #[test]
+    fn soon_after_midnight_a_client_may_ask_hourly_eight_times() {
+        let (midnight, _) = quota_day(1_790_000_000_000);
+        let mut limits = Limits::default();
+        let mut now = midnight + HOUR / 2;
+        for _ in 0..8 {
+            assert_eq!(
+                broken_after(&mut limits, now, HOUR / 2, Method::AlbumsList),
+                1
+            );
+            // Asking for the same stop again is a new one; take that back.
+            limits.early_stops -= 1;
+            assert_eq!(broken_after(&mut limits, now, HOUR, Method::AlbumsList), 0);
+            now += HOUR;
+        }
+        assert_eq!(broken_after(&mut limits, now, HOUR, Method::AlbumsList), 1);
+    }
 }

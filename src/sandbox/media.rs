@@ -287,4 +287,47 @@ mod tests {
         assert_eq!((media.width, media.height), (Some(2), Some(3)));
         assert_eq!(of(b"\xff\xd8\xff\xe0\xff\xff").unwrap().width, None);
     }
+
+    /// A JPEG whose EXIF block names a camera and a time without a zone.
+    fn jpeg_with_exif() -> Vec<u8> {
+        let mut tiff = b"MM\0*\0\0\0\x08".to_vec();
+        let entry = |tag: u16, kind: u16, count: u32, value: u32| {
+            let mut bytes = tag.to_be_bytes().to_vec();
+            bytes.extend(kind.to_be_bytes());
+            bytes.extend(count.to_be_bytes());
+            bytes.extend(value.to_be_bytes());
+            bytes
+        };
+        // First directory at 8: make, and where the EXIF directory is; then that one, at 38.
+        tiff.extend(2_u16.to_be_bytes());
+        tiff.extend(entry(0x010f, 2, 4, u32::from_be_bytes(*b"Ace\0")));
+        tiff.extend(entry(0x8769, 4, 1, 38));
+        tiff.extend(0_u32.to_be_bytes());
+        tiff.extend(1_u16.to_be_bytes());
+        tiff.extend(entry(0x9003, 2, 20, 56));
+        tiff.extend(0_u32.to_be_bytes());
+        tiff.extend(b"2024:05:01 10:00:00\0");
+        let mut jpeg = b"\xff\xd8\xff\xe1".to_vec();
+        jpeg.extend(u16::try_from(tiff.len() + 8).unwrap().to_be_bytes());
+        jpeg.extend(b"Exif\0\0");
+        jpeg.extend(tiff);
+        jpeg.extend(b"\xff\xc0\0\x11\x08\0\x1e\0\x28\x03\x01\x11\0\x02\x11\x01\x03\x11\x01");
+        jpeg.extend(b"\xff\xda\0\x0c\x03\x01\0\x02\x11\x03\x11\0\x3f\0");
+        jpeg.extend([0; 128]);
+        jpeg.extend(b"\xff\xd9");
+        jpeg
+    }
+
+    #[test]
+    fn the_time_and_the_camera_come_from_the_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), jpeg_with_exif()).unwrap();
+        let media = look_at(file.path()).unwrap().unwrap();
+        assert_eq!(media.width, Some(40));
+        assert_eq!(media.camera, Some(("Ace".to_owned(), String::new())));
+        assert_eq!(
+            media.taken.map(super::super::clock::rfc3339).as_deref(),
+            Some("2024-05-01T10:00:00Z")
+        );
+    }
 }

@@ -62,6 +62,7 @@ mod canned;
 mod clock;
 mod connection;
 mod faults;
+mod fields;
 mod gallery;
 mod library;
 mod limits;
@@ -154,6 +155,10 @@ impl Sandbox {
         let mut world = World::default();
         if let Some(dir) = &options.data_dir {
             snapshot::load(dir, &mut world).map_err(Error::Data)?;
+            let sessions = &world.library.sessions;
+            blobs
+                .tidy(|name| sessions.contains_key(name))
+                .map_err(Error::Data)?;
         }
         let listening = |error| Error::Listen(options.listen, error);
         let listener = TcpListener::bind(options.listen).await.map_err(listening)?;

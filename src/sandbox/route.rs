@@ -313,22 +313,22 @@ pub(super) fn percent_decoded(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn method(verb: Verb, path: &str) -> Option<(Method, Option<String>)> {
-        of(&verb, path, None, &HeaderMap::new()).map(|route| (route.method, route.id))
+    fn method(verb: &Verb, path: &str) -> Option<(Method, Option<String>)> {
+        of(verb, path, None, &HeaderMap::new()).map(|route| (route.method, route.id))
     }
 
     #[test]
     fn a_path_with_an_action_names_its_method_and_its_id() {
         assert_eq!(
-            method(Verb::POST, "/v1/albums/a-B_1:batchAddMediaItems"),
+            method(&Verb::POST, "/v1/albums/a-B_1:batchAddMediaItems"),
             Some((Method::AlbumsBatchAddMediaItems, Some("a-B_1".into())))
         );
         assert_eq!(
-            method(Verb::GET, "/v1/mediaItems/a%2Fb+c"),
+            method(&Verb::GET, "/v1/mediaItems/a%2Fb+c"),
             Some((Method::MediaItemsGet, Some("a/b+c".into())))
         );
-        assert_eq!(method(Verb::PUT, "/v1/mediaItems:batchCreate"), None);
-        assert_eq!(method(Verb::GET, "/v2/albums"), None);
+        assert_eq!(method(&Verb::PUT, "/v1/mediaItems:batchCreate"), None);
+        assert_eq!(method(&Verb::GET, "/v2/albums"), None);
     }
 
     #[test]

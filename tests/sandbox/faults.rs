@@ -12,7 +12,7 @@ use crate::support::{
 
 const CREATE: &str = "/v1/mediaItems:batchCreate";
 
-fn rule(action: Value) -> Value {
+fn rule(action: &Value) -> Value {
     json!({"rules": [{"method": "mediaItems.batchCreate", "action": action}]})
 }
 
@@ -49,7 +49,7 @@ async fn canned_answers_have_the_shapes_of_the_service() {
         .await;
     let token = stand.upload(media::photo(1)).await;
     let answer = async |word: &str| {
-        stand.script(rule(word.into())).await;
+        stand.script(rule(&word.into())).await;
         try_create(&stand, &token).await.unwrap()
     };
     let (status, body) = answer("minute_429").await;
@@ -96,7 +96,7 @@ async fn a_written_out_answer_comes_as_written() {
     let stand = Stand::start().await;
     let written =
         json!({"status": 429, "body": {"error": {"code": 429}}, "headers": {"Retry-After": "7"}});
-    stand.script(rule(json!({"answer": written}))).await;
+    stand.script(rule(&json!({"answer": written}))).await;
     let response = stand.request(Method::POST, CREATE).send().await.unwrap();
     assert_eq!(response.headers()["retry-after"], "7");
     assert_eq!(both(response).await, (429, json!({"error": {"code": 429}})));
@@ -106,10 +106,10 @@ async fn a_written_out_answer_comes_as_written() {
 async fn a_cut_comes_before_or_after_the_deed() {
     let stand = Stand::start().await;
     let token = stand.upload(media::photo(1)).await;
-    stand.script(rule("cut_before".into())).await;
+    stand.script(rule(&"cut_before".into())).await;
     assert!(try_create(&stand, &token).await.is_none());
     assert_eq!(n_items(&stand).await, 0);
-    stand.script(rule("cut_after".into())).await;
+    stand.script(rule(&"cut_after".into())).await;
     assert!(try_create(&stand, &token).await.is_none());
     assert_eq!(n_items(&stand).await, 1);
     let (status, _) = try_create(&stand, &token).await.unwrap();
@@ -130,7 +130,7 @@ async fn a_damaged_success_is_done_and_an_error_is_not() {
     ];
     for (seed, (action, n_made)) in (0..).zip(cases) {
         let token = stand.upload(media::photo(seed)).await;
-        stand.script(rule(action.clone())).await;
+        stand.script(rule(&action)).await;
         assert!(try_create(&stand, &token).await.is_some());
         expected += n_made;
         assert_eq!(n_items(&stand).await, expected, "{action}");
@@ -151,7 +151,7 @@ async fn items_fail_results_vanish_and_change_places() {
         "item_codes": {"0": 13, "1.jpg": {"code": 3, "message": "BAD_IMAGE"}},
         "drop_results": [2], "shuffle_results": true, "status_207": true,
     });
-    stand.script(rule(action)).await;
+    stand.script(rule(&action)).await;
     let (status, answer) = stand.create_items(items.clone(), json!({})).await;
     assert_eq!(status, 207);
     let results = answer["newMediaItemResults"].as_array().unwrap();

@@ -24,6 +24,28 @@ async fn two_writes_at_once_are_refused_and_blamed() {
 }
 
 #[tokio::test]
+async fn who_hung_up_on_a_write_is_refused_and_not_blamed() {
+    let stand = Stand::start().await;
+    stand
+        .script(json!({"settings": {"latency_ms": {"albums.create": 2000}}}))
+        .await;
+    let patience = std::time::Duration::from_millis(100);
+    assert!(
+        tokio::time::timeout(patience, create_album(&stand))
+            .await
+            .is_err()
+    );
+    // The sandbox hears of it a moment later.
+    while create_album(&stand).await.0 == 429 {
+        if stand.state().await["refusals"] != json!([]) {
+            break;
+        }
+    }
+    let state = stand.state().await;
+    assert_eq!(state["refusals"][0]["what"], "overlap_after_hanging_up");
+}
+
+#[tokio::test]
 async fn reads_and_uploads_may_overlap_with_a_write() {
     let stand = Stand::start().await;
     stand

@@ -257,3 +257,40 @@ async fn a_restarted_sandbox_still_knows_items_tokens_and_half_a_session() {
     );
     assert_eq!(stand.names_in("kept").await, ["a.jpg", "b.jpg", "c.mp4"]);
 }
+
+#[tokio::test]
+async fn what_is_not_known_of_sessions_can_be_switched() {
+    let stand = Stand::start().await;
+    let settings = json!({
+        "final_query_returns_token": false, "offset_mismatch_status": 416, "single_use_tokens": true,
+        "explicit_code_0": true, "success_message": "OK", "session_lifetime_s": 60,
+    });
+    stand.script(json!({"settings": settings})).await;
+    let bytes = media::video(1, 1000);
+    let session = begin(&stand, bytes.len()).await;
+    let wrong = send(&stand, &session, "upload, finalize", Some((5, &bytes)))
+        .await
+        .unwrap();
+    assert_eq!((wrong.status, &*wrong.upload_status), (416, "active"));
+    let done = send(&stand, &session, "upload,finalize", Some((0, &bytes)))
+        .await
+        .unwrap();
+    let asked = send(&stand, &session, "query", None).await.unwrap();
+    assert_eq!(
+        (asked.upload_status.as_str(), asked.body.as_str()),
+        ("final", "")
+    );
+    stand
+        .script(json!({"command": "advance_clock_s", "seconds": 60}))
+        .await;
+    assert_eq!(
+        send(&stand, &session, "query", None).await.unwrap().status,
+        404
+    );
+
+    let item = crate::support::stand::new_item(&done.body, "a.mp4");
+    let (_, answer) = stand.create_items(vec![item.clone()], json!({})).await;
+    let status = &answer["newMediaItemResults"][0]["status"];
+    assert_eq!(*status, json!({"code": 0, "message": "OK"}));
+    assert_eq!(stand.create_items(vec![item], json!({})).await.0, 400);
+}

@@ -3,6 +3,10 @@
     dead_code,
     reason = "every test file compiles this folder and uses a part of it"
 )]
+#![allow(
+    clippy::unwrap_used,
+    reason = "what goes wrong here fails the test that uses it"
+)]
 
 pub(crate) mod discovery;
 pub(crate) mod front;

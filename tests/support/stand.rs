@@ -51,7 +51,8 @@ impl Stand {
         ];
         let request = self.client.post(self.url("/token")).form(&form);
         let answer: Value = request.send().await.unwrap().json().await.unwrap();
-        self.token = answer["access_token"].as_str().unwrap_or("").to_owned();
+        let token = answer["access_token"].as_str().unwrap_or("");
+        token.clone_into(&mut self.token);
     }
 
     /// A request with the bearer's token.

@@ -81,6 +81,10 @@ pub(super) async fn serve(shared: &Shared, visit: &Visit, parts: &Parts, body: B
     if effect.cut_before {
         return Outcome::Cut;
     }
+    if effect.hang && !effect.commit.unwrap_or(false) {
+        drain(shared, body).await;
+        return Outcome::Hang;
+    }
     let stand_in = effect.stand_in(visit.method, &shared.world().settings);
     let answer = match stand_in {
         Some((answer, false)) => {
@@ -92,9 +96,6 @@ pub(super) async fn serve(shared: &Shared, visit: &Visit, parts: &Parts, body: B
             Err(outcome) => return outcome,
         },
     };
-    if effect.hang && !effect.commit.unwrap_or(false) {
-        return Outcome::Hang;
-    }
     shared.rest(effect.delay_ms.unwrap_or(0)).await;
     shared.note(visit.method, parts.uri.path(), &answer);
     if effect.cut_after {
