@@ -10,7 +10,6 @@ use std::{
 };
 
 use sha2::{Digest, Sha256};
-use tempfile::TempDir;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::media::{self, Media};
@@ -22,27 +21,16 @@ const PIECE: usize = 256 << 10;
 #[derive(Debug)]
 pub(super) struct Blobs {
     root: PathBuf,
-    /// Removes the folder when the sandbox is gone, if it was nobody's wish to keep it.
-    _temporary: Option<TempDir>,
 }
 
 impl Blobs {
-    /// Opens the folder, and makes it if need be; without one, a temporary folder.
-    pub(super) fn open(dir: Option<&Path>) -> io::Result<Self> {
-        let (root, temporary) = if let Some(dir) = dir {
-            (dir.to_owned(), None)
-        } else {
-            let temporary = tempfile::Builder::new()
-                .prefix("albumen-sandbox-")
-                .tempdir()?;
-            (temporary.path().to_owned(), Some(temporary))
-        };
+    /// Opens the folder, and makes it if need be.
+    pub(super) fn open(root: &Path) -> io::Result<Self> {
         for part in ["blobs", "incoming"] {
             private_dir().create(root.join(part))?;
         }
         Ok(Self {
-            root,
-            _temporary: temporary,
+            root: root.to_owned(),
         })
     }
 
@@ -263,7 +251,7 @@ mod tests {
     #[tokio::test]
     async fn a_file_is_the_same_whether_it_came_at_once_or_was_resumed_by_another_process() {
         let dir = tempfile::tempdir().unwrap();
-        let blobs = Blobs::open(Some(dir.path())).unwrap();
+        let blobs = Blobs::open(dir.path()).unwrap();
         let bytes: Vec<u8> = (0..600_000_u32).map(|n| n.to_le_bytes()[1]).collect();
         let mut whole = blobs.begin("a");
         whole.push(&bytes).await.unwrap();

@@ -95,8 +95,12 @@ use std::{
 
 use axum::Router;
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 
 use self::{
     blobs::Blobs,
@@ -136,13 +140,15 @@ pub enum Error {
     Data(#[source] io::Error),
 }
 
-/// A running sandbox. Dropped without [`Sandbox::stop`] it goes on to the end of the runtime.
+/// A running sandbox. Dropped without [`Sandbox::stop`] it stops too, but nobody waits for it, and its
+/// last changes may not be written.
 #[derive(Debug)]
 pub struct Sandbox {
     address: SocketAddr,
     shared: Arc<Shared>,
     server: JoinHandle<()>,
-    data_dir: Option<PathBuf>,
+    home: Home,
+    stop: DropGuard,
 }
 
 impl Sandbox {
@@ -151,20 +157,14 @@ impl Sandbox {
         if !options.listen.ip().is_loopback() {
             return Err(Error::NotLoopback(options.listen));
         }
-        let blobs = Blobs::open(options.data_dir.as_deref()).map_err(Error::Data)?;
-        let mut world = World::default();
-        if let Some(dir) = &options.data_dir {
-            snapshot::load(dir, &mut world).map_err(Error::Data)?;
-            let sessions = &world.library.sessions;
-            blobs
-                .tidy(|name| sessions.contains_key(name))
-                .map_err(Error::Data)?;
-        }
+        let home = Home::of(options.data_dir).map_err(Error::Data)?;
+        let (blobs, mut world) = home.open().map_err(Error::Data)?;
         let listening = |error| Error::Listen(options.listen, error);
         let listener = TcpListener::bind(options.listen).await.map_err(listening)?;
         let address = listener.local_addr().map_err(listening)?;
         world.address = format!("http://{address}");
         let stop = CancellationToken::new();
+        let stopper = stop.clone().drop_guard();
         let shared = Arc::new(Shared {
             world: Mutex::new(world),
             blobs,
@@ -174,6 +174,7 @@ impl Sandbox {
             stop: stop.clone(),
             tasks: TaskTracker::new(),
             is_dirty: AtomicBool::new(false),
+            saving: Mutex::new(()),
         });
         let app = Router::new()
             .fallback(server::serve)
@@ -188,14 +189,15 @@ impl Sandbox {
             let serving = std::future::IntoFuture::into_future(axum::serve(door, app));
             stop.run_until_cancelled(serving).await;
         });
-        if let Some(dir) = &options.data_dir {
+        if let Home::Kept(dir) = &home {
             tokio::spawn(snapshot::keep(dir.clone(), Arc::clone(&shared)));
         }
         Ok(Self {
             address,
             shared,
             server,
-            data_dir: options.data_dir,
+            home,
+            stop: stopper,
         })
     }
 
@@ -221,16 +223,76 @@ impl Sandbox {
 
     /// Stops it: connections are cut, requests get a moment to end, the state is written.
     pub async fn stop(self) {
-        self.shared.stop.cancel();
+        drop(self.stop);
         self.shared.tasks.close();
         let _ = self.server.await;
         let _ = tokio::time::timeout(LAST_ORDERS, self.shared.tasks.wait()).await;
-        if let Some(dir) = self.data_dir {
-            let shared = self.shared;
-            let saved = tokio::task::spawn_blocking(move || snapshot::save(&dir, &shared)).await;
-            if let Ok(Err(error)) = saved {
-                tracing::warn!("the sandbox cannot write its state: {error}");
+        let shared = self.shared;
+        let last = tokio::task::spawn_blocking(move || match self.home {
+            Home::Kept(dir) => snapshot::save(&dir, &shared),
+            Home::Temporary(dir) => dir.close(),
+        });
+        if let Ok(Err(error)) = last.await {
+            tracing::warn!("the sandbox could not tidy up: {error}");
+        }
+    }
+}
+
+/// Where the bytes are.
+#[derive(Debug)]
+enum Home {
+    /// And stay, with the state.
+    Kept(PathBuf),
+    /// And go with the sandbox.
+    Temporary(TempDir),
+}
+
+impl Home {
+    fn of(data_dir: Option<PathBuf>) -> io::Result<Self> {
+        let temporary = || {
+            tempfile::Builder::new()
+                .prefix("albumen-sandbox-")
+                .tempdir()
+        };
+        data_dir.map_or_else(
+            || temporary().map(Self::Temporary),
+            |dir| Ok(Self::Kept(dir)),
+        )
+    }
+
+    /// The folder of bytes, and the world as it was left.
+    fn open(&self) -> io::Result<(Blobs, World)> {
+        let mut world = World::default();
+        match self {
+            Self::Temporary(dir) => Ok((Blobs::open(dir.path())?, world)),
+            Self::Kept(dir) => {
+                let blobs = Blobs::open(dir)?;
+                snapshot::load(dir, &mut world)?;
+                let sessions = &world.library.sessions;
+                blobs.tidy(|name| sessions.contains_key(name))?;
+                Ok((blobs, world))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_sandbox_that_keeps_nothing_leaves_nothing_behind() {
+        let options = Options {
+            listen: ([127, 0, 0, 1], 0).into(),
+            data_dir: None,
+        };
+        let sandbox = Sandbox::start(options).await.unwrap();
+        let Home::Temporary(dir) = &sandbox.home else {
+            panic!("a folder that nobody named is temporary");
+        };
+        let home = dir.path().to_owned();
+        assert!(home.is_dir());
+        sandbox.stop().await;
+        assert!(!home.exists());
     }
 }

@@ -51,6 +51,8 @@ pub(super) struct Shared {
     pub(super) tasks: TaskTracker,
     /// Whether something changed that the snapshot does not have.
     pub(super) is_dirty: AtomicBool,
+    /// Held while a snapshot is written.
+    pub(super) saving: Mutex<()>,
 }
 
 /// How a request ends.

@@ -3,7 +3,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -48,6 +48,7 @@ pub(super) fn load(dir: &Path, world: &mut World) -> io::Result<()> {
 
 /// Writes the state, whole or not at all.
 pub(super) fn save(dir: &Path, shared: &Shared) -> io::Result<()> {
+    let _alone = shared.saving.lock().unwrap_or_else(PoisonError::into_inner);
     shared.is_dirty.store(false, Ordering::Relaxed);
     let text = {
         let world = shared.world();
