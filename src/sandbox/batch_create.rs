@@ -293,3 +293,42 @@ fn answered(results: Vec<Value>, effect: &Effect, mask: &Mask) -> Answer {
     let answer = json!({"newMediaItemResults": results});
     Answer::json(&mask.apply(&answer)).with_status(status)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::media, *};
+
+    #[test]
+    fn an_album_holds_twenty_thousand_items_and_no_more() {
+        let mut world = World::default();
+        let album_id = world.library.add_album("big".into(), 0).id.clone();
+        for n in 0..=ALBUM_CAPACITY {
+            let upload = Upload {
+                sha256: format!("content {n}"),
+                size: 1,
+                media: media::of(b"\xff\xd8\xff"),
+                born: 0,
+                file_name: String::new(),
+                used: false,
+            };
+            world.library.uploads.insert(n.to_string(), upload);
+        }
+        let mut create = |numbers: std::ops::Range<usize>| {
+            let item = |n: usize| json!({"simpleMediaItem": {"uploadToken": n.to_string()}});
+            let items: Vec<Value> = numbers.map(item).collect();
+            let body = json!({"albumId": album_id, "newMediaItems": items});
+            let effect = Effect::default();
+            batch_create(&mut world, &body, &effect, 0, &Mask::default())
+        };
+        for start in (0..ALBUM_CAPACITY).step_by(MAX_ITEMS) {
+            assert!(create(start..start + MAX_ITEMS).is_ok());
+        }
+        let refusal = create(ALBUM_CAPACITY..ALBUM_CAPACITY + 1).unwrap_err();
+        assert_eq!(refusal.http, 400);
+        // What is in it already takes no room.
+        assert!(create(0..1).is_ok());
+        assert!(create(ALBUM_CAPACITY - 1..ALBUM_CAPACITY + 1).is_err());
+        let album = &world.library.albums[&album_id];
+        assert_eq!(album.n_items(), ALBUM_CAPACITY);
+    }
+}

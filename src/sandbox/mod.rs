@@ -10,7 +10,9 @@
 //! - `GET /sandbox/state`: items, albums, counts of calls, and two logs. `broken_rules` holds only what
 //!   the client could have known; `refusals` the rest. Further: `bytes_received`, `bytes_stored`,
 //!   `quota_used`, the last `requests`, `now`.
-//! - `GET /sandbox/requests`: the last 5,000 JSON calls with their bodies.
+//! - `GET /sandbox/requests`: the last 5,000 JSON calls, oldest first, each with `method` (as in
+//!   `calls`), `http`, `path`, `query`, `headers` (none that lets its bearer in), `request`, `status`,
+//!   `answer`.
 //! - `POST /sandbox/faults`: a script, below. The answer is the script as it stands. `GET` shows it,
 //!   `DELETE` takes rules and settings back.
 //!

@@ -215,31 +215,3 @@ async fn a_deleted_album_and_a_full_account_refuse_the_call() {
     assert_eq!(state["broken_rules"], json!([]));
     assert_eq!(state["refusals"][1]["what"], "storage_full");
 }
-
-#[tokio::test]
-async fn an_album_holds_twenty_thousand_items_and_no_more() {
-    let stand = Stand::start().await;
-    stand.script(json!({"settings": {"lifted": true}})).await;
-    let album = stand.album("big").await;
-    let mut tokens = Vec::new();
-    for seed in 0..20_001 {
-        tokens.push(stand.upload(media::photo(seed)).await);
-    }
-    let (last, tokens) = tokens.split_last().unwrap();
-    for batch in tokens.chunks(50) {
-        let items = batch.iter().map(|token| new_item(token, "a.jpg")).collect();
-        let (status, _) = stand.create_items(items, json!({"albumId": album})).await;
-        assert_eq!(status, 200);
-    }
-    let album_of = json!({"albumId": album});
-    let (status, _) = stand
-        .create_items(vec![new_item(last, "b")], album_of.clone())
-        .await;
-    assert_eq!(status, 400);
-    // What is in it already takes no room.
-    let (status, _) = stand
-        .create_items(vec![new_item(&tokens[0], "b")], album_of)
-        .await;
-    assert_eq!(status, 200);
-    assert_eq!(stand.broken_rules().await, ["album_full"]);
-}
