@@ -171,12 +171,7 @@ impl Home {
     }
 
     /// Writes a file that was taken as the `minute`th of these tests.
-    pub(crate) fn taken(
-        &self,
-        relative: impl AsRef<Path>,
-        minute: u64,
-        bytes: &[u8],
-    ) -> PathBuf {
+    pub(crate) fn taken(&self, relative: impl AsRef<Path>, minute: u64, bytes: &[u8]) -> PathBuf {
         let path = self.write(relative, bytes);
         set_taken(&path, minute);
         path

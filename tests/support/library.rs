@@ -58,7 +58,9 @@ impl Library {
             return Vec::new();
         };
         let ids = album["items"].as_array().unwrap();
-        ids.iter().map(|id| text(&self.item(id)["filename"])).collect()
+        ids.iter()
+            .map(|id| text(&self.item(id)["filename"]))
+            .collect()
     }
 
     /// File names of all items, sorted.
