@@ -20,6 +20,7 @@ use super::{
     child::{Ran, Running},
     discovery,
     library::Library,
+    media,
 };
 
 /// How long a state is waited for before the test fails.
@@ -177,6 +178,12 @@ impl Home {
         path
     }
 
+    /// Writes so many photos into a folder; taken one after another, and named so.
+    pub(crate) fn photos(&self, folder: &str, n: u64) -> Vec<PathBuf> {
+        let photo = |i| self.taken(format!("{folder}/p{i:04}.jpg"), i, &media::photo(i));
+        (0..n).map(photo).collect()
+    }
+
     /// Runs a command to its end.
     pub(crate) async fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Ran {
         self.start(arguments).ended().await
@@ -298,4 +305,12 @@ pub(crate) fn set_taken(path: &Path, minute: u64) {
     let taken = SystemTime::UNIX_EPOCH + Duration::from_secs(FIRST_TAKEN + 60 * minute);
     let file = fs::File::options().append(true).open(path).unwrap();
     file.set_modified(taken).unwrap();
+}
+
+/// The names of files, as the service shows them.
+pub(crate) fn names(files: &[PathBuf]) -> Vec<&str> {
+    files
+        .iter()
+        .map(|file| file.file_name().unwrap().to_str().unwrap())
+        .collect()
 }
