@@ -1,1 +1,304 @@
-//! To be filled.
+//! The state machine of an item: one content on its way to being a media item.
+//!
+//! ```text
+//! queued → uploading → uploaded → creating → created → verified
+//! ```
+//!
+//! and three states aside: `failed` (it was blamed too often), `skipped` (no file holds these bytes
+//! any more) and `missing` (the service no longer knows the media item). Only `retry` and a file that
+//! turns up again lead out of those.
+//!
+//! [`State::after`] is the whole machine. It is pure, it has no wildcard arm, and the checks of the
+//! schema repeat its invariants: a token stands beside `uploaded` and `creating`, a media item id
+//! beside `created`, `verified` and `missing`. The store applies events and never writes a state by
+//! itself. Waiting is not a state: `attempts` and `not_before` stand beside any that can still move.
+
+use std::fmt;
+
+/// Where an item stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Its bytes are to be sent.
+    Queued,
+    /// Its bytes are being sent.
+    Uploading,
+    /// The service has its bytes and gave an upload token.
+    Uploaded,
+    /// Its token is in a journalled call whose outcome is not recorded yet.
+    Creating,
+    /// The service gave a media item id.
+    Created,
+    /// The service was asked for the media item and had it.
+    Verified,
+    /// It was blamed too often, or for something that another try cannot mend.
+    Failed,
+    /// No file holds these bytes any more, and they never went up.
+    Skipped,
+    /// The service no longer knows the media item.
+    Missing,
+}
+
+/// What can happen to an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// An upload slot hashed a file with these bytes and begins to send them.
+    UploadBegun,
+    /// The upload ended without a token and will be tried again.
+    UploadEnded,
+    /// The upload is not tried again.
+    UploadGivenUp,
+    /// The service gave an upload token.
+    TokenReceived,
+    /// A call that holds the token was journalled.
+    Batched,
+    /// The call made nothing of this item, which keeps its token and waits for another call.
+    CreateDeferred,
+    /// The token is of no use any more; the bytes must be sent again.
+    TokenDied,
+    /// The service will not make a media item of these bytes.
+    CreateGivenUp,
+    /// The service gave a media item id.
+    Made,
+    /// The service was asked and has the media item.
+    Confirmed,
+    /// The service was asked twice and does not know the media item.
+    Vanished,
+    /// Somebody asked for another try, or a file with these bytes turned up again.
+    Retried,
+    /// The last file with these bytes is gone or holds others now.
+    SourceLost,
+}
+
+/// An event that cannot happen in this state: a defect of ours, refused and logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an item that is {state} cannot take the event {event:?}")]
+pub struct Illegal {
+    /// Where the item stood.
+    pub state: State,
+    /// What was claimed to have happened.
+    pub event: Event,
+}
+
+impl State {
+    /// All states, in the order of an item's life.
+    pub const ALL: [Self; 9] = [
+        Self::Queued,
+        Self::Uploading,
+        Self::Uploaded,
+        Self::Creating,
+        Self::Created,
+        Self::Verified,
+        Self::Failed,
+        Self::Skipped,
+        Self::Missing,
+    ];
+
+    /// The state after `event`.
+    pub fn after(self, event: Event) -> Result<Self, Illegal> {
+        let illegal = Err(Illegal { state: self, event });
+        match event {
+            Event::UploadBegun => match self {
+                Self::Queued => Ok(Self::Uploading),
+                Self::Uploading
+                | Self::Uploaded
+                | Self::Creating
+                | Self::Created
+                | Self::Verified
+                | Self::Failed
+                | Self::Skipped
+                | Self::Missing => illegal,
+            },
+            Event::UploadEnded => self.from_uploading(Self::Queued, illegal),
+            Event::UploadGivenUp => self.from_uploading(Self::Failed, illegal),
+            Event::TokenReceived => self.from_uploading(Self::Uploaded, illegal),
+            Event::Batched => match self {
+                Self::Uploaded => Ok(Self::Creating),
+                // A created item joins a second album by the same token; it stays what it is.
+                Self::Created | Self::Verified => Ok(self),
+                Self::Queued
+                | Self::Uploading
+                | Self::Creating
+                | Self::Failed
+                | Self::Skipped
+                | Self::Missing => illegal,
+            },
+            Event::CreateDeferred => self.from_creating(Self::Uploaded, illegal),
+            Event::CreateGivenUp => self.from_creating(Self::Failed, illegal),
+            Event::TokenDied => match self {
+                Self::Uploaded | Self::Creating => Ok(Self::Queued),
+                Self::Created | Self::Verified => Ok(self),
+                Self::Queued | Self::Uploading | Self::Failed | Self::Skipped | Self::Missing => {
+                    illegal
+                }
+            },
+            Event::Made => match self {
+                Self::Creating | Self::Created => Ok(Self::Created),
+                Self::Verified => Ok(Self::Verified),
+                Self::Queued
+                | Self::Uploading
+                | Self::Uploaded
+                | Self::Failed
+                | Self::Skipped
+                | Self::Missing => illegal,
+            },
+            Event::Confirmed => self.from_made(Self::Verified, illegal),
+            Event::Vanished => self.from_made(Self::Missing, illegal),
+            Event::Retried => match self {
+                Self::Failed | Self::Skipped | Self::Missing => Ok(Self::Queued),
+                Self::Queued
+                | Self::Uploading
+                | Self::Uploaded
+                | Self::Creating
+                | Self::Created
+                | Self::Verified => illegal,
+            },
+            Event::SourceLost => match self {
+                Self::Queued | Self::Uploading => Ok(Self::Skipped),
+                // What went up before its file left is still made: the service has the bytes.
+                Self::Uploaded | Self::Creating | Self::Created | Self::Verified => Ok(self),
+                Self::Failed | Self::Skipped | Self::Missing => Ok(self),
+            },
+        }
+    }
+
+    fn from_uploading(self, next: Self, illegal: Result<Self, Illegal>) -> Result<Self, Illegal> {
+        match self {
+            Self::Uploading => Ok(next),
+            Self::Queued
+            | Self::Uploaded
+            | Self::Creating
+            | Self::Created
+            | Self::Verified
+            | Self::Failed
+            | Self::Skipped
+            | Self::Missing => illegal,
+        }
+    }
+
+    /// For a created item the outcome of a further call is the placement's affair.
+    fn from_creating(self, next: Self, illegal: Result<Self, Illegal>) -> Result<Self, Illegal> {
+        match self {
+            Self::Creating => Ok(next),
+            Self::Created | Self::Verified => Ok(self),
+            Self::Queued
+            | Self::Uploading
+            | Self::Uploaded
+            | Self::Failed
+            | Self::Skipped
+            | Self::Missing => illegal,
+        }
+    }
+
+    fn from_made(self, next: Self, illegal: Result<Self, Illegal>) -> Result<Self, Illegal> {
+        match self {
+            Self::Created | Self::Verified => Ok(next),
+            Self::Queued
+            | Self::Uploading
+            | Self::Uploaded
+            | Self::Creating
+            | Self::Failed
+            | Self::Skipped
+            | Self::Missing => illegal,
+        }
+    }
+
+    /// The word that the store and `status` use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Uploading => "uploading",
+            Self::Uploaded => "uploaded",
+            Self::Creating => "creating",
+            Self::Created => "created",
+            Self::Verified => "verified",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Missing => "missing",
+        }
+    }
+
+    /// The state with this word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What follows when an outcome blames an item that was blamed `attempts` times before.
+pub fn gives_up(attempts: u32, max_attempts: u32) -> bool {
+    attempts.saturating_add(1) >= max_attempts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVENTS: [Event; 13] = [
+        Event::UploadBegun,
+        Event::UploadEnded,
+        Event::UploadGivenUp,
+        Event::TokenReceived,
+        Event::Batched,
+        Event::CreateDeferred,
+        Event::TokenDied,
+        Event::CreateGivenUp,
+        Event::Made,
+        Event::Confirmed,
+        Event::Vanished,
+        Event::Retried,
+        Event::SourceLost,
+    ];
+
+    /// One row per state, one letter per event of `EVENTS`: the next state's initial, `.` illegal.
+    /// q queued, u uploading, t uploaded (token), c creating, m created (made), v verified,
+    /// f failed, s skipped, x missing.
+    const GRID: [&str; 9] = [
+        "u...........s", // queued
+        ".qft........s", // uploading
+        "....c.q.....t", // uploaded
+        ".....tqfm...c", // creating
+        "....mmmmmvx.m", // created
+        "....vvvvvvx.v", // verified
+        "...........qf", // failed
+        "...........qs", // skipped
+        "...........qx", // missing
+    ];
+
+    fn letter(state: State) -> char {
+        "qutcmvfsx"
+            .chars()
+            .nth(State::ALL.iter().position(|s| *s == state).unwrap())
+            .unwrap()
+    }
+
+    #[test]
+    fn the_whole_grid_is_as_written() {
+        for (state, row) in State::ALL.into_iter().zip(GRID) {
+            for (event, expected) in EVENTS.into_iter().zip(row.chars()) {
+                let next = state.after(event).map_or('.', letter);
+                assert_eq!(next, expected, "{state} after {event:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_word_leads_back_to_its_state() {
+        for state in State::ALL {
+            assert_eq!(State::parse(state.as_str()), Some(state));
+        }
+        assert_eq!(State::parse("lost"), None);
+    }
+
+    #[test]
+    fn the_last_allowed_blame_gives_up() {
+        assert!(!gives_up(0, 8));
+        assert!(!gives_up(6, 8));
+        assert!(gives_up(7, 8));
+        assert!(gives_up(0, 1));
+    }
+}

@@ -1,1 +1,132 @@
-//! To be filled.
+//! Counts what moves. The core counts; the edge decides between bars, lines and silence.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use crate::ids::FileId;
+
+/// A handle on the counts of one run; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Progress(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    transfers: Mutex<BTreeMap<FileId, Moving>>,
+    bytes_done: AtomicU64,
+    uploads_done: AtomicU64,
+}
+
+#[derive(Debug, Clone)]
+struct Moving {
+    path: PathBuf,
+    size: u64,
+    position: Arc<AtomicU64>,
+}
+
+/// One file on its way, as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transferring {
+    /// Which.
+    pub file: FileId,
+    /// Where it is.
+    pub path: PathBuf,
+    /// How many bytes were handed to the connection.
+    pub sent: u64,
+    /// Of how many.
+    pub size: u64,
+}
+
+/// A file on its way; it is forgotten when this is dropped.
+#[derive(Debug)]
+pub struct Transfer {
+    file: FileId,
+    position: Arc<AtomicU64>,
+    progress: Progress,
+}
+
+impl Progress {
+    /// A file begins to move.
+    pub fn begin(&self, file: FileId, path: PathBuf, size: u64) -> Transfer {
+        let position = Arc::new(AtomicU64::new(0));
+        let moving = Moving { path, size, position: Arc::clone(&position) };
+        self.transfers().insert(file, moving);
+        Transfer { file, position, progress: self.clone() }
+    }
+
+    /// What is on its way now.
+    pub fn moving(&self) -> Vec<Transferring> {
+        self.transfers()
+            .iter()
+            .map(|(file, moving)| Transferring {
+                file: *file,
+                path: moving.path.clone(),
+                sent: moving.position.load(Ordering::Relaxed).min(moving.size),
+                size: moving.size,
+            })
+            .collect()
+    }
+
+    /// Bytes that arrived, those of files on their way included.
+    pub fn bytes(&self) -> u64 {
+        let moving: u64 = self.moving().iter().map(|moving| moving.sent).sum();
+        self.0.bytes_done.load(Ordering::Relaxed) + moving
+    }
+
+    /// Uploads that arrived whole.
+    pub fn uploads(&self) -> u64 {
+        self.0.uploads_done.load(Ordering::Relaxed)
+    }
+
+    fn transfers(&self) -> std::sync::MutexGuard<'_, BTreeMap<FileId, Moving>> {
+        // A panic elsewhere leaves counts behind that are still counts.
+        self.0.transfers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Transfer {
+    /// Where the connection writes how far it is.
+    pub fn position(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.position)
+    }
+
+    /// The whole file arrived.
+    pub fn arrived(self, size: u64) {
+        self.progress.0.bytes_done.fetch_add(size, Ordering::Relaxed);
+        self.progress.0.uploads_done.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Transfer {
+    fn drop(&mut self) {
+        self.progress.transfers().remove(&self.file);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_count_while_they_move_and_after_they_arrived_but_not_twice() {
+        let progress = Progress::default();
+        let transfer = progress.begin(FileId(1), PathBuf::from("a.jpg"), 100);
+        transfer.position().store(40, Ordering::Relaxed);
+        assert_eq!((progress.bytes(), progress.uploads()), (40, 0));
+        transfer.arrived(100);
+        assert_eq!((progress.bytes(), progress.uploads()), (100, 1));
+        assert!(progress.moving().is_empty());
+    }
+
+    #[test]
+    fn an_upload_that_is_given_up_is_forgotten() {
+        let progress = Progress::default();
+        drop(progress.begin(FileId(1), PathBuf::from("a.jpg"), 100));
+        assert_eq!((progress.bytes(), progress.uploads()), (0, 0));
+    }
+}

@@ -1,1 +1,44 @@
-//! To be filled.
+//! The client of the Library API: one call in, one answer or one [`Error`] out.
+//!
+//! - [`calls`] writes requests word for word, so that they can be kept before they are sent;
+//!   [`wire`] holds the types of their bodies and answers.
+//! - [`client`] sends them, [`uploads`] sends bytes, [`body`] reads those from a file, hashes them
+//!   on the way and honours the common [`bandwidth`].
+//! - [`auth`] keeps the account signed in by way of the [`token_file`]; [`login`] signs it in.
+//! - [`error`] says what went wrong; `classify` and `texts` decide that from an answer.
+//!
+//! Invariants: no request is repeated, redirected or sent twice here, because a ledger outside
+//! counts each one before it is sent; no secret is in an error or a log; an answer is bounded in
+//! size; plain http goes to this machine only. It knows no items, no files by name, no database.
+//! Called by the pipeline, the commands and `run`.
+
+pub mod auth;
+pub mod bandwidth;
+pub mod body;
+pub mod calls;
+mod classify;
+pub mod client;
+mod client_secret;
+pub mod endpoints;
+pub mod error;
+pub mod login;
+mod loopback;
+mod refresh;
+#[cfg(test)]
+mod testing;
+mod texts;
+pub mod token_file;
+mod transport;
+pub mod uploads;
+mod watchdog;
+pub mod wire;
+
+pub use auth::{Auth, AuthFiles, Bearer};
+pub use bandwidth::Bandwidth;
+pub use body::{FileBody, Sent};
+pub use calls::{Call, Method};
+pub use client::{Answer, Client};
+pub use endpoints::{Endpoints, Settings, Timeouts};
+pub use error::{Error, Kind, Limit, Scope};
+pub use login::{Granted, Login};
+pub use uploads::{Part, Session, SessionAnswer};

@@ -1,1 +1,195 @@
-//! To be filled.
+//! The truth: all SQL, behind verbs of the domain.
+//!
+//! - One writer thread owns the one writing connection ([`writer`]). A verb is a closure that it runs
+//!   in a savepoint; verbs that are waiting together are committed together, and each is answered
+//!   after the commit, never before.
+//! - Every verb is one transaction, and every state change goes through [`crate::item`].
+//! - Whoever only looks uses a [`Reader`], which has a read-only connection of its own and never
+//!   waits for the writer (WAL).
+//!
+//! The queue is the tables. Nothing about an item is kept in memory that a crash would lose, so a
+//! crash, a restart and a lost wake-up are the same case: look again.
+//!
+//! **Durability.** `synchronous = NORMAL`: a power cut may take back the last commits, which costs
+//! work (a byte sent twice, an item asked for twice) but never consistency. What must survive a
+//! power cut is written with `synchronous = FULL`: the intention of a mutating call
+//! ([`Store::journal`] and its kin), because a forgotten `albums.create` would become a second album.
+
+mod account;
+mod albums;
+mod calls;
+mod changes;
+mod claims;
+mod intake;
+mod items;
+mod ledger;
+mod open;
+mod orders;
+mod outcomes;
+mod overview;
+mod planning;
+mod sessions;
+mod uploads;
+mod verifying;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+pub use account::{AccountState, LaneState, Pause};
+pub use albums::{AlbumTask, AlbumView};
+pub use calls::{CallKind, Journalled, NewCall};
+pub use changes::{Change, Fate, FileStat};
+pub use claims::{Claimed, Content, Hashed};
+pub use intake::{FileState, KnownFile, RootRow, RootSpec, Settling};
+pub use ledger::{Ledger, Sending};
+pub use orders::{NewOrder, Order, OrderKind};
+pub use outcomes::{ItemOutcome, Outcome};
+pub use overview::{Explained, Failure, Overview, Transfer};
+pub use planning::{Addition, BatchItem, PlanRules, Planned, PlannedBatch};
+pub use sessions::Session;
+pub use verifying::{ToVerify, Verdict};
+
+/// Why the store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// SQLite refused; the disk may be full or broken.
+    #[error("the database refused")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The schema could not be brought up to date.
+    #[error("the database could not be migrated")]
+    Migration(#[from] refinery::Error),
+    /// The database was written by a newer Albumen.
+    #[error("the database is of version {found}, and this Albumen knows versions up to {known}")]
+    FromTheFuture {
+        /// What the database says.
+        found: i32,
+        /// The newest that this binary knows.
+        known: i32,
+    },
+    /// The files of the state folder cannot be read or made.
+    #[error("the state folder {path} cannot be used")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// An event that the state machine does not allow: a defect.
+    #[error(transparent)]
+    Illegal(#[from] crate::item::Illegal),
+    /// A row holds what no version of Albumen writes.
+    #[error("a row of the database makes no sense: {0}")]
+    Corrupt(String),
+    /// The writer thread has ended.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl Error {
+    /// Whether the same request may succeed later: the disk is full, or another process holds the
+    /// database for a moment.
+    pub fn may_pass(&self) -> bool {
+        use rusqlite::ErrorCode::{
+            CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, ReadOnly, SystemIoFailure,
+        };
+        matches!(self, Self::Sqlite(rusqlite::Error::SqliteFailure(cause, _))
+            if matches!(cause.code, DiskFull | DatabaseBusy | DatabaseLocked | SystemIoFailure | ReadOnly | CannotOpen))
+    }
+}
+
+/// What a verb of the store gives.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The name of the database in the state folder.
+pub const FILE_NAME: &str = "albumen.db";
+
+/// The writing side of the store; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    writer: writer::Writer,
+    path: PathBuf,
+}
+
+impl Store {
+    /// Opens or makes the database in `state_dir`, and brings its schema up to date. The caller
+    /// holds the lock of the state folder.
+    pub fn open(state_dir: &Path) -> Result<Self> {
+        let path = state_dir.join(FILE_NAME);
+        let connection = open::for_writing(&path)?;
+        Ok(Self {
+            writer: writer::Writer::start(connection),
+            path,
+        })
+    }
+
+    /// Opens the database beside a process that holds the lock: to leave it an order.
+    pub fn open_beside(state_dir: &Path) -> Result<Self> {
+        let path = state_dir.join(FILE_NAME);
+        let connection = open::beside(&path)?;
+        Ok(Self {
+            writer: writer::Writer::start(connection),
+            path,
+        })
+    }
+
+    /// A reader of the same database.
+    pub fn reader(&self) -> Result<Reader> {
+        Ok(Reader {
+            connection: open::for_reading(&self.path)?,
+        })
+    }
+
+    /// Ends the writer once everything asked so far is committed.
+    pub async fn close(&self) {
+        self.writer.close().await;
+    }
+
+    /// Whether the writer thread answers; for the watchdog.
+    pub async fn is_alive(&self) -> bool {
+        self.write(|_| Ok(())).await.is_ok()
+    }
+
+    async fn write<T, F>(&self, verb: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        self.writer.run(writer::Durability::Normal, verb).await
+    }
+
+    async fn write_durably<T, F>(&self, verb: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        self.writer.run(writer::Durability::PowerCut, verb).await
+    }
+}
+
+/// The looking side of the store: read-only, never in the writer's way.
+#[derive(Debug)]
+pub struct Reader {
+    connection: Connection,
+}
+
+impl Reader {
+    /// Opens the database of `state_dir` read-only; none if there is no database yet.
+    pub fn open(state_dir: &Path) -> Result<Option<Self>> {
+        let path = state_dir.join(FILE_NAME);
+        match std::fs::metadata(&path) {
+            Ok(_) => Ok(Some(Self {
+                connection: open::for_reading(&path)?,
+            })),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(Error::Folder {
+                path: state_dir.to_owned(),
+                source,
+            }),
+        }
+    }
+}

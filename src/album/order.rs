@@ -1,0 +1,153 @@
+//! The order key: (instant, natural name, path bytes) as bytes that sort in that order.
+//!
+//! It is computed once, before the upload, and kept. Being bytes, it is compared by SQLite itself:
+//! an index on it is the album's order. The layout:
+//!
+//! ```text
+//! 8 bytes  seconds since 1970, sign bit flipped, big endian   (zero time for orders without one)
+//! 4 bytes  nanoseconds, big endian
+//! n bytes  the file name, lower case; a run of digits as '0', its length (2 bytes), its digits
+//! 1 byte   0
+//! n bytes  the path as it is: no two files have the same key
+//! ```
+
+use std::{fmt, path::Path};
+
+use jiff::Timestamp;
+
+/// Where a file stands in its album. Greater is later.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OrderKey(Vec<u8>);
+
+impl OrderKey {
+    /// The key of the file `name` at `path`; `instant` is none where the order is by name.
+    pub fn new(instant: Option<Timestamp>, name: &[u8], path: &Path) -> Self {
+        let path = path.as_os_str().as_encoded_bytes();
+        let mut key = Vec::with_capacity(12 + name.len() + 8 + path.len());
+        let instant = instant.unwrap_or(Timestamp::UNIX_EPOCH);
+        // Jiff keeps seconds and fraction of one sign; the key wants a fraction that only adds.
+        let nanos = instant.as_nanosecond();
+        let seconds = nanos.div_euclid(1_000_000_000) as i64;
+        let fraction = nanos.rem_euclid(1_000_000_000) as u32;
+        key.extend((seconds as u64 ^ (1 << 63)).to_be_bytes());
+        key.extend(fraction.to_be_bytes());
+        push_natural(&mut key, name);
+        key.push(0);
+        key.extend(path);
+        Self(key)
+    }
+
+    /// The key as the store gave it back.
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// The key as the store keeps it.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for OrderKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OrderKey(")?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        write!(f, ")")
+    }
+}
+
+/// Appends `name` so that IMG_9 sorts before IMG_10 and case does not matter.
+fn push_natural(key: &mut Vec<u8>, name: &[u8]) {
+    let lower = String::from_utf8_lossy(name).to_lowercase();
+    let mut rest = lower.as_bytes();
+    while let Some(&first) = rest.first() {
+        if first.is_ascii_digit() {
+            let end = rest
+                .iter()
+                .position(|b| !b.is_ascii_digit())
+                .unwrap_or(rest.len());
+            let (digits, after) = rest.split_at(end);
+            let significant = digits
+                .iter()
+                .position(|b| *b != b'0')
+                .unwrap_or(digits.len());
+            let digits = digits.get(significant..).unwrap_or_default();
+            key.push(b'0');
+            key.extend(
+                u16::try_from(digits.len())
+                    .unwrap_or(u16::MAX)
+                    .to_be_bytes(),
+            );
+            key.extend(digits);
+            rest = after;
+        } else {
+            // A zero would end the name early; names cannot hold one, text from elsewhere might.
+            key.push(first.max(1));
+            rest = rest.get(1..).unwrap_or_default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn by_name(name: &str) -> OrderKey {
+        OrderKey::new(None, name.as_bytes(), Path::new(name))
+    }
+
+    fn at(nanos: i128) -> OrderKey {
+        OrderKey::new(
+            Some(Timestamp::from_nanosecond(nanos).unwrap()),
+            b"a",
+            Path::new("a"),
+        )
+    }
+
+    #[test]
+    fn names_sort_as_people_count() {
+        let sorted = [
+            "a.jpg",
+            "IMG_9.jpg",
+            "img_10.jpg",
+            "IMG_10b.jpg",
+            "IMG_011.jpg",
+            "z1",
+            "Z2",
+        ];
+        for pair in sorted.windows(2) {
+            assert!(
+                by_name(pair[0]) < by_name(pair[1]),
+                "{} before {}",
+                pair[0],
+                pair[1]
+            );
+        }
+    }
+
+    #[test]
+    fn names_that_differ_only_in_case_or_zeros_still_have_an_order() {
+        assert_ne!(by_name("IMG_1.jpg"), by_name("img_1.jpg"));
+        assert_ne!(by_name("IMG_1.jpg"), by_name("IMG_01.jpg"));
+    }
+
+    proptest! {
+        #[test]
+        fn instants_sort_by_time_before_and_after_1970(a in -10_i128.pow(18)..10_i128.pow(18), b in -10_i128.pow(18)..10_i128.pow(18)) {
+            prop_assert_eq!(a.cmp(&b), at(a).cmp(&at(b)));
+        }
+
+        #[test]
+        fn numbers_in_names_sort_by_value(a in 0_u64..1_000_000, b in 0_u64..1_000_000) {
+            let key = |n: u64| OrderKey::new(None, format!("IMG_{n}.jpg").as_bytes(), Path::new("x"));
+            prop_assert_eq!(a.cmp(&b), key(a).cmp(&key(b)));
+        }
+
+        #[test]
+        fn any_bytes_make_a_key(name in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let _ = OrderKey::new(None, &name, Path::new("x"));
+        }
+    }
+}

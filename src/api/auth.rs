@@ -1,0 +1,412 @@
+//! Keeps the account signed in.
+//!
+//! Everybody asks for a [`Bearer`] before each request. The access token is renewed some minutes
+//! before it ends, by one request however many ask, and once after it was refused; if its successor
+//! is refused as well, only the user can help. A dead sign-in is not tried again until the token
+//! file changes: `albumen login` in another terminal is noticed at the next request.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use http::HeaderValue;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use crate::{
+    clock::{self, Clock},
+    shown::Shown,
+};
+
+use super::{
+    client_secret::ClientSecret,
+    endpoints::{Settings, Timeouts},
+    error::{Error, Kind},
+    refresh::{self, Given, SignInServer},
+    token_file::{Stamp, Tokens},
+    transport::{self, SMALL_LIMIT},
+};
+
+/// An access token is renewed so long before its end, so that an upload begun with it can end.
+const RENEW_BEFORE: Duration = Duration::from_mins(5);
+
+/// Where the two secrets of an account are.
+#[derive(Debug, Clone)]
+pub struct AuthFiles {
+    /// What the Cloud console hands out.
+    pub client_secret: PathBuf,
+    /// What a sign-in leaves; its folder is made if it is missing.
+    pub token: PathBuf,
+}
+
+/// The sign-in of one account; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Auth(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    files: AuthFiles,
+    server: SignInServer,
+    auth_url: Url,
+    revoke_url: Url,
+    timeouts: Timeouts,
+    clock: Clock,
+    state: Mutex<State>,
+    renewing: tokio::sync::Mutex<()>,
+    told_wide: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Of the file as it was read; none when there was none, or nothing was read yet.
+    stamp: Option<Stamp>,
+    tokens: Option<Tokens>,
+    bearer: Option<Bearer>,
+    /// Of the bearer: no two have the same.
+    generation: u64,
+    renew_at: Timestamp,
+    /// The service refused the present access token.
+    stale: bool,
+    /// The present access token replaced a refused one.
+    replaced_refused: bool,
+    /// Where the present access token was taken.
+    proven: [bool; 2],
+    /// Why there is no point in trying, until the file changes.
+    dead: Option<Error>,
+    /// How many renewals were tried, and how the last one failed.
+    renewals: u64,
+    failure: Option<Error>,
+}
+
+/// The two kinds of endpoints; a token without the right scope is refused by uploads with 401
+/// while JSON calls take it (fact sheet, section 2.5).
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Surface {
+    Json = 0,
+    Uploads = 1,
+}
+
+/// An access token, ready for a header.
+#[derive(Debug, Clone)]
+pub struct Bearer {
+    header: HeaderValue,
+    generation: u64,
+}
+
+impl Bearer {
+    pub(super) fn header(&self) -> HeaderValue {
+        self.header.clone()
+    }
+}
+
+impl Auth {
+    /// The sign-in kept in `files`. Nothing is read yet: without a sign-in, [`Auth::bearer`] says so.
+    pub fn new(settings: &Settings, files: AuthFiles, clock: Clock) -> Result<Self, Error> {
+        settings.endpoints.check()?;
+        let endpoints = &settings.endpoints;
+        Ok(Self(Arc::new(Inner {
+            files,
+            server: SignInServer {
+                http: transport::json_client(&endpoints.token, &settings.timeouts)?,
+                token_url: endpoints.token.clone(),
+                timeout: settings.timeouts.read,
+            },
+            auth_url: endpoints.auth.clone(),
+            revoke_url: endpoints.revoke.clone(),
+            timeouts: settings.timeouts.clone(),
+            clock,
+            state: Mutex::default(),
+            renewing: tokio::sync::Mutex::default(),
+            told_wide: AtomicBool::new(false),
+        })))
+    }
+
+    /// An access token that will last for a while.
+    pub async fn bearer(&self) -> Result<Bearer, Error> {
+        if let Some(bearer) = self.present()? {
+            return Ok(bearer);
+        }
+        let renewals = self.state().renewals;
+        let _turn = self.0.renewing.lock().await;
+        // Somebody else may have renewed it, or failed to, while this one waited for its turn.
+        if let Some(bearer) = self.present()? {
+            return Ok(bearer);
+        }
+        {
+            let state = self.state();
+            if let Some(failure) = state
+                .failure
+                .as_ref()
+                .filter(|_| state.renewals != renewals)
+            {
+                return Err(failure.clone());
+            }
+        }
+        self.renew().await
+    }
+
+    /// Whether the token file is another one than was read last. Cheap.
+    pub fn changed(&self) -> bool {
+        Stamp::of(&self.0.files.token) != self.state().stamp
+    }
+
+    /// When the user signed in and with which OAuth client, without asking the service.
+    pub fn signed_in(&self) -> Result<(Timestamp, String), Error> {
+        let tokens = Tokens::read(&self.0.files.token)?;
+        Ok((tokens.obtained_at, tokens.client_id))
+    }
+
+    /// Ends the sign-in at the service, then removes the token file. Done as well if the service no
+    /// longer knows it.
+    pub async fn revoke(&self) -> Result<(), Error> {
+        let tokens = Tokens::read(&self.0.files.token)?;
+        let http = transport::json_client(&self.0.revoke_url, &self.0.timeouts)?;
+        let request = http
+            .post(self.0.revoke_url.clone())
+            .timeout(self.0.timeouts.read)
+            .form(&[("token", tokens.refresh_token.expose_secret())])
+            .build()
+            .map_err(transport::failure)?;
+        let reply = transport::exchange(&http, request, SMALL_LIMIT).await?;
+        if !reply.status.is_success() && reply.status != http::StatusCode::BAD_REQUEST {
+            return Err(Error::new(Kind::Server, "the access was not withdrawn")
+                .with_status(reply.status)
+                .with_hint(
+                    "try again, or remove the access at https://myaccount.google.com/connections",
+                ));
+        }
+        self.forget()
+    }
+
+    /// Removes the token file without a word to the service.
+    pub fn forget(&self) -> Result<(), Error> {
+        match std::fs::remove_file(&self.0.files.token) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::new(Kind::Setup, "the token file cannot be removed").with_source(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    pub(super) fn auth_url(&self) -> &Url {
+        &self.0.auth_url
+    }
+
+    pub(super) fn server(&self) -> &SignInServer {
+        &self.0.server
+    }
+
+    /// Reads the client secret; a file that others can read is told about once.
+    pub(super) async fn client_secret(&self) -> Result<ClientSecret, Error> {
+        let path = self.0.files.client_secret.clone();
+        let secret = blocking(move || ClientSecret::read(&path)).await?;
+        if secret.wide && !self.0.told_wide.swap(true, Ordering::Relaxed) {
+            let path = Shown::path(&self.0.files.client_secret);
+            tracing::warn!(
+                "the client secret file {path} can be read by others of this machine; chmod 600 would keep it private"
+            );
+        }
+        Ok(secret)
+    }
+
+    /// Keeps what a sign-in brought; the next bearer is made of it.
+    pub(super) async fn signed_in_with(&self, tokens: Tokens) -> Result<(), Error> {
+        let path = self.0.files.token.clone();
+        blocking(move || tokens.save(&path)).await.map(drop)
+    }
+
+    /// Learns that the service took the token.
+    pub(super) fn accepted(&self, bearer: &Bearer, surface: Surface) {
+        let mut state = self.state();
+        if state.is_present(bearer) {
+            state.proven[surface as usize] = true;
+        }
+    }
+
+    /// Learns that the service refused the token (401), and says what that means.
+    pub(super) fn refused(&self, bearer: &Bearer, surface: Surface, error: Error) -> Error {
+        let mut state = self.state();
+        if !state.is_present(bearer) {
+            return error;
+        }
+        if state.replaced_refused && !state.proven[surface as usize] {
+            let dead = Error::new(
+                Kind::LoginNeeded,
+                "the service refuses new access tokens of this sign-in as well",
+            )
+            .with_status(http::StatusCode::UNAUTHORIZED)
+            .with_hint("run `albumen login` and leave every box ticked");
+            state.dead = Some(dead.clone());
+            return dead;
+        }
+        state.stale = true;
+        error
+    }
+
+    /// The present token, if it can be used; an error if there is no point in renewing it.
+    fn present(&self) -> Result<Option<Bearer>, Error> {
+        let mut state = self.state();
+        let stamp = Stamp::of(&self.0.files.token);
+        if stamp != state.stamp || (state.tokens.is_none() && state.dead.is_none()) {
+            state.load(stamp, Tokens::read(&self.0.files.token));
+        }
+        if let Some(dead) = &state.dead {
+            return Err(dead.clone());
+        }
+        let lasts = !state.stale && self.0.clock.now() < state.renew_at;
+        Ok(state.bearer.clone().filter(|_| lasts))
+    }
+
+    async fn renew(&self) -> Result<Bearer, Error> {
+        let result = self.try_renew().await;
+        let mut state = self.state();
+        state.renewals += 1;
+        state.failure = result.as_ref().err().cloned();
+        result
+    }
+
+    async fn try_renew(&self) -> Result<Bearer, Error> {
+        let secret = self.client_secret().await?;
+        let (tokens, stamp) = {
+            let state = self.state();
+            (state.tokens.clone(), state.stamp.clone())
+        };
+        let Some(tokens) = tokens else {
+            return Err(Error::new(Kind::LoginNeeded, "nobody has signed in yet"));
+        };
+        if tokens.client_id != secret.id {
+            return Err(Error::new(
+                Kind::LoginNeeded,
+                "the sign-in was made with another OAuth client than the client secret file names",
+            )
+            .with_hint("put the old client secret file back, or run `albumen login`; another client does not see what the old one uploaded"));
+        }
+        match self.0.server.refresh(&secret, &tokens.refresh_token).await {
+            Ok(given) => self.renewed(tokens, given, stamp).await,
+            Err(error) => Err(self.not_renewed(&tokens, error)),
+        }
+    }
+
+    async fn renewed(
+        &self,
+        mut tokens: Tokens,
+        given: Given,
+        stamp: Option<Stamp>,
+    ) -> Result<Bearer, Error> {
+        let now = self.0.clock.now();
+        tokens.access_token = given.access_token;
+        tokens.expires_at = clock::after(now, given.lifetime);
+        if let Some(refresh_token) = given.refresh_token {
+            tokens.refresh_token = refresh_token;
+        }
+        let (path, saved) = (self.0.files.token.clone(), tokens.clone());
+        // A sign-in in another terminal must not be overwritten with the old one.
+        let written = blocking(move || {
+            if Stamp::of(&path) == stamp {
+                saved.save(&path).map(Some)
+            } else {
+                Ok(None)
+            }
+        })
+        .await;
+        let mut state = self.state();
+        let stamp = match written {
+            Ok(Some(stamp)) => Some(stamp),
+            Ok(None) => state.stamp.clone(),
+            Err(error) => {
+                tracing::warn!("{error}; the present access token is kept in memory only");
+                state.stamp.clone()
+            }
+        };
+        let replaced_refused = state.stale;
+        state.load(stamp, Ok(tokens));
+        state.replaced_refused = replaced_refused;
+        // A fifth of a short life; five minutes of the usual hour.
+        let early = RENEW_BEFORE.min(given.lifetime / 5);
+        state.renew_at = clock::after(now, given.lifetime.saturating_sub(early));
+        state
+            .bearer
+            .clone()
+            .ok_or_else(|| Error::new(Kind::Unreachable, "the access token is not one"))
+    }
+
+    fn not_renewed(&self, tokens: &Tokens, error: Error) -> Error {
+        if error.kind() != Kind::LoginNeeded {
+            return error;
+        }
+        // Only `invalid_grant` comes without a remedy of its own; the age of the token says more.
+        let error = refresh::died(tokens.obtained_at, self.0.clock.now()).with_source(error);
+        let mut state = self.state();
+        state.dead = Some(error.clone());
+        error
+    }
+
+    /// A panic elsewhere leaves nothing half done here.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_present(&self, bearer: &Bearer) -> bool {
+        self.bearer
+            .as_ref()
+            .is_some_and(|present| present.generation == bearer.generation)
+    }
+
+    /// Takes over what the file holds, or why it holds nothing.
+    fn load(&mut self, stamp: Option<Stamp>, read: Result<Tokens, Error>) {
+        self.generation += 1;
+        let generation = self.generation;
+        self.stamp = stamp;
+        self.stale = false;
+        self.replaced_refused = false;
+        self.proven = [false; 2];
+        (self.tokens, self.dead) = match read {
+            Ok(tokens) => (Some(tokens), None),
+            Err(error) => (None, Some(error)),
+        };
+        self.bearer = self
+            .tokens
+            .as_ref()
+            .and_then(|tokens| header(&tokens.access_token))
+            .map(|header| Bearer { header, generation });
+        self.renew_at = self.tokens.as_ref().map_or(Timestamp::MIN, |tokens| {
+            tokens
+                .expires_at
+                .saturating_sub(RENEW_BEFORE)
+                .unwrap_or(Timestamp::MIN)
+        });
+    }
+}
+
+fn header(access_token: &SecretString) -> Option<HeaderValue> {
+    let text = format!("Bearer {}", access_token.expose_secret());
+    let mut header = HeaderValue::from_str(&text).ok()?;
+    header.set_sensitive(true);
+    Some(header)
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| {
+            Err(Error::new(Kind::Setup, "a file could not be handled").with_source(error))
+        })
+}
+
+#[cfg(test)]
+#[path = "auth_tests.rs"]
+mod tests;

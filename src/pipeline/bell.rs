@@ -1,0 +1,77 @@
+//! Bells between stages. A ring says "look again" and nothing else: what there is to do is in the
+//! store. A ring that nobody waits for is kept, so that whoever looks first and waits then misses none.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{self, Clock, LOOK_AGAIN};
+
+/// A bell with one listener; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Bell(Arc<Notify>);
+
+impl Bell {
+    /// Wakes the listener, now or when it next waits.
+    pub fn ring(&self) {
+        self.0.notify_one();
+    }
+
+    /// Waits for a ring.
+    pub async fn heard(&self) {
+        self.0.notified().await;
+    }
+}
+
+/// The bells of the pipeline, each named after the stage that listens.
+#[derive(Debug, Clone, Default)]
+pub struct Bells {
+    /// Files may have settled, a folder may want a scan, an order came.
+    pub intake: Bell,
+    /// There may be something to claim, or room for tokens.
+    pub uploads: Bell,
+    /// There may be something to create.
+    pub lane: Bell,
+    /// There may be something to verify.
+    pub verify: Bell,
+    /// Anything moved at all: for those who wait for the end.
+    pub moved: Moved,
+}
+
+/// Tells any number of listeners that something moved.
+#[derive(Debug, Clone)]
+pub struct Moved(Arc<watch::Sender<u64>>);
+
+impl Default for Moved {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(0)))
+    }
+}
+
+impl Moved {
+    /// Something moved.
+    pub fn ring(&self) {
+        self.0.send_modify(|n| *n = n.wrapping_add(1));
+    }
+
+    /// A listener that hears everything from now on.
+    pub fn listen(&self) -> watch::Receiver<u64> {
+        self.0.subscribe()
+    }
+}
+
+/// Waits for a ring, for `until`, for a minute, or for the stop; gives whether it was the stop.
+///
+/// The minute is because the wall clock may jump while the runtime's does not: whoever waits looks
+/// at it again.
+pub async fn rest(bell: &Bell, until: Option<Timestamp>, clock: &Clock, stop: &CancellationToken) -> bool {
+    let wait = until.map_or(LOOK_AGAIN, |until| clock::until(clock.now(), until).min(LOOK_AGAIN));
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => true,
+        () = bell.heard() => false,
+        () = tokio::time::sleep(wait.max(Duration::from_millis(1))) => false,
+    }
+}

@@ -1,0 +1,216 @@
+//! The state of the account and of the write lane, kept so that both are true when nothing runs.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, params};
+use serde::Serialize;
+
+use super::{Error, Result, Store};
+use crate::clock;
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($(#[$vdoc])* $variant),* }
+
+        impl $name {
+            /// The word that the store and `status` use.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),* }
+            }
+
+            fn parse(word: &str) -> Result<Self> {
+                match word {
+                    $($word => Ok(Self::$variant),)*
+                    other => Err(Error::Corrupt(format!("unknown state `{other}`"))),
+                }
+            }
+        }
+    };
+}
+
+words! {
+    /// Whether the account can be used.
+    AccountState {
+        /// It can.
+        Ready = "ready",
+        /// Somebody must sign in.
+        LoginNeeded = "login_needed",
+        /// The user's storage is full; probed once an hour.
+        StorageFull = "storage_full",
+        /// The project's requests of the day are used up.
+        QuotaExhausted = "quota_exhausted",
+        /// The Library API is not enabled in the Cloud project.
+        ApiDisabled = "api_disabled",
+        /// Google Photos is switched off for this user.
+        PhotosDisabled = "photos_disabled",
+        /// The service cannot be reached.
+        Unreachable = "unreachable",
+    }
+}
+
+words! {
+    /// What the write lane does.
+    LaneState {
+        /// Nothing is to be done.
+        Idle = "idle",
+        /// A call is under way.
+        Calling = "calling",
+        /// The next call waits for the pace of writes.
+        Pacing = "pacing",
+        /// The next call waits for the service, for company, or for a person.
+        Waiting = "waiting",
+    }
+}
+
+/// A state with its reason in words, and its end where one is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Pause<S> {
+    /// Which state.
+    pub state: S,
+    /// Why, in words.
+    pub reason: Option<String>,
+    /// Until when; none where nobody knows.
+    pub until: Option<Timestamp>,
+}
+
+impl<S> Pause<S> {
+    /// A state that needs no words.
+    pub fn plain(state: S) -> Self {
+        Self {
+            state,
+            reason: None,
+            until: None,
+        }
+    }
+}
+
+type Raw = (String, Option<String>, Option<i64>);
+
+fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+}
+
+/// The account's row.
+pub(super) fn account(db: &Connection) -> Result<Pause<AccountState>> {
+    let (state, reason, until) = db
+        .prepare_cached("SELECT state, reason, until FROM account")?
+        .query_row([], raw)?;
+    Ok(Pause {
+        state: AccountState::parse(&state)?,
+        reason,
+        until: until.map(clock::from_millis),
+    })
+}
+
+/// The lane's row.
+pub(super) fn lane(db: &Connection) -> Result<Pause<LaneState>> {
+    let (state, reason, until) = db
+        .prepare_cached("SELECT state, reason, until FROM lane")?
+        .query_row([], raw)?;
+    Ok(Pause {
+        state: LaneState::parse(&state)?,
+        reason,
+        until: until.map(clock::from_millis),
+    })
+}
+
+impl Store {
+    /// The account's state.
+    pub async fn account(&self) -> Result<Pause<AccountState>> {
+        self.write(|db| account(db)).await
+    }
+
+    /// The account is in this state now.
+    pub async fn account_is(&self, pause: Pause<AccountState>, now: Timestamp) -> Result<()> {
+        self.write(move |db| {
+            db.prepare_cached(
+                "UPDATE account SET state = ?1, reason = ?2, until = ?3, since = ?4
+                 WHERE state <> ?1 OR reason IS NOT ?2 OR until IS NOT ?3",
+            )?
+            .execute(params![
+                pause.state.as_str(),
+                pause.reason,
+                pause.until.map(Timestamp::as_millisecond),
+                now.as_millisecond()
+            ])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The lane's state, and the rung of the concurrent-write ladder.
+    pub async fn lane(&self) -> Result<(Pause<LaneState>, u32)> {
+        self.write(|db| {
+            let refusals = db
+                .prepare_cached("SELECT refusals FROM lane")?
+                .query_row([], |row| row.get(0))?;
+            Ok((lane(db)?, refusals))
+        })
+        .await
+    }
+
+    /// The lane is in this state now. A repeated state is no write.
+    pub async fn lane_is(&self, pause: Pause<LaneState>, now: Timestamp) -> Result<()> {
+        self.write(move |db| {
+            db.prepare_cached(
+                "UPDATE lane SET state = ?1, reason = ?2, until = ?3, since = ?4
+                 WHERE state <> ?1 OR reason IS NOT ?2 OR until IS NOT ?3",
+            )?
+            .execute(params![
+                pause.state.as_str(),
+                pause.reason,
+                pause.until.map(Timestamp::as_millisecond),
+                now.as_millisecond()
+            ])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Which rung of the concurrent-write ladder the lane stands on; 0 is off it.
+    pub async fn lane_refusals(&self, refusals: u32) -> Result<()> {
+        self.write(move |db| {
+            db.prepare_cached("UPDATE lane SET refusals = ?1")?
+                .execute([refusals])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// A small fact that outlives a run.
+    pub async fn meta(&self, key: &'static str) -> Result<Option<String>> {
+        use rusqlite::OptionalExtension as _;
+        self.write(move |db| {
+            Ok(db
+                .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
+                .query_row([key], |row| row.get(0))
+                .optional()?)
+        })
+        .await
+    }
+
+    /// Keeps a small fact.
+    pub async fn meta_is(&self, key: &'static str, value: String) -> Result<()> {
+        self.write(move |db| {
+            db.prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?
+                .execute(params![key, value])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// This process holds the state folder from now on.
+    pub async fn process_is(&self, mode: &'static str, pid: u32, now: Timestamp) -> Result<()> {
+        self.write(move |db| {
+            db.execute(
+                "INSERT OR REPLACE INTO process (id, mode, pid, since, bytes_sent) VALUES (1, ?1, ?2, ?3, 0)",
+                params![mode, pid, now.as_millisecond()],
+            )?;
+            db.execute("DELETE FROM transfers", [])?;
+            Ok(())
+        })
+        .await
+    }
+}

@@ -1,0 +1,209 @@
+//! Albums: a title, and the service's id once it is known.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::{Result, Store};
+use crate::{
+    clock,
+    ids::{AlbumId, AlbumRow},
+};
+
+/// The row of the library itself: no album.
+pub const LIBRARY: AlbumRow = AlbumRow(0);
+
+/// An album that needs an id before a batch can go to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlbumTask {
+    /// Its row.
+    pub row: AlbumRow,
+    /// Its title as the service shall have it.
+    pub title: String,
+    /// When its creation was last asked for without an answer being recorded.
+    pub asked_at: Option<Timestamp>,
+    /// How often the service's own list was asked since.
+    pub looked: u32,
+}
+
+/// What is known of an album.
+#[derive(Debug, Clone)]
+pub struct AlbumView {
+    /// Its row.
+    pub row: AlbumRow,
+    /// Its title, with "(2)" and so on for further parts.
+    pub title: String,
+    /// The service's id.
+    pub album_id: Option<AlbumId>,
+    /// Where a browser finds it.
+    pub product_url: Option<String>,
+    /// Placements that stand in it.
+    pub placed: u64,
+    /// Placements that are wanted, or whose files are queued.
+    pub wanted: u64,
+    /// Placements that stand in it, but not where the order wants them.
+    pub out_of_sequence: u64,
+    /// What is wrong with it.
+    pub reason: Option<String>,
+}
+
+/// The title of a part as the service shall have it.
+pub(super) fn part_title(title: &str, part: i64) -> String {
+    if part == 1 {
+        title.to_owned()
+    } else {
+        format!("{title} ({part})")
+    }
+}
+
+/// The row of the album with this title, made if need be; without a title, the library.
+pub(super) fn row_of(db: &Connection, title: Option<&str>) -> Result<AlbumRow> {
+    let Some(title) = title else {
+        return Ok(LIBRARY);
+    };
+    let known = db
+        .prepare_cached("SELECT id FROM albums WHERE title = ?1 ORDER BY part DESC LIMIT 1")?
+        .query_row([title], |row| row.get(0))
+        .optional()?;
+    if let Some(id) = known {
+        return Ok(AlbumRow(id));
+    }
+    db.prepare_cached("INSERT INTO albums (title) VALUES (?1)")?
+        .execute([title])?;
+    Ok(AlbumRow(db.last_insert_rowid()))
+}
+
+/// What is to be known before a batch may go to this album; none if it has its id.
+pub(super) fn task(db: &Connection, album: AlbumRow) -> Result<Option<AlbumTask>> {
+    Ok(db
+        .prepare_cached(
+            "SELECT title, part, asked_at, looked FROM albums WHERE id = ?1 AND id <> 0 AND album_id IS NULL",
+        )?
+        .query_row([album.0], |row| {
+            Ok(AlbumTask {
+                row: album,
+                title: part_title(&row.get::<_, String>(0)?, row.get(1)?),
+                asked_at: row.get::<_, Option<i64>>(2)?.map(clock::from_millis),
+                looked: row.get(3)?,
+            })
+        })
+        .optional()?)
+}
+
+impl Store {
+    /// The album has this id now: it was created, or found in the service's list.
+    pub async fn album_stands(
+        &self,
+        album: AlbumRow,
+        album_id: AlbumId,
+        product_url: Option<String>,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.write_durably(move |db| stands(db, album, &album_id, product_url.as_deref(), now))
+            .await
+    }
+
+    /// The service's list was asked for the album and did not have it; it is asked again, or the
+    /// album made, not before `not_before`.
+    pub async fn album_not_listed(&self, album: AlbumRow, not_before: Timestamp) -> Result<()> {
+        self.write(move |db| {
+            db.prepare_cached(
+                "UPDATE albums SET looked = looked + 1, not_before = ?2 WHERE id = ?1",
+            )?
+            .execute(params![album.0, not_before.as_millisecond()])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Nothing goes to this album before `not_before`, and why.
+    pub async fn album_waits(
+        &self,
+        album: AlbumRow,
+        not_before: Timestamp,
+        reason: String,
+    ) -> Result<()> {
+        self.write(move |db| {
+            db.prepare_cached("UPDATE albums SET not_before = ?2, reason = ?3 WHERE id = ?1")?
+                .execute(params![album.0, not_before.as_millisecond(), reason])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The id of an album and when it was made, for a question about it.
+    pub async fn album_id(&self, album: AlbumRow) -> Result<Option<(AlbumId, Option<Timestamp>)>> {
+        self.write(move |db| {
+            let row: Option<(Option<String>, Option<i64>)> = db
+                .prepare_cached("SELECT album_id, made_at FROM albums WHERE id = ?1")?
+                .query_row([album.0], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            Ok(row.and_then(|(id, made_at)| {
+                Some((AlbumId::new(id?), made_at.map(clock::from_millis)))
+            }))
+        })
+        .await
+    }
+
+    /// albums.get says that the album is not there. The first time only the instant is kept; gives
+    /// when that was.
+    pub async fn album_absent(&self, album: AlbumRow, now: Timestamp) -> Result<Timestamp> {
+        self.write(move |db| {
+            db.prepare_cached(
+                "UPDATE albums SET absent_at = coalesce(absent_at, ?2) WHERE id = ?1",
+            )?
+            .execute(params![album.0, now.as_millisecond()])?;
+            let first: i64 = db
+                .prepare_cached("SELECT absent_at FROM albums WHERE id = ?1")?
+                .query_row([album.0], |row| row.get(0))?;
+            Ok(clock::from_millis(first))
+        })
+        .await
+    }
+
+    /// albums.get says that the album is there after all.
+    pub async fn album_present(&self, album: AlbumRow) -> Result<()> {
+        self.write(move |db| {
+            db.prepare_cached("UPDATE albums SET absent_at = NULL, reason = NULL WHERE id = ?1")?
+                .execute([album.0])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The album was deleted by hand: it is made anew, and what stood in it is wanted there again.
+    pub async fn album_lost(&self, album: AlbumRow) -> Result<()> {
+        self.write_durably(move |db| {
+            db.prepare_cached(
+                "UPDATE placements SET state = 'wanted', in_sequence = 0
+                 WHERE album_id = ?1 AND state = 'placed'",
+            )?
+            .execute([album.0])?;
+            db.prepare_cached(
+                "UPDATE albums SET album_id = NULL, product_url = NULL, made_at = NULL, asked_at = NULL,
+                        looked = 0, not_before = 0, absent_at = NULL,
+                        reason = 'it was deleted in Google Photos and is made again'
+                 WHERE id = ?1",
+            )?
+            .execute([album.0])?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// The album has this id now.
+pub(super) fn stands(
+    db: &Connection,
+    album: AlbumRow,
+    album_id: &AlbumId,
+    product_url: Option<&str>,
+    now: Timestamp,
+) -> Result<()> {
+    db.prepare_cached(
+        "UPDATE albums SET album_id = ?2, product_url = ?3, made_at = ?4, asked_at = NULL, looked = 0,
+                not_before = 0, reason = NULL, absent_at = NULL
+         WHERE id = ?1",
+    )?
+    .execute(params![album.0, album_id.as_str(), product_url, now.as_millisecond()])?;
+    Ok(())
+}

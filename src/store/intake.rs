@@ -1,0 +1,271 @@
+//! Roots, and what the store knows of the files below them.
+
+use std::{
+    ffi::OsString,
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension as _, Row, params};
+
+use super::{FileStat, Reader, Result, Store, changes};
+use crate::{
+    clock,
+    ids::{DirId, FileId, RootId},
+};
+
+/// A folder of the configuration, or a PATH given to `backfill`.
+#[derive(Debug, Clone)]
+pub struct RootSpec {
+    /// Absolute path.
+    pub path: PathBuf,
+    /// Whether it is of the configuration; others are never watched, and nothing in them is gone.
+    pub configured: bool,
+    /// The album rule and order in one line: when it changes, what is still queued is decided anew.
+    pub rule: String,
+}
+
+/// A root as the store knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootRow {
+    /// Its row.
+    pub id: RootId,
+    /// When its first full scan ended; none before.
+    pub scanned_at: Option<Timestamp>,
+    /// Whether its album rule or order has changed since its files were queued.
+    pub rule_changed: bool,
+}
+
+/// A file as the store knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownFile {
+    /// Its row.
+    pub id: FileId,
+    /// Its name in its directory.
+    pub name: OsString,
+    /// What it looked like.
+    pub stat: FileStat,
+    /// `settling`, `queued`, `claimed`, `held`, `refused` or `gone`.
+    pub state: FileState,
+    /// How many scans in a row did not see it.
+    pub missed: u32,
+    /// How long it must stand still, milliseconds.
+    pub settle_ms: u64,
+}
+
+/// Where a file stands; see the schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileState {
+    /// It may still be written to.
+    Settling,
+    /// To be claimed.
+    Queued,
+    /// An upload slot reads it.
+    Claimed,
+    /// Its bytes are an item.
+    Held,
+    /// It does not go up.
+    Refused,
+    /// Two scans agree that it is gone.
+    Gone,
+}
+
+/// A file whose time to settle is over.
+#[derive(Debug, Clone)]
+pub struct Settling {
+    /// Its root.
+    pub root: RootId,
+    /// Its directory, relative to the root.
+    pub dir: PathBuf,
+    /// The file as it was last seen.
+    pub file: KnownFile,
+}
+
+impl Store {
+    /// Makes the rows of `specs`, in their order, and closes all roots: a scan opens them.
+    pub async fn roots(&self, specs: Vec<RootSpec>) -> Result<Vec<RootRow>> {
+        self.write(move |db| {
+            db.execute("UPDATE roots SET open = 0, away = 0", [])?;
+            specs
+                .iter()
+                .map(|spec| {
+                    let path = spec.path.as_os_str().as_bytes();
+                    let known = db
+                        .prepare_cached("SELECT rule FROM roots WHERE path = ?1")?
+                        .query_row([path], |row| row.get::<_, String>(0))
+                        .optional()?;
+                    db.prepare_cached(
+                        "INSERT INTO roots (path, configured, rule) VALUES (?1, ?2, ?3)
+                         ON CONFLICT (path) DO UPDATE SET configured = ?2, rule = ?3",
+                    )?
+                    .execute(params![path, spec.configured, spec.rule])?;
+                    let (id, scanned_at): (i64, Option<i64>) = db
+                        .prepare_cached("SELECT id, scanned_at FROM roots WHERE path = ?1")?
+                        .query_row([path], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                    Ok(RootRow {
+                        id: RootId(id),
+                        scanned_at: scanned_at.map(clock::from_millis),
+                        rule_changed: known.is_some_and(|rule| rule != spec.rule),
+                    })
+                })
+                .collect()
+        })
+        .await
+    }
+
+    /// Files of the root may be claimed now; `scanned` tells that a full scan just ended.
+    pub async fn root_opened(&self, root: RootId, scanned: bool, now: Timestamp) -> Result<()> {
+        self.write(move |db| {
+            db.prepare_cached(
+                "UPDATE roots SET open = 1, away = 0,
+                        scanned_at = iif(?2, coalesce(scanned_at, ?3), scanned_at)
+                 WHERE id = ?1",
+            )?
+            .execute(params![root.0, scanned, now.as_millisecond()])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The root is missing, or empty where files were known.
+    pub async fn root_away(&self, root: RootId) -> Result<()> {
+        self.write(move |db| {
+            db.prepare_cached("UPDATE roots SET away = 1 WHERE id = ?1")?
+                .execute([root.0])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// At each start: what a slot had claimed is in the queue again, what was being sent is queued.
+    pub async fn recover(&self, now: Timestamp) -> Result<()> {
+        self.write(move |db| {
+            db.execute(
+                "UPDATE files SET state = 'queued' WHERE state = 'claimed'",
+                [],
+            )?;
+            let interrupted: Vec<i64> = db
+                .prepare("SELECT id FROM items WHERE state = 'uploading'")?
+                .query_map([], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            for item in interrupted {
+                let item = crate::ids::ItemId(item);
+                let because = super::items::Because::default();
+                super::items::apply(db, item, crate::item::Event::UploadEnded, &because, now)?;
+                super::items::requeue_bytes(db, item, None, clock::from_millis(0), now)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Files whose time to settle is over, the longest waiting first.
+    pub async fn settled(&self, now: Timestamp, n: usize) -> Result<Vec<Settling>> {
+        self.write(move |db| {
+            let rows = db
+                .prepare_cached(&format!(
+                    "SELECT {KNOWN}, files.root_id, dirs.path FROM files JOIN dirs ON dirs.id = files.dir_id
+                     WHERE files.state = 'settling' AND files.due_at <= ?1 ORDER BY files.due_at LIMIT ?2"
+                ))?
+                .query_map(params![now.as_millisecond(), n as i64], |row| {
+                    Ok(Settling {
+                        root: RootId(row.get(10)?),
+                        dir: changes::path_from(row.get(11)?),
+                        file: known(row)?,
+                    })
+                })?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(rows)
+        })
+        .await
+    }
+
+    /// When the next file may have settled; none if nothing settles.
+    pub async fn next_settled(&self) -> Result<Option<Timestamp>> {
+        self.write(|db| {
+            let due: Option<i64> = db
+                .prepare_cached("SELECT min(due_at) FROM files WHERE state = 'settling'")?
+                .query_row([], |row| row.get(0))?;
+            Ok(due.map(clock::from_millis))
+        })
+        .await
+    }
+}
+
+const KNOWN: &str = "files.id, files.name, files.size, files.mtime_ns, files.ctime_ns, files.dev, files.inode, \
+                     files.state, files.missed, files.settle_ms";
+
+fn known(row: &Row<'_>) -> rusqlite::Result<KnownFile> {
+    let state = match row.get_ref(7)?.as_str()? {
+        "settling" => FileState::Settling,
+        "queued" => FileState::Queued,
+        "claimed" => FileState::Claimed,
+        "held" => FileState::Held,
+        "refused" => FileState::Refused,
+        // The schema allows no other word.
+        _ => FileState::Gone,
+    };
+    Ok(KnownFile {
+        id: FileId(row.get(0)?),
+        name: OsString::from_vec(row.get(1)?),
+        stat: FileStat {
+            size: row.get::<_, i64>(2)? as u64,
+            mtime_ns: row.get(3)?,
+            ctime_ns: row.get(4)?,
+            dev: row.get::<_, i64>(5)? as u64,
+            inode: row.get::<_, i64>(6)? as u64,
+        },
+        state,
+        missed: row.get(8)?,
+        settle_ms: row.get::<_, i64>(9)? as u64,
+    })
+}
+
+impl Reader {
+    /// The row of a directory, if it is known.
+    pub fn dir(&self, root: RootId, dir: &Path) -> Result<Option<DirId>> {
+        Ok(self
+            .connection
+            .prepare_cached("SELECT id FROM dirs WHERE root_id = ?1 AND path = ?2")?
+            .query_row(params![root.0, dir.as_os_str().as_bytes()], |row| {
+                row.get(0).map(DirId)
+            })
+            .optional()?)
+    }
+
+    /// What is known of the files of one directory, sorted by name bytes; gone ones included.
+    pub fn known_in(&self, dir: DirId) -> Result<Vec<KnownFile>> {
+        let rows = self
+            .connection
+            .prepare_cached(&format!(
+                "SELECT {KNOWN} FROM files WHERE dir_id = ?1 ORDER BY name"
+            ))?
+            .query_map([dir.0], known)?
+            .collect::<rusqlite::Result<_>>()?;
+        Ok(rows)
+    }
+
+    /// All directories of a root.
+    pub fn dirs_of(&self, root: RootId) -> Result<Vec<(DirId, PathBuf)>> {
+        let rows = self
+            .connection
+            .prepare_cached("SELECT id, path FROM dirs WHERE root_id = ?1")?
+            .query_map([root.0], |row| {
+                Ok((DirId(row.get(0)?), changes::path_from(row.get(1)?)))
+            })?
+            .collect::<rusqlite::Result<_>>()?;
+        Ok(rows)
+    }
+
+    /// Whether the store knows any file of this root that is not gone.
+    pub fn knows_files_of(&self, root: RootId) -> Result<bool> {
+        Ok(self
+            .connection
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM dirs JOIN files ON files.dir_id = dirs.id
+                                WHERE dirs.root_id = ?1 AND files.state <> 'gone')",
+            )?
+            .query_row([root.0], |row| row.get(0))?)
+    }
+}

@@ -1,0 +1,155 @@
+//! The one place where an item changes state, and what a change drags along.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::{Error, Result};
+use crate::{
+    ids::{FileId, ItemId},
+    item::{Event, State},
+};
+
+/// Why something stands where it stands, in words and as the service's code.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Because<'a> {
+    pub(super) reason: Option<&'a str>,
+    pub(super) code: Option<i32>,
+    pub(super) message: Option<&'a str>,
+}
+
+/// The state of an item.
+pub(super) fn state_of(db: &Connection, item: ItemId) -> Result<State> {
+    let word: String = db
+        .prepare_cached("SELECT state FROM items WHERE id = ?1")?
+        .query_row([item.0], |row| row.get(0))?;
+    parse_state(&word)
+}
+
+pub(super) fn parse_state(word: &str) -> Result<State> {
+    State::parse(word).ok_or_else(|| Error::Corrupt(format!("an item is in state `{word}`")))
+}
+
+/// Applies `event` and gives the state that follows.
+///
+/// What a state excludes is cleared here: a token beside `queued`, a media item id beside `failed`.
+pub(super) fn apply(
+    db: &Connection,
+    item: ItemId,
+    event: Event,
+    because: &Because<'_>,
+    now: Timestamp,
+) -> Result<State> {
+    let before = state_of(db, item)?;
+    let after = before.after(event)?;
+    if event == Event::Retried && before == State::Missing {
+        db.prepare_cached(
+            "INSERT OR IGNORE INTO former_media_items (item_id, media_item_id, until)
+             SELECT id, media_item_id, ?2 FROM items WHERE id = ?1",
+        )?
+        .execute(params![item.0, now.as_millisecond()])?;
+    }
+    let keeps_token = matches!(
+        after,
+        State::Uploaded | State::Creating | State::Created | State::Verified
+    ) && event != Event::TokenDied;
+    let keeps_media_item = matches!(after, State::Created | State::Verified | State::Missing);
+    db.prepare_cached(
+        "UPDATE items SET state = ?2, changed_at = ?3, reason = ?4, code = ?5, message = ?6,
+                upload_token = iif(?7, upload_token, NULL), token_at = iif(?7, token_at, NULL),
+                media_item_id = iif(?8, media_item_id, NULL), product_url = iif(?8, product_url, NULL),
+                verify_at = iif(?8, verify_at, NULL),
+                attempts = iif(?9, 0, attempts), not_before = iif(?9, 0, not_before)
+         WHERE id = ?1",
+    )?
+    .execute(params![
+        item.0,
+        after.as_str(),
+        now.as_millisecond(),
+        because.reason,
+        because.code,
+        because.message,
+        keeps_token,
+        keeps_media_item,
+        event == Event::Retried,
+    ])?;
+    Ok(after)
+}
+
+/// Counts an outcome that blames the item, and says how often it was blamed before.
+pub(super) fn blame(db: &Connection, item: ItemId) -> Result<u32> {
+    let before: u32 = db
+        .prepare_cached("SELECT attempts FROM items WHERE id = ?1")?
+        .query_row([item.0], |row| row.get(0))?;
+    db.prepare_cached("UPDATE items SET attempts = attempts + 1 WHERE id = ?1")?
+        .execute([item.0])?;
+    Ok(before)
+}
+
+/// Nothing happens to the item before `not_before`.
+pub(super) fn hold_back(db: &Connection, item: ItemId, not_before: Timestamp) -> Result<()> {
+    db.prepare_cached("UPDATE items SET not_before = ?2 WHERE id = ?1")?
+        .execute(params![item.0, not_before.as_millisecond()])?;
+    Ok(())
+}
+
+/// Puts one of the item's files back into the queue, so that its bytes are read again; without any,
+/// the item has lost its source. `not` is a file that is no holder any more.
+pub(super) fn requeue_bytes(
+    db: &Connection,
+    item: ItemId,
+    not: Option<FileId>,
+    not_before: Timestamp,
+    now: Timestamp,
+) -> Result<()> {
+    let queued_already: bool = db
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM files WHERE item_id = ?1 AND state IN ('queued', 'claimed')
+                            AND id IS NOT ?2)",
+        )?
+        .query_row(params![item.0, not.map(|file| file.0)], |row| row.get(0))?;
+    if queued_already {
+        return Ok(());
+    }
+    let holder: Option<i64> = db
+        .prepare_cached(
+            "SELECT id FROM files WHERE item_id = ?1 AND state = 'held' AND id IS NOT ?2
+             ORDER BY id LIMIT 1",
+        )?
+        .query_row(params![item.0, not.map(|file| file.0)], |row| row.get(0))
+        .optional()?;
+    match holder {
+        Some(file) => {
+            db.prepare_cached(
+                "UPDATE files SET state = 'queued', not_before = ?2, changed_at = ?3 WHERE id = ?1",
+            )?
+            .execute(params![
+                file,
+                not_before.as_millisecond(),
+                now.as_millisecond()
+            ])?;
+        }
+        None => {
+            let because = Because {
+                reason: Some("no file holds these bytes any more"),
+                ..Because::default()
+            };
+            apply(db, item, Event::SourceLost, &because, now)?;
+        }
+    }
+    Ok(())
+}
+
+/// A file no longer holds `item`. Whatever still needs its bytes looks for them elsewhere.
+pub(super) fn let_go(db: &Connection, item: ItemId, file: FileId, now: Timestamp) -> Result<()> {
+    match state_of(db, item)? {
+        State::Queued => requeue_bytes(db, item, Some(file), now, now),
+        State::Uploading
+        | State::Uploaded
+        | State::Creating
+        | State::Created
+        | State::Verified
+        | State::Failed
+        | State::Skipped
+        | State::Missing => Ok(()),
+    }
+}

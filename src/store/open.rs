@@ -1,0 +1,93 @@
+//! How a connection is opened: pragmas, schema, and the refusal of a database from the future.
+
+use std::{path::Path, time::Duration};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{Error, Result};
+
+/// How long a connection waits for another process that writes: a command beside the daemon.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Statements kept prepared: more than the verbs have.
+const STATEMENT_CACHE: usize = 128;
+
+/// Page cache of a connection in KiB (negative means KiB to SQLite); small, for the memory target.
+const CACHE_KIB: i64 = 8 * 1024;
+
+mod embedded {
+    refinery::embed_migrations!("migrations");
+}
+
+/// Opens or makes the database at `path` and migrates it.
+pub(super) fn for_writing(path: &Path) -> Result<Connection> {
+    let mut connection = Connection::open(path)?;
+    configure(&connection)?;
+    refuse_the_future(&connection)?;
+    embedded::migrations::runner().run(&mut connection)?;
+    Ok(connection)
+}
+
+/// Opens an existing, migrated database for a few writes beside its owner.
+pub(super) fn beside(path: &Path) -> Result<Connection> {
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    configure(&connection)?;
+    refuse_the_future(&connection)?;
+    Ok(connection)
+}
+
+/// Opens an existing database read-only.
+pub(super) fn for_reading(path: &Path) -> Result<Connection> {
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    refuse_the_future(&connection)?;
+    Ok(connection)
+}
+
+fn configure(connection: &Connection) -> Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "normal")?;
+    connection.pragma_update(None, "foreign_keys", "on")?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    // The log is given back to the disk once it was large: a first scan writes a lot at once.
+    connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
+    Ok(())
+}
+
+/// refinery would refuse too, but not by name.
+fn refuse_the_future(connection: &Connection) -> Result<()> {
+    let known = embedded::migrations::runner()
+        .get_migrations()
+        .iter()
+        .map(|migration| migration.version() as i32)
+        .max()
+        .unwrap_or(0);
+    let has_history: bool = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'refinery_schema_history')",
+        [],
+        |row| row.get(0),
+    )?;
+    if !has_history {
+        return Ok(());
+    }
+    let found: i32 = connection.query_row(
+        "SELECT coalesce(max(version), 0) FROM refinery_schema_history",
+        [],
+        |row| row.get(0),
+    )?;
+    if found > known {
+        return Err(Error::FromTheFuture { found, known });
+    }
+    Ok(())
+}

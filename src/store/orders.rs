@@ -1,0 +1,188 @@
+//! Orders: what a command asks of the process that holds the state folder.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension as _, Row, params};
+use serde::{Deserialize, Serialize};
+
+use super::{Error, Result, Store, items};
+use crate::{
+    clock,
+    ids::{ItemId, OrderId},
+    item::{Event, State},
+};
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum OrderKind {
+    /// Scan these roots (none: all) and upload what they hold.
+    Backfill {
+        /// Absolute paths, as bytes.
+        paths: Vec<Vec<u8>>,
+        /// Whether a long wait ends it.
+        no_wait: bool,
+    },
+    /// Put failed or missing items back into the queue.
+    Retry {
+        /// Absolute paths, as bytes; none is everything.
+        paths: Vec<Vec<u8>>,
+    },
+    /// Ask the service for every created item.
+    Verify,
+}
+
+impl OrderKind {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Backfill { .. } => "backfill",
+            Self::Retry { .. } => "retry",
+            Self::Verify => "verify",
+        }
+    }
+}
+
+/// An order that is about to be left.
+pub type NewOrder = OrderKind;
+
+/// An order of the table.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// Its row.
+    pub id: OrderId,
+    /// What is asked.
+    pub kind: OrderKind,
+    /// When somebody began with it.
+    pub begun_at: Option<Timestamp>,
+    /// The exit code of the command, once it is done.
+    pub exit_code: Option<i32>,
+    /// What the command prints, once it is done.
+    pub report: Option<String>,
+}
+
+const COLUMNS: &str = "id, args, begun_at, exit_code, report";
+
+fn order(
+    row: &Row<'_>,
+) -> rusqlite::Result<(i64, String, Option<i64>, Option<i32>, Option<String>)> {
+    Ok((
+        row.get(0)?,
+        row.get(1)?,
+        row.get(2)?,
+        row.get(3)?,
+        row.get(4)?,
+    ))
+}
+
+fn parsed(raw: (i64, String, Option<i64>, Option<i32>, Option<String>)) -> Result<Order> {
+    let (id, args, begun_at, exit_code, report) = raw;
+    let kind = serde_json::from_str(&args)
+        .map_err(|error| Error::Corrupt(format!("order {id}: {error}")))?;
+    Ok(Order {
+        id: OrderId(id),
+        kind,
+        begun_at: begun_at.map(clock::from_millis),
+        exit_code,
+        report,
+    })
+}
+
+impl Store {
+    /// Leaves an order.
+    pub async fn leave_order(&self, order: NewOrder, now: Timestamp) -> Result<OrderId> {
+        self.write_durably(move |db| {
+            let args =
+                serde_json::to_string(&order).map_err(|error| Error::Corrupt(error.to_string()))?;
+            db.execute(
+                "INSERT INTO orders (kind, args, asked_at) VALUES (?1, ?2, ?3)",
+                params![order.word(), args, now.as_millisecond()],
+            )?;
+            Ok(OrderId(db.last_insert_rowid()))
+        })
+        .await
+    }
+
+    /// The oldest order that nobody has begun; it is begun with this.
+    pub async fn take_order(&self, now: Timestamp) -> Result<Option<Order>> {
+        self.write(move |db| {
+            let raw = db
+                .prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM orders WHERE done_at IS NULL AND begun_at IS NULL ORDER BY id LIMIT 1"
+                ))?
+                .query_row([], order)
+                .optional()?;
+            let Some(raw) = raw else { return Ok(None) };
+            db.execute("UPDATE orders SET begun_at = ?2 WHERE id = ?1", params![raw.0, now.as_millisecond()])?;
+            parsed(raw).map(Some)
+        })
+        .await
+    }
+
+    /// The order is done, and what its command says.
+    pub async fn order_done(
+        &self,
+        id: OrderId,
+        exit_code: i32,
+        report: String,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.write(move |db| {
+            db.execute(
+                "UPDATE orders SET done_at = ?2, exit_code = ?3, report = ?4 WHERE id = ?1",
+                params![id.0, now.as_millisecond(), exit_code, report],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Orders of an earlier process: nobody follows them any more.
+    pub async fn forget_orders(&self, now: Timestamp) -> Result<()> {
+        self.write(move |db| {
+            db.execute(
+                "UPDATE orders SET done_at = ?1 WHERE done_at IS NULL AND begun_at IS NOT NULL",
+                [now.as_millisecond()],
+            )?;
+            db.execute(
+                "DELETE FROM orders WHERE done_at < ?1",
+                [now.as_millisecond() - 7 * 24 * 3_600_000],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Puts failed and missing items back into the queue: those of `paths` (a file, or a folder and
+    /// all below it), or all. Gives how many.
+    pub async fn retry(&self, paths: Vec<Vec<u8>>, now: Timestamp) -> Result<u64> {
+        self.write(move |db| {
+            let mut ids: Vec<i64> = db
+                .prepare("SELECT id FROM items WHERE state IN ('failed', 'missing')")?
+                .query_map([], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            if !paths.is_empty() {
+                let mut named = std::collections::HashSet::new();
+                for path in &paths {
+                    named.extend(super::overview::items_below(db, path)?);
+                }
+                ids.retain(|id| named.contains(id));
+            }
+            let mut n = 0;
+            for id in ids {
+                let item = ItemId(id);
+                let state =
+                    items::apply(db, item, Event::Retried, &items::Because::default(), now)?;
+                if state == State::Queued {
+                    db.execute(
+                        "UPDATE placements SET state = 'wanted', in_sequence = 0
+                         WHERE item_id = ?1 AND state IN ('placed', 'refused')",
+                        [id],
+                    )?;
+                    items::requeue_bytes(db, item, None, clock::from_millis(0), now)?;
+                    n += 1;
+                }
+            }
+            Ok(n)
+        })
+        .await
+    }
+}

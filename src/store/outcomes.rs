@@ -1,0 +1,313 @@
+//! What came of a call: the result of each item, in the transaction that closes the journal's row.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::{Result, Store, albums, calls, items};
+use crate::{
+    clock,
+    ids::{AlbumId, AlbumRow, CallId, ItemId, MediaItemId},
+    item::{self, Event, State},
+};
+
+/// What became of one item of a call.
+#[derive(Debug, Clone)]
+pub struct ItemOutcome {
+    /// Which.
+    pub item: ItemId,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The service's code for it; none for success or for no result.
+    pub code: Option<i32>,
+    /// The service's words.
+    pub message: Option<String>,
+    /// Our words.
+    pub reason: Option<String>,
+}
+
+/// What follows from a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// A media item, made now or known before.
+    Made {
+        /// Its id.
+        media_item_id: MediaItemId,
+        /// Where a browser finds it.
+        product_url: Option<String>,
+    },
+    /// The same token goes into another call at `not_before`.
+    Again {
+        /// Not before this instant.
+        not_before: Timestamp,
+        /// Whether the item is to blame; after so many it has failed.
+        blamed: Option<u32>,
+    },
+    /// The bytes are sent once more at `not_before`.
+    FreshBytes {
+        /// Not before this instant.
+        not_before: Timestamp,
+        /// Whether the item is to blame; after so many it has failed.
+        blamed: Option<u32>,
+    },
+    /// It goes into a call of its own, which tells its id: an equal content was in this one.
+    Alone,
+    /// The service will not make it.
+    Refused,
+}
+
+impl Store {
+    /// Records the results of a `mediaItems.batchCreate`. `verify_after` says when the service is to
+    /// be asked for what was made, milliseconds from now; none is never.
+    pub async fn items_answered(
+        &self,
+        call: CallId,
+        album: AlbumRow,
+        http_status: u16,
+        outcomes: Vec<ItemOutcome>,
+        verify_after: Option<i64>,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.write(move |db| {
+            for outcome in &outcomes {
+                note_result(db, call, outcome)?;
+                settle_outcome(db, album, outcome, verify_after, now)?;
+            }
+            calls::answered(db, call, Some(http_status), None, now)
+        })
+        .await
+    }
+
+    /// The whole call was refused; each item gets what follows for it.
+    pub async fn items_refused(
+        &self,
+        call: CallId,
+        album: AlbumRow,
+        http_status: Option<u16>,
+        error: String,
+        outcomes: Vec<ItemOutcome>,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.write(move |db| {
+            for outcome in &outcomes {
+                settle_outcome(db, album, outcome, None, now)?;
+            }
+            calls::answered(db, call, http_status, Some(&error), now)
+        })
+        .await
+    }
+
+    /// `albums.create` was answered: the album has its id.
+    pub async fn album_created(
+        &self,
+        call: CallId,
+        album: AlbumRow,
+        album_id: AlbumId,
+        product_url: Option<String>,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.write_durably(move |db| {
+            albums::stands(db, album, &album_id, product_url.as_deref(), now)?;
+            calls::answered(db, call, Some(200), None, now)
+        })
+        .await
+    }
+
+    /// `albums.create` was refused for certain, or its outcome is open (`open`): then the service's
+    /// own list decides, not before `not_before`.
+    pub async fn album_not_created(
+        &self,
+        call: CallId,
+        album: AlbumRow,
+        open: bool,
+        not_before: Timestamp,
+        error: String,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.write_durably(move |db| {
+            db.prepare_cached(
+                "UPDATE albums SET asked_at = iif(?2, asked_at, NULL), looked = 0, not_before = ?3, reason = ?4
+                 WHERE id = ?1",
+            )?
+            .execute(params![album.0, open, not_before.as_millisecond(), error])?;
+            calls::answered(db, call, None, Some(&error), now)
+        })
+        .await
+    }
+
+    /// `albums.batchAddMediaItems` was answered: all of it stands in the album, or (with an error)
+    /// none of it does.
+    pub async fn additions_answered(
+        &self,
+        call: CallId,
+        album: AlbumRow,
+        error: Option<(String, Timestamp)>,
+        give_up: bool,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.write(move |db| {
+            for item in calls::items_of(db, call)? {
+                match &error {
+                    None => placed(db, item, album, false)?,
+                    Some((reason, _)) if give_up => {
+                        refuse_placement(db, item, album, reason)?;
+                    }
+                    Some((reason, not_before)) => {
+                        db.prepare_cached(
+                            "UPDATE placements SET attempts = attempts + 1, not_before = ?3, reason = ?4
+                             WHERE item_id = ?1 AND album_id = ?2",
+                        )?
+                        .execute(params![item.0, album.0, not_before.as_millisecond(), reason])?;
+                    }
+                }
+            }
+            let error = error.as_ref().map(|(reason, _)| reason.as_str());
+            calls::answered(db, call, None, error, now)
+        })
+        .await
+    }
+}
+
+fn note_result(db: &Connection, call: CallId, outcome: &ItemOutcome) -> Result<()> {
+    db.prepare_cached(
+        "UPDATE call_items SET code = ?3, message = ?4 WHERE call_id = ?1 AND item_id = ?2",
+    )?
+    .execute(params![
+        call.0,
+        outcome.item.0,
+        outcome.code,
+        outcome.message
+    ])?;
+    Ok(())
+}
+
+fn settle_outcome(
+    db: &Connection,
+    album: AlbumRow,
+    outcome: &ItemOutcome,
+    verify_after: Option<i64>,
+    now: Timestamp,
+) -> Result<()> {
+    let item = outcome.item;
+    let because = items::Because {
+        reason: outcome.reason.as_deref(),
+        code: outcome.code,
+        message: outcome.message.as_deref(),
+    };
+    match &outcome.outcome {
+        Outcome::Made {
+            media_item_id,
+            product_url,
+        } => {
+            made(
+                db,
+                item,
+                media_item_id,
+                product_url.as_deref(),
+                verify_after,
+                now,
+            )?;
+            placed(db, item, album, true)
+        }
+        Outcome::Again { not_before, blamed } => {
+            if blamed_out(db, item, *blamed)? {
+                return give_up(db, item, album, &because, now);
+            }
+            items::apply(db, item, Event::CreateDeferred, &because, now)?;
+            items::hold_back(db, item, *not_before)
+        }
+        Outcome::FreshBytes { not_before, blamed } => {
+            if blamed_out(db, item, *blamed)? {
+                return give_up(db, item, album, &because, now);
+            }
+            let state = items::apply(db, item, Event::TokenDied, &because, now)?;
+            if state == State::Queued {
+                items::hold_back(db, item, *not_before)?;
+                items::requeue_bytes(db, item, None, *not_before, now)?;
+            }
+            Ok(())
+        }
+        Outcome::Alone => {
+            items::apply(db, item, Event::CreateDeferred, &because, now)?;
+            db.prepare_cached("UPDATE items SET alone = 1 WHERE id = ?1")?
+                .execute([item.0])?;
+            Ok(())
+        }
+        Outcome::Refused => {
+            items::blame(db, item)?;
+            give_up(db, item, album, &because, now)
+        }
+    }
+}
+
+fn blamed_out(db: &Connection, item: ItemId, blamed: Option<u32>) -> Result<bool> {
+    match blamed {
+        Some(max_attempts) => Ok(item::gives_up(items::blame(db, item)?, max_attempts)),
+        None => Ok(false),
+    }
+}
+
+/// An item that is made already only loses this placement.
+fn give_up(
+    db: &Connection,
+    item: ItemId,
+    album: AlbumRow,
+    because: &items::Because<'_>,
+    now: Timestamp,
+) -> Result<()> {
+    let state = items::apply(db, item, Event::CreateGivenUp, because, now)?;
+    if matches!(state, State::Created | State::Verified) {
+        refuse_placement(
+            db,
+            item,
+            album,
+            because.reason.unwrap_or("the service refused it"),
+        )?;
+    }
+    Ok(())
+}
+
+fn refuse_placement(db: &Connection, item: ItemId, album: AlbumRow, reason: &str) -> Result<()> {
+    db.prepare_cached(
+        "UPDATE placements SET state = 'refused', in_sequence = 0, reason = ?3
+         WHERE item_id = ?1 AND album_id = ?2 AND state = 'wanted'",
+    )?
+    .execute(params![item.0, album.0, reason])?;
+    Ok(())
+}
+
+fn made(
+    db: &Connection,
+    item: ItemId,
+    media_item_id: &MediaItemId,
+    product_url: Option<&str>,
+    verify_after: Option<i64>,
+    now: Timestamp,
+) -> Result<()> {
+    let before = items::state_of(db, item)?;
+    let after = before.after(Event::Made)?;
+    db.prepare_cached(
+        "UPDATE items SET state = ?2, media_item_id = ?3, product_url = ?4, made_at = coalesce(made_at, ?5),
+                verify_at = iif(?2 = 'verified', verify_at, ?6), alone = 0, attempts = 0, not_before = 0,
+                reason = NULL, code = NULL, message = NULL, changed_at = ?5
+         WHERE id = ?1",
+    )?
+    .execute(params![
+        item.0,
+        after.as_str(),
+        media_item_id.as_str(),
+        product_url,
+        now.as_millisecond(),
+        verify_after.map(|wait| clock::after(now, std::time::Duration::from_millis(wait as u64)).as_millisecond()),
+    ])?;
+    // Being in the library is being made, by whichever call.
+    placed(db, item, albums::LIBRARY, false)
+}
+
+fn placed(db: &Connection, item: ItemId, album: AlbumRow, at_its_place: bool) -> Result<()> {
+    db.prepare_cached(
+        "UPDATE placements SET state = 'placed', in_sequence = ?3 AND append = 0 AND album_id <> 0, reason = NULL
+         WHERE item_id = ?1 AND album_id = ?2 AND state = 'wanted'",
+    )?
+    .execute(params![item.0, album.0, at_its_place])?;
+    Ok(())
+}

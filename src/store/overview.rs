@@ -1,0 +1,403 @@
+//! What `status`, `explain` and `albums` show, from counters and short index reads.
+
+use std::{
+    collections::HashMap,
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::{
+    AccountState, AlbumView, LaneState, Ledger, Pause, Reader, Result, account, albums, changes,
+    ledger,
+};
+use crate::{
+    clock,
+    ids::{AlbumId, AlbumRow},
+};
+
+/// The most failures and albums that `status` lists (the design, section 4).
+const LISTED: i64 = 100;
+
+/// Everything that `status` tells.
+#[derive(Debug, Clone)]
+pub struct Overview {
+    /// The process that holds the state folder, or held it last: mode, pid, since.
+    pub process: Option<(String, u32, Timestamp)>,
+    /// Whether the account can be used.
+    pub account: Pause<AccountState>,
+    /// What the lane does.
+    pub lane: Pause<LaneState>,
+    /// Rows by state; keys such as `file.queued`, `item.created`, `placement.wanted`.
+    counts: HashMap<String, (i64, i64)>,
+    /// Bytes that this process, or the last one, has sent.
+    pub bytes_sent: u64,
+    /// The service's day.
+    pub ledger: Ledger,
+    /// Bytes on their way.
+    pub transfers: Vec<Transfer>,
+    /// The busiest albums, at most 100.
+    pub albums: Vec<AlbumView>,
+    /// Failed, missing and refused, newest first, at most 100.
+    pub failures: Vec<Failure>,
+    /// How many roots are away.
+    pub away: Vec<PathBuf>,
+}
+
+/// Bytes on their way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transfer {
+    /// Of which file.
+    pub path: PathBuf,
+    /// How many were sent.
+    pub sent: u64,
+    /// Of how many.
+    pub size: u64,
+}
+
+/// Something that did not go up.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// Where it is.
+    pub path: PathBuf,
+    /// `failed`, `missing` or `skipped`.
+    pub state: &'static str,
+    /// Why, in our words.
+    pub reason: Option<String>,
+    /// The service's code.
+    pub code: Option<i32>,
+    /// The service's words.
+    pub message: Option<String>,
+    /// How often it was blamed.
+    pub attempts: u32,
+    /// When it is tried again.
+    pub next_try_at: Option<Timestamp>,
+    changed_at: i64,
+}
+
+/// What the store knows of one file, for `explain`.
+#[derive(Debug, Clone)]
+pub struct Explained {
+    /// The file's state, a word of the schema.
+    pub file_state: String,
+    /// Why it was refused.
+    pub file_reason: Option<String>,
+    /// The item's state, if its bytes are known.
+    pub item_state: Option<String>,
+    /// Why the item stands there.
+    pub item_reason: Option<String>,
+    /// The service's words.
+    pub message: Option<String>,
+    /// How often it was blamed.
+    pub attempts: u32,
+    /// When it moves again.
+    pub not_before: Option<Timestamp>,
+    /// Where a browser finds it.
+    pub product_url: Option<String>,
+    /// The albums it is in or goes to, each with the placement's state and reason.
+    pub albums: Vec<(String, String, Option<String>)>,
+}
+
+impl Overview {
+    /// How many rows stand there: `count("file", "queued")`.
+    pub fn count(&self, of: &str, state: &str) -> u64 {
+        self.counts
+            .get(&format!("{of}.{state}"))
+            .map_or(0, |(n, _)| *n as u64)
+    }
+
+    /// How many bytes stand there.
+    pub fn bytes(&self, of: &str, state: &str) -> u64 {
+        self.counts
+            .get(&format!("{of}.{state}"))
+            .map_or(0, |(_, bytes)| *bytes as u64)
+    }
+}
+
+impl Reader {
+    /// Everything that `status` tells, from one snapshot.
+    pub fn overview(&self, now: Timestamp) -> Result<Overview> {
+        let db = self.connection.unchecked_transaction()?;
+        let process: Option<(String, u32, i64, i64)> = db
+            .query_row(
+                "SELECT mode, pid, since, bytes_sent FROM process",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+            )
+            .optional()?;
+        let counts = db
+            .prepare("SELECT name, n, bytes FROM counters")?
+            .query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?
+            .collect::<rusqlite::Result<_>>()?;
+        Ok(Overview {
+            bytes_sent: process.as_ref().map_or(0, |(_, _, _, sent)| *sent as u64),
+            process: process.map(|(mode, pid, since, _)| (mode, pid, clock::from_millis(since))),
+            account: account::account(&db)?,
+            lane: account::lane(&db)?,
+            counts,
+            ledger: ledger::of_day(&db, now)?,
+            transfers: transfers(&db)?,
+            albums: albums_of(&db, LISTED)?,
+            failures: failures(&db)?,
+            away: db
+                .prepare("SELECT path FROM roots WHERE away = 1")?
+                .query_map([], |row| row.get(0).map(changes::path_from))?
+                .collect::<rusqlite::Result<_>>()?,
+        })
+    }
+
+    /// All albums, the busiest first.
+    pub fn albums(&self) -> Result<Vec<AlbumView>> {
+        albums_of(&self.connection, -1)
+    }
+
+    /// What is known of the file at this absolute path.
+    pub fn explain(&self, path: &Path) -> Result<Option<Explained>> {
+        explain(&self.connection, path)
+    }
+}
+
+fn transfers(db: &Connection) -> Result<Vec<Transfer>> {
+    let rows = db
+        .prepare("SELECT path, sent, size FROM transfers ORDER BY file_id")?
+        .query_map([], |row| {
+            Ok(Transfer {
+                path: changes::path_from(row.get(0)?),
+                sent: row.get::<_, i64>(1)? as u64,
+                size: row.get::<_, i64>(2)? as u64,
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(rows)
+}
+
+fn albums_of(db: &Connection, limit: i64) -> Result<Vec<AlbumView>> {
+    // Counting one album's rows walks its index; only those that are listed are counted.
+    let rows = db
+        .prepare(
+            "SELECT id, title, part, album_id, product_url, placed, queued, reason,
+                    (SELECT count(*) FROM placements WHERE album_id = albums.id AND state = 'wanted'),
+                    (SELECT count(*) FROM placements WHERE album_id = albums.id AND in_sequence = 1)
+             FROM (SELECT * FROM albums WHERE id <> 0 ORDER BY queued DESC, placed DESC, id LIMIT ?1) AS albums",
+        )?
+        .query_map([limit], |row| {
+            let placed: i64 = row.get(5)?;
+            let in_sequence: i64 = row.get(9)?;
+            Ok(AlbumView {
+                row: AlbumRow(row.get(0)?),
+                title: albums::part_title(&row.get::<_, String>(1)?, row.get(2)?),
+                album_id: row.get::<_, Option<String>>(3)?.map(AlbumId::new),
+                product_url: row.get(4)?,
+                placed: placed as u64,
+                wanted: (row.get::<_, i64>(6)? + row.get::<_, i64>(8)?) as u64,
+                out_of_sequence: (placed - in_sequence).max(0) as u64,
+                reason: row.get(7)?,
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(rows)
+}
+
+fn failures(db: &Connection) -> Result<Vec<Failure>> {
+    let mut all: Vec<Failure> = db
+        .prepare(
+            "SELECT roots.path, dirs.path, files.name, items.state, items.reason, items.code, items.message,
+                    items.attempts, items.changed_at
+             FROM (SELECT * FROM items WHERE state IN ('failed', 'missing') ORDER BY changed_at DESC LIMIT ?1) AS items
+             LEFT JOIN files ON files.id = (SELECT min(id) FROM files WHERE item_id = items.id)
+             LEFT JOIN dirs ON dirs.id = files.dir_id LEFT JOIN roots ON roots.id = files.root_id",
+        )?
+        .query_map([LISTED], |row| {
+            let state: String = row.get(3)?;
+            Ok(Failure {
+                path: joined(row.get(0)?, row.get(1)?, row.get(2)?),
+                state: if state == "missing" { "missing" } else { "failed" },
+                reason: row.get(4)?,
+                code: row.get(5)?,
+                message: row.get(6)?,
+                attempts: row.get(7)?,
+                next_try_at: None,
+                changed_at: row.get(8)?,
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let refused: Vec<Failure> = db
+        .prepare(
+            "SELECT roots.path, dirs.path, files.name, files.reason, files.attempts, files.changed_at
+             FROM files JOIN dirs ON dirs.id = files.dir_id JOIN roots ON roots.id = files.root_id
+             WHERE files.state = 'refused' AND files.reason_kind <> 'other_kind'
+             ORDER BY files.changed_at DESC LIMIT ?1",
+        )?
+        .query_map([LISTED], |row| {
+            Ok(Failure {
+                path: joined(row.get(0)?, row.get(1)?, row.get(2)?),
+                state: "skipped",
+                reason: row.get(3)?,
+                code: None,
+                message: None,
+                attempts: row.get(4)?,
+                next_try_at: None,
+                changed_at: row.get(5)?,
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    all.extend(refused);
+    all.sort_by_key(|failure| std::cmp::Reverse(failure.changed_at));
+    all.truncate(LISTED as usize);
+    Ok(all)
+}
+
+/// An item may have outlived its files; then there is no path to show.
+fn joined(root: Option<Vec<u8>>, dir: Option<Vec<u8>>, name: Option<Vec<u8>>) -> PathBuf {
+    let mut path = root.map(changes::path_from).unwrap_or_default();
+    for part in [dir, name]
+        .into_iter()
+        .flatten()
+        .filter(|part| !part.is_empty())
+    {
+        path.push(changes::path_from(part));
+    }
+    path
+}
+
+/// The root that holds `path` most closely, with the directory and name below it.
+fn locate(db: &Connection, path: &Path) -> Result<Option<(i64, PathBuf)>> {
+    for ancestor in path.ancestors() {
+        let id: Option<i64> = db
+            .prepare_cached("SELECT id FROM roots WHERE path = ?1")?
+            .query_row([ancestor.as_os_str().as_bytes()], |row| row.get(0))
+            .optional()?;
+        if let Some(id) = id {
+            let relative = path
+                .strip_prefix(ancestor)
+                .unwrap_or(Path::new(""))
+                .to_owned();
+            return Ok(Some((id, relative)));
+        }
+    }
+    Ok(None)
+}
+
+fn explain(db: &Connection, path: &Path) -> Result<Option<Explained>> {
+    let Some((root, relative)) = locate(db, path)? else {
+        return Ok(None);
+    };
+    let dir = relative.parent().unwrap_or(Path::new(""));
+    let Some(name) = relative.file_name() else {
+        return Ok(None);
+    };
+    let row = db
+        .prepare(
+            "SELECT files.state, files.reason, files.item_id, files.not_before, items.state, items.reason,
+                    items.message, items.attempts, items.product_url, files.album_id
+             FROM files JOIN dirs ON dirs.id = files.dir_id LEFT JOIN items ON items.id = files.item_id
+             WHERE dirs.root_id = ?1 AND dirs.path = ?2 AND files.name = ?3",
+        )?
+        .query_row(params![root, dir.as_os_str().as_bytes(), name.as_bytes()], |row| {
+            Ok((
+                Explained {
+                    file_state: row.get(0)?,
+                    file_reason: row.get(1)?,
+                    item_state: row.get(4)?,
+                    item_reason: row.get(5)?,
+                    message: row.get(6)?,
+                    attempts: row.get::<_, Option<u32>>(7)?.unwrap_or(0),
+                    not_before: row.get::<_, Option<i64>>(3)?.filter(|at| *at > 0).map(clock::from_millis),
+                    product_url: row.get(8)?,
+                    albums: Vec::new(),
+                },
+                row.get::<_, Option<i64>>(2)?,
+            ))
+        })
+        .optional()?;
+    let Some((mut explained, item)) = row else {
+        return Ok(None);
+    };
+    explained.albums = db
+        .prepare(
+            "SELECT albums.title, albums.part, placements.state, placements.reason FROM placements
+             JOIN albums ON albums.id = placements.album_id
+             WHERE placements.item_id = ?1 AND albums.id <> 0 ORDER BY albums.title",
+        )?
+        .query_map([item], |row| {
+            Ok((
+                albums::part_title(&row.get::<_, String>(0)?, row.get(1)?),
+                row.get(2)?,
+                row.get(3)?,
+            ))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(Some(explained))
+}
+
+/// The items of the file at `path`, or of all files below it.
+pub(super) fn items_below(db: &Connection, path: &[u8]) -> Result<Vec<i64>> {
+    let path = Path::new(OsStr::from_bytes(path));
+    let mut statement = db.prepare(
+        "SELECT roots.path, dirs.path, files.name, files.item_id FROM files
+         JOIN dirs ON dirs.id = files.dir_id JOIN roots ON roots.id = files.root_id
+         WHERE files.item_id IS NOT NULL",
+    )?;
+    let rows = statement.query_map([], |row| {
+        Ok((
+            joined(row.get(0)?, row.get(1)?, row.get(2)?),
+            row.get::<_, i64>(3)?,
+        ))
+    })?;
+    let mut found = Vec::new();
+    for row in rows {
+        let (file, item) = row?;
+        if file.starts_with(path) {
+            found.push(item);
+        }
+    }
+    Ok(found)
+}
+
+impl super::Store {
+    /// The bytes on their way, for `status`.
+    pub async fn transfers_are(
+        &self,
+        transfers: Vec<(crate::ids::FileId, Transfer)>,
+    ) -> Result<()> {
+        self.write(move |db| {
+            db.execute("DELETE FROM transfers", [])?;
+            for (file, transfer) in transfers {
+                db.prepare_cached("INSERT OR REPLACE INTO transfers (file_id, path, sent, size) VALUES (?1, ?2, ?3, ?4)")?
+                    .execute(params![
+                        file.0,
+                        transfer.path.as_os_str().as_bytes(),
+                        transfer.sent as i64,
+                        transfer.size as i64
+                    ])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Whether anything can still move: files to settle or to send from roots that are present, items
+    /// on their way, placements that are wanted of items that are made.
+    pub async fn is_drained(&self) -> Result<bool> {
+        self.write(|db| {
+            let moving: bool = db
+                .prepare_cached(
+                    "SELECT EXISTS (SELECT 1 FROM calls WHERE answered_at IS NULL)
+                         OR EXISTS (SELECT 1 FROM items WHERE state IN ('uploading', 'uploaded', 'creating'))
+                         OR EXISTS (SELECT 1 FROM files WHERE state = 'claimed')
+                         OR EXISTS (SELECT 1 FROM files JOIN roots ON roots.id = files.root_id
+                                    WHERE files.state = 'queued' AND roots.open = 1 AND roots.away = 0)
+                         OR EXISTS (SELECT 1 FROM files JOIN roots ON roots.id = files.root_id
+                                    WHERE files.state = 'settling' AND roots.open = 1 AND roots.away = 0)
+                         OR EXISTS (SELECT 1 FROM placements JOIN items ON items.id = placements.item_id
+                                    WHERE placements.state = 'wanted' AND items.state IN ('created', 'verified'))",
+                )?
+                .query_row([], |row| row.get(0))?;
+            Ok(!moving)
+        })
+        .await
+    }
+}

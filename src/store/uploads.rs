@@ -1,0 +1,219 @@
+//! What became of an upload slot's file: a token, another try, or a reason why not.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::{Change, Fate, FileStat, Result, Store, changes, items, sessions};
+use crate::{
+    clock,
+    ids::{FileId, ItemId, UploadToken},
+    item::{self, Event},
+};
+
+impl Store {
+    /// The service has the item's bytes. An end of the trouble for the file, too.
+    pub async fn token_received(
+        &self,
+        item: ItemId,
+        upload_token: UploadToken,
+        size: u64,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.write(move |db| {
+            items::apply(
+                db,
+                item,
+                Event::TokenReceived,
+                &items::Because::default(),
+                now,
+            )?;
+            db.prepare_cached("UPDATE items SET upload_token = ?2, token_at = ?3 WHERE id = ?1")?
+                .execute(params![item.0, upload_token.reveal(), now.as_millisecond()])?;
+            db.prepare_cached("UPDATE process SET bytes_sent = bytes_sent + ?1")?
+                .execute([size as i64])?;
+            sessions::drop_of(db, item)
+        })
+        .await
+    }
+
+    /// The upload did not end well and is tried again at `not_before`. `blamed` is the reason where
+    /// the item itself is to blame: after `max_attempts` of those it has failed.
+    pub async fn upload_again(
+        &self,
+        file: FileId,
+        item: ItemId,
+        not_before: Timestamp,
+        blamed: Option<(String, u32)>,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.write(move |db| {
+            if let Some((reason, max_attempts)) = &blamed
+                && item::gives_up(items::blame(db, item)?, *max_attempts)
+            {
+                let because = items::Because {
+                    reason: Some(reason),
+                    ..Default::default()
+                };
+                items::apply(db, item, Event::UploadGivenUp, &because, now)?;
+                return sessions::drop_of(db, item);
+            }
+            let reason = blamed.as_ref().map(|(reason, _)| reason.as_str());
+            let because = items::Because {
+                reason,
+                ..Default::default()
+            };
+            items::apply(db, item, Event::UploadEnded, &because, now)?;
+            items::hold_back(db, item, not_before)?;
+            queue_again(db, file, not_before, now)
+        })
+        .await
+    }
+
+    /// The item's bytes will never be taken: too large, empty.
+    pub async fn upload_given_up(
+        &self,
+        item: ItemId,
+        reason: String,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.write(move |db| {
+            items::blame(db, item)?;
+            let because = items::Because {
+                reason: Some(&reason),
+                ..Default::default()
+            };
+            items::apply(db, item, Event::UploadGivenUp, &because, now)?;
+            sessions::drop_of(db, item)
+        })
+        .await
+    }
+
+    /// The claimed file was put back untouched: a stop, or a stage that had to pause.
+    pub async fn unclaim(&self, file: FileId, not_before: Timestamp, now: Timestamp) -> Result<()> {
+        self.write(move |db| queue_again(db, file, not_before, now))
+            .await
+    }
+
+    /// The claimed file could not be read. It is tried again at `not_before`, and refused with the
+    /// reason after `max_attempts`.
+    pub async fn unreadable(
+        &self,
+        file: FileId,
+        reason: String,
+        not_before: Timestamp,
+        max_attempts: u32,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.write(move |db| {
+            let attempts: u32 = db
+                .prepare_cached("SELECT attempts FROM files WHERE id = ?1")?
+                .query_row([file.0], |row| row.get(0))?;
+            if item::gives_up(attempts, max_attempts) {
+                return refuse(db, file, "unreadable", &reason, now);
+            }
+            db.prepare_cached("UPDATE files SET attempts = attempts + 1 WHERE id = ?1")?
+                .execute([file.0])?;
+            queue_again(db, file, not_before, now)
+        })
+        .await
+    }
+
+    /// The claimed file does not go up, and why.
+    pub async fn refused(
+        &self,
+        file: FileId,
+        kind: &'static str,
+        reason: String,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.write(move |db| refuse(db, file, kind, &reason, now))
+            .await
+    }
+
+    /// The file is not what it was when it was queued, or changed while it was sent: nothing of it is
+    /// registered, it settles anew, twice as long each time.
+    pub async fn changed_while_sent(
+        &self,
+        file: FileId,
+        item: Option<ItemId>,
+        stat: FileStat,
+        due_at: Timestamp,
+        settle_ms: u64,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.write(move |db| {
+            end_upload(db, file, item, now)?;
+            // Out of `claimed` first: a scan may not touch a claimed row, and this is no scan.
+            db.prepare_cached(
+                "UPDATE files SET state = 'queued' WHERE id = ?1 AND state = 'claimed'",
+            )?
+            .execute([file.0])?;
+            let fate = Fate::Settle { due_at, settle_ms };
+            changes::apply(db, Change::Altered { file, stat, fate }, &mut None, now)
+        })
+        .await
+    }
+
+    /// The file is not there any more.
+    pub async fn vanished(&self, file: FileId, item: Option<ItemId>, now: Timestamp) -> Result<()> {
+        self.write(move |db| {
+            end_upload(db, file, item, now)?;
+            db.prepare_cached(
+                "UPDATE files SET state = 'queued' WHERE id = ?1 AND state = 'claimed'",
+            )?
+            .execute([file.0])?;
+            changes::gone(db, file, now)
+        })
+        .await
+    }
+}
+
+fn queue_again(db: &Connection, file: FileId, not_before: Timestamp, now: Timestamp) -> Result<()> {
+    db.prepare_cached(
+        "UPDATE files SET state = 'queued', not_before = ?2, changed_at = ?3 WHERE id = ?1",
+    )?
+    .execute(params![
+        file.0,
+        not_before.as_millisecond(),
+        now.as_millisecond()
+    ])?;
+    Ok(())
+}
+
+fn refuse(
+    db: &Connection,
+    file: FileId,
+    kind: &'static str,
+    reason: &str,
+    now: Timestamp,
+) -> Result<()> {
+    let item: Option<i64> = db
+        .prepare_cached("SELECT item_id FROM files WHERE id = ?1")?
+        .query_row([file.0], |row| row.get(0))?;
+    db.prepare_cached(
+        "UPDATE files SET state = 'refused', item_id = NULL, reason_kind = ?2, reason = ?3, changed_at = ?4
+         WHERE id = ?1",
+    )?
+    .execute(params![file.0, kind, reason, now.as_millisecond()])?;
+    match item {
+        Some(item) => items::let_go(db, ItemId(item), file, now),
+        None => Ok(()),
+    }
+}
+
+/// The upload of `item` ends without a token because `file` is no source of its bytes any more;
+/// another holder takes over, or the item is skipped.
+fn end_upload(db: &Connection, file: FileId, item: Option<ItemId>, now: Timestamp) -> Result<()> {
+    let Some(item) = item else { return Ok(()) };
+    items::apply(
+        db,
+        item,
+        Event::UploadEnded,
+        &items::Because::default(),
+        now,
+    )?;
+    sessions::drop_of(db, item)?;
+    db.prepare_cached("UPDATE files SET item_id = NULL, state = 'queued' WHERE id = ?1")?
+        .execute([file.0])?;
+    items::requeue_bytes(db, item, Some(file), clock::from_millis(0), now)
+}
