@@ -172,7 +172,7 @@ impl Login {
             .set_redirect_uri(redirect)
             .exchange_code(AuthorizationCode::new(code))
             .set_pkce_verifier(PkceCodeVerifier::new(self.verifier.secret().clone()))
-            .request_async(&|request| server.carry(request))
+            .request_async(server)
             .await
             .map(|response| refresh::given(&response))
             .map_err(refresh::refused)

@@ -13,6 +13,7 @@
 //! Called by the pipeline, the commands and `run`.
 
 pub mod auth;
+mod auth_state;
 pub mod bandwidth;
 pub mod body;
 pub mod calls;

@@ -3,13 +3,13 @@
 //! Whatever is transient here is [`Kind::Unreachable`]: the call that wanted the token was not sent,
 //! and its outcome is not in doubt.
 
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
 
 use http::StatusCode;
 use jiff::Timestamp;
 use oauth2::{
-    AuthType, ClientId, HttpRequest, HttpResponse, RefreshToken, RequestTokenError,
-    TokenResponse as _, TokenUrl,
+    AsyncHttpClient, AuthType, ClientId, HttpRequest, HttpResponse, RefreshToken,
+    RequestTokenError, TokenResponse as _, TokenUrl,
     basic::{BasicClient, BasicErrorResponse, BasicTokenResponse},
 };
 use secrecy::{ExposeSecret as _, SecretString};
@@ -72,14 +72,14 @@ impl SignInServer {
         let refresh_token = RefreshToken::new(refresh_token.expose_secret().to_owned());
         self.oauth(secret)
             .exchange_refresh_token(&refresh_token)
-            .request_async(&|request| self.carry(request))
+            .request_async(self)
             .await
             .map(|response| given(&response))
             .map_err(refused)
     }
 
     /// Carries a request of the OAuth crate. What is no answer of the OAuth protocol ends here.
-    pub(super) async fn carry(&self, request: HttpRequest) -> Result<HttpResponse, Error> {
+    async fn carry(&self, request: HttpRequest) -> Result<HttpResponse, Error> {
         let (parts, body) = request.into_parts();
         let request = self
             .http
@@ -106,6 +106,17 @@ impl SignInServer {
             "the sign-in server could not do it at the moment",
         )
         .with_status(reply.status))
+    }
+}
+
+/// The way of the OAuth crate to our connections. The future is boxed, because the compiler cannot
+/// see that one made of a closure may move between threads.
+impl<'c> AsyncHttpClient<'c> for SignInServer {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Error>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.carry(request))
     }
 }
 

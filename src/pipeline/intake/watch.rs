@@ -13,8 +13,13 @@
 //! it: they are told as [`Hint::Lost`] and must be polled, and the caller may ask for another try
 //! with [`Watch::cover`].
 //!
+//! Events come under the real names of directories. Where links are followed, what changes is told
+//! once, under the name without links, and a new link to a directory is found by the next full scan.
+//! A root that is missing or goes away raises no event when it comes back: whoever notices calls
+//! [`Watch::cover`] for it.
+//!
 //! The library's callback only notes what happened in a bounded set and returns; it never touches
-//! the disk. Everything that depends on the library is in this file and in [`notes`].
+//! the disk. What depends on the library is here, in `notes` (its events) and in `limits` (its errors).
 
 use std::{
     collections::BTreeSet,
@@ -36,6 +41,9 @@ mod notes;
 
 pub use limits::{Lost, must_poll};
 use notes::{Notes, Seen};
+
+/// The library's watcher for this system.
+type Library = RecommendedWatcher;
 
 /// Where to look again, and how much is known about why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,10 +202,10 @@ impl Desk {
 }
 
 /// The library's watcher, with a callback that notes events for the thread.
-fn events(desk: &Arc<Desk>) -> Result<RecommendedWatcher, Lost> {
+fn events(desk: &Arc<Desk>) -> Result<Library, Lost> {
     let desk = Arc::clone(desk);
     let config = Config::default().with_follow_symlinks(false);
-    RecommendedWatcher::new(
+    Library::new(
         move |event: notify::Result<notify::Event>| {
             // Reading files raises more events than anything else; they mean nothing.
             if event
@@ -211,11 +219,11 @@ fn events(desk: &Arc<Desk>) -> Result<RecommendedWatcher, Lost> {
         },
         config,
     )
-    .map_err(|error| limits::lost(&error))
+    .map_err(|error| Lost::NoWatcher(error.to_string()))
 }
 
 /// Watches one directory, not what is below.
-fn watch_one(library: &mut RecommendedWatcher, dir: &Path) -> Result<(), Lost> {
+fn watch_one(library: &mut Library, dir: &Path) -> Result<(), Lost> {
     library
         .watch(dir, RecursiveMode::NonRecursive)
         .map_err(|error| limits::lost(&error))

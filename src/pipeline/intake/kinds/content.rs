@@ -130,6 +130,7 @@ fn iso_media(head: &[u8], extension: &[u8]) -> Result<Kind, NotMedia> {
         b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"hevm" | b"hevs" => {
             Kind::photo("image/heic")
         }
+        b"avci" | b"avcs" => Kind::photo("image/heif"),
         b"mif1" | b"msf1" | b"mif2" | b"miaf" | b"heif" | b"MiHE" => {
             if listed(&[b"avif", b"avis"]) {
                 Kind::photo("image/avif")

@@ -13,9 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use notify::RecommendedWatcher;
-
-use super::{Desk, Lost, Options, is_gone, limits, notes::Seen, watch_one};
+use super::{Desk, Library, Lost, Options, is_gone, limits, notes::Seen, watch_one};
 use crate::{
     pipeline::intake::{rules::Verdict, walk::Tree},
     shown::Shown,
@@ -35,7 +33,7 @@ const IDLE: Duration = Duration::from_hours(1);
 const PAUSE_FACTOR: u32 = 10;
 
 struct Covering<'a> {
-    library: &'a mut RecommendedWatcher,
+    library: &'a mut Library,
     trees: &'a [Arc<Tree>],
     options: Options,
     desk: &'a Desk,
@@ -49,12 +47,7 @@ struct Covering<'a> {
 }
 
 /// Runs until the watch is dropped. Should it die instead, that is told as the loss that it is.
-pub(super) fn run(
-    mut library: RecommendedWatcher,
-    trees: &[Arc<Tree>],
-    options: Options,
-    desk: &Desk,
-) {
+pub(super) fn run(mut library: Library, trees: &[Arc<Tree>], options: Options, desk: &Desk) {
     let result = panic::catch_unwind(AssertUnwindSafe(|| {
         rounds(&mut library, trees, options, desk);
     }));
@@ -68,7 +61,7 @@ pub(super) fn run(
     }
 }
 
-fn rounds(library: &mut RecommendedWatcher, trees: &[Arc<Tree>], options: Options, desk: &Desk) {
+fn rounds(library: &mut Library, trees: &[Arc<Tree>], options: Options, desk: &Desk) {
     let mut covering = Covering {
         library,
         trees,

@@ -307,3 +307,25 @@ async fn a_root_that_is_missing_is_told_and_can_be_covered_when_it_comes() {
         })
         .await;
 }
+
+#[tokio::test]
+async fn after_lost_events_everything_is_watched_anew_before_it_is_to_be_scanned() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut follower = Follower::start(dir.path(), None).await;
+    // What a full queue does: the event of the new directory never comes.
+    let fresh = dir.path().join("fresh");
+    {
+        let mut state = follower.watch.desk.state();
+        state.raw.lose_track();
+        fs::create_dir(&fresh).unwrap();
+    }
+    follower.watch.desk.raw.notify_one();
+    follower.until(|f| f.has(&Hint::Everything)).await;
+    let file = fresh.join("a.jpg");
+    fs::write(&file, "x").unwrap();
+    let closed = Hint::File {
+        path: file,
+        closed: true,
+    };
+    follower.until(|f| f.has(&closed)).await;
+}
