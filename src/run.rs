@@ -30,3 +30,12 @@ pub async fn run(
     let _ = (config, job, progress, stop);
     anyhow::bail!("not built yet")
 }
+
+/// Asks the service for every created item; gives the exit code and what the command prints.
+pub async fn verify(
+    config: Arc<Config>,
+    stop: CancellationToken,
+) -> anyhow::Result<(ExitCode, String)> {
+    let _ = (config, stop);
+    anyhow::bail!("not built yet")
+}
