@@ -54,9 +54,17 @@ impl Progress {
     /// A file begins to move.
     pub fn begin(&self, file: FileId, path: PathBuf, size: u64) -> Transfer {
         let position = Arc::new(AtomicU64::new(0));
-        let moving = Moving { path, size, position: Arc::clone(&position) };
+        let moving = Moving {
+            path,
+            size,
+            position: Arc::clone(&position),
+        };
         self.transfers().insert(file, moving);
-        Transfer { file, position, progress: self.clone() }
+        Transfer {
+            file,
+            position,
+            progress: self.clone(),
+        }
     }
 
     /// What is on its way now.
@@ -85,7 +93,10 @@ impl Progress {
 
     fn transfers(&self) -> std::sync::MutexGuard<'_, BTreeMap<FileId, Moving>> {
         // A panic elsewhere leaves counts behind that are still counts.
-        self.0.transfers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .transfers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -97,7 +108,10 @@ impl Transfer {
 
     /// The whole file arrived.
     pub fn arrived(self, size: u64) {
-        self.progress.0.bytes_done.fetch_add(size, Ordering::Relaxed);
+        self.progress
+            .0
+            .bytes_done
+            .fetch_add(size, Ordering::Relaxed);
         self.progress.0.uploads_done.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -14,7 +14,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use crate::{
@@ -27,7 +27,8 @@ use super::{
     client_secret::ClientSecret,
     endpoints::{Settings, Timeouts},
     error::{Error, Kind},
-    refresh::{self, Given, SignInServer},
+    login::SCOPES,
+    refresh::{Given, SignInServer},
     token_file::{Stamp, Tokens},
     transport::{self, SMALL_LIMIT},
 };
@@ -42,6 +43,17 @@ pub struct AuthFiles {
     pub client_secret: PathBuf,
     /// What a sign-in leaves; its folder is made if it is missing.
     pub token: PathBuf,
+}
+
+/// A sign-in as it is kept.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    /// When the user consented.
+    pub since: Timestamp,
+    /// The OAuth client that was consented to.
+    pub client_id: String,
+    /// What was granted.
+    pub scopes: Vec<String>,
 }
 
 /// The sign-in of one account; cheap to clone.
@@ -112,10 +124,34 @@ impl Auth {
         Stamp::of(&self.0.files.token) != self.state().stamp
     }
 
-    /// When the user signed in and with which OAuth client, without asking the service.
-    pub fn signed_in(&self) -> Result<(Timestamp, String), Error> {
-        let tokens = Tokens::read(&self.0.files.token)?;
-        Ok((tokens.obtained_at, tokens.client_id))
+    /// The sign-in that is kept, without asking the service.
+    pub async fn signed_in(&self) -> Result<SignedIn, Error> {
+        let path = self.0.files.token.clone();
+        let tokens = blocking(move || Tokens::read(&path)).await?;
+        Ok(SignedIn {
+            since: tokens.obtained_at,
+            client_id: tokens.client_id,
+            scopes: tokens.scopes,
+        })
+    }
+
+    /// Which OAuth client the client secret file names, without asking the service.
+    pub async fn client_id(&self) -> Result<String, Error> {
+        self.client_secret().await.map(|secret| secret.id)
+    }
+
+    /// Signs in with a refresh token that was had elsewhere: from another machine, or of the sandbox.
+    pub async fn adopt(&self, refresh_token: SecretString) -> Result<(), Error> {
+        let now = self.0.clock.now();
+        self.keep(Tokens {
+            client_id: self.client_id().await?,
+            obtained_at: now,
+            scopes: SCOPES.map(str::to_owned).to_vec(),
+            refresh_token,
+            access_token: SecretString::default(),
+            expires_at: now,
+        })
+        .await
     }
 
     /// Ends the sign-in at the service, then removes the token file. Done as well if the service no
@@ -176,7 +212,7 @@ impl Auth {
     }
 
     /// Keeps what a sign-in brought; the next bearer is made of it.
-    pub(super) async fn signed_in_with(&self, tokens: Tokens) -> Result<(), Error> {
+    pub(super) async fn keep(&self, tokens: Tokens) -> Result<(), Error> {
         let path = self.0.files.token.clone();
         blocking(move || tokens.save(&path)).await.map(drop)
     }
@@ -228,9 +264,15 @@ impl Auth {
             )
             .with_hint("put the old client secret file back, or run `albumen login`; another client does not see what the old one uploaded"));
         }
-        match self.0.server.refresh(&secret, &tokens.refresh_token).await {
+        let now = self.0.clock.now();
+        match self.0.server.refresh(&secret, &tokens, now).await {
             Ok(given) => self.renewed(tokens, given, stamp).await,
-            Err(error) => Err(self.not_renewed(&tokens, error)),
+            Err(error) => {
+                if error.kind() == Kind::LoginNeeded {
+                    self.state().dead = Some(error.clone());
+                }
+                Err(error)
+            }
         }
     }
 
@@ -269,17 +311,6 @@ impl Auth {
         state
             .usable(now)
             .ok_or_else(|| Error::new(Kind::Unreachable, "the access token cannot be used"))
-    }
-
-    fn not_renewed(&self, tokens: &Tokens, error: Error) -> Error {
-        if error.kind() != Kind::LoginNeeded {
-            return error;
-        }
-        // Only `invalid_grant` comes without a remedy of its own; the age of the token says more.
-        let error = refresh::died(tokens.obtained_at, self.0.clock.now()).with_source(error);
-        let mut state = self.state();
-        state.dead = Some(error.clone());
-        error
     }
 
     /// A panic elsewhere leaves nothing half done here.

@@ -174,6 +174,31 @@ async fn without_a_sign_in_or_with_another_client_s_the_user_is_asked() {
 }
 
 #[tokio::test]
+async fn a_refresh_token_had_elsewhere_signs_in() {
+    let server = granting().await;
+    let account = Account::new(settings(&server.url));
+    account.auth.adopt("refresh-9".into()).await.unwrap();
+    assert_eq!(text(account.auth.bearer().await), "Bearer at-1");
+    assert_eq!(
+        server.token_requests()[0].form("refresh_token"),
+        "refresh-9"
+    );
+    let signed_in = account.auth.signed_in().await.unwrap();
+    assert_eq!(signed_in.client_id, account.auth.client_id().await.unwrap());
+    assert_eq!(signed_in.scopes.len(), 3);
+}
+
+#[tokio::test]
+async fn a_refusal_that_names_its_cause_keeps_it() {
+    let server = serve(|_| json(403, r#"{"error":"org_internal"}"#)).await;
+    let account = Account::signed_in(&server.url);
+    account.write_tokens("refresh-0", "at-0", LONG_AGO);
+    let error = account.auth.bearer().await.unwrap_err();
+    assert_eq!(error.kind(), Kind::LoginNeeded);
+    assert!(error.hint().unwrap().contains("External"), "{error}");
+}
+
+#[tokio::test]
 async fn logout_revokes_the_refresh_token_and_removes_the_file() {
     for (status, removed) in [(200, true), (400, true), (503, false)] {
         let revoked = Arc::new(Mutex::new(String::new()));

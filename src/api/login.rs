@@ -209,7 +209,7 @@ impl Login {
             access_token: given.access_token,
             expires_at: clock::after(now, given.lifetime),
         };
-        self.auth.signed_in_with(tokens).await?;
+        self.auth.keep(tokens).await?;
         Ok(Granted { scopes })
     }
 }

@@ -255,13 +255,12 @@ async fn a_session_address_is_in_no_error() {
     let error = account.client.query_session(&session(&account)).await;
     let error = error.unwrap_err();
     assert_eq!(error.kind(), Kind::Unanswered);
-    let mut told = format!("{error} {error:?}");
-    let mut source = std::error::Error::source(&error);
-    while let Some(error) = source {
-        told += &format!(" {error} {error:?}");
-        source = error.source();
+    let mut layer: Option<&dyn std::error::Error> = Some(&error);
+    while let Some(error) = layer {
+        let told = format!("{error} {error:?}");
+        assert!(!told.contains("hush"), "{told}");
+        layer = error.source();
     }
-    assert!(!told.contains("hush"), "{told}");
 }
 
 #[tokio::test]
@@ -290,7 +289,7 @@ async fn an_upload_that_stops_moving_is_given_up() {
 async fn a_slow_upload_that_moves_is_not_given_up() {
     // Takes longer in all than the patience of the watchdog, but never stands still for so long.
     let url = raw(|mut stream| async move {
-        let mut buffer = vec![0; 1 << 20];
+        let mut buffer = vec![0; 64 << 10];
         let mut left = 12 << 20;
         while left > 0 {
             let n = stream.read(&mut buffer).await.unwrap();
@@ -300,11 +299,14 @@ async fn a_slow_upload_that_moves_is_not_given_up() {
         write(stream, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\ntok").await;
     })
     .await;
-    let account = Account::signed_in(&url).impatient();
+    let account = Account::signed_in(&url);
+    let mut settings = account.settings.clone();
+    settings.timeouts.stall = Duration::from_secs(1);
+    let client = Client::new(&settings, account.auth.clone()).unwrap();
     let started = tokio::time::Instant::now();
-    let token = account.client.upload_raw("video/mp4", body(12 << 20)).await;
+    let token = client.upload_raw("video/mp4", body(12 << 20)).await;
     assert_eq!(token.unwrap().reveal(), "tok");
-    assert!(started.elapsed() > account.settings.timeouts.stall / 4);
+    assert!(started.elapsed() > settings.timeouts.stall);
 }
 
 #[tokio::test]

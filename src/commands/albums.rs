@@ -2,12 +2,7 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::{
-    cli::ExitCode,
-    shown::Shown,
-    status::words,
-    store::AlbumView,
-};
+use crate::{cli::ExitCode, shown::Shown, status::words, store::AlbumView};
 
 use super::{Edge, look, output};
 
@@ -19,7 +14,8 @@ pub(crate) fn run(edge: &Edge) -> anyhow::Result<ExitCode> {
         None => Vec::new(),
     };
     if albums.is_empty() {
-        edge.screen.say("no album is known yet; `album` of a [[folder]] names one");
+        edge.screen
+            .say("no album is known yet; `album` of a [[folder]] names one");
         return Ok(ExitCode::Done);
     }
     output::print(&table(&albums))?;

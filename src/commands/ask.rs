@@ -19,15 +19,11 @@ use crate::{
     config::Config,
     ids::OrderId,
     lock::{self, Lock},
+    run::{SOCKET_NAME, connect},
     store::{OrderKind, OrderView, Store},
 };
 
-use super::{
-    Edge, backfill, failure::Failure, look, output,
-    progress::Follower,
-    service,
-    signals::Signals,
-};
+use super::{Edge, backfill, failure::Failure, look, output, progress::Follower, signals::Signals};
 
 /// How long a holder of the state folder may take to answer (the design, section 2).
 const ANSWER: Duration = Duration::from_secs(10);
@@ -53,7 +49,7 @@ pub(crate) async fn turn(config: &Config) -> anyhow::Result<Turn> {
             Err(error @ lock::Error::Held { .. }) => error,
             Err(error) => return Err(error.into()),
         };
-        match UnixStream::connect(config.state_dir.join(look::SOCKET)).await {
+        match UnixStream::connect(config.state_dir.join(SOCKET_NAME)).await {
             Ok(stream) => return Ok(Turn::Theirs(stream)),
             Err(_) if Instant::now() < deadline => sleep(AGAIN).await,
             Err(error) => return Err(anyhow::Error::new(error).context(held)).context(silent()),
@@ -74,7 +70,7 @@ pub(crate) async fn order(
     stream: UnixStream,
     order: OrderKind,
 ) -> anyhow::Result<ExitCode> {
-    let clock = service::clock(config);
+    let clock = connect::clock(config);
     let before = backfill::tally(config, &clock)?;
     let id = leave(config, order, &clock).await?;
     let words = "not waiting any longer; the running albumen goes on with it";
@@ -129,7 +125,8 @@ where
 }
 
 fn outcome(order: Option<OrderView>) -> anyhow::Result<ExitCode> {
-    let Some((number, report)) = order.and_then(|order| Some((order.exit_code?, order.report))) else {
+    let Some((number, report)) = order.and_then(|order| Some((order.exit_code?, order.report)))
+    else {
         let words = "the running albumen stopped before it was done; what is queued stays queued";
         let hint = "`albumen status` tells how far it is";
         return Err(Failure::new(ExitCode::WorkLeft, words).hint(hint).into());

@@ -12,7 +12,7 @@ use crate::{
     clock::Clock,
     config::Config,
     progress::Progress,
-    run::{self, Job},
+    run::{self, Job, connect},
     store::OrderKind,
 };
 
@@ -23,7 +23,6 @@ use super::{
     failure::{Failure, quoted},
     here, look, output,
     progress::Follower,
-    service,
     signals::Signals,
     summary::{Summary, Tally},
 };
@@ -99,7 +98,7 @@ pub(crate) async fn here_and_now(
 ) -> anyhow::Result<ExitCode> {
     let words = "stopping; what is under way ends first, another signal ends it at once";
     let signals = Signals::listen(&edge.screen, words)?;
-    let clock = service::clock(&config);
+    let clock = connect::clock(&config);
     let before = tally(&config, &clock)?;
     let (began, progress) = (Instant::now(), Progress::default());
     let follower = Follower::start(edge, &config, &clock, before, Some(progress.clone()));

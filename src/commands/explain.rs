@@ -16,6 +16,7 @@ use crate::{
         kinds::{self, HEAD_BYTES},
         rules::Verdict,
     },
+    run::connect,
     shown::Shown,
     status::{text::Here, words},
     store::{Explained, Reader},
@@ -26,13 +27,12 @@ use super::{
     failure::quoted,
     here, look, output,
     places::{self, Part, Place},
-    service,
 };
 
 /// Explains one path.
 pub(crate) fn run(edge: &Edge, path: &Path) -> anyhow::Result<ExitCode> {
     let config = edge.config_or_defaults()?;
-    let clock = service::clock(&config);
+    let clock = connect::clock(&config);
     let path = edge.env.typed(path);
     let reader = look::reader(&config)?;
     output::print(&text(&config, &clock, reader.as_ref(), &path)?)?;
@@ -95,7 +95,11 @@ fn verdict(
     text: &mut String,
 ) -> bool {
     let refuse = |text: &mut String, reason: &dyn std::fmt::Display| {
-        let _ = writeln!(text, "It does not go up: {}.", Shown::text(&reason.to_string()));
+        let _ = writeln!(
+            text,
+            "It does not go up: {}.",
+            Shown::text(&reason.to_string())
+        );
         false
     };
     let verdict = if relative.as_os_str().is_empty() {
@@ -108,7 +112,10 @@ fn verdict(
     }
     let deep = relative.components().count() > 1;
     if !place.folder.recursive && (deep || is_dir && !relative.as_os_str().is_empty()) {
-        return refuse(text, &"`recursive = false` leaves out what is in folders below");
+        return refuse(
+            text,
+            &"`recursive = false` leaves out what is in folders below",
+        );
     }
     if is_dir {
         text.push_str("It is a folder: what is in it is looked at, file by file.\n");
@@ -165,7 +172,10 @@ fn album(place: &Place, relative: &Path) -> String {
                 Order::Modified => "by the time when it was last changed",
                 Order::Arrival => "by the time when it was first seen",
             };
-            format!("Its album is \"{}\", in which it stands {order}.\n", Shown::text(&title))
+            format!(
+                "Its album is \"{}\", in which it stands {order}.\n",
+                Shown::text(&title)
+            )
         }
     }
 }
@@ -184,7 +194,11 @@ fn known(known: &Explained, here: &Here) -> String {
     }
     text.push_str(".\n");
     if let Some(then) = known.not_before.filter(|then| *then > here.now) {
-        let _ = writeln!(text, "It is tried again at {}.", words::time(then, here.now, &here.zone));
+        let _ = writeln!(
+            text,
+            "It is tried again at {}.",
+            words::time(then, here.now, &here.zone)
+        );
     }
     if let Some(link) = &known.product_url {
         let _ = writeln!(text, "{}", Shown::text(link));

@@ -6,7 +6,7 @@
 //! | API or Photos disabled | 2 |
 //! | a sign-in or a scope is missing | 3 |
 //! | another process holds the state folder and does not take part | 4 |
-//! | other refusals of the service, for a command that makes a single call | 1 |
+//! | other refusals of the for a command that makes a single call | 1 |
 //! | anything else: a disk that is full or broken, a defect | 70 |
 
 use std::fmt::Write as _;
@@ -108,21 +108,18 @@ fn of_lock(error: &lock::Error) -> Judgement {
             let hint = "wait for its end, stop it, or name another folder with `--state-dir`";
             (ExitCode::StateHeld, Some(hint.to_owned()))
         }
-        lock::Error::Unusable { path, .. } => {
-            (ExitCode::Unusable, super::owner::hint(path))
-        }
+        lock::Error::Unusable { path, .. } => (ExitCode::Unusable, super::owner::hint(path)),
     }
 }
 
 fn of_store(error: &store::Error) -> Option<Judgement> {
     match error {
         store::Error::FromTheFuture { .. } => {
-            let hint = "run the newer albumen that wrote it, or name another folder with `--state-dir`";
+            let hint =
+                "run the newer albumen that wrote it, or name another folder with `--state-dir`";
             Some((ExitCode::Unusable, Some(hint.to_owned())))
         }
-        store::Error::Folder { path, .. } => {
-            Some((ExitCode::Unusable, super::owner::hint(path)))
-        }
+        store::Error::Folder { path, .. } => Some((ExitCode::Unusable, super::owner::hint(path))),
         error if error.may_pass() => {
             let hint = "see whether the disk of the state folder is full or broken; `albumen doctor` looks at it";
             Some((ExitCode::Internal, Some(hint.to_owned())))
@@ -137,9 +134,7 @@ pub(crate) fn of_api(kind: api::Kind) -> ExitCode {
         api::Kind::LoginNeeded | api::Kind::ScopeMissing | api::Kind::AccessTokenRefused => {
             ExitCode::LoginNeeded
         }
-        api::Kind::ApiDisabled | api::Kind::PhotosDisabled | api::Kind::Setup => {
-            ExitCode::Unusable
-        }
+        api::Kind::ApiDisabled | api::Kind::PhotosDisabled | api::Kind::Setup => ExitCode::Unusable,
         _ => ExitCode::SomeFailed,
     }
 }

@@ -10,7 +10,11 @@ use anyhow::Context as _;
 
 use crate::{cli::ExitCode, config};
 
-use super::{Edge, failure::{Failure, quoted}, output};
+use super::{
+    Edge,
+    failure::{Failure, quoted},
+    output,
+};
 
 /// Writes the example, unless there is a file already.
 pub(crate) fn run(edge: &Edge) -> anyhow::Result<ExitCode> {

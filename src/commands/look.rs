@@ -6,17 +6,12 @@ use crate::{
     cli::ExitCode,
     clock::Clock,
     config::Config,
+    run::SOCKET_NAME,
     status::{Around, Status},
     store::{self, Overview, Reader},
 };
 
-use super::{
-    failure::Failure,
-    owner,
-};
-
-/// The name of the socket of the process that holds the state folder.
-pub(crate) const SOCKET: &str = "albumen.sock";
+use super::{failure::Failure, owner};
 
 /// A reader of the database; none if there is no database yet.
 pub(crate) fn reader(config: &Config) -> anyhow::Result<Option<Reader>> {
@@ -47,7 +42,7 @@ pub(crate) fn overview(reader: &Reader, clock: &Clock) -> store::Result<Option<O
 
 /// Whether a process works in the state folder: it answers at its socket.
 pub(crate) fn is_running(state_dir: &Path) -> bool {
-    UnixStream::connect(state_dir.join(SOCKET)).is_ok()
+    UnixStream::connect(state_dir.join(SOCKET_NAME)).is_ok()
 }
 
 /// What the status needs beside the store.

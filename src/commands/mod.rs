@@ -24,11 +24,10 @@ mod pages;
 mod places;
 mod progress;
 mod sandbox;
-pub mod service;
 mod shared;
 mod signals;
 mod status;
-mod summary;
+pub mod summary;
 mod try_out;
 
 use std::{path::PathBuf, sync::Arc};

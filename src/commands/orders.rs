@@ -8,16 +8,16 @@ use crate::{
     cli::{self, ExitCode},
     config::Config,
     lock::Lock,
-    run,
-    status::words,
+    run::{self, connect},
     store::{self, OrderKind, Store},
 };
 
 use super::{
     Edge,
     ask::{self, Turn},
-    backfill, output, service,
+    backfill, output,
     signals::Signals,
+    summary,
 };
 
 /// Puts failed and missing items back into the queue.
@@ -30,29 +30,17 @@ pub(crate) async fn retry(edge: &Edge, flags: &cli::Retry) -> anyhow::Result<Exi
     }
 }
 
-async fn retry_here(
-    config: &Config,
-    paths: Vec<Vec<u8>>,
-    _lock: Lock,
-) -> anyhow::Result<ExitCode> {
+async fn retry_here(config: &Config, paths: Vec<Vec<u8>>, _lock: Lock) -> anyhow::Result<ExitCode> {
     let n = if config.state_dir.join(store::FILE_NAME).exists() {
         let store = Store::open(&config.state_dir)?;
-        let n = store.retry(paths, service::clock(config).now()).await;
+        let n = store.retry(paths, connect::clock(config).now()).await;
         store.close().await;
         n.context("nothing was put back into the queue")?
     } else {
         0
     };
-    output::print(&retried(n))?;
+    output::print(&summary::retried(n))?;
     Ok(ExitCode::Done)
-}
-
-/// What `retry` prints, also where a daemon did it.
-pub fn retried(n: u64) -> String {
-    match n {
-        0 => "Nothing failed or is missing there.\n".to_owned(),
-        n => format!("{} back in the queue.\n", words::count(n, "item is", "items are")),
-    }
 }
 
 /// Asks the service for every created item.

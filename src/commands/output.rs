@@ -21,7 +21,10 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
 /// The same; gives whether somebody still reads.
 pub(crate) fn print_or_gone(text: &str) -> io::Result<bool> {
     let mut stdout = anstream::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(error),
@@ -38,12 +41,13 @@ pub(crate) fn print_with_headline(text: &str) -> io::Result<()> {
 pub(crate) fn complain(text: &str) {
     let mut stderr = anstream::stderr().lock();
     for line in text.lines() {
-        let marked = [("error: ", ERROR), ("hint: ", HINT)]
-            .into_iter()
-            .find_map(|(lead, style)| {
-                let rest = line.strip_prefix(lead)?;
-                Some(format!("{style}{lead}{style:#}{rest}"))
-            });
+        let marked =
+            [("error: ", ERROR), ("hint: ", HINT)]
+                .into_iter()
+                .find_map(|(lead, style)| {
+                    let rest = line.strip_prefix(lead)?;
+                    Some(format!("{style}{lead}{style:#}{rest}"))
+                });
         let _ = writeln!(stderr, "{}", marked.as_deref().unwrap_or(line));
     }
 }

@@ -81,7 +81,12 @@ mod tests {
     #[test]
     fn the_manual_has_every_command_with_its_flags_and_the_exit_codes() {
         let text = String::from_utf8(manual().unwrap()).unwrap();
-        for needle in [".SS \"albumen backfill\"", ".SS \"albumen album remove\"", "\\-\\-dry\\-run", "Exit codes"] {
+        for needle in [
+            ".SS \"albumen backfill\"",
+            ".SS \"albumen album remove\"",
+            "\\-\\-dry\\-run",
+            "Exit codes",
+        ] {
             assert!(text.contains(needle), "{needle}\n{text}");
         }
         let global = text.matches("\\-\\-log\\-format").count();

@@ -183,11 +183,20 @@ mod tests {
         let places = configured(&config).unwrap();
         let held = |path: &str| {
             holder(&places, Path::new(path)).map(|(place, relative)| {
-                (place.folder.path.display().to_string(), relative.display().to_string())
+                (
+                    place.folder.path.display().to_string(),
+                    relative.display().to_string(),
+                )
             })
         };
-        assert_eq!(held("/p/raw/a.jpg"), Some(("/p/raw".into(), "a.jpg".into())));
-        assert_eq!(held("/p/rawer/a.jpg"), Some(("/p".into(), "rawer/a.jpg".into())));
+        assert_eq!(
+            held("/p/raw/a.jpg"),
+            Some(("/p/raw".into(), "a.jpg".into()))
+        );
+        assert_eq!(
+            held("/p/rawer/a.jpg"),
+            Some(("/p".into(), "rawer/a.jpg".into()))
+        );
         assert_eq!(held("/r/a.jpg"), None);
         assert_eq!(places[0].tree.nested, [PathBuf::from("/p/raw")]);
     }

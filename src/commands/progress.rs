@@ -273,7 +273,11 @@ mod tests {
         assert_eq!(pace.rate(), None, "one look is no pace");
         for n in 1..=100 {
             // A hundred bytes a second, and a thousand for the last twenty.
-            let bytes = if n <= 80 { n * 100 } else { 8_000 + (n - 80) * 1000 };
+            let bytes = if n <= 80 {
+                n * 100
+            } else {
+                8_000 + (n - 80) * 1000
+            };
             pace.add(second(n), bytes);
         }
         assert_eq!(pace.rate(), Some(1000.0));

@@ -5,14 +5,15 @@ use anyhow::Context as _;
 use crate::{
     api::{self, Call},
     cli::ExitCode,
+    run::connect,
 };
 
-use super::{Edge, failure::Failure, service};
+use super::{Edge, failure::Failure};
 
 /// Asks the service to leave the shared album with this share token.
 pub(crate) async fn leave(edge: &Edge, share_token: &str) -> anyhow::Result<ExitCode> {
     let config = edge.config()?;
-    let client = service::client(&config)?;
+    let client = connect::client(&config)?;
     match send(&client, share_token).await {
         Ok(()) => {
             edge.screen.say("the album was left");

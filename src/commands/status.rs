@@ -6,11 +6,12 @@ use crate::{
     cli::{self, ExitCode},
     clock::Clock,
     config::Config,
+    run::connect,
     status::{Status, text},
     store::Reader,
 };
 
-use super::{Edge, here, look, output, progress::Pace, service};
+use super::{Edge, here, look, output, progress::Pace};
 
 /// From one look to the next.
 const EVERY: Duration = Duration::from_secs(1);
@@ -21,7 +22,7 @@ const CLEAR: &str = "\x1b[H\x1b[J";
 /// Tells how things stand.
 pub(crate) async fn run(edge: &Edge, flags: &cli::Status) -> anyhow::Result<ExitCode> {
     let config = edge.config_or_defaults()?;
-    let clock = service::clock(&config);
+    let clock = connect::clock(&config);
     let reader = look::reader(&config)?;
     if flags.watch {
         return watch(&config, &clock, reader, flags.json).await;

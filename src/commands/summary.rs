@@ -1,4 +1,5 @@
-//! What a backfill did, in words: how much, how fast, and what did not go up and why.
+//! What a command did, in words: how much, how fast, and what did not go up and why. The process that
+//! carries out orders of other commands writes their reports with this, too.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -165,6 +166,17 @@ impl Summary {
         for (n, reason) in &self.refusals {
             let _ = writeln!(text, "  {}: {reason}", words::files(*n));
         }
+    }
+}
+
+/// What `retry` prints, also where a daemon did it.
+pub fn retried(n: u64) -> String {
+    match n {
+        0 => "Nothing failed or is missing there.\n".to_owned(),
+        n => format!(
+            "{} back in the queue.\n",
+            words::count(n, "item is", "items are")
+        ),
     }
 }
 

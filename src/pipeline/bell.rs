@@ -66,8 +66,15 @@ impl Moved {
 ///
 /// The minute is because the wall clock may jump while the runtime's does not: whoever waits looks
 /// at it again.
-pub async fn rest(bell: &Bell, until: Option<Timestamp>, clock: &Clock, stop: &CancellationToken) -> bool {
-    let wait = until.map_or(LOOK_AGAIN, |until| clock::until(clock.now(), until).min(LOOK_AGAIN));
+pub async fn rest(
+    bell: &Bell,
+    until: Option<Timestamp>,
+    clock: &Clock,
+    stop: &CancellationToken,
+) -> bool {
+    let wait = until.map_or(LOOK_AGAIN, |until| {
+        clock::until(clock.now(), until).min(LOOK_AGAIN)
+    });
     tokio::select! {
         biased;
         () = stop.cancelled() => true,

@@ -1,1 +1,300 @@
-//! To be filled.
+//! Whether the account can be used, as far as anybody knows.
+//!
+//! Trouble that concerns the account or the project as a whole stops all stages, is kept in the
+//! store (so that `status` is true when nothing runs), and is left by the first request that
+//! succeeds. A stage asks [`Gate::ask`] before it begins something and tells [`Gate::met`] of every
+//! failure; what is not the account's affair is the stage's own.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+
+use super::{Result, backoff, bell::Bells};
+use crate::{
+    api::{self, Auth, Kind, Limit},
+    clock::{self, Clock},
+    config::Retry,
+    store::{AccountState, Pause, Store},
+};
+
+/// How long after midnight Pacific the first request waits, so that not all the world comes at once.
+const AFTER_MIDNIGHT: (Duration, Duration) = (Duration::from_mins(2), Duration::from_mins(10));
+
+/// A daily refusal within so long after midnight Pacific is the quota's reset being late.
+const RESET_LATE: Duration = Duration::from_hours(1);
+
+/// How often a late reset is tried again, hourly, before the next midnight is waited for.
+const RESET_TRIES: u32 = 8;
+
+/// A service day has at most 25 hours; a stored end further away is of a clock that was set back.
+const LONGEST_DAY: Duration = Duration::from_mins(25 * 60 + 15);
+
+/// What the gate says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Go on.
+    Open,
+    /// Go on with one small thing, to see whether the storage still is full.
+    Probe,
+    /// Not before `until`; none where nobody knows.
+    Closed {
+        /// The end of it.
+        until: Option<Timestamp>,
+    },
+}
+
+/// The gate; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Gate(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    clock: Clock,
+    retry: Retry,
+    auth: Auth,
+    bells: Bells,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    pause: Pause<AccountState>,
+    /// Failures in a row, for the waits.
+    strikes: u32,
+}
+
+impl Gate {
+    /// The gate as the store remembers it.
+    pub async fn load(
+        store: Store,
+        auth: Auth,
+        retry: Retry,
+        clock: Clock,
+        bells: Bells,
+    ) -> Result<Self> {
+        let mut pause = store.account().await?;
+        let now = clock.now();
+        let lasts = match pause.state {
+            AccountState::QuotaExhausted => pause
+                .until
+                .is_some_and(|until| until > now && until <= clock::after(now, LONGEST_DAY)),
+            AccountState::StorageFull => {
+                let longest = clock::after(now, backoff::until_probe(&retry));
+                pause
+                    .until
+                    .is_some_and(|until| until > now && until <= longest)
+            }
+            // Whether these still hold is seen by the first request.
+            AccountState::Ready
+            | AccountState::LoginNeeded
+            | AccountState::ApiDisabled
+            | AccountState::PhotosDisabled
+            | AccountState::Unreachable => false,
+        };
+        if !lasts && pause.state != AccountState::Ready {
+            pause.until = Some(now);
+        }
+        let state = Mutex::new(State { pause, strikes: 0 });
+        Ok(Self(Arc::new(Inner {
+            store,
+            clock,
+            retry,
+            auth,
+            bells,
+            state,
+        })))
+    }
+
+    /// The state as it is known now.
+    pub fn pause(&self) -> Pause<AccountState> {
+        self.state().pause.clone()
+    }
+
+    /// Whether work may begin.
+    pub fn ask(&self) -> Answer {
+        let state = self.state();
+        let pause = &state.pause;
+        let now = self.0.clock.now();
+        let due = pause.until.is_some_and(|until| until <= now);
+        match pause.state {
+            AccountState::Ready => Answer::Open,
+            AccountState::LoginNeeded if due || self.0.auth.changed() => Answer::Open,
+            AccountState::StorageFull if due => Answer::Probe,
+            AccountState::StorageFull => Answer::Closed {
+                until: pause.until.filter(|until| *until > now),
+            },
+            _ if due => Answer::Open,
+            _ => Answer::Closed { until: pause.until },
+        }
+    }
+
+    /// A request succeeded: whatever ailed the account is over.
+    pub async fn passed(&self) -> Result<()> {
+        {
+            let mut state = self.state();
+            state.strikes = 0;
+            if state.pause.state == AccountState::Ready {
+                return Ok(());
+            }
+            state.pause = Pause::plain(AccountState::Ready);
+        }
+        tracing::info!("the account can be used again");
+        self.0
+            .store
+            .account_is(Pause::plain(AccountState::Ready), self.0.clock.now())
+            .await?;
+        self.wake();
+        Ok(())
+    }
+
+    /// Bytes arrived. That tells nothing about a full storage, which shows at creation only.
+    pub async fn bytes_passed(&self) -> Result<()> {
+        if self.state().pause.state == AccountState::StorageFull {
+            return Ok(());
+        }
+        self.passed().await
+    }
+
+    /// Closes the gate if the failure is the account's or the project's affair; gives whether it is.
+    pub async fn met(&self, error: &api::Error) -> Result<bool> {
+        let Some(state) = ails(error) else {
+            return Ok(false);
+        };
+        let now = self.0.clock.now();
+        let pause = self.pause();
+        let known = pause.state == state;
+        if known && pause.until.is_some_and(|until| until > now) {
+            // One of several that were under way when the first one was refused.
+            return Ok(true);
+        }
+        let strikes = if known { self.state().strikes } else { 0 };
+        let retry = &self.0.retry;
+        let until = match state {
+            AccountState::LoginNeeded | AccountState::Ready => None,
+            AccountState::StorageFull | AccountState::PhotosDisabled => {
+                Some(clock::after(now, backoff::until_probe(retry)))
+            }
+            AccountState::QuotaExhausted => Some(next_day(now, strikes)),
+            // A switch in the console takes minutes to be seen; looking is cheap and rare.
+            AccountState::ApiDisabled => Some(clock::after(now, backoff::longest(retry))),
+            AccountState::Unreachable => {
+                let wait = backoff::after_trouble(retry, strikes, fastrand::f64());
+                Some(clock::after(now, wait))
+            }
+        };
+        self.close(
+            Pause {
+                state,
+                reason: Some(in_words(error)),
+                until,
+            },
+            now,
+        )
+        .await?;
+        Ok(true)
+    }
+
+    /// The ledger says that the day's requests are used up: no request is spent on hearing it.
+    pub async fn day_is_spent(&self, limit: u64) -> Result<()> {
+        let now = self.0.clock.now();
+        let reason = format!("the {limit} requests of the day (`quota.requests_per_day`) are used");
+        let until = Some(clock::after(
+            clock::service_day_ends(now),
+            between(AFTER_MIDNIGHT),
+        ));
+        self.close(
+            Pause {
+                state: AccountState::QuotaExhausted,
+                reason: Some(reason),
+                until,
+            },
+            now,
+        )
+        .await
+    }
+
+    async fn close(&self, pause: Pause<AccountState>, now: Timestamp) -> Result<()> {
+        let changed = {
+            let mut state = self.state();
+            let changed = state.pause.state != pause.state;
+            state.strikes = if changed {
+                1
+            } else {
+                state.strikes.saturating_add(1)
+            };
+            state.pause = pause.clone();
+            changed
+        };
+        if changed {
+            let reason = pause.reason.as_deref().unwrap_or_default();
+            match pause.until {
+                Some(until) => tracing::warn!(%until, "paused: {reason}"),
+                None => tracing::warn!("paused: {reason}"),
+            }
+        }
+        self.0.store.account_is(pause, now).await?;
+        self.0.bells.moved.ring();
+        Ok(())
+    }
+
+    /// While the user must sign in: looks whether somebody did. True if it is worth another try.
+    pub fn signed_in_again(&self) -> bool {
+        self.state().pause.state == AccountState::LoginNeeded && self.0.auth.changed()
+    }
+
+    /// Wakes the stages that the gate held up.
+    pub fn wake(&self) {
+        self.0.bells.uploads.ring();
+        self.0.bells.lane.ring();
+        self.0.bells.verify.ring();
+        self.0.bells.moved.ring();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The state of the account that a failure tells of; none if it is not the account's affair.
+fn ails(error: &api::Error) -> Option<AccountState> {
+    match error.kind() {
+        Kind::LoginNeeded | Kind::ScopeMissing | Kind::Setup => Some(AccountState::LoginNeeded),
+        Kind::StorageFull => Some(AccountState::StorageFull),
+        Kind::RateLimited(Limit::Day) => Some(AccountState::QuotaExhausted),
+        Kind::ApiDisabled => Some(AccountState::ApiDisabled),
+        Kind::PhotosDisabled => Some(AccountState::PhotosDisabled),
+        Kind::Unreachable => Some(AccountState::Unreachable),
+        _ => None,
+    }
+}
+
+/// When a project whose day is used up is tried again.
+fn next_day(now: Timestamp, strikes: u32) -> Timestamp {
+    let ends = clock::service_day_ends(now);
+    let day_began = clock::service_day_ends(ends.saturating_sub(LONGEST_DAY).unwrap_or(now));
+    let late = now < clock::after(day_began, RESET_LATE) || strikes > 0;
+    if late && strikes < RESET_TRIES && now > day_began {
+        return clock::after(now, RESET_LATE).min(clock::after(ends, between(AFTER_MIDNIGHT)));
+    }
+    clock::after(ends, between(AFTER_MIDNIGHT))
+}
+
+fn between((from, to): (Duration, Duration)) -> Duration {
+    from + (to - from).mul_f64(fastrand::f64())
+}
+
+/// The error, its cause and its remedy in one line.
+pub fn in_words(error: &api::Error) -> String {
+    use std::error::Error as _;
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        words = format!("{words}: {next}");
+        cause = next.source();
+    }
+    words
+}

@@ -19,13 +19,11 @@ pub mod lane;
 pub mod upload;
 pub mod verify;
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicUsize};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    api::Client, clock::Clock, config::Config, progress::Progress, store::Store,
-};
+use crate::{api::Client, clock::Clock, config::Config, progress::Progress, store::Store};
 
 /// What every stage is given; cheap to clone.
 #[derive(Debug, Clone)]
@@ -42,8 +40,13 @@ pub struct Stage {
     pub progress: Progress,
     /// Whom it wakes.
     pub bells: bell::Bells,
+    /// Whether the account can be used.
+    pub gate: gate::Gate,
     /// Whether this is a backfill, which ends when nothing can move, or a daemon.
     pub mode: Mode,
+    /// How many roots are being scanned for the first time in this run: while any is, anything may
+    /// still join a batch, and nothing is drained.
+    pub scanning: Arc<AtomicUsize>,
     /// Set once, for ever: begin nothing new and return.
     pub stop: CancellationToken,
 }

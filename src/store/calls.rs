@@ -84,8 +84,8 @@ pub struct Journalled {
     pub sent_at: Timestamp,
     /// How often it was sent.
     pub sends: u32,
-    /// What it carries, in order.
-    pub items: Vec<ItemId>,
+    /// What it carries, in order, and how often each was blamed before.
+    pub items: Vec<(ItemId, u32)>,
 }
 
 impl Store {
@@ -130,7 +130,7 @@ impl Store {
                 body: call.body,
                 sent_at: now,
                 sends: 1,
-                items: call.items,
+                items: with_attempts(db, id)?,
             })
         })
         .await
@@ -180,7 +180,7 @@ fn unanswered(db: &Connection) -> Result<Option<Journalled>> {
         body,
         sent_at,
         sends,
-        items: items_of(db, id)?,
+        items: with_attempts(db, id)?,
     }))
 }
 
@@ -189,6 +189,17 @@ pub(super) fn items_of(db: &Connection, call: CallId) -> Result<Vec<ItemId>> {
     let items = db
         .prepare_cached("SELECT item_id FROM call_items WHERE call_id = ?1 ORDER BY ordinal")?
         .query_map([call.0], |row| row.get(0).map(ItemId))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(items)
+}
+
+fn with_attempts(db: &Connection, call: CallId) -> Result<Vec<(ItemId, u32)>> {
+    let items = db
+        .prepare_cached(
+            "SELECT items.id, items.attempts FROM call_items JOIN items ON items.id = call_items.item_id
+             WHERE call_items.call_id = ?1 ORDER BY call_items.ordinal",
+        )?
+        .query_map([call.0], |row| Ok((ItemId(row.get(0)?), row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
     Ok(items)
 }

@@ -19,6 +19,8 @@ pub struct Claimed {
     pub file: FileId,
     /// Its root.
     pub root: RootId,
+    /// Where its root is.
+    pub root_path: PathBuf,
     /// Where it is.
     pub path: PathBuf,
     /// Its name.
@@ -75,6 +77,7 @@ fn claimed(row: &Row<'_>) -> rusqlite::Result<Claimed> {
     Ok(Claimed {
         file: FileId(row.get(0)?),
         root: RootId(row.get(1)?),
+        root_path: root,
         path,
         name,
         stat: FileStat {
@@ -125,6 +128,16 @@ impl Store {
                 )?
                 .query_row([now.as_millisecond()], |row| row.get(0))?;
             Ok(due.map(clock::from_millis))
+        })
+        .await
+    }
+
+    /// Whether any file could be claimed now.
+    pub async fn has_claimable(&self, now: Timestamp) -> Result<bool> {
+        self.write(move |db| {
+            let mut found = Vec::new();
+            album_by_album(db, 1, now, &mut found)?;
+            Ok(!found.is_empty())
         })
         .await
     }

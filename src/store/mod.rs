@@ -156,20 +156,20 @@ impl Store {
         self.write(|_| Ok(())).await.is_ok()
     }
 
-    async fn write<T, F>(&self, verb: F) -> Result<T>
+    fn write<T, F>(&self, verb: F) -> impl Future<Output = Result<T>> + Send + use<T, F>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
-        self.writer.run(writer::Durability::Normal, verb).await
+        self.writer.run(writer::Durability::Normal, verb)
     }
 
-    async fn write_durably<T, F>(&self, verb: F) -> Result<T>
+    fn write_durably<T, F>(&self, verb: F) -> impl Future<Output = Result<T>> + Send + use<T, F>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
-        self.writer.run(writer::Durability::PowerCut, verb).await
+        self.writer.run(writer::Durability::PowerCut, verb)
     }
 }
 

@@ -40,6 +40,8 @@ pub struct PlanRules {
     pub scanning: bool,
     /// Whether this turn belongs to the backfill rather than to fresh files.
     pub backfill_turn: bool,
+    /// Whether only fresh files may still spend the requests of the day.
+    pub fresh_only: bool,
 }
 
 /// One item of a planned batch.
@@ -110,6 +112,7 @@ struct Ready {
     since: Timestamp,
     fresh: bool,
     alone: bool,
+    append: bool,
 }
 
 struct Candidate {
@@ -124,6 +127,26 @@ impl Store {
     /// What the lane shall do next. Tokens that have died are dropped on the way.
     pub async fn plan(&self, rules: PlanRules, now: Timestamp) -> Result<Planned> {
         self.write(move |db| plan(db, rules, now)).await
+    }
+
+    /// The smallest ready item, by itself: to see whether a full storage has room again.
+    pub async fn plan_probe(&self, now: Timestamp) -> Result<Option<PlannedBatch>> {
+        self.write(move |db| {
+            drop_dead_tokens(db, now)?;
+            let smallest: Option<(i64, i64)> = db
+                .prepare_cached(
+                    "SELECT items.id, placements.album_id FROM items
+                     JOIN placements ON placements.item_id = items.id AND placements.state = 'wanted'
+                     JOIN albums ON albums.id = placements.album_id AND (albums.id = 0 OR albums.album_id IS NOT NULL)
+                     WHERE items.state = 'uploaded' ORDER BY items.size, placements.album_id DESC LIMIT 1",
+                )?
+                .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            smallest
+                .map(|(item, album)| plan_part(db, AlbumRow(album), &[ItemId(item)]))
+                .transpose()
+        })
+        .await
     }
 
     /// How many tokens wait for the lane.
@@ -174,6 +197,10 @@ fn plan(db: &Connection, mut rules: PlanRules, now: Timestamp) -> Result<Planned
                 }
                 Decision::Leave(n) => {
                     let fresh = ready.iter().skip(from).take(n).any(|ready| ready.fresh);
+                    if rules.fresh_only && !fresh {
+                        sooner(&mut wake, clock::service_day_ends(now));
+                        continue;
+                    }
                     let candidate = Candidate {
                         group: index,
                         from,
@@ -302,8 +329,7 @@ const READY: &str =
     AND (placements.album_id <> 0 OR NOT EXISTS (
          SELECT 1 FROM placements AS other WHERE other.item_id = items.id AND other.state = 'wanted'
                                               AND other.album_id <> 0))";
-const READY_TWICE: &str =
-    "placements.state = 'wanted' AND placements.append = 0 AND placements.not_before <= ?1
+const READY_TWICE: &str = "placements.state = 'wanted' AND placements.not_before <= ?1
     AND items.state IN ('created', 'verified') AND items.token_at > ?2";
 
 fn oldest_token(now: Timestamp) -> i64 {
@@ -339,7 +365,8 @@ fn groups(db: &Connection, now: Timestamp) -> Result<Vec<Group>> {
 fn ready_in(db: &Connection, album: AlbumRow, now: Timestamp) -> Result<Vec<Ready>> {
     const COLUMNS: &str =
         "items.id, items.upload_token, items.file_name, placements.order_key AS order_key,
-                           items.token_at, items.fresh, items.alone";
+                           items.token_at, items.fresh, items.alone,
+                           placements.append AS append";
     let rows = db
         .prepare_cached(&format!(
             "SELECT {COLUMNS} FROM items JOIN placements ON placements.item_id = items.id
@@ -362,6 +389,7 @@ fn ready_in(db: &Connection, album: AlbumRow, now: Timestamp) -> Result<Vec<Read
                     since: clock::from_millis(row.get(4)?),
                     fresh: row.get(5)?,
                     alone: row.get(6)?,
+                    append: row.get(7)?,
                 })
             },
         )?
@@ -383,8 +411,13 @@ fn stretches(
         if found.len() >= STRETCHES {
             break;
         }
-        let around = neighbours(db, album, &first.key)?;
         let rest = ready.get(from..).unwrap_or_default();
+        // What the service would not take at its place goes behind everything, in order.
+        let around = if first.append {
+            Around::end()
+        } else {
+            neighbours(db, album, &first.key)?
+        };
         let until_neighbour = match &around.successor {
             Some(successor) => rest.partition_point(|ready| ready.key < *successor),
             None => rest.len(),
@@ -396,7 +429,7 @@ fn stretches(
         } else {
             rest.iter()
                 .take(until_neighbour)
-                .position(|ready| ready.alone)
+                .position(|ready| ready.alone || ready.append != first.append)
                 .unwrap_or(until_neighbour)
         };
         let here = rest.get(..n).unwrap_or_default();
@@ -424,6 +457,16 @@ fn stretches(
 struct Around {
     predecessor: Option<(Vec<u8>, MediaItemId)>,
     successor: Option<Vec<u8>>,
+}
+
+impl Around {
+    /// The place behind everything.
+    fn end() -> Self {
+        Self {
+            predecessor: None,
+            successor: None,
+        }
+    }
 }
 
 fn neighbours(db: &Connection, album: AlbumRow, key: &[u8]) -> Result<Around> {
@@ -535,22 +578,48 @@ fn addition(
     let Some(album_id) = album_id else {
         return Ok(albums::task(db, album)?.map(Planned::Album));
     };
+    // One that was refused before goes by itself: the call is all or nothing.
     let items: Vec<(ItemId, MediaItemId)> = db
         .prepare_cached(
             "SELECT items.id, items.media_item_id FROM placements
              JOIN items ON items.id = placements.item_id AND items.state IN ('created', 'verified')
              WHERE placements.album_id = ?1 AND placements.state = 'wanted' AND placements.not_before <= ?2
+                   AND placements.attempts = 0
              ORDER BY placements.order_key LIMIT ?3",
         )?
         .query_map(params![album.0, now.as_millisecond(), crate::album::plan::MAX_BATCH as i64], |row| {
             Ok((ItemId(row.get(0)?), MediaItemId::new(row.get::<_, String>(1)?)))
         })?
         .collect::<rusqlite::Result<_>>()?;
+    let items = if items.is_empty() {
+        refused_before(db, album, now)?
+    } else {
+        items
+    };
     Ok(Some(Planned::Add(Addition {
         album,
         album_id: AlbumId::new(album_id),
         items,
     })))
+}
+
+fn refused_before(
+    db: &Connection,
+    album: AlbumRow,
+    now: Timestamp,
+) -> Result<Vec<(ItemId, MediaItemId)>> {
+    let one = db
+        .prepare_cached(
+            "SELECT items.id, items.media_item_id FROM placements
+             JOIN items ON items.id = placements.item_id AND items.state IN ('created', 'verified')
+             WHERE placements.album_id = ?1 AND placements.state = 'wanted' AND placements.not_before <= ?2
+             ORDER BY placements.attempts, placements.order_key LIMIT 1",
+        )?
+        .query_map(params![album.0, now.as_millisecond()], |row| {
+            Ok((ItemId(row.get(0)?), MediaItemId::new(row.get::<_, String>(1)?)))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(one)
 }
 
 /// When the next item or placement that is held back may move.

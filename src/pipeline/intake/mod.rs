@@ -7,6 +7,7 @@
 
 pub mod kinds;
 pub mod rules;
+pub mod stage;
 pub mod taken;
 pub mod walk;
 pub mod watch;
