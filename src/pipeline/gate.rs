@@ -231,10 +231,8 @@ impl Gate {
         };
         if changed {
             let reason = pause.reason.as_deref().unwrap_or_default();
-            match pause.until {
-                Some(until) => tracing::warn!(%until, "paused: {reason}"),
-                None => tracing::warn!("paused: {reason}"),
-            }
+            let until = pause.until.map(tracing::field::display);
+            tracing::warn!(until, "paused: {reason}");
         }
         self.0.store.account_is(pause, now).await?;
         self.0.bells.moved.ring();
@@ -284,7 +282,7 @@ fn next_day(now: Timestamp, strikes: u32) -> Timestamp {
 }
 
 fn between((from, to): (Duration, Duration)) -> Duration {
-    from + (to - from).mul_f64(fastrand::f64())
+    from + to.saturating_sub(from).mul_f64(fastrand::f64())
 }
 
 /// The error, its cause and its remedy in one line.

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The longest wait that `--no-wait` sits out (the design, section 2).
-const SHORT: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_mins(1);
 
 /// How often is looked without anything having moved: times pass too.
 const LOOK: Duration = Duration::from_secs(1);

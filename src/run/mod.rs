@@ -3,9 +3,9 @@
 //! [`run`] takes the lock, opens the store, starts every task, and owns them all until the end:
 //!
 //! - the stages of [`crate::pipeline`];
-//! - [`telling`]: bytes on their way for `status`, the status line and the watchdog for systemd;
-//! - [`socket`]: orders of commands that run beside;
-//! - [`ending`]: whether a backfill is done.
+//! - [`telling`] — bytes on their way for `status`, the status line and the watchdog for systemd;
+//! - [`socket`] — orders of commands that run beside;
+//! - [`ending`] — whether a backfill is done.
 //!
 //! A task that ends before the stop ends the program, loudly: systemd starts it again. Stopping is a
 //! level, not an edge: a token that stays set. Then intake and uploads are abandoned at once, because
@@ -44,7 +44,7 @@ pub use socket::SOCKET_NAME;
 pub use verification::verify;
 
 /// How long a call that is under way at the stop is awaited; below `TimeoutStopSec=90` of the unit.
-const CALL_PATIENCE: Duration = Duration::from_secs(60);
+const CALL_PATIENCE: Duration = Duration::from_mins(1);
 
 /// How long a daemon that finds the lock taken tries before it gives up: a restart overlaps a little.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);

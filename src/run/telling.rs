@@ -34,10 +34,10 @@ pub(super) async fn tell(stage: Stage) -> anyhow::Result<()> {
         // file system could hang.
         if watchdog.is_some_and(|every| turn.is_multiple_of(every)) && stage.store.is_alive().await
         {
-            notify(Note::Alive);
+            notify(&Note::Alive);
         }
         if turn.is_multiple_of(STATUS_TURNS) {
-            notify(Note::Status(&line(&stage)?));
+            notify(&Note::Status(&line(&stage)?));
         }
     }
 }
@@ -94,12 +94,12 @@ fn line(stage: &Stage) -> anyhow::Result<String> {
 
 /// The pipeline runs.
 pub(super) fn ready() {
-    notify(Note::Ready);
+    notify(&Note::Ready);
 }
 
 /// The stop came.
 pub(super) fn stopping() {
-    notify(Note::Stopping);
+    notify(&Note::Stopping);
 }
 
 /// The socket of this process must not answer for the next one.
@@ -129,7 +129,7 @@ fn watchdog() -> Option<u32> {
 
 /// Without a service manager this does nothing.
 #[cfg(target_os = "linux")]
-fn notify(note: Note<'_>) {
+fn notify(note: &Note<'_>) {
     use sd_notify::NotifyState;
     let state = match note {
         Note::Ready => NotifyState::Ready,
@@ -143,4 +143,4 @@ fn notify(note: Note<'_>) {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn notify(_: Note<'_>) {}
+fn notify(_: &Note<'_>) {}

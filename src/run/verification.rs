@@ -154,24 +154,23 @@ fn gave_up(counts: &Counts, error: &Error) -> (ExitCode, String) {
 }
 
 fn report(counts: &Counts) -> String {
-    let mut report = format!("{} are in Google Photos", counts.there);
+    let mut parts = vec![format!("{} are in Google Photos", counts.there)];
     if counts.processing > 0 {
-        report.push_str(&format!(
-            ", {} videos are still being processed",
+        parts.push(format!(
+            "{} videos are still being processed",
             counts.processing
         ));
     }
     if counts.unplayable > 0 {
-        report.push_str(&format!(
-            ", {} videos could not be processed",
+        parts.push(format!(
+            "{} videos could not be processed",
             counts.unplayable
         ));
     }
-    report.push_str(&format!(", {} are missing", counts.missing));
-    if counts.missing > 0 {
-        report.push_str(
-            "\nhint: `albumen status` lists them; `albumen retry --all` sends them again",
-        );
+    parts.push(format!("{} are missing", counts.missing));
+    let report = parts.join(", ");
+    if counts.missing == 0 {
+        return report;
     }
-    report
+    format!("{report}\nhint: `albumen status` lists them; `albumen retry --all` sends them again")
 }

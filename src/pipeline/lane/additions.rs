@@ -37,20 +37,17 @@ impl Lane {
         let now = self.stage.clock.now();
         let retry = self.stage.config.retry.clone();
         let store = self.stage.store.clone();
-        let error = match answered {
-            Ok(_) => {
-                store
-                    .additions_answered(call.id, call.album, None, retry.max_attempts, now)
-                    .await?;
-                tracing::info!(
-                    album.row = call.album.0,
-                    n_items = call.items.len(),
-                    "added to an album"
-                );
-                self.wake_others();
-                return Ok(Turn::Again);
-            }
-            Err(error) => error,
+        let Err(error) = answered else {
+            store
+                .additions_answered(call.id, call.album, None, retry.max_attempts, now)
+                .await?;
+            tracing::info!(
+                album.row = call.album.0,
+                n_items = call.items.len(),
+                "added to an album"
+            );
+            self.wake_others();
+            return Ok(Turn::Again);
         };
         // Adding twice is adding once: an open outcome is repeated from the journal.
         if error.kind().outcome_unknown() {

@@ -1,11 +1,11 @@
 //! Tokens to media items and albums: the one task that makes mutating calls.
 //!
-//! - [`pace`]: how fast.
-//! - [`create`]: `mediaItems.batchCreate`, and what its answers and refusals mean.
-//! - [`results`]: what the result of one item means. Pure.
-//! - [`suspects`]: who made a whole call fail. Pure.
-//! - [`albums`]: ids of albums, found or made.
-//! - [`additions`]: `albums.batchAddMediaItems`.
+//! - [`pace`] — how fast.
+//! - [`create`] — `mediaItems.batchCreate`, and what its answers and refusals mean.
+//! - [`results`] — what the result of one item means. Pure.
+//! - [`suspects`] — who made a whole call fail. Pure.
+//! - [`albums`] — ids of albums, found or made.
+//! - [`additions`] — `albums.batchAddMediaItems`.
 //!
 //! One call at a time per account is the service's rule, so there is one task and no lock. Each call
 //! is journalled before it is sent. A call without an answer is repeated word for word before any

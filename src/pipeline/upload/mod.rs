@@ -1,9 +1,9 @@
 //! Files to upload tokens: `upload.parallel` slots that claim, hash and send.
 //!
-//! - [`reading`]: what a claimed file is: its kind, its hash, whether it stood still.
-//! - [`slot`]: one file from the claim to its outcome.
-//! - [`session`]: the resumable protocol for larger files.
-//! - [`file_name`]: the name under which it appears.
+//! - [`reading`] — what a claimed file is: its kind, its hash, whether it stood still.
+//! - [`slot`] — one file from the claim to its outcome.
+//! - [`session`] — the resumable protocol for larger files.
+//! - [`file_name`] — the name under which it appears.
 //!
 //! Bytes go up in parallel with the lane, but not without bound: not while `upload.ready_tokens`
 //! tokens wait, and not while the lane stands still for longer than tokens live. When the service
