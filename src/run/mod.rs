@@ -33,7 +33,7 @@ use crate::{
     config::Config,
     lock::{self, Lock},
     pipeline::{
-        self, Mode, Stage, bell::Bells, gate::Gate, intake::stage::Intake, lane::Lane,
+        self, Mode, Stage, bell::Bells, gate::Gate, intake::Intake, lane::Lane,
         upload::Upload, verify::Verify,
     },
     progress::Progress,
@@ -145,7 +145,7 @@ async fn with_store(
         Job::Daemon => (config.folders.clone(), Vec::new()),
         Job::Backfill { paths, .. } => (config.folders.clone(), paths.clone()),
     };
-    let (intake, requests) = Intake::new(stage.clone(), folders, paths)?;
+    let (intake, requests) = Intake::new(stage.clone(), folders, &paths)?;
     let mut tasks = JoinSet::new();
     spawn(&mut tasks, "intake", intake.run());
     spawn(&mut tasks, "uploads", Upload::new(stage.clone()).run());

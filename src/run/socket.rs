@@ -17,7 +17,7 @@ use super::{ending, verification};
 use crate::{
     cli::ExitCode,
     ids::OrderId,
-    pipeline::{Stage, intake::stage::Requests},
+    pipeline::{Stage, intake::Requests},
     store::{OrderKind, Reader},
 };
 

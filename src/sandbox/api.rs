@@ -61,7 +61,7 @@ pub(super) async fn serve(
     let (latency, stand_in) = {
         let settings = &shared.world().settings;
         let latency = settings.latency_ms(visit.method);
-        (latency, effect.stand_in(visit.method, settings))
+        (latency, effect.stand_in(visit.method, &body, settings))
     };
     if visit.ticket.is_ok() {
         shared.rest(latency).await;

@@ -59,6 +59,9 @@ pub(super) struct Effect {
     /// Do what the request asks before the scripted answer, or the hanging.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) commit: Option<bool>,
+    /// The answer is for JSON calls with this text in their body only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) only_with: Option<String>,
     #[serde(skip_serializing_if = "is_false")]
     pub(super) cut_before: bool,
     #[serde(skip_serializing_if = "is_false")]
@@ -200,6 +203,7 @@ impl Effect {
         self.answer = self.answer.take().or(other.answer);
         self.canned = self.canned.or(other.canned);
         self.commit = self.commit.or(other.commit);
+        self.only_with = self.only_with.take().or(other.only_with);
         self.cut_before |= other.cut_before;
         self.cut_after |= other.cut_after;
         self.cut_body_after = self.cut_body_after.or(other.cut_body_after);
@@ -223,7 +227,19 @@ impl Effect {
     ///
     /// A success that is damaged on its way means that the work was done; an error, that it was not,
     /// unless the script says otherwise.
-    pub(super) fn stand_in(&self, method: Method, settings: &Settings) -> Option<(Answer, bool)> {
+    pub(super) fn stand_in(
+        &self,
+        method: Method,
+        body: &[u8],
+        settings: &Settings,
+    ) -> Option<(Answer, bool)> {
+        if let Some(text) = &self.only_with
+            && !body
+                .windows(text.len().max(1))
+                .any(|part| part == text.as_bytes())
+        {
+            return None;
+        }
         if let Some(scripted) = &self.answer {
             return Some((scripted.answer(), self.commit.unwrap_or(false)));
         }

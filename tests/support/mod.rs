@@ -8,7 +8,10 @@
     reason = "what goes wrong here fails the test that uses it"
 )]
 
+pub(crate) mod child;
 pub(crate) mod discovery;
 pub(crate) mod front;
+pub(crate) mod home;
+pub(crate) mod library;
 pub(crate) mod media;
 pub(crate) mod stand;

@@ -85,7 +85,7 @@ pub(super) async fn serve(shared: &Shared, visit: &Visit, parts: &Parts, body: B
         drain(shared, body).await;
         return Outcome::Hang;
     }
-    let stand_in = effect.stand_in(visit.method, &shared.world().settings);
+    let stand_in = effect.stand_in(visit.method, b"", &shared.world().settings);
     let answer = match stand_in {
         Some((answer, false)) => {
             drain(shared, body).await;
