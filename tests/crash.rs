@@ -172,6 +172,18 @@ async fn killed_after_a_batch_was_made() {
 }
 
 #[tokio::test]
+async fn killed_after_a_batch_was_made_and_not_started_for_a_day() {
+    for action in [before(), after()] {
+        let trip = Trip::pack().await;
+        trip.kill_at("mediaItems.batchCreate", 0, action).await;
+        trip.home.pass(26 * 3600).await;
+        trip.home.backfill().await;
+        let library = trip.home.all_there(&trip.files).await;
+        assert_eq!(library.names_in(ROME), names(&trip.files));
+    }
+}
+
+#[tokio::test]
 async fn killed_while_an_album_was_looked_for() {
     let trip = Trip::pack().await;
     let cut = json!({"method": "albums.create", "action": "cut_after"});

@@ -164,6 +164,16 @@ async fn offsets_that_the_service_disputes_are_asked_for() {
 }
 
 #[tokio::test]
+async fn an_access_token_that_dies_under_a_session_is_renewed() {
+    let (home, file) = film().await;
+    home.fault("uploads.upload", Some(1), "access_dies".into())
+        .await;
+    home.backfill().await;
+    let library = home.all_there(&[file]).await;
+    assert_eq!(library.calls("uploads.start"), 1);
+}
+
+#[tokio::test]
 async fn a_film_that_was_replaced_on_its_way_starts_anew() {
     let (mut home, file) = film().await;
     let running = on_its_way(&mut home).await;
