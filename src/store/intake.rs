@@ -97,7 +97,7 @@ impl Store {
                         .optional()?;
                     db.prepare_cached(
                         "INSERT INTO roots (path, configured, rule) VALUES (?1, ?2, ?3)
-                         ON CONFLICT (path) DO UPDATE SET configured = ?2, rule = ?3",
+                         ON CONFLICT (path) DO UPDATE SET configured = ?2, next_rule = nullif(?3, rule)",
                     )?
                     .execute(params![path, spec.configured, spec.rule])?;
                     let (id, scanned_at): (i64, Option<i64>) = db
@@ -119,7 +119,8 @@ impl Store {
         self.write(move |db| {
             db.prepare_cached(
                 "UPDATE roots SET open = 1, away = 0,
-                        scanned_at = iif(?2, coalesce(scanned_at, ?3), scanned_at)
+                        scanned_at = iif(?2, coalesce(scanned_at, ?3), scanned_at),
+                        rule = iif(?2, coalesce(next_rule, rule), rule), next_rule = iif(?2, NULL, next_rule)
                  WHERE id = ?1",
             )?
             .execute(params![root.0, scanned, now.as_millisecond()])?;
@@ -139,6 +140,7 @@ impl Store {
     }
 
     /// At each start: what a slot had claimed is in the queue again, what was being sent is queued.
+    /// What is in the unanswered call stays there.
     pub async fn recover(&self, now: Timestamp) -> Result<()> {
         self.write(move |db| {
             db.execute(
@@ -146,7 +148,7 @@ impl Store {
                 [],
             )?;
             let interrupted: Vec<i64> = db
-                .prepare("SELECT id FROM items WHERE state = 'uploading'")?
+                .prepare(INTERRUPTED)?
                 .query_map([], |row| row.get(0))?
                 .collect::<rusqlite::Result<_>>()?;
             for item in interrupted {
@@ -192,6 +194,9 @@ impl Store {
         .await
     }
 }
+
+/// What was being sent; an index holds what is on its way, and is told so.
+pub(super) const INTERRUPTED: &str = "SELECT id FROM items WHERE state IN ('uploading', 'uploaded', 'creating') AND state = 'uploading'";
 
 const KNOWN: &str = "files.id, files.name, files.size, files.mtime_ns, files.ctime_ns, files.dev, files.inode, \
                      files.state, files.missed, files.settle_ms";
