@@ -234,7 +234,11 @@ impl Gate {
             changed
         };
         if changed {
-            let reason = pause.reason.as_deref().unwrap_or_default();
+            let mut reason = pause.reason.clone().unwrap_or_default();
+            if let Some(hint) = hint {
+                reason.push_str("\nhint: ");
+                reason.push_str(hint);
+            }
             let until = pause.until.map(tracing::field::display);
             tracing::warn!(until, "paused: {reason}");
         }

@@ -47,7 +47,10 @@ async fn look(stage: &Stage, no_wait: bool) -> anyhow::Result<Option<ExitCode>> 
         AccountState::LoginNeeded if scanned && account.until.is_none() => {
             return Ok(Some(ExitCode::LoginNeeded));
         }
-        AccountState::ApiDisabled | AccountState::PhotosDisabled => {
+        // What an earlier run met may be mended: then it is due, and the first request tells.
+        AccountState::ApiDisabled | AccountState::PhotosDisabled
+            if account.until.is_none_or(|until| until > stage.clock.now()) =>
+        {
             return Ok(Some(ExitCode::Unusable));
         }
         _ => {}

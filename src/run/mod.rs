@@ -143,7 +143,8 @@ async fn with_store(
     };
     let (folders, paths) = match job {
         Job::Daemon => (config.folders.clone(), Vec::new()),
-        Job::Backfill { paths, .. } => (config.folders.clone(), paths.clone()),
+        Job::Backfill { paths, .. } if paths.is_empty() => (config.folders.clone(), Vec::new()),
+        Job::Backfill { paths, .. } => (Vec::new(), paths.clone()),
     };
     let (intake, requests) = Intake::new(stage.clone(), folders, &paths)?;
     let mut tasks = JoinSet::new();

@@ -42,6 +42,10 @@ const SUSTAINED: u32 = 10;
 /// Of so many batches, one stays with the backfill while there are fresh files.
 const BACKFILL_TURN: u64 = 4;
 
+/// How long after a file may have settled is looked again: by then it is queued, refused, or settles
+/// anew.
+const SETTLED_BY: Duration = Duration::from_millis(250);
+
 /// What a turn of the lane led to.
 #[derive(Debug)]
 enum Turn {
@@ -156,8 +160,8 @@ impl Lane {
             }
             return self.send_suspects().await;
         }
-        let rules = self.rules(now).await?;
-        let Some(rules) = rules else {
+        let settling = self.settling(now).await?;
+        let Some(rules) = self.rules(settling.is_some(), now).await? else {
             return Ok(Turn::Again);
         };
         if probing && let Some(batch) = self.stage.store.plan_probe(now).await? {
@@ -168,6 +172,7 @@ impl Lane {
             Planned::Album(task) => self.resolve(task).await,
             Planned::Add(addition) => self.add(addition).await,
             Planned::Wait { until, order_bound } => {
+                let until = until.map(|until| settling.map_or(until, |due| due.min(until)));
                 let pause = match until {
                     None => Pause::plain(LaneState::Idle),
                     Some(_) if order_bound => waiting(
@@ -184,7 +189,7 @@ impl Lane {
     }
 
     /// What planning may spend; none if the day's requests are used up, which closes the gate.
-    async fn rules(&mut self, now: Timestamp) -> Result<Option<PlanRules>> {
+    async fn rules(&mut self, settling: bool, now: Timestamp) -> Result<Option<PlanRules>> {
         let config = &self.stage.config;
         let ledger = self.stage.store.ledger(now).await?;
         let used = ledger.requests
@@ -215,10 +220,23 @@ impl Lane {
             ready_tokens: config.upload.ready_tokens,
             resumable_above: config.upload.resumable_above,
             order_calls_left: config.batch.order_calls.saturating_sub(ledger.order_calls),
-            scanning: self.stage.scanning.load(Ordering::SeqCst) > 0,
+            scanning: settling || self.stage.scanning.load(Ordering::SeqCst) > 0,
             backfill_turn: self.batches % BACKFILL_TURN == BACKFILL_TURN - 1,
             fresh_only: limit - used <= config.quota.reserve,
         }))
+    }
+
+    /// When to look again because a file that stands still only just may join what a backfill sends;
+    /// none if there is no such file. One that keeps changing is not waited for.
+    async fn settling(&self, now: Timestamp) -> Result<Option<Timestamp>> {
+        if self.stage.mode == Mode::Daemon {
+            return Ok(None);
+        }
+        let due = self.stage.store.next_settled().await?;
+        let soon = clock::after(now, self.stage.config.watch.settle);
+        Ok(due
+            .filter(|due| *due <= soon)
+            .map(|due| clock::after(due.max(now), SETTLED_BY)))
     }
 
     /// Waits for the pace; gives whether the stop came instead.
