@@ -159,7 +159,10 @@ fn global_flags_stand_before_or_behind_the_command() {
     assert_eq!(level("daemon -q", LevelFilter::INFO), LevelFilter::WARN);
     assert_eq!(level("backfill", LevelFilter::WARN), LevelFilter::WARN);
     assert_eq!(level("backfill -v", LevelFilter::WARN), LevelFilter::INFO);
-    assert_eq!(level("backfill -vvvv", LevelFilter::WARN), LevelFilter::TRACE);
+    assert_eq!(
+        level("backfill -vvvv", LevelFilter::WARN),
+        LevelFilter::TRACE
+    );
 }
 
 #[cfg(unix)]
