@@ -136,10 +136,15 @@ impl Gate {
     pub async fn passed(&self) -> Result<()> {
         {
             let mut state = self.state();
-            state.strikes = 0;
-            if state.pause.state == AccountState::Ready {
-                return Ok(());
+            let now = self.0.clock.now();
+            let stopped = state.pause.until.is_some_and(|until| until > now);
+            match state.pause.state {
+                AccountState::Ready => return Ok(()),
+                // It was under way when the day's stop came, and takes nothing of that back.
+                AccountState::QuotaExhausted if stopped => return Ok(()),
+                _ => {}
             }
+            state.strikes = 0;
             state.pause = Pause::plain(AccountState::Ready);
         }
         tracing::info!("the account can be used again");
@@ -186,15 +191,12 @@ impl Gate {
                 Some(clock::after(now, wait))
             }
         };
-        self.close(
-            Pause {
-                state,
-                reason: Some(in_words(error)),
-                until,
-            },
-            now,
-        )
-        .await?;
+        let pause = Pause {
+            state,
+            reason: Some(in_words(error)),
+            until,
+        };
+        self.close(pause, error.hint(), now).await?;
         Ok(true)
     }
 
@@ -206,18 +208,20 @@ impl Gate {
             clock::service_day_ends(now),
             between(AFTER_MIDNIGHT),
         ));
-        self.close(
-            Pause {
-                state: AccountState::QuotaExhausted,
-                reason: Some(reason),
-                until,
-            },
-            now,
-        )
-        .await
+        let pause = Pause {
+            state: AccountState::QuotaExhausted,
+            reason: Some(reason),
+            until,
+        };
+        self.close(pause, None, now).await
     }
 
-    async fn close(&self, pause: Pause<AccountState>, now: Timestamp) -> Result<()> {
+    async fn close(
+        &self,
+        pause: Pause<AccountState>,
+        hint: Option<&str>,
+        now: Timestamp,
+    ) -> Result<()> {
         let changed = {
             let mut state = self.state();
             let changed = state.pause.state != pause.state;
@@ -285,7 +289,7 @@ fn between((from, to): (Duration, Duration)) -> Duration {
     from + to.saturating_sub(from).mul_f64(fastrand::f64())
 }
 
-/// The error, its cause and its remedy in one line.
+/// The error and its cause in one line.
 pub fn in_words(error: &api::Error) -> String {
     use std::error::Error as _;
     let mut words = error.to_string();

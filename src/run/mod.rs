@@ -33,8 +33,8 @@ use crate::{
     config::Config,
     lock::{self, Lock},
     pipeline::{
-        self, Mode, Stage, bell::Bells, gate::Gate, intake::Intake, lane::Lane,
-        upload::Upload, verify::Verify,
+        self, Mode, Stage, bell::Bells, gate::Gate, intake::Intake, lane::Lane, upload::Upload,
+        verify::Verify,
     },
     progress::Progress,
     store::Store,

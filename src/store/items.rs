@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Error, Result};
 use crate::{
-    ids::{FileId, ItemId},
+    ids::{FileId, ItemId, UploadToken},
     item::{Event, State},
 };
 
@@ -48,6 +48,13 @@ pub(super) fn apply(
         )?
         .execute(params![item.0, now.as_millisecond()])?;
     }
+    if event == Event::Vanished {
+        // Nothing can be put behind what is not there.
+        db.prepare_cached(
+            "UPDATE placements SET in_sequence = 0 WHERE item_id = ?1 AND in_sequence = 1",
+        )?
+        .execute([item.0])?;
+    }
     let keeps_token = matches!(
         after,
         State::Uploaded | State::Creating | State::Created | State::Verified
@@ -73,6 +80,28 @@ pub(super) fn apply(
         event == Event::Retried,
     ])?;
     Ok(after)
+}
+
+/// The item's upload ended with a token. State and token change together, as the schema wants it.
+pub(super) fn token_received(
+    db: &Connection,
+    item: ItemId,
+    upload_token: &UploadToken,
+    now: Timestamp,
+) -> Result<()> {
+    let after = state_of(db, item)?.after(Event::TokenReceived)?;
+    db.prepare_cached(
+        "UPDATE items SET state = ?2, upload_token = ?3, token_at = ?4, changed_at = ?4,
+                reason = NULL, code = NULL, message = NULL
+         WHERE id = ?1",
+    )?
+    .execute(params![
+        item.0,
+        after.as_str(),
+        upload_token.reveal(),
+        now.as_millisecond()
+    ])?;
+    Ok(())
 }
 
 /// Counts an outcome that blames the item, and says how often it was blamed before.

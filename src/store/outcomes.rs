@@ -72,6 +72,7 @@ impl Store {
                 note_result(db, call, outcome)?;
                 settle_outcome(db, album, outcome, verify_after, now)?;
             }
+            left_out(db, call, now)?;
             calls::answered(db, call, Some(http_status), None, now)
         })
         .await
@@ -91,6 +92,7 @@ impl Store {
             for outcome in &outcomes {
                 settle_outcome(db, album, outcome, None, now)?;
             }
+            left_out(db, call, now)?;
             calls::answered(db, call, http_status, Some(&error), now)
         })
         .await
@@ -260,8 +262,13 @@ fn settle_outcome(
             if blamed_out(db, item, *blamed)? {
                 return give_up(db, item, album, &because, now);
             }
-            items::apply(db, item, Event::CreateDeferred, &because, now)?;
-            items::hold_back(db, item, *not_before)
+            let state = items::apply(db, item, Event::CreateDeferred, &because, now)?;
+            match state {
+                State::Created | State::Verified => {
+                    hold_placement_back(db, item, album, *not_before)
+                }
+                _ => items::hold_back(db, item, *not_before),
+            }
         }
         Outcome::FreshBytes { not_before, blamed } => {
             if blamed_out(db, item, *blamed)? {
@@ -270,9 +277,9 @@ fn settle_outcome(
             let state = items::apply(db, item, Event::TokenDied, &because, now)?;
             if state == State::Queued {
                 items::hold_back(db, item, *not_before)?;
-                items::requeue_bytes(db, item, None, *not_before, now)?;
+                return items::requeue_bytes(db, item, None, *not_before, now);
             }
-            Ok(())
+            hold_placement_back(db, item, album, *not_before)
         }
         Outcome::Alone => {
             items::apply(db, item, Event::CreateDeferred, &because, now)?;
@@ -285,6 +292,37 @@ fn settle_outcome(
             give_up(db, item, album, &because, now)
         }
     }
+}
+
+/// A media item that joins a further album: its own `not_before` is for its making.
+fn hold_placement_back(
+    db: &Connection,
+    item: ItemId,
+    album: AlbumRow,
+    not_before: Timestamp,
+) -> Result<()> {
+    db.prepare_cached(
+        "UPDATE placements SET not_before = ?3 WHERE item_id = ?1 AND album_id = ?2 AND state = 'wanted'",
+    )?
+    .execute(params![item.0, album.0, not_before.as_millisecond()])?;
+    Ok(())
+}
+
+/// What the call carried and nobody gave an outcome for is ready again: once the call is answered,
+/// nothing else would ever move it.
+fn left_out(db: &Connection, call: CallId, now: Timestamp) -> Result<()> {
+    for item in calls::items_of(db, call)? {
+        if items::state_of(db, item)? == State::Creating {
+            items::apply(
+                db,
+                item,
+                Event::CreateDeferred,
+                &items::Because::default(),
+                now,
+            )?;
+        }
+    }
+    Ok(())
 }
 
 fn blamed_out(db: &Connection, item: ItemId, blamed: Option<u32>) -> Result<bool> {

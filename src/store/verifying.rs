@@ -9,7 +9,7 @@ use super::{Result, Store, items};
 use crate::{
     clock,
     ids::{ItemId, MediaItemId},
-    item::Event,
+    item::{Event, State},
 };
 
 /// A media item that the service is asked for.
@@ -97,6 +97,10 @@ impl Store {
     pub async fn verdicts(&self, verdicts: Vec<(ItemId, Verdict)>, now: Timestamp) -> Result<()> {
         self.write(move |db| {
             for (item, verdict) in verdicts {
+                // Another question may have been answered meanwhile; then there is nothing to add.
+                if !matches!(items::state_of(db, item)?, State::Created | State::Verified) {
+                    continue;
+                }
                 let plain = items::Because::default();
                 let (verify_at, tries) = match &verdict {
                     Verdict::There => {

@@ -127,12 +127,17 @@ fn in_savepoint<T>(
 ) -> Result<T> {
     connection.execute_batch("SAVEPOINT verb")?;
     let result = verb(connection);
-    let end = if result.is_ok() {
-        "RELEASE verb"
-    } else {
-        "ROLLBACK TO verb; RELEASE verb"
-    };
-    connection.execute_batch(end)?;
+    if result.is_ok() {
+        connection.execute_batch("RELEASE verb")?;
+    } else if !connection.is_autocommit()
+        && connection
+            .execute_batch("ROLLBACK TO verb; RELEASE verb")
+            .is_err()
+    {
+        // Half a verb must not be committed: rather none of the group. The asker is told of its own
+        // error in any case, and not of this one.
+        let _ = connection.execute_batch("ROLLBACK");
+    }
     result
 }
 

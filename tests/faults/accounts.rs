@@ -53,7 +53,9 @@ async fn a_missing_token_file_is_a_missing_sign_in() {
 async fn an_api_that_is_switched_off_ends_a_backfill_with_2() {
     for refusal in ["api_disabled_403", "photos_disabled_403"] {
         let trip = Trip::of(2).await;
-        trip.home.fault("*", None, refusal.into()).await;
+        let methods = ["uploads.*", "mediaItems.*", "albums.*"];
+        let rule = json!({"method": methods, "times": null, "action": refusal});
+        trip.home.script(json!({"rules": [rule]})).await;
         trip.home.run(&["backfill"]).await.expect(2);
         trip.home.no_faults().await;
         trip.backfill().await;

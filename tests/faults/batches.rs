@@ -90,14 +90,16 @@ async fn the_end_of_the_day_is_waited_for_and_nothing_goes_up_twice() {
 async fn a_batch_that_is_refused_for_one_item_is_taken_apart() {
     let trip = Trip::of(8).await;
     let action = json!({"canned": "bad_upload_token", "only_with": "p0005.jpg"});
-    // The whole twice, then a half, a quarter, and the culprit.
-    trip.home.fault(CREATE, Some(5), action).await;
-    let library = trip.backfill().await;
-    assert_eq!(
-        library.calls("uploads.raw"),
-        9,
-        "only the culprit's bytes go again"
-    );
+    trip.home.fault(CREATE, None, action).await;
+    let running = trip.home.start(&["backfill"]);
+    // The culprit was found when its bytes, and only its, go again.
+    trip.home
+        .until("fresh bytes", |library| library.calls("uploads.raw") == 9)
+        .await;
+    trip.home.no_faults().await;
+    running.ended().await.expect(0);
+    let library = trip.arrived().await;
+    assert_eq!(library.calls("uploads.raw"), 9);
 }
 
 #[tokio::test]
