@@ -74,6 +74,10 @@ mod tests {
             album("Crete", 1_204, Some("https://photos.google.com/lr/album/x")),
             album("Bär", 0, None),
         ];
-        insta::assert_snapshot!(table(&albums), @"");
+        insta::assert_snapshot!(table(&albums), @"
+        TITLE  ITEMS  TO COME  OUT OF ORDER  LINK
+        Crete  1,204        3             1  https://photos.google.com/lr/album/x
+        Bär        0        3             1  not made yet
+        ");
     }
 }

@@ -72,6 +72,8 @@ pub(crate) async fn order(
 ) -> anyhow::Result<ExitCode> {
     let clock = connect::clock(config);
     let before = backfill::tally(config, &clock)?;
+    // The others move nothing that could be watched.
+    let has_progress = matches!(order, OrderKind::Backfill { .. });
     let id = leave(config, order, &clock).await?;
     let words = "not waiting any longer; the running albumen goes on with it";
     let signals = Signals::listen(&edge.screen, words)?;
@@ -85,12 +87,14 @@ pub(crate) async fn order(
         _ if view(config, id)?.is_some_and(|order| order.begun) => {}
         _ => return Err(silent().into()),
     }
-    let follower = Follower::start(edge, config, &clock, before, None);
+    let follower = has_progress.then(|| Follower::start(edge, config, &clock, before, None));
     let done = tokio::select! {
         done = word(&mut lines, "done") => Some(done),
         () = stop.cancelled() => None,
     };
-    follower.end().await;
+    if let Some(follower) = follower {
+        follower.end().await;
+    }
     match done {
         None => Ok(ExitCode::Interrupted),
         Some(_) => outcome(view(config, id)?),
@@ -131,7 +135,7 @@ fn outcome(order: Option<OrderView>) -> anyhow::Result<ExitCode> {
         let hint = "`albumen status` tells how far it is";
         return Err(Failure::new(ExitCode::WorkLeft, words).hint(hint).into());
     };
-    output::print(&report.unwrap_or_default())?;
+    output::print_lines(&report.unwrap_or_default())?;
     ExitCode::ALL
         .into_iter()
         .find(|code| i32::from(code.number()) == number)

@@ -13,6 +13,7 @@ use crate::{
     config::Config,
     progress::Progress,
     run::{self, Job, connect},
+    status::summary::{Summary, Tally},
     store::OrderKind,
 };
 
@@ -24,7 +25,6 @@ use super::{
     here, look, output,
     progress::Follower,
     signals::Signals,
-    summary::{Summary, Tally},
 };
 
 /// Uploads everything that is not there yet.

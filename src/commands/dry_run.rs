@@ -101,7 +101,7 @@ impl Plan {
             Part::File(file) => return self.take_file(place, file, reader),
         };
         for listing in walk {
-            self.take_listing(place, listing, reader)?;
+            self.take_listing(place, &listing, reader)?;
         }
         Ok(())
     }
@@ -119,7 +119,7 @@ impl Plan {
     fn take_listing(
         &mut self,
         place: &Place,
-        listing: Listing,
+        listing: &Listing,
         reader: Option<&Reader>,
     ) -> anyhow::Result<()> {
         let dir = &listing.dir;

@@ -4,7 +4,7 @@ use std::{
     fmt::Write as _,
     fs,
     io::{self, Read as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use crate::{
@@ -49,16 +49,15 @@ fn text(
     let is_dir = metadata.as_ref().is_ok_and(fs::Metadata::is_dir);
     let places = places::configured(config)?;
     let mut text = format!("{}\n", Shown::path(path));
-    let (place, relative) = match places::holder(&places, path) {
-        Some((place, relative)) => (place.clone(), relative),
-        None => {
-            let asked = places::of_its_own(path, is_dir, config)?;
-            let relative = match asked.part {
-                Part::File(relative) | Part::Below(relative) => relative,
-                Part::Whole => Default::default(),
-            };
-            (asked.place, relative)
-        }
+    let (place, relative) = if let Some((place, relative)) = places::holder(&places, path) {
+        (place.clone(), relative)
+    } else {
+        let asked = places::of_its_own(path, is_dir, config)?;
+        let relative = match asked.part {
+            Part::File(relative) | Part::Below(relative) => relative,
+            Part::Whole => PathBuf::new(),
+        };
+        (asked.place, relative)
     };
     text += &folder(&place);
     let goes = verdict(&place, &relative, path, is_dir, &metadata, &mut text);

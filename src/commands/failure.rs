@@ -39,6 +39,10 @@ impl Failure {
             ..self
         }
     }
+
+    fn judgement(&self) -> Judgement {
+        (self.code, self.hint.clone())
+    }
 }
 
 /// An error as it is told.
@@ -65,9 +69,10 @@ impl Told {
             let lead = if words.is_empty() { "" } else { ": " };
             let _ = write!(words, "{lead}{layer}");
         }
-        let (code, hint) = error
-            .chain()
-            .find_map(|layer| judge(layer))
+        // What was added as a context is no layer of its own type in the chain.
+        let own = error.downcast_ref::<Failure>().map(Failure::judgement);
+        let (code, hint) = own
+            .or_else(|| error.chain().find_map(judge))
             .unwrap_or((ExitCode::Internal, None));
         Self { words, hint, code }
     }
@@ -86,7 +91,7 @@ type Judgement = (ExitCode, Option<String>);
 
 fn judge(layer: &(dyn std::error::Error + 'static)) -> Option<Judgement> {
     if let Some(failure) = layer.downcast_ref::<Failure>() {
-        return Some((failure.code, failure.hint.clone()));
+        return Some(failure.judgement());
     }
     if layer.is::<config::Error>() {
         // It has its hint on a line of its own already.
@@ -179,6 +184,15 @@ mod tests {
         assert_eq!(api(api::Kind::Server), ExitCode::SomeFailed);
         let unknown = std::io::Error::other("it broke");
         assert_eq!(told(unknown).code, ExitCode::Internal);
+    }
+
+    #[test]
+    fn a_failure_counts_also_where_it_is_the_context_of_another_error() {
+        let cause = anyhow::Error::new(std::io::Error::other("gone"));
+        let error = cause.context(Failure::new(ExitCode::StateHeld, "no answer").hint("wait"));
+        let told = Told::of(&error.context("nothing was done"));
+        assert_eq!(told.code, ExitCode::StateHeld);
+        assert_eq!(told.text(), "error: nothing was done: no answer: gone\nhint: wait\n");
     }
 
     #[test]

@@ -53,7 +53,7 @@ fn filter(global: &Global, usual: LevelFilter) -> (EnvFilter, Option<String>) {
     let wanted = std::env::var(VARIABLE).ok().filter(|text| !text.is_empty());
     let level = global.log_level(usual);
     let own = || EnvFilter::new(format!("warn,albumen={level},{SAID}=info"));
-    match wanted.map(|text| EnvFilter::try_new(text)) {
+    match wanted.map(EnvFilter::try_new) {
         None => (own(), None),
         Some(Ok(filter)) => (filter, None),
         Some(Err(error)) => (own(), Some(error.to_string())),

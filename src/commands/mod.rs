@@ -27,7 +27,6 @@ mod sandbox;
 mod shared;
 mod signals;
 mod status;
-pub mod summary;
 mod try_out;
 
 use std::{path::PathBuf, sync::Arc};

@@ -9,6 +9,7 @@ use crate::{
     config::Config,
     lock::Lock,
     run::{self, connect},
+    status::summary,
     store::{self, OrderKind, Store},
 };
 
@@ -17,7 +18,6 @@ use super::{
     ask::{self, Turn},
     backfill, output,
     signals::Signals,
-    summary,
 };
 
 /// Puts failed and missing items back into the queue.
@@ -62,7 +62,7 @@ async fn verify_here(edge: &Edge, config: Arc<Config>) -> anyhow::Result<ExitCod
         return Ok(ExitCode::Interrupted);
     };
     let (code, report) = result?;
-    output::print(&report)?;
+    output::print_lines(&report)?;
     let interrupted = signals.heard().then_some(ExitCode::Interrupted);
     Ok(ExitCode::merge(interrupted.into_iter().chain([code])))
 }

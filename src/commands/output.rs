@@ -18,7 +18,13 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
     print_or_gone(text).map(drop)
 }
 
-/// The same; gives whether somebody still reads.
+/// The same, with the end of the last line if it is missing.
+pub(crate) fn print_lines(text: &str) -> io::Result<()> {
+    let missing = !text.is_empty() && !text.ends_with('\n');
+    print(&format!("{text}{}", if missing { "\n" } else { "" }))
+}
+
+/// Writes data to stdout; gives whether somebody still reads.
 pub(crate) fn print_or_gone(text: &str) -> io::Result<bool> {
     let mut stdout = anstream::stdout().lock();
     match stdout

@@ -53,10 +53,10 @@ fn section(command: &clap::Command, text: &mut Vec<u8>) -> io::Result<()> {
     }
     // What every command takes stands under OPTIONS already.
     let own = command.clone().mut_args(|argument| {
-        let everywhere = argument.is_global_set();
+        let everywhere = argument.is_global_set() || argument.get_id() == "help";
         argument.hide(everywhere)
     });
-    let page = Man::new(own.disable_help_flag(true));
+    let page = Man::new(own);
     let mut body = Vec::new();
     page.render_synopsis_section(&mut body)?;
     page.render_description_section(&mut body)?;

@@ -17,11 +17,11 @@ use crate::{
     config::Config,
     progress::Progress,
     shown::Shown,
-    status::{Status, Transfer},
+    status::{Status, Transfer, summary::Tally},
     store::Reader,
 };
 
-use super::{Edge, look, output::Screen, summary::Tally};
+use super::{Edge, look, output::Screen};
 
 mod bars;
 mod lines;
@@ -189,14 +189,14 @@ async fn follow(mut looker: Looker, mut face: Face, stop: CancellationToken) {
             _ = ticks.tick() => {}
         }
         let looked = tokio::task::spawn_blocking(move || {
-            let sight = looker.look();
-            (looker, sight)
+            let seen = looker.look();
+            (looker, seen)
         });
-        let Ok((same, sight)) = looked.await else {
+        let Ok((same, seen)) = looked.await else {
             break;
         };
         looker = same;
-        match sight {
+        match seen {
             Ok(Some(sight)) => face.show(&sight),
             Ok(None) => {}
             Err(error) => tracing::debug!("the progress is not known: {error:#}"),
@@ -231,15 +231,12 @@ impl Looker {
         let sent_there = overview.bytes_sent;
         let around = look::around(&self.config, &self.clock, true, self.pace.rate());
         let mut status = Status::new(Some(&overview), around);
-        let sent = match &self.progress {
-            Some(progress) => {
-                status.transfers = progress.moving().iter().map(transfer).collect();
-                progress.bytes()
-            }
-            None => {
-                let moving: u64 = status.transfers.iter().map(|one| one.sent).sum();
-                (sent_there + moving).saturating_sub(self.before.bytes_sent)
-            }
+        let sent = if let Some(progress) = &self.progress {
+            status.transfers = progress.moving().iter().map(transfer).collect();
+            progress.bytes()
+        } else {
+            let moving: u64 = status.transfers.iter().map(|one| one.sent).sum();
+            (sent_there + moving).saturating_sub(self.before.bytes_sent)
         };
         self.pace.add(Instant::now(), sent);
         Ok(Some(Sight {

@@ -1,10 +1,12 @@
 //! What Albumen is doing, as `albumen status` tells it: one value, made from one look at the store.
 //!
 //! The fields and their names are fixed: programs read them as JSON. [`text`] says the same in
-//! words, [`eta`] guesses the end, [`words`] holds the ways to write numbers and times. Called by
-//! `commands`, for `status` itself and for the progress of commands that take their time.
+//! words, [`eta`] guesses the end, [`summary`] tells what a piece of work has done, [`words`] holds the
+//! ways to write numbers and times. Called by `commands`, for `status` itself and for the progress of
+//! commands that take their time.
 
 pub mod eta;
+pub mod summary;
 pub mod text;
 pub mod words;
 

@@ -187,7 +187,13 @@ fn table(rows: impl IntoIterator<Item = Vec<String>>) -> String {
 
 fn counts(status: &Status) -> String {
     let items = status.items;
-    let size = |bytes: u64| (bytes > 0).then(|| words::bytes(bytes)).unwrap_or_default();
+    let size = |bytes: u64| {
+        if bytes > 0 {
+            words::bytes(bytes)
+        } else {
+            String::new()
+        }
+    };
     let rows = [
         ("in Google Photos", items.created, String::new()),
         ("  and read back", items.verified, String::new()),
@@ -231,7 +237,8 @@ fn facts(status: &Status, here: &Here) -> String {
             .map(|until| format!(", none left{until}"))
             .unwrap_or_default()
     );
-    if let Some(wait) = waits_for(status, here) {
+    let headline = headline(status, here);
+    if let Some(wait) = waits_for(status, here).filter(|wait| !headline.contains(wait)) {
         let _ = writeln!(text, "  waits: {wait}");
     }
     text

@@ -1,6 +1,9 @@
 //! Numbers, sizes, spans and times in words, the same wherever Albumen speaks.
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+
+/// Of a time that is nearer than this the seconds matter.
+const SECONDS_COUNT: SignedDuration = SignedDuration::from_mins(3);
 
 /// A number with commas between the thousands.
 pub fn number(n: u64) -> String {
@@ -54,9 +57,9 @@ pub fn span(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),
         60..600 if !seconds.is_multiple_of(60) => format!("{minutes} min {} s", seconds % 60),
-        600..3600 | 60..600 => format!("{minutes} min"),
+        60..3600 => format!("{minutes} min"),
         3600..36_000 if !minutes.is_multiple_of(60) => format!("{hours} h {} min", minutes % 60),
-        36_000..172_800 | 3600..36_000 => format!("{hours} h"),
+        3600..172_800 => format!("{hours} h"),
         172_800..864_000 if !hours.is_multiple_of(24) => format!("{days} d {} h", hours % 24),
         _ => format!("{days} d"),
     }
@@ -66,7 +69,8 @@ pub fn span(seconds: u64) -> String {
 pub fn time(then: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     let then = then.to_zoned(zone.clone());
     let today = now.to_zoned(zone.clone()).date();
-    let clock = then.strftime("%H:%M");
+    let soon = then.timestamp().duration_since(now).abs() < SECONDS_COUNT;
+    let clock = then.strftime(if soon { "%H:%M:%S" } else { "%H:%M" });
     if then.date() == today {
         clock.to_string()
     } else if today
@@ -138,6 +142,7 @@ mod tests {
         let zone = TimeZone::get("Europe/Paris").unwrap();
         let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
         let said = |then: &str| time(then.parse().unwrap(), now, &zone);
+        assert_eq!(said("2026-11-21T12:01:30Z"), "13:01:30");
         assert_eq!(said("2026-11-21T13:05:00Z"), "14:05");
         assert_eq!(said("2026-11-22T08:02:00Z"), "tomorrow 09:02");
         assert_eq!(said("2026-11-23T23:30:00Z"), "Tue 24 Nov 00:30");

@@ -1,10 +1,12 @@
 //! Orders: what a command asks of the process that holds the state folder.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Result, Store, items};
+use super::{Error, Result, Store, explain, items};
 use crate::{
     clock,
     ids::{ItemId, OrderId},
@@ -154,38 +156,64 @@ impl Store {
         .await
     }
 
-    /// Puts failed and missing items back into the queue: those of `paths` (a file, or a folder and
-    /// all below it), or all. Gives how many.
+    /// Puts failed and missing items, and files that could not be read, back into the queue: those of
+    /// `paths` (a file, or a folder and all below it), or all. Gives how many.
     pub async fn retry(&self, paths: Vec<Vec<u8>>, now: Timestamp) -> Result<u64> {
         self.write(move |db| {
-            let mut ids: Vec<i64> = db
-                .prepare("SELECT id FROM items WHERE state IN ('failed', 'missing')")?
-                .query_map([], |row| row.get(0))?
-                .collect::<rusqlite::Result<_>>()?;
-            if !paths.is_empty() {
-                let mut named = std::collections::HashSet::new();
-                for path in &paths {
-                    named.extend(super::overview::items_below(db, path)?);
+            let (mut items, mut files) = (BTreeSet::new(), BTreeSet::new());
+            if paths.is_empty() {
+                items.extend(ids(db, IN_TROUBLE)?);
+                files.extend(ids(db, UNREADABLE)?);
+            }
+            for path in &paths {
+                for below in explain::files_below(db, path)? {
+                    items.extend(below.item);
+                    files.extend(below.unreadable.then_some(below.file.0));
                 }
-                ids.retain(|id| named.contains(id));
             }
             let mut n = 0;
-            for id in ids {
-                let item = ItemId(id);
-                let state =
-                    items::apply(db, item, Event::Retried, &items::Because::default(), now)?;
-                if state == State::Queued {
-                    db.execute(
-                        "UPDATE placements SET state = 'wanted', in_sequence = 0
-                         WHERE item_id = ?1 AND state IN ('placed', 'refused')",
-                        [id],
-                    )?;
-                    items::requeue_bytes(db, item, None, clock::from_millis(0), now)?;
-                    n += 1;
-                }
+            for item in items {
+                n += u64::from(retry_item(db, ItemId(item), now)?);
+            }
+            for file in files {
+                n += db
+                    .prepare_cached(
+                        "UPDATE files SET state = 'queued', reason_kind = NULL, reason = NULL, attempts = 0,
+                                not_before = 0, changed_at = ?2
+                         WHERE id = ?1 AND album_id IS NOT NULL AND order_key IS NOT NULL",
+                    )?
+                    .execute(params![file, now.as_millisecond()])? as u64;
             }
             Ok(n)
         })
         .await
     }
+}
+
+pub(super) const IN_TROUBLE: &str = "SELECT id FROM items WHERE state IN ('failed', 'missing')";
+pub(super) const UNREADABLE: &str = "SELECT id FROM files
+     WHERE state = 'refused' AND reason_kind <> 'other_kind' AND reason_kind = 'unreadable'";
+
+fn ids(db: &Connection, sql: &str) -> Result<Vec<i64>> {
+    let ids = db
+        .prepare_cached(sql)?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(ids)
+}
+
+/// Whether the item is in the queue now. One that no file holds any more cannot be sent again.
+fn retry_item(db: &Connection, item: ItemId, now: Timestamp) -> Result<bool> {
+    if !matches!(items::state_of(db, item)?, State::Failed | State::Missing) {
+        return Ok(false);
+    }
+    items::apply(db, item, Event::Retried, &items::Because::default(), now)?;
+    db.prepare_cached(
+        "UPDATE placements SET state = 'wanted', in_sequence = 0, append = 0, attempts = 0, not_before = 0,
+                reason = NULL
+         WHERE item_id = ?1 AND state IN ('wanted', 'placed', 'refused')",
+    )?
+    .execute([item.0])?;
+    items::requeue_bytes(db, item, None, clock::from_millis(0), now)?;
+    Ok(items::state_of(db, item)? == State::Queued)
 }

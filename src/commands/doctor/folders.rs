@@ -55,7 +55,7 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
             }
         }
     }
-    if config.watch.poll != Poll::Always {
+    if dirs > 0 && config.watch.poll != Poll::Always {
         findings.extend(watches(dirs, whole));
     }
     findings

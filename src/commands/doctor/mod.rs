@@ -7,7 +7,7 @@ mod folders;
 mod service;
 mod state;
 
-use std::sync::Arc;
+use std::{fmt::Write as _, sync::Arc};
 
 use crate::{cli::ExitCode, config::Config, run::connect, shown::Shown, status::words};
 
@@ -66,7 +66,7 @@ impl Finding {
         };
         let mut text = format!("{mark}  {:<14} {}\n", self.what, self.words);
         if let Some(remedy) = &self.remedy {
-            text += &format!("      hint: {remedy}\n");
+            let _ = writeln!(text, "      hint: {remedy}");
         }
         text
     }

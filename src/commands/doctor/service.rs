@@ -62,7 +62,7 @@ async fn login(config: &Config, clock: &Clock) -> Finding {
             Finding::fault("login", error.message(), "run `albumen login`")
         }
         Err(error) => fault("login", &error),
-        Ok((signed_in, client_id)) => judge(&signed_in, &client_id, clock.now()),
+        Ok((signed_in, client_id)) => judge(&signed_in, client_id.as_deref(), clock.now()),
     }
 }
 
@@ -72,10 +72,8 @@ async fn signed_in(config: &Config) -> Result<(SignedIn, Option<String>), Error>
     Ok((auth.signed_in().await?, auth.client_id().await.ok()))
 }
 
-fn judge(signed_in: &SignedIn, client_id: &Option<String>, now: Timestamp) -> Finding {
-    if client_id
-        .as_ref()
-        .is_some_and(|id| *id != signed_in.client_id)
+fn judge(signed_in: &SignedIn, client_id: Option<&str>, now: Timestamp) -> Finding {
+    if client_id.is_some_and(|id| id != signed_in.client_id)
     {
         let words =
             "the sign-in was made with another OAuth client than the client secret file names";
@@ -83,7 +81,7 @@ fn judge(signed_in: &SignedIn, client_id: &Option<String>, now: Timestamp) -> Fi
         return Finding::fault("login", words, remedy);
     }
     let granted = |scope: &&str| signed_in.scopes.iter().any(|granted| granted == scope);
-    if !SCOPES.iter().all(|scope| granted(&scope)) {
+    if !SCOPES.iter().all(granted) {
         let remedy = "run `albumen login` and leave every box ticked";
         return Finding::fault(
             "login",
@@ -155,9 +153,10 @@ fn time(date: &str, now: Timestamp) -> Option<Finding> {
     let there = httpdate::parse_http_date(date).ok()?;
     let there = Timestamp::try_from(there).ok()?;
     let off = now.duration_since(there);
-    let (abs, direction) = match off.is_negative() {
-        true => (-off, "behind"),
-        false => (off, "ahead"),
+    let (abs, direction) = if off.is_negative() {
+        (-off, "behind")
+    } else {
+        (off, "ahead of")
     };
     Some(if abs <= DRIFT {
         Finding::good("clock", "it agrees with that of the service")
@@ -165,7 +164,7 @@ fn time(date: &str, now: Timestamp) -> Option<Finding> {
         let span = words::span(abs.as_secs().unsigned_abs());
         Finding::fault(
             "clock",
-            format!("it is {span} {direction} of that of the service"),
+            format!("it is {span} {direction} that of the service"),
             "let the system set it: `timedatectl set-ntp true`",
         )
     })
@@ -182,7 +181,7 @@ mod tests {
         assert_eq!(found("2026-11-21T12:04:59Z").verdict, Verdict::Good);
         let late = found("2026-11-21T10:00:00Z");
         assert_eq!(late.verdict, Verdict::Fault);
-        assert_eq!(late.words, "it is 2 h behind of that of the service");
+        assert_eq!(late.words, "it is 2 h behind that of the service");
         assert_eq!(time("yesterday", Timestamp::UNIX_EPOCH), None);
     }
 }

@@ -22,13 +22,17 @@ impl Lines {
     }
 
     pub(super) fn show(&mut self, sight: &Sight) {
-        let line = format!(
-            "{} of {}, {}: {}",
-            words::number(sight.done),
-            words::files(sight.files_in_all()),
-            bars::bytes(sight),
-            bars::sentence(sight, &self.clock)
-        );
+        let sentence = bars::sentence(sight, &self.clock);
+        let line = if sight.files_in_all() == 0 {
+            sentence
+        } else {
+            format!(
+                "{} of {}, {}: {sentence}",
+                words::number(sight.done),
+                words::files(sight.files_in_all()),
+                bars::bytes(sight),
+            )
+        };
         if line != self.last {
             self.screen.say(&line);
             self.last = line;

@@ -3,9 +3,9 @@
 
 use std::{fmt::Write as _, time::Duration};
 
+use super::{Failure, text, text::Here, words};
 use crate::{
     shown::Shown,
-    status::{Failure, text, text::Here, words},
     store::{Overview, Reader},
 };
 
