@@ -27,8 +27,8 @@ impl OrderKey {
         let instant = instant.unwrap_or(Timestamp::UNIX_EPOCH);
         // Jiff keeps seconds and fraction of one sign; the key wants a fraction that only adds.
         let nanos = instant.as_nanosecond();
-        let seconds = nanos.div_euclid(1_000_000_000) as i64;
-        let fraction = nanos.rem_euclid(1_000_000_000) as u32;
+        let seconds = i64::try_from(nanos.div_euclid(1_000_000_000)).unwrap_or_default();
+        let fraction = u32::try_from(nanos.rem_euclid(1_000_000_000)).unwrap_or_default();
         key.extend((seconds as u64 ^ (1 << 63)).to_be_bytes());
         key.extend(fraction.to_be_bytes());
         push_natural(&mut key, name);

@@ -138,7 +138,7 @@ impl Store {
 
     /// The call whose answer is not recorded, if there is one.
     pub async fn unanswered(&self) -> Result<Option<Journalled>> {
-        self.write(|db| unanswered(db)).await
+        self.write(unanswered).await
     }
 
     /// The unanswered call is about to be sent once more.

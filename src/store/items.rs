@@ -140,25 +140,22 @@ pub(super) fn requeue_bytes(
         .prepare_cached(HOLDER)?
         .query_row(params![item.0, not.map(|file| file.0)], |row| row.get(0))
         .optional()?;
-    match holder {
-        Some(file) => {
-            db.prepare_cached(
-                "UPDATE files SET state = 'queued', not_before = ?2, changed_at = ?3 WHERE id = ?1",
-            )?
-            .execute(params![
-                file,
-                not_before.as_millisecond(),
-                now.as_millisecond()
-            ])?;
-        }
-        None => {
-            let because = Because {
-                reason: Some("no file holds these bytes any more"),
-                ..Because::default()
-            };
-            apply(db, item, Event::SourceLost, &because, now)?;
-        }
+    if let Some(file) = holder {
+        db.prepare_cached(
+            "UPDATE files SET state = 'queued', not_before = ?2, changed_at = ?3 WHERE id = ?1",
+        )?
+        .execute(params![
+            file,
+            not_before.as_millisecond(),
+            now.as_millisecond()
+        ])?;
+        return Ok(());
     }
+    let because = Because {
+        reason: Some("no file holds these bytes any more"),
+        ..Because::default()
+    };
+    apply(db, item, Event::SourceLost, &because, now)?;
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The most failures and albums that `status` lists (the design, section 4).
-const LISTED: i64 = 100;
+const LISTED: u32 = 100;
 
 /// Everything that `status` tells.
 #[derive(Debug, Clone)]
@@ -112,7 +112,7 @@ impl Reader {
             counts,
             ledger: ledger::of_day(&db, now)?,
             transfers: transfers(&db)?,
-            albums: albums_of(&db, LISTED)?,
+            albums: albums_of(&db, i64::from(LISTED))?,
             failures: failures(&db)?,
             away: db
                 .prepare("SELECT path FROM roots WHERE away = 1")?

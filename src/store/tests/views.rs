@@ -236,7 +236,7 @@ async fn a_missing_item_goes_up_again_and_keeps_its_past() {
     let (item, due) = bench.store.to_verify(9, t(602)).await.unwrap().remove(0);
     assert_eq!((item.media_item_id.as_str(), due), ("m0", t(602)));
     assert_eq!(bench.store.next_to_verify().await.unwrap(), Some(t(602)));
-    let wait = Verdict::AskAgain(Duration::from_secs(60));
+    let wait = Verdict::AskAgain(Duration::from_mins(1));
     bench
         .store
         .verdicts(vec![(item.item, wait)], t(602))
