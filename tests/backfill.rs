@@ -4,10 +4,16 @@
     clippy::unwrap_used,
     reason = "what goes wrong here fails the test that uses it"
 )]
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 mod support;
 
-use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt as _, path::PathBuf};
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt},
+    path::PathBuf,
+};
 
 use serde_json::json;
 
@@ -316,4 +322,25 @@ async fn a_path_that_is_not_there_is_a_mistake() {
     let home = Home::with_folder("").await;
     let ran = home.run(&["backfill", "nowhere"]).await.expect(2);
     assert!(ran.stderr.contains("nowhere"), "{}", ran.stderr);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_is_told_and_holds_up_nobody() {
+    if rustix::process::geteuid().is_root() {
+        eprintln!("skipped: root can read everything");
+        return;
+    }
+    let home = Home::with_folder("album = 'name:Rome'").await;
+    let mut files = home.photos("photos", 3);
+    let closed = files.remove(1);
+    fs::set_permissions(&closed, PermissionsExt::from_mode(0)).unwrap();
+    home.backfill().await;
+    home.all_there(&files).await;
+    let status = home.status().await;
+    assert_eq!(status["failures"][0]["state"], "skipped", "{status:#}");
+
+    fs::set_permissions(&closed, PermissionsExt::from_mode(0o600)).unwrap();
+    home.backfill().await;
+    files.push(closed);
+    home.all_there(&files).await;
 }

@@ -29,6 +29,9 @@ pub(super) const DESCRIPTION_LIMIT: usize = 1000;
 /// Bytes of a photo; a video may be as large as an upload (fact sheet, section 2.3).
 const MAX_PHOTO_BYTES: u64 = 200_000_000;
 
+/// How long an upload token lives (fact sheet, section 2.6).
+const KNOWN_LIFETIME: Millis = 24 * 3600 * SECOND;
+
 /// An item that the request asks for.
 struct Wanted {
     token: String,
@@ -144,7 +147,13 @@ fn valid_upload(world: &World, token: &str, now: Millis) -> Result<Upload, Refus
         _ if token.is_empty() => Err(Refusal::broken("empty_upload_token", MESSAGE)),
         None => Err(Refusal::bad("unknown_upload_token", MESSAGE)),
         Some(upload) if now >= upload.born + settings.upload_token_lifetime_s * SECOND => {
-            Err(Refusal::broken("expired_upload_token", MESSAGE))
+            // A script may let tokens die sooner than is known of them.
+            let is_known = now >= upload.born + KNOWN_LIFETIME;
+            Err(if is_known {
+                Refusal::broken("expired_upload_token", MESSAGE)
+            } else {
+                Refusal::bad("lost_upload_token", MESSAGE)
+            })
         }
         Some(upload) if upload.used && settings.single_use_tokens => {
             Err(Refusal::bad("used_upload_token", MESSAGE))

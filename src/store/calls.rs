@@ -141,6 +141,20 @@ impl Store {
         self.write(unanswered).await
     }
 
+    /// Whether a token of the call was born before `born`.
+    pub async fn has_token_older_than(&self, call: CallId, born: Timestamp) -> Result<bool> {
+        self.write(move |db| {
+            let has = db
+                .prepare_cached(
+                    "SELECT EXISTS (SELECT 1 FROM call_items JOIN items ON items.id = call_items.item_id
+                                    WHERE call_items.call_id = ?1 AND items.token_at <= ?2)",
+                )?
+                .query_row(params![call.0, born.as_millisecond()], |row| row.get(0))?;
+            Ok(has)
+        })
+        .await
+    }
+
     /// The unanswered call is about to be sent once more.
     pub async fn repeated(&self, call: CallId, now: Timestamp) -> Result<()> {
         self.write_durably(move |db| {

@@ -340,6 +340,9 @@ impl Lane {
             let reason = "a call got no answer; it is repeated word for word";
             return Ok(Turn::Rest(Some(due), waiting(reason, Some(due))));
         }
+        if call.kind == CallKind::CreateItems && self.has_died(&call, now).await? {
+            return self.died(&call).await;
+        }
         if self.pace().await? {
             return Ok(Turn::Again);
         }
