@@ -164,14 +164,14 @@ fn the_status_of_nothing_is_an_answer_and_leaves_nothing_behind() {
 
 #[test]
 fn a_state_folder_that_may_not_be_read_names_its_owner() {
-    if rustix_is_root() {
+    if is_root() {
         // Nothing can be kept from root.
         return;
     }
     let home = Home::new();
     let state = home.path("state");
     fs::create_dir(&state).unwrap();
-    fs::set_permissions(&state, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o000)).unwrap();
     let ran = home.run(&["--state-dir", "state", "status"]);
     fs::set_permissions(&state, fs::Permissions::from_mode(0o700)).unwrap();
     assert_eq!(ran.code, 2);
@@ -183,7 +183,7 @@ fn a_state_folder_that_may_not_be_read_names_its_owner() {
     );
 }
 
-fn rustix_is_root() -> bool {
+fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|metadata| {
         use std::os::unix::fs::MetadataExt as _;
         metadata.uid() == 0

@@ -23,23 +23,23 @@ use albumen::sandbox::{Options, Sandbox};
 use serde_json::{Value, json};
 
 /// A runtime with a sandbox, folders of photos, and a state folder.
-pub struct Yard {
-    pub runtime: tokio::runtime::Runtime,
-    pub sandbox: Sandbox,
+pub(crate) struct Yard {
+    pub(crate) runtime: tokio::runtime::Runtime,
+    pub(crate) sandbox: Sandbox,
     dir: tempfile::TempDir,
 }
 
 /// What a run of the binary took.
 #[derive(Debug, Clone, Copy)]
-pub struct Ran {
-    pub wall: Duration,
+pub(crate) struct Ran {
+    pub(crate) wall: Duration,
     /// The largest resident set, in kB.
-    pub peak_rss_kb: u64,
+    pub(crate) peak_rss_kb: u64,
 }
 
 impl Yard {
     /// An empty yard; its sandbox has no limits unless `script` says so.
-    pub fn new(script: &Value) -> Self {
+    pub(crate) fn new(script: &Value) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -62,16 +62,16 @@ impl Yard {
         yard
     }
 
-    pub fn photos(&self) -> PathBuf {
+    pub(crate) fn photos(&self) -> PathBuf {
         self.dir.path().join("photos")
     }
 
-    pub fn state(&self) -> PathBuf {
+    pub(crate) fn state(&self) -> PathBuf {
         self.dir.path().join("state")
     }
 
     /// A fresh state folder with a sign-in that the sandbox grants.
-    pub fn new_state(&self) {
+    pub(crate) fn new_state(&self) {
         let _ = fs::remove_dir_all(self.state());
         fs::create_dir_all(self.state()).unwrap();
         fs::set_permissions(self.state(), fs::Permissions::from_mode(0o700)).unwrap();
@@ -96,7 +96,7 @@ impl Yard {
     }
 
     /// Writes the configuration; `endpoint` is the sandbox unless another way in is given.
-    pub fn configure(&self, endpoint: Option<&str>, folder: &str, rest: &str) {
+    pub(crate) fn configure(&self, endpoint: Option<&str>, folder: &str, rest: &str) {
         let own = self.sandbox.url();
         let (api, auth, token, revoke) = match endpoint {
             Some(api) => (
@@ -113,27 +113,27 @@ impl Yard {
             ),
         };
         let config = format!(
-            "state_dir = {:?}\n[account]\nclient_secret_file = {:?}\n\
+            "state_dir = '{}'\n[account]\nclient_secret_file = '{}'\n\
              [api]\nendpoint = {api:?}\nauth_url = {auth:?}\ntoken_url = {token:?}\nrevoke_url = {revoke:?}\n\
-             [[folder]]\npath = {:?}\n{folder}\n{rest}\n",
-            self.state(),
-            self.dir.path().join("client_secret.json"),
-            self.photos()
+             [[folder]]\npath = '{}'\n{folder}\n{rest}\n",
+            self.state().display(),
+            self.dir.path().join("client_secret.json").display(),
+            self.photos().display()
         );
         fs::write(self.config(), config).unwrap();
     }
 
-    pub fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.dir.path().join("config.toml")
     }
 
     /// A run of the binary, its output thrown away.
-    pub fn run(&self, arguments: &[&str], env: &[(&str, &str)]) -> Ran {
+    pub(crate) fn run(&self, arguments: &[&str], env: &[(&str, &str)]) -> Ran {
         self.run_to(0, arguments, env)
     }
 
     /// The same, for a run that shall end with this exit code.
-    pub fn run_to(&self, code: i32, arguments: &[&str], env: &[(&str, &str)]) -> Ran {
+    pub(crate) fn run_to(&self, code: i32, arguments: &[&str], env: &[(&str, &str)]) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_albumen"));
         command
             .arg("-q")
@@ -148,7 +148,7 @@ impl Yard {
     }
 
     /// What the sandbox has.
-    pub fn library(&self) -> Value {
+    pub(crate) fn library(&self) -> Value {
         let url = format!("{}/sandbox/state", self.sandbox.url());
         self.runtime
             .block_on(async { reqwest::get(url).await.unwrap().json().await.unwrap() })
@@ -156,7 +156,7 @@ impl Yard {
 }
 
 /// Runs a command to its end, which shall have this exit code, and watches its memory.
-pub fn timed(mut command: Command, wanted: i32) -> Ran {
+pub(crate) fn timed(mut command: Command, wanted: i32) -> Ran {
     let since = Instant::now();
     let mut child = command.spawn().unwrap();
     let status_file = format!("/proc/{}/status", child.id());
@@ -185,7 +185,7 @@ pub fn timed(mut command: Command, wanted: i32) -> Ran {
 }
 
 /// A JPEG of about `size` bytes that differs from all with another seed.
-pub fn photo(path: &Path, seed: u64, size: usize) {
+pub(crate) fn photo(path: &Path, seed: u64, size: usize) {
     let mut bytes = b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0".to_vec();
     bytes.extend(b"\xff\xc0\0\x11\x08\0\x1e\0\x28\x03\x01\x11\0\x02\x11\x01\x03\x11\x01");
     noise(&mut bytes, seed, size.saturating_sub(2));
@@ -194,7 +194,7 @@ pub fn photo(path: &Path, seed: u64, size: usize) {
 }
 
 /// An MP4 of `size` bytes.
-pub fn video(path: &Path, seed: u64, size: u64) {
+pub(crate) fn video(path: &Path, seed: u64, size: u64) {
     let mut file = std::io::BufWriter::with_capacity(1 << 20, fs::File::create(path).unwrap());
     file.write_all(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom")
         .unwrap();
@@ -236,6 +236,6 @@ fn private(path: &Path, text: &str) {
 }
 
 /// One line of result: what, the figure, the target.
-pub fn report(what: &str, figure: &str, target: &str) {
+pub(crate) fn report(what: &str, figure: &str, target: &str) {
     println!("{what}: {figure} (target: {target})");
 }

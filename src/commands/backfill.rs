@@ -130,6 +130,9 @@ fn summary(
     let Some(overview) = look::overview(&reader, clock)? else {
         return Ok(None);
     };
-    let summary = Summary::new(before, &overview, &reader, bytes, began.elapsed())?;
-    Ok(Some(summary.text(&here(clock))))
+    // The pipeline has ended, but what it waited for is what it stopped for.
+    let around = look::around(config, clock, true, None);
+    let (here, took) = (here(clock), began.elapsed());
+    let summary = Summary::new(before, &overview, &reader, bytes, took, around, &here)?;
+    Ok(Some(summary.text(&here)))
 }

@@ -192,7 +192,10 @@ mod tests {
         let error = cause.context(Failure::new(ExitCode::StateHeld, "no answer").hint("wait"));
         let told = Told::of(&error.context("nothing was done"));
         assert_eq!(told.code, ExitCode::StateHeld);
-        assert_eq!(told.text(), "error: nothing was done: no answer: gone\nhint: wait\n");
+        assert_eq!(
+            told.text(),
+            "error: nothing was done: no answer: gone\nhint: wait\n"
+        );
     }
 
     #[test]

@@ -188,11 +188,11 @@ async fn follow(mut looker: Looker, mut face: Face, stop: CancellationToken) {
             () = stop.cancelled() => break,
             _ = ticks.tick() => {}
         }
-        let looked = tokio::task::spawn_blocking(move || {
+        let look = tokio::task::spawn_blocking(move || {
             let seen = looker.look();
             (looker, seen)
         });
-        let Ok((same, seen)) = looked.await else {
+        let Ok((same, seen)) = look.await else {
             break;
         };
         looker = same;

@@ -3,7 +3,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use super::{Failure, text, text::Here, words};
+use super::{Around, Failure, Status, text, text::Here, words};
 use crate::{
     shown::Shown,
     store::{Overview, Reader},
@@ -68,6 +68,8 @@ pub struct Summary {
     pub failures: Vec<Failure>,
     /// Files that were left out, by rule, each with the reason of one of them.
     pub refusals: Vec<(u64, String)>,
+    /// What is waited for, and what a person can do about it.
+    pub waits: Option<(String, Option<&'static str>)>,
 }
 
 impl Summary {
@@ -78,7 +80,11 @@ impl Summary {
         reader: &Reader,
         bytes: u64,
         took: Duration,
+        around: Around,
+        here: &Here,
     ) -> crate::store::Result<Self> {
+        let status = Status::new(Some(overview), around);
+        let wait = text::waits_for(&status, here);
         let failures = overview.failures.iter();
         let refusals = reader.refusals()?;
         Ok(Self {
@@ -94,6 +100,7 @@ impl Summary {
                 .into_iter()
                 .map(|(_, n, reason)| (n, Shown::text(&reason).to_string()))
                 .collect(),
+            waits: wait.map(|wait| (wait, text::remedy(&status))),
         })
     }
 
@@ -123,6 +130,7 @@ impl Summary {
             let items = words::count(self.after.wanted, "item is", "items are");
             let _ = writeln!(text, "  {items} not in the album yet");
         }
+        self.tell_wait(&mut text);
         self.tell_failures(&mut text, here);
         self.tell_refusals(&mut text);
         text
@@ -141,6 +149,18 @@ impl Summary {
             }
         }
         line + ".\n"
+    }
+
+    /// Why something is left. Where nothing is, there is no wait to speak of.
+    fn tell_wait(&self, text: &mut String) {
+        let is_left = self.after.left > 0 || self.after.wanted > 0;
+        let Some((wait, remedy)) = self.waits.as_ref().filter(|_| is_left) else {
+            return;
+        };
+        let _ = writeln!(text, "Stopped: {wait}");
+        if let Some(remedy) = remedy {
+            let _ = writeln!(text, "hint: {remedy}");
+        }
     }
 
     fn tell_failures(&self, text: &mut String, here: &Here) {
@@ -220,9 +240,10 @@ mod tests {
                 bytes_sent: 0,
             },
             bytes: 3_400_000_000,
-            took: Duration::from_secs(720),
+            took: Duration::from_mins(12),
             failures: (1..=22).map(failure).collect(),
             refusals: vec![(2, "it is empty".into()), (1, "it holds text".into())],
+            waits: Some(("a sign-in is needed".into(), Some("albumen login"))),
         };
         let text = summary.text(&here());
         let (head, rest) = text.split_once("  /photos/2.jpg").unwrap();
@@ -233,6 +254,8 @@ mod tests {
              \x20 22 did not make it\n\
              \x20 3 were left out\n\
              \x20 5 are still to go\n\
+             Stopped: a sign-in is needed\n\
+             hint: albumen login\n\
              Not in Google Photos:\n\
              \x20 /photos/1.jpg: failed after 8 attempts, the service cannot read it (code 3)\n"
         );
@@ -262,6 +285,7 @@ mod tests {
             took: Duration::from_millis(300),
             failures: Vec::new(),
             refusals: Vec::new(),
+            waits: None,
         };
         assert_eq!(
             summary.text(&here()),

@@ -106,14 +106,14 @@ pub fn waits_for(status: &Status, here: &Here) -> Option<String> {
         AccountState::PhotosDisabled => "Google Photos is switched off for this account",
         AccountState::Unreachable => "the service cannot be reached",
     };
-    let reason = account.reason.as_deref().filter(|reason| *reason != words);
-    let reason = reason.map(|reason| format!(" ({reason})"));
+    // Whoever met the trouble has the better words for it.
+    let words = account.reason.as_deref().unwrap_or(words);
     let until = match account.state {
         // Nobody knows when these end; what is known is when Albumen looks again.
         AccountState::StorageFull | AccountState::Unreachable => here.again(account.until),
         _ => here.until(account.until),
     };
-    Some(format!("{words}{}{until}", reason.unwrap_or_default()))
+    Some(format!("{words}{until}"))
 }
 
 /// What a person can do about the wait; none if time does it.

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The row of the library itself: no album.
-pub const LIBRARY: AlbumRow = AlbumRow(0);
+pub(super) const LIBRARY: AlbumRow = AlbumRow(0);
 
 /// An album that needs an id before a batch can go to it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -138,7 +138,7 @@ impl Store {
 
     /// The call whose answer is not recorded, if there is one.
     pub async fn unanswered(&self) -> Result<Option<Journalled>> {
-        self.write(|db| unanswered(db)).await
+        self.write(unanswered).await
     }
 
     /// Whether a token of the call was born before `born`.
@@ -168,9 +168,7 @@ impl Store {
 
 fn unanswered(db: &Connection) -> Result<Option<Journalled>> {
     let row = db
-        .prepare_cached(
-            "SELECT id, kind, album_id, path, body, sent_at, sends FROM calls WHERE answered_at IS NULL",
-        )?
+        .prepare_cached(UNANSWERED)?
         .query_row([], |row| {
             Ok((
                 CallId(row.get(0)?),
@@ -232,3 +230,7 @@ pub(super) fn answered(
     .execute(params![call.0, now.as_millisecond(), http_status, error])?;
     Ok(())
 }
+
+/// The call whose answer is not recorded.
+pub(super) const UNANSWERED: &str =
+    "SELECT id, kind, album_id, path, body, sent_at, sends FROM calls WHERE answered_at IS NULL";

@@ -140,10 +140,7 @@ impl Store {
     /// What is in the unanswered call stays there.
     pub async fn recover(&self, now: Timestamp) -> Result<()> {
         self.write(move |db| {
-            db.execute(
-                "UPDATE files SET state = 'queued' WHERE state = 'claimed'",
-                [],
-            )?;
+            db.execute(UNCLAIM_ALL, [])?;
             let interrupted: Vec<i64> = db
                 .prepare(INTERRUPTED)?
                 .query_map([], |row| row.get(0))?
@@ -324,3 +321,14 @@ impl Reader {
             .query_row([root.0], |row| row.get(0))?)
     }
 }
+
+/// What slots had claimed is in the queue again.
+pub(super) const UNCLAIM_ALL: &str = "UPDATE files SET state = 'queued' WHERE state = 'claimed'";
+
+/// When the next file may have settled.
+pub(super) const NEXT_SETTLED: &str = "SELECT min(due_at) FROM files WHERE state = 'settling'";
+
+/// Files whose time to settle is over.
+pub(super) const SETTLED: &str = "SELECT files.id, files.name, files.size, files.mtime_ns, files.ctime_ns, files.dev, files.inode,
+            files.state, files.missed, files.settle_ms, files.root_id, dirs.path FROM files JOIN dirs ON dirs.id = files.dir_id
+                     WHERE files.state = 'settling' AND files.due_at <= ?1 ORDER BY files.due_at LIMIT ?2";

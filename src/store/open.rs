@@ -88,7 +88,7 @@ fn refuse_the_future(connection: &Connection) -> Result<()> {
     let known = embedded::migrations::runner()
         .get_migrations()
         .iter()
-        .map(|migration| migration.version() as i32)
+        .map(refinery::Migration::version)
         .max()
         .unwrap_or(0);
     let has_history: bool = connection.query_row(

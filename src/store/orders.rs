@@ -63,9 +63,10 @@ pub struct Order {
 
 const COLUMNS: &str = "id, args, begun_at, exit_code, report";
 
-fn order(
-    row: &Row<'_>,
-) -> rusqlite::Result<(i64, String, Option<i64>, Option<i32>, Option<String>)> {
+/// The columns of an order as they stand.
+type Raw = (i64, String, Option<i64>, Option<i32>, Option<String>);
+
+fn order(row: &Row<'_>) -> rusqlite::Result<Raw> {
     Ok((
         row.get(0)?,
         row.get(1)?,
@@ -75,7 +76,7 @@ fn order(
     ))
 }
 
-fn parsed(raw: (i64, String, Option<i64>, Option<i32>, Option<String>)) -> Result<Order> {
+fn parsed(raw: Raw) -> Result<Order> {
     let (id, args, begun_at, exit_code, report) = raw;
     let kind = serde_json::from_str(&args)
         .map_err(|error| Error::Corrupt(format!("order {id}: {error}")))?;

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The most failures and albums that `status` lists (the design, section 4).
-const LISTED: i64 = 100;
+const LISTED: u32 = 100;
 
 /// Everything that `status` tells.
 #[derive(Debug, Clone)]
@@ -112,7 +112,7 @@ impl Reader {
             counts,
             ledger: ledger::of_day(&db, now)?,
             transfers: transfers(&db)?,
-            albums: albums_of(&db, LISTED)?,
+            albums: albums_of(&db, i64::from(LISTED))?,
             failures: failures(&db)?,
             away: db
                 .prepare("SELECT path FROM roots WHERE away = 1")?
@@ -143,10 +143,7 @@ fn transfers(db: &Connection) -> Result<Vec<Transfer>> {
 
 fn albums_of(db: &Connection, limit: i64) -> Result<Vec<AlbumView>> {
     let rows = db
-        .prepare(
-            "SELECT id, title, part, album_id, product_url, placed, queued + wanted, reason, in_sequence
-             FROM albums WHERE id <> 0 ORDER BY queued + wanted DESC, placed DESC, id LIMIT ?1",
-        )?
+        .prepare(ALBUMS)?
         .query_map([limit], |row| {
             let placed: i64 = row.get(5)?;
             let in_sequence: i64 = row.get(8)?;
@@ -167,18 +164,16 @@ fn albums_of(db: &Connection, limit: i64) -> Result<Vec<AlbumView>> {
 
 fn failures(db: &Connection) -> Result<Vec<Failure>> {
     let mut all: Vec<Failure> = db
-        .prepare(
-            "SELECT roots.path, dirs.path, files.name, items.state, items.reason, items.code, items.message,
-                    items.attempts, items.changed_at
-             FROM (SELECT * FROM items WHERE state IN ('failed', 'missing') ORDER BY changed_at DESC LIMIT ?1) AS items
-             LEFT JOIN files ON files.id = (SELECT min(id) FROM files WHERE item_id = items.id)
-             LEFT JOIN dirs ON dirs.id = files.dir_id LEFT JOIN roots ON roots.id = files.root_id",
-        )?
+        .prepare(FAILED)?
         .query_map([LISTED], |row| {
             let state: String = row.get(3)?;
             Ok(Failure {
                 path: joined(row.get(0)?, row.get(1)?, row.get(2)?),
-                state: if state == "missing" { "missing" } else { "failed" },
+                state: if state == "missing" {
+                    "missing"
+                } else {
+                    "failed"
+                },
                 reason: row.get(4)?,
                 code: row.get(5)?,
                 message: row.get(6)?,
@@ -189,12 +184,7 @@ fn failures(db: &Connection) -> Result<Vec<Failure>> {
         })?
         .collect::<rusqlite::Result<_>>()?;
     let refused: Vec<Failure> = db
-        .prepare(
-            "SELECT roots.path, dirs.path, files.name, files.reason, files.attempts, files.changed_at
-             FROM files JOIN dirs ON dirs.id = files.dir_id JOIN roots ON roots.id = files.root_id
-             WHERE files.state = 'refused' AND files.reason_kind <> 'other_kind'
-             ORDER BY files.changed_at DESC LIMIT ?1",
-        )?
+        .prepare(REFUSED)?
         .query_map([LISTED], |row| {
             Ok(Failure {
                 path: joined(row.get(0)?, row.get(1)?, row.get(2)?),
@@ -301,3 +291,22 @@ impl super::Store {
         .await
     }
 }
+
+/// The busiest albums.
+pub(super) const ALBUMS: &str =
+    "SELECT id, title, part, album_id, product_url, placed, queued + wanted, reason, in_sequence
+             FROM albums WHERE id <> 0 ORDER BY queued + wanted DESC, placed DESC, id LIMIT ?1";
+
+/// The newest items in trouble, each with one of its files.
+pub(super) const FAILED: &str = "SELECT roots.path, dirs.path, files.name, trouble.state, trouble.reason, trouble.code, trouble.message,
+                    trouble.attempts, trouble.changed_at
+             FROM (SELECT * FROM items WHERE state IN ('failed', 'missing') ORDER BY changed_at DESC LIMIT ?1) AS trouble
+             LEFT JOIN files ON files.id = (SELECT min(id) FROM files WHERE item_id = trouble.id)
+             LEFT JOIN dirs ON dirs.id = files.dir_id LEFT JOIN roots ON roots.id = files.root_id";
+
+/// The newest files that were refused, but for other kinds of file.
+pub(super) const REFUSED: &str =
+    "SELECT roots.path, dirs.path, files.name, files.reason, files.attempts, files.changed_at
+             FROM files JOIN dirs ON dirs.id = files.dir_id JOIN roots ON roots.id = files.root_id
+             WHERE files.state = 'refused' AND files.reason_kind <> 'other_kind'
+             ORDER BY files.changed_at DESC LIMIT ?1";

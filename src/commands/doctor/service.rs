@@ -73,8 +73,7 @@ async fn signed_in(config: &Config) -> Result<(SignedIn, Option<String>), Error>
 }
 
 fn judge(signed_in: &SignedIn, client_id: Option<&str>, now: Timestamp) -> Finding {
-    if client_id.is_some_and(|id| id != signed_in.client_id)
-    {
+    if client_id.is_some_and(|id| id != signed_in.client_id) {
         let words =
             "the sign-in was made with another OAuth client than the client secret file names";
         let remedy = "put the old client secret file back, or run `albumen login`; another client does not see what the old one uploaded";

@@ -18,6 +18,7 @@ use crate::{
     clock,
     ids::{AlbumId, AlbumRow},
     pipeline::{Result, backoff, gate},
+    shown::Shown,
     store::{AlbumTask, CallKind, Journalled, NewCall},
 };
 
@@ -68,7 +69,8 @@ impl Lane {
                     .store
                     .album_created(call.id, task.row, album.id, url, now)
                     .await?;
-                tracing::info!(album.row = task.row.0, "album made");
+                let title = Shown::text(&task.title);
+                tracing::info!(album.row = task.row.0, "album made: {title}");
                 Ok(Turn::Again)
             }
             Err(error) if error.kind().outcome_unknown() => {

@@ -323,32 +323,31 @@ fn roll_over(db: &Connection, album: AlbumRow) -> Result<()> {
         .execute([album.0])?;
         last = db.last_insert_rowid();
     }
-    for sql in [
-        "UPDATE files SET album_id = ?2 WHERE album_id = ?1 AND state = 'held' AND item_id IN (
-             SELECT item_id FROM placements WHERE album_id = ?1 AND state = 'wanted')",
-        "UPDATE OR IGNORE placements SET album_id = ?2 WHERE album_id = ?1 AND state = 'wanted'",
-    ] {
+    let [holders, placements, left_over, queued, claimed] = ROLL_OVER;
+    for sql in [holders, placements, claimed] {
         db.prepare_cached(sql)?.execute([album.0, last])?;
     }
     // What has a place in the last part already needs none here.
-    db.prepare_cached(
-        "UPDATE placements SET state = 'gone' WHERE album_id = ?1 AND state = 'wanted'",
-    )?
-    .execute([album.0])?;
+    db.prepare_cached(left_over)?.execute([album.0])?;
     let roots: Vec<i64> = db
         .prepare_cached("SELECT id FROM roots")?
         .query_map([], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     for root in roots {
-        db.prepare_cached(
-            "UPDATE files SET album_id = ?2 WHERE root_id = ?3 AND album_id = ?1 AND state = 'queued'",
-        )?
-        .execute([album.0, last, root])?;
+        db.prepare_cached(queued)?.execute([album.0, last, root])?;
     }
-    db.prepare_cached("UPDATE files SET album_id = ?2 WHERE album_id = ?1 AND state = 'claimed'")?
-        .execute([album.0, last])?;
     Ok(())
 }
+
+/// The statements behind [`roll_over`]: ?1 is the full part, ?2 the last one, ?3 a root.
+pub(super) const ROLL_OVER: [&str; 5] = [
+    "UPDATE files SET album_id = ?2 WHERE album_id = ?1 AND state = 'held' AND item_id IN (
+         SELECT item_id FROM placements WHERE album_id = ?1 AND state = 'wanted')",
+    "UPDATE OR IGNORE placements SET album_id = ?2 WHERE album_id = ?1 AND state = 'wanted'",
+    "UPDATE placements SET state = 'gone' WHERE album_id = ?1 AND state = 'wanted'",
+    "UPDATE files SET album_id = ?2 WHERE root_id = ?3 AND album_id = ?1 AND state = 'queued'",
+    "UPDATE files SET album_id = ?2 WHERE album_id = ?1 AND state = 'claimed'",
+];
 
 /// When the next item or placement that is held back may move.
 fn next_held_back(db: &Connection, now: Timestamp) -> Result<Option<Timestamp>> {

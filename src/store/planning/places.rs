@@ -84,9 +84,7 @@ pub(super) fn stretches(
 /// The index of the first ready item that stands behind all that is in sequence.
 fn tail_of(db: &Connection, album: AlbumRow, ready: &[Ready]) -> Result<usize> {
     let last: Option<Vec<u8>> = db
-        .prepare_cached(
-            "SELECT max(order_key) FROM placements WHERE album_id = ?1 AND in_sequence = 1",
-        )?
+        .prepare_cached(TAIL)?
         .query_row([album.0], |row| row.get(0))?;
     Ok(last.map_or(0, |last| ready.partition_point(|ready| ready.key <= last)))
 }
@@ -109,20 +107,13 @@ impl Around {
 
 pub(super) fn neighbours(db: &Connection, album: AlbumRow, key: &[u8]) -> Result<Around> {
     let predecessor = db
-        .prepare_cached(
-            "SELECT placements.order_key, items.media_item_id FROM placements
-             JOIN items ON items.id = placements.item_id
-             WHERE placements.album_id = ?1 AND placements.in_sequence = 1 AND placements.order_key < ?2
-                   AND items.media_item_id IS NOT NULL
-             ORDER BY placements.order_key DESC LIMIT 1",
-        )?
-        .query_row(params![album.0, key], |row| Ok((row.get(0)?, MediaItemId::new(row.get::<_, String>(1)?))))
+        .prepare_cached(PREDECESSOR)?
+        .query_row(params![album.0, key], |row| {
+            Ok((row.get(0)?, MediaItemId::new(row.get::<_, String>(1)?)))
+        })
         .optional()?;
     let successor = db
-        .prepare_cached(
-            "SELECT order_key FROM placements WHERE album_id = ?1 AND in_sequence = 1 AND order_key > ?2
-             ORDER BY order_key LIMIT 1",
-        )?
+        .prepare_cached(SUCCESSOR)?
         .query_row(params![album.0, key], |row| row.get(0))
         .optional()?;
     Ok(Around {
@@ -235,3 +226,19 @@ pub(super) fn of_part(
     };
     Ok((stretch, items))
 }
+
+/// What stands in sequence before a key.
+pub(in crate::store) const PREDECESSOR: &str = "SELECT placements.order_key, items.media_item_id FROM placements
+             JOIN items ON items.id = placements.item_id
+             WHERE placements.album_id = ?1 AND placements.in_sequence = 1 AND placements.order_key < ?2
+                   AND items.media_item_id IS NOT NULL
+             ORDER BY placements.order_key DESC LIMIT 1";
+
+/// What stands in sequence behind a key.
+pub(in crate::store) const SUCCESSOR: &str =
+    "SELECT order_key FROM placements WHERE album_id = ?1 AND in_sequence = 1 AND order_key > ?2
+             ORDER BY order_key LIMIT 1";
+
+/// The last key in sequence.
+pub(in crate::store) const TAIL: &str =
+    "SELECT max(order_key) FROM placements WHERE album_id = ?1 AND in_sequence = 1";

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How long a token is used. It lives a day; peers plan with 23 hours (fact sheet, section 2.6).
-pub(in crate::store) const TOKEN_LIFE: Duration = Duration::from_secs(23 * 3600);
+pub(in crate::store) const TOKEN_LIFE: Duration = Duration::from_hours(23);
 
 /// An album that has ready items.
 pub(super) struct Group {

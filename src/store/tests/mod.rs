@@ -298,7 +298,7 @@ fn made(item: ItemId) -> ItemOutcome {
 fn backfill() -> PlanRules {
     PlanRules {
         patience: Patience {
-            max_wait: Duration::from_secs(600),
+            max_wait: Duration::from_mins(10),
             drains: true,
             hurried: false,
         },

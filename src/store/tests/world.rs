@@ -125,7 +125,7 @@ impl World {
                 max_wait: if self.script.daemon {
                     rules.patience.max_wait
                 } else {
-                    Duration::from_secs(36_000)
+                    Duration::from_hours(10)
                 },
                 ..rules.patience
             },
