@@ -25,6 +25,18 @@ async fn files_written_right_after_mkdir_are_all_queued_and_fresh() {
 }
 
 #[tokio::test]
+async fn a_storm_of_more_events_than_the_queue_holds_misses_nothing() {
+    let site = Site::new();
+    let run = site.daemon().await;
+    site.scanned().await;
+    for n in 0..5_000 {
+        site.write(&format!("photos/{}/{n}/x.jpg", n % 50), "x");
+    }
+    count(&site, "queued", 5_000).await;
+    run.end().await;
+}
+
+#[tokio::test]
 async fn a_folder_moved_in_and_a_renamed_file_are_queued() {
     let site = Site::new();
     site.write("outside/trip/day/a.jpg", "x");
@@ -93,7 +105,7 @@ async fn what_is_below_an_unreadable_folder_is_not_missed() {
     let run = site.daemon().await;
     site.scanned().await;
     let mode = |mode| {
-        fs::set_permissions(site.path("photos/a"), fs::Permissions::from_mode(mode)).unwrap()
+        fs::set_permissions(site.path("photos/a"), fs::Permissions::from_mode(mode)).unwrap();
     };
     mode(0o000);
     // Whoever may read everything cannot be kept out.
@@ -143,6 +155,26 @@ async fn a_root_that_goes_away_and_comes_back_is_noticed_by_the_rescan() {
         rows.values().all(|row| row.open && !row.away)
     })
     .await;
+    run.end().await;
+}
+
+#[tokio::test]
+async fn a_root_that_is_replaced_is_watched_again() {
+    let site = Site::new();
+    site.write("photos/a.jpg", "x");
+    site.write("other/b.jpg", "x");
+    let run = site.daemon().await;
+    site.scanned().await;
+    count(&site, "queued", 1).await;
+    fs::rename(site.path("photos"), site.path("elsewhere")).unwrap();
+    fs::rename(site.path("other"), site.path("photos")).unwrap();
+    site.until("the other one is scanned", |rows| {
+        rows.contains_key("photos/b.jpg")
+    })
+    .await;
+    site.write("photos/c.jpg", "x");
+    site.until("and watched", |rows| rows.contains_key("photos/c.jpg"))
+        .await;
     run.end().await;
 }
 

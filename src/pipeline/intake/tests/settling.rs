@@ -42,11 +42,11 @@ async fn a_growing_file_is_queued_only_when_it_stands_still() {
     drop(file);
     site.until("queued", |rows| rows["photos/a.mp4"].state == "queued")
         .await;
-    let size: i64 = site
+    let stored: i64 = site
         .database()
         .query_row("SELECT size FROM files", [], |row| row.get(0))
         .unwrap();
-    assert_eq!(size as u64, fs::metadata(&path).unwrap().len());
+    assert_eq!(stored as u64, fs::metadata(&path).unwrap().len());
     run.end().await;
 }
 
