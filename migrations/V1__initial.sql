@@ -61,8 +61,8 @@ CREATE TABLE ledger (
 -- A configured folder, or a PATH given to `backfill` (which is never watched, and in which nothing
 -- is ever gone). `open` says whether files may be claimed now: the process sets it when a scan is
 -- complete, and every start closes all. `away` says that the root is missing or suddenly empty.
--- `rule` is the album rule and order that its files were queued under; `next_rule` another one that
--- the next full scan applies: until that scan is complete, a restart must not take it for done.
+-- `rule` is the album rule and order that its files were queued under; another one is noted once a
+-- full scan has applied it, so that a crash before does not leave files queued under the old one.
 CREATE TABLE roots (
     id         INTEGER PRIMARY KEY,
     path       BLOB NOT NULL UNIQUE,
@@ -70,8 +70,7 @@ CREATE TABLE roots (
     open       INTEGER NOT NULL DEFAULT 0 CHECK (open IN (0, 1)),
     away       INTEGER NOT NULL DEFAULT 0 CHECK (away IN (0, 1)),
     scanned_at INTEGER,
-    rule       TEXT NOT NULL DEFAULT '',
-    next_rule  TEXT
+    rule       TEXT NOT NULL DEFAULT ''
 ) STRICT;
 
 -- A directory below a root; `path` is relative to it, empty for the root itself.

@@ -144,6 +144,18 @@ impl Store {
         .await
     }
 
+    /// The service's ids of all albums that have one.
+    pub async fn album_ids(&self) -> Result<std::collections::HashSet<String>> {
+        self.write(|db| {
+            let ids = db
+                .prepare_cached("SELECT album_id FROM albums WHERE album_id IS NOT NULL")?
+                .query_map([], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(ids)
+        })
+        .await
+    }
+
     /// albums.get says that the album is not there. The first time only the instant is kept; gives
     /// when that was.
     pub async fn album_absent(&self, album: AlbumRow, now: Timestamp) -> Result<Timestamp> {

@@ -166,7 +166,8 @@ struct Columns<'a> {
     album: Option<AlbumRow>,
     key: Option<&'a [u8]>,
     large: bool,
-    fresh: bool,
+    /// None: as it was, and for a new row as its root says.
+    fresh: Option<bool>,
     due_at: Option<i64>,
     settle_ms: i64,
     reason_kind: Option<&'static str>,
@@ -181,7 +182,7 @@ impl<'a> Columns<'a> {
             album: None,
             key: None,
             large: false,
-            fresh: false,
+            fresh: None,
             due_at: None,
             settle_ms: 0,
             reason_kind: None,
@@ -203,7 +204,7 @@ impl<'a> Columns<'a> {
                 album: Some(super::albums::row_of(db, album.as_deref())?),
                 key: Some(key.as_bytes()),
                 large: *large,
-                fresh: *fresh,
+                fresh: Some(*fresh),
                 ..plain
             },
             Fate::Refuse { kind, reason } => Self {
@@ -229,19 +230,13 @@ fn found(
     let Some(columns) = Columns::of(db, fate)? else {
         return Ok(());
     };
-    // The same name may have been recorded since the scan read its directory: then it is an
-    // alteration, and the row that is there keeps its history.
-    let known: Option<i64> = db
-        .prepare_cached("SELECT id FROM files WHERE dir_id = ?1 AND name = ?2")?
-        .query_row(params![dir.0, name.as_bytes()], |row| row.get(0))
-        .optional()?;
-    if let Some(id) = known {
-        return altered(db, FileId(id), stat, fate, now);
-    }
-    db.prepare_cached(
+    let inserted = db.prepare_cached(
         "INSERT INTO files (root_id, dir_id, name, size, mtime_ns, ctime_ns, dev, inode, state, album_id,
                             order_key, large, fresh, due_at, settle_ms, reason_kind, reason, changed_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,
+                 coalesce(?13, (SELECT scanned_at IS NOT NULL FROM roots WHERE id = ?1)),
+                 ?14, ?15, ?16, ?17, ?18)
+         ON CONFLICT (dir_id, name) DO NOTHING",
     )?
     .execute(params![
         root.0,
@@ -263,7 +258,15 @@ fn found(
         columns.reason,
         now.as_millisecond(),
     ])?;
-    Ok(())
+    if inserted > 0 {
+        return Ok(());
+    }
+    // The same name was recorded since the scan read its directory: then it is an alteration, and
+    // the row that is there keeps its history.
+    let known = db
+        .prepare_cached("SELECT id FROM files WHERE dir_id = ?1 AND name = ?2")?
+        .query_row(params![dir.0, name.as_bytes()], |row| row.get(0))?;
+    altered(db, FileId(known), stat, fate, now)
 }
 
 /// A claimed file is left to its upload slot, which looks at it after the last byte by itself.
@@ -301,7 +304,7 @@ fn altered(
     };
     db.prepare_cached(
         "UPDATE files SET size = ?2, mtime_ns = ?3, ctime_ns = ?4, dev = ?5, inode = ?6, state = ?7,
-                item_id = NULL, album_id = ?8, order_key = ?9, large = ?10, fresh = ?11, due_at = ?12,
+                item_id = NULL, album_id = ?8, order_key = ?9, large = ?10, fresh = coalesce(?11, fresh), due_at = ?12,
                 settle_ms = max(settle_ms, ?13), reason_kind = ?14, reason = ?15, missed = 0,
                 not_before = 0, attempts = 0, changed_at = ?16
          WHERE id = ?1",

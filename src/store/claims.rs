@@ -158,6 +158,20 @@ impl Store {
         .await
     }
 
+    /// Whether any file could be claimed now.
+    pub async fn has_claimable(&self, now: Timestamp) -> Result<bool> {
+        self.write(move |db| {
+            let slots = Slots {
+                roots: open_roots(db)?,
+                free: 1,
+                now,
+                claimed: Vec::new(),
+            };
+            Ok(!slots.look(db, IN_ORDER, None)?.is_empty())
+        })
+        .await
+    }
+
     /// The claimed file holds this content: its item is born or found here.
     pub async fn hashed(&self, file: FileId, content: Content, now: Timestamp) -> Result<Hashed> {
         self.write(move |db| hashed(db, file, &content, now)).await

@@ -1,13 +1,13 @@
 //! Roots, and what the store knows of the files below them.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     os::unix::ffi::{OsStrExt as _, OsStringExt as _},
     path::{Path, PathBuf},
 };
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{FileStat, Reader, Result, Store, changes};
 use crate::{
@@ -52,6 +52,8 @@ pub struct KnownFile {
     pub missed: u32,
     /// How long it must stand still, milliseconds.
     pub settle_ms: u64,
+    /// Whether it was first seen after its root's first full scan.
+    pub fresh: bool,
 }
 
 /// Where a file stands; see the schema.
@@ -86,30 +88,26 @@ impl Store {
     /// Makes the rows of `specs`, in their order, and closes all roots: a scan opens them.
     pub async fn roots(&self, specs: Vec<RootSpec>) -> Result<Vec<RootRow>> {
         self.write(move |db| {
-            db.execute("UPDATE roots SET open = 0, away = 0", [])?;
-            specs
-                .iter()
-                .map(|spec| {
-                    let path = spec.path.as_os_str().as_bytes();
-                    let known = db
-                        .prepare_cached("SELECT rule FROM roots WHERE path = ?1")?
-                        .query_row([path], |row| row.get::<_, String>(0))
-                        .optional()?;
-                    db.prepare_cached(
-                        "INSERT INTO roots (path, configured, rule) VALUES (?1, ?2, ?3)
-                         ON CONFLICT (path) DO UPDATE SET configured = ?2, next_rule = nullif(?3, rule)",
-                    )?
-                    .execute(params![path, spec.configured, spec.rule])?;
-                    let (id, scanned_at): (i64, Option<i64>) = db
-                        .prepare_cached("SELECT id, scanned_at FROM roots WHERE path = ?1")?
-                        .query_row([path], |row| Ok((row.get(0)?, row.get(1)?)))?;
-                    Ok(RootRow {
-                        id: RootId(id),
-                        scanned_at: scanned_at.map(clock::from_millis),
-                        rule_changed: known.is_some_and(|rule| rule != spec.rule),
-                    })
-                })
-                .collect()
+            db.execute(
+                "UPDATE roots SET open = 0, away = 0 WHERE open <> 0 OR away <> 0",
+                [],
+            )?;
+            specs.iter().map(|spec| root_row(db, spec)).collect()
+        })
+        .await
+    }
+
+    /// Makes the row of one more root, and leaves the others as they are.
+    pub async fn another_root(&self, spec: RootSpec) -> Result<RootRow> {
+        self.write(move |db| root_row(db, &spec)).await
+    }
+
+    /// What is queued of the root was decided under this rule.
+    pub async fn rule_applied(&self, root: RootId, rule: String) -> Result<()> {
+        self.write(move |db| {
+            db.prepare_cached("UPDATE roots SET rule = ?2 WHERE id = ?1")?
+                .execute(params![root.0, rule])?;
+            Ok(())
         })
         .await
     }
@@ -119,8 +117,7 @@ impl Store {
         self.write(move |db| {
             db.prepare_cached(
                 "UPDATE roots SET open = 1, away = 0,
-                        scanned_at = iif(?2, coalesce(scanned_at, ?3), scanned_at),
-                        rule = iif(?2, coalesce(next_rule, rule), rule), next_rule = iif(?2, NULL, next_rule)
+                        scanned_at = iif(?2, coalesce(scanned_at, ?3), scanned_at)
                  WHERE id = ?1",
             )?
             .execute(params![root.0, scanned, now.as_millisecond()])?;
@@ -158,42 +155,37 @@ impl Store {
         })
         .await
     }
-
-    /// Files whose time to settle is over, the longest waiting first.
-    pub async fn settled(&self, now: Timestamp, n: usize) -> Result<Vec<Settling>> {
-        self.write(move |db| {
-            let rows = db
-                .prepare_cached(SETTLED)?
-                .query_map(params![now.as_millisecond(), n as i64], |row| {
-                    Ok(Settling {
-                        root: RootId(row.get(10)?),
-                        dir: changes::path_from(row.get(11)?),
-                        file: known(row)?,
-                    })
-                })?
-                .collect::<rusqlite::Result<_>>()?;
-            Ok(rows)
-        })
-        .await
-    }
-
-    /// When the next file may have settled; none if nothing settles.
-    pub async fn next_settled(&self) -> Result<Option<Timestamp>> {
-        self.write(|db| {
-            let due: Option<i64> = db
-                .prepare_cached(NEXT_SETTLED)?
-                .query_row([], |row| row.get(0))?;
-            Ok(due.map(clock::from_millis))
-        })
-        .await
-    }
 }
+
+/// Makes or finds the row. The rule of a row that is there stays until [`Store::rule_applied`], so
+/// that a crash in between does not leave files queued for the album of yesterday.
+fn root_row(db: &Connection, spec: &RootSpec) -> Result<RootRow> {
+    let path = spec.path.as_os_str().as_bytes();
+    db.prepare_cached(
+        "INSERT INTO roots (path, configured, rule) VALUES (?1, ?2, ?3)
+         ON CONFLICT (path) DO UPDATE SET configured = ?2 WHERE configured <> ?2",
+    )?
+    .execute(params![path, spec.configured, spec.rule])?;
+    let row = db
+        .prepare_cached("SELECT id, scanned_at, rule <> ?2 FROM roots WHERE path = ?1")?
+        .query_row(params![path, spec.rule], |row| {
+            Ok(RootRow {
+                id: RootId(row.get(0)?),
+                scanned_at: row.get::<_, Option<i64>>(1)?.map(clock::from_millis),
+                rule_changed: row.get(2)?,
+            })
+        })?;
+    Ok(row)
+}
+
+/// What slots had claimed is in the queue again.
+pub(super) const UNCLAIM_ALL: &str = "UPDATE files SET state = 'queued' WHERE state = 'claimed'";
 
 /// What was being sent; an index holds what is on its way, and is told so.
 pub(super) const INTERRUPTED: &str = "SELECT id FROM items WHERE state IN ('uploading', 'uploaded', 'creating') AND state = 'uploading'";
 
 const KNOWN: &str = "files.id, files.name, files.size, files.mtime_ns, files.ctime_ns, files.dev, files.inode, \
-                     files.state, files.missed, files.settle_ms";
+                     files.state, files.missed, files.settle_ms, files.fresh";
 
 fn known(row: &Row<'_>) -> rusqlite::Result<KnownFile> {
     let state = match row.get_ref(7)?.as_str()? {
@@ -218,6 +210,7 @@ fn known(row: &Row<'_>) -> rusqlite::Result<KnownFile> {
         state,
         missed: row.get(8)?,
         settle_ms: row.get::<_, i64>(9)? as u64,
+        fresh: row.get(10)?,
     })
 }
 
@@ -245,16 +238,79 @@ impl Reader {
         Ok(rows)
     }
 
-    /// All directories of a root.
-    pub fn dirs_of(&self, root: RootId) -> Result<Vec<(DirId, PathBuf)>> {
-        let rows = self
+    /// What is known of one file; a gone one is known, too.
+    pub fn known_named(&self, dir: DirId, name: &OsStr) -> Result<Option<KnownFile>> {
+        Ok(self
             .connection
-            .prepare_cached("SELECT id, path FROM dirs WHERE root_id = ?1")?
-            .query_map([root.0], |row| {
-                Ok((DirId(row.get(0)?), changes::path_from(row.get(1)?)))
-            })?
-            .collect::<rusqlite::Result<_>>()?;
-        Ok(rows)
+            .prepare_cached(&format!(
+                "SELECT {KNOWN} FROM files WHERE dir_id = ?1 AND name = ?2"
+            ))?
+            .query_row(params![dir.0, name.as_bytes()], known)
+            .optional()?)
+    }
+
+    /// Tells `seen` every known directory of a root that is `top` or below it (empty: all of them),
+    /// in the order of their paths' bytes. Their number may be large, so they are not collected.
+    pub fn each_dir(
+        &self,
+        root: RootId,
+        top: &Path,
+        mut seen: impl FnMut(DirId, PathBuf) -> Result<()>,
+    ) -> Result<()> {
+        let path = top.as_os_str().as_bytes();
+        // What is below "a" sorts from "a/" on and before "a0", for '0' follows '/'.
+        let (from, to) = ([path, b"/"].concat(), [path, b"0"].concat());
+        let sql = if path.is_empty() {
+            "SELECT id, path FROM dirs WHERE root_id = ?1 AND path >= ?2 AND ?3 IS NOT NULL AND ?4 IS NOT NULL"
+        } else {
+            "SELECT id, path FROM dirs WHERE root_id = ?1 AND path = ?2
+             UNION ALL
+             SELECT id, path FROM dirs WHERE root_id = ?1 AND path > ?3 AND path < ?4"
+        };
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params![root.0, path, from, to])?;
+        while let Some(row) = rows.next()? {
+            seen(DirId(row.get(0)?), changes::path_from(row.get(1)?))?;
+        }
+        Ok(())
+    }
+
+    /// Up to `n` files of `roots` whose time to settle is over, the longest waiting first.
+    pub fn settled(&self, roots: &[RootId], until: Timestamp, n: usize) -> Result<Vec<Settling>> {
+        let mut found = Vec::new();
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {KNOWN}, files.root_id, dirs.path FROM files JOIN dirs ON dirs.id = files.dir_id
+             WHERE files.state = 'settling' AND files.due_at <= ?1 ORDER BY files.due_at"
+        ))?;
+        let mut rows = statement.query([until.as_millisecond()])?;
+        while found.len() < n
+            && let Some(row) = rows.next()?
+        {
+            let root = RootId(row.get(11)?);
+            // Those of roots that nobody asked for wait until somebody does.
+            if roots.contains(&root) {
+                found.push(Settling {
+                    root,
+                    dir: changes::path_from(row.get(12)?),
+                    file: known(row)?,
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    /// When the next file of `roots` may have settled; none if nothing settles there.
+    pub fn next_settled(&self, roots: &[RootId]) -> Result<Option<Timestamp>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT due_at, root_id FROM files WHERE state = 'settling' ORDER BY due_at",
+        )?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            if roots.contains(&RootId(row.get(1)?)) {
+                return Ok(Some(clock::from_millis(row.get(0)?)));
+            }
+        }
+        Ok(None)
     }
 
     /// Whether the store knows any file of this root that is not gone.
@@ -268,14 +324,3 @@ impl Reader {
             .query_row([root.0], |row| row.get(0))?)
     }
 }
-
-/// What slots had claimed is in the queue again.
-pub(super) const UNCLAIM_ALL: &str = "UPDATE files SET state = 'queued' WHERE state = 'claimed'";
-
-/// When the next file may have settled.
-pub(super) const NEXT_SETTLED: &str = "SELECT min(due_at) FROM files WHERE state = 'settling'";
-
-/// Files whose time to settle is over.
-pub(super) const SETTLED: &str = "SELECT files.id, files.name, files.size, files.mtime_ns, files.ctime_ns, files.dev, files.inode,
-            files.state, files.missed, files.settle_ms, files.root_id, dirs.path FROM files JOIN dirs ON dirs.id = files.dir_id
-                     WHERE files.state = 'settling' AND files.due_at <= ?1 ORDER BY files.due_at LIMIT ?2";

@@ -104,17 +104,20 @@ impl Store {
         .await
     }
 
-    /// The oldest order that nobody has begun; it is begun with this.
-    pub async fn take_order(&self, now: Timestamp) -> Result<Option<Order>> {
+    /// Begins with an order; none if somebody has, or there is no such order.
+    pub async fn begin_order(&self, id: OrderId, now: Timestamp) -> Result<Option<Order>> {
         self.write(move |db| {
             let raw = db
                 .prepare_cached(&format!(
-                    "SELECT {COLUMNS} FROM orders WHERE done_at IS NULL AND begun_at IS NULL ORDER BY id LIMIT 1"
+                    "SELECT {COLUMNS} FROM orders WHERE id = ?1 AND begun_at IS NULL"
                 ))?
-                .query_row([], order)
+                .query_row([id.0], order)
                 .optional()?;
             let Some(raw) = raw else { return Ok(None) };
-            db.execute("UPDATE orders SET begun_at = ?2 WHERE id = ?1", params![raw.0, now.as_millisecond()])?;
+            db.execute(
+                "UPDATE orders SET begun_at = ?2 WHERE id = ?1",
+                params![id.0, now.as_millisecond()],
+            )?;
             parsed(raw).map(Some)
         })
         .await

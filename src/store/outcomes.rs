@@ -98,6 +98,42 @@ impl Store {
         .await
     }
 
+    /// An item that made a whole call fail, found by taking the call apart: its bytes go up again if
+    /// its token is what was refused (`token`), else it goes into another call.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one fact each, all of them needed in one transaction"
+    )]
+    pub async fn culprit(
+        &self,
+        item: ItemId,
+        album: AlbumRow,
+        token: bool,
+        not_before: Timestamp,
+        blamed: Option<u32>,
+        reason: String,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.write(move |db| {
+            // It stands as `uploaded` again; the outcome is that of one more, imagined call.
+            items::apply(db, item, Event::Batched, &items::Because::default(), now)?;
+            let outcome = if token {
+                Outcome::FreshBytes { not_before, blamed }
+            } else {
+                Outcome::Again { not_before, blamed }
+            };
+            let outcome = ItemOutcome {
+                item,
+                outcome,
+                code: None,
+                message: None,
+                reason: Some(reason),
+            };
+            settle_outcome(db, album, &outcome, None, now)
+        })
+        .await
+    }
+
     /// `albums.create` was answered: the album has its id.
     pub async fn album_created(
         &self,

@@ -250,6 +250,20 @@ impl super::Store {
         .await
     }
 
+    /// When the next file that takes part may have settled; none if nothing settles.
+    pub async fn next_settled(&self) -> Result<Option<Timestamp>> {
+        self.write(|db| {
+            let due: Option<i64> = db
+                .prepare_cached(
+                    "SELECT min(files.due_at) FROM files JOIN roots ON roots.id = files.root_id
+                     WHERE files.state = 'settling' AND roots.open = 1 AND roots.away = 0",
+                )?
+                .query_row([], |row| row.get(0))?;
+            Ok(due.map(clock::from_millis))
+        })
+        .await
+    }
+
     /// Whether anything can still move: files to settle or to send from roots that are present, items
     /// on their way, placements that are wanted of items that are made.
     pub async fn is_drained(&self) -> Result<bool> {

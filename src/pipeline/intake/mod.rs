@@ -1,12 +1,27 @@
 //! Intake: which files there are, which of them are ours to take, and when each was taken.
 //!
-//! The parts here touch the disk and know no database: [`kinds`] (what the service accepts),
-//! [`rules`] (what the folder's owner wants), [`walk`] (what is there), [`watch`] (where to look
-//! again) and [`taken`] (the instant that orders an album). A full scan is the truth, what the
-//! watcher says is only a hint where to scan next.
+//! The stage is [`Intake`]; [`Requests`] asks it for a scan. It joins two kinds of parts:
+//!
+//! - Those that touch the disk and know no database: [`kinds`] (what the service accepts), [`rules`]
+//!   (what the folder's owner wants), [`walk`] (what is there), [`watch`] (where to look again) and
+//!   [`taken`] (the instant that orders an album).
+//! - Those that know the store: places (whose file is it), scans (what is there, compared with what
+//!   is known), fates (settle, queue or refuse), second looks at what settles, and the agenda of what
+//!   is to be scanned when.
+//!
+//! A full scan is the truth, what the watcher says is only a hint where to scan next.
 
+mod agenda;
+mod fate;
 pub mod kinds;
+mod place;
 pub mod rules;
+mod scan;
+mod settle;
+mod stage;
+mod standing;
 pub mod taken;
 pub mod walk;
 pub mod watch;
+
+pub use stage::{Intake, Requests};

@@ -1,9 +1,9 @@
 //! Files to upload tokens: `upload.parallel` slots that claim, hash and send.
 //!
-//! - [`reading`]: what a claimed file is: its kind, its hash, whether it stood still.
-//! - [`slot`]: one file from the claim to its outcome.
-//! - [`session`]: the resumable protocol for larger files.
-//! - [`file_name`]: the name under which it appears.
+//! - [`reading`] — what a claimed file is: its kind, its hash, whether it stood still.
+//! - [`slot`] — one file from the claim to its outcome.
+//! - [`session`] — the resumable protocol for larger files.
+//! - [`file_name`] — the name under which it appears.
 //!
 //! Bytes go up in parallel with the lane, but not without bound: not while `upload.ready_tokens`
 //! tokens wait, and not while the lane stands still for longer than tokens live. When the service
@@ -22,10 +22,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use super::{
-    Result, Stage, backoff, bell,
-    gate::{Answer, Work},
-};
+use super::{Result, Stage, backoff, bell, gate::Answer};
 use crate::{
     api::Bandwidth,
     clock,
@@ -158,8 +155,11 @@ impl Upload {
             if let Some(not_before) = self.not_before.filter(|not_before| *not_before > now) {
                 return Ok(Some(not_before));
             }
-            match self.stage.gate.ask(Work::Bytes) {
+            match self.stage.gate.ask() {
                 Answer::Open => {}
+                // A full storage shows at creation: without a token to try, one file goes up.
+                Answer::Probe
+                    if self.slots.is_empty() && self.stage.store.tokens_ready().await? == 0 => {}
                 Answer::Probe => return Ok(None),
                 Answer::Closed { until } => return Ok(until),
             }

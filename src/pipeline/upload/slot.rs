@@ -163,7 +163,7 @@ impl Slot {
                 }
                 // A new access token comes with the next request: once more, without a wait.
                 Err(error) if error.kind() == Kind::AccessTokenRefused && !retried => {
-                    retried = true
+                    retried = true;
                 }
                 Err(error) => return Ok(Sent::Failed(error)),
             }
@@ -294,7 +294,7 @@ impl Slot {
                 let blamed = self
                     .history
                     .failed(item)
-                    .then(|| (words, retry.max_attempts));
+                    .then_some((words, retry.max_attempts));
                 let wait = match kind {
                     Kind::RateLimited(_) => {
                         Some(backoff::after_rate_limit(retry, 0, fastrand::f64()))

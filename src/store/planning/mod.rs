@@ -115,6 +115,19 @@ impl Store {
             .await
     }
 
+    /// The smallest ready item, by itself: to see whether a full storage has room again.
+    pub async fn plan_probe(&self, now: Timestamp) -> Result<Option<PlannedBatch>> {
+        self.write(move |db| {
+            ready::drop_dead_tokens(db, now)?;
+            let Some((album, item)) = ready::smallest(db)? else {
+                return Ok(None);
+            };
+            let (stretch, items) = places::of_part(db, album, &[item])?;
+            batch(db, album, &stretch, items, false).map(Some)
+        })
+        .await
+    }
+
     /// How many tokens wait for the lane.
     pub async fn tokens_ready(&self) -> Result<u64> {
         self.write(|db| Ok(ready::tokens_ready(db)?)).await

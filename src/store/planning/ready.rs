@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::BatchItem;
 use crate::{
@@ -160,4 +160,20 @@ pub(super) fn ready_in(db: &Connection, album: AlbumRow, now: Timestamp) -> Resu
         )?
         .collect::<rusqlite::Result<_>>()?;
     Ok(rows)
+}
+
+/// The smallest item that has a token, with an album that it can go to.
+pub(super) fn smallest(db: &Connection) -> Result<Option<(AlbumRow, ItemId)>> {
+    let found = db
+        .prepare_cached(
+            "SELECT placements.album_id, items.id FROM items
+             CROSS JOIN placements ON placements.item_id = items.id AND placements.state = 'wanted'
+             CROSS JOIN albums ON albums.id = placements.album_id
+                               AND (albums.id = 0 OR albums.album_id IS NOT NULL)
+             WHERE items.state IN ('uploading', 'uploaded', 'creating') AND items.state = 'uploaded'
+             ORDER BY items.size, placements.album_id DESC LIMIT 1",
+        )?
+        .query_row([], |row| Ok((AlbumRow(row.get(0)?), ItemId(row.get(1)?))))
+        .optional()?;
+    Ok(found)
 }

@@ -119,9 +119,9 @@ async fn an_order_is_left_beside_the_holder_taken_and_followed_to_its_end() {
         no_wait: true,
     };
     let id = beside.leave_order(kind.clone(), t(1)).await.unwrap();
-    let taken = bench.store.take_order(t(2)).await.unwrap().unwrap();
+    let taken = bench.store.begin_order(id, t(2)).await.unwrap().unwrap();
     assert_eq!((taken.id, taken.kind), (id, kind));
-    assert!(bench.store.take_order(t(3)).await.unwrap().is_none());
+    assert!(bench.store.begin_order(id, t(3)).await.unwrap().is_none());
     bench
         .store
         .order_done(id, 5, "stopped".to_owned(), t(4))
@@ -131,9 +131,9 @@ async fn an_order_is_left_beside_the_holder_taken_and_followed_to_its_end() {
     assert_eq!(code, 5);
     // A process that died leaves orders that nobody follows; old ones are forgotten.
     let lost = beside.leave_order(OrderKind::Verify, t(5)).await.unwrap();
-    bench.store.take_order(t(6)).await.unwrap().unwrap();
+    bench.store.begin_order(lost, t(6)).await.unwrap().unwrap();
     bench.store.forget_orders(t(8 * 24 * 3600)).await.unwrap();
-    assert!(bench.store.take_order(t(7)).await.unwrap().is_none());
+    assert!(bench.store.begin_order(lost, t(7)).await.unwrap().is_none());
     let left: i64 = bench.one("SELECT count(*) FROM orders WHERE id <= ?1", lost.0);
     assert_eq!(left, 1);
 }

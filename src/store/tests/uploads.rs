@@ -106,7 +106,12 @@ async fn a_file_that_changed_while_it_was_sent_settles_anew_and_another_holder_t
     s.bench.check();
     assert_eq!(s.bench.file_state(s.file), "settling");
     assert_eq!(s.bench.file_state(twin), "queued");
-    let settled = s.bench.store.settled(t(60), 9).await.unwrap().remove(0);
+    let settled = s
+        .bench
+        .reader()
+        .settled(&[s.root], t(60), 9)
+        .unwrap()
+        .remove(0);
     assert_eq!(
         (
             settled.file.id,

@@ -235,13 +235,13 @@ async fn scans_find_what_they_left_and_settle_what_stands_still() {
     let bench = mixed().await;
     let reader = bench.reader();
     let root = RootId(1);
-    let mut dirs: Vec<_> = reader
-        .dirs_of(root)
-        .unwrap()
-        .into_iter()
-        .map(|(_, path)| path)
-        .collect();
-    dirs.sort();
+    let mut dirs = Vec::new();
+    reader
+        .each_dir(root, Path::new(""), |_, path| {
+            dirs.push(path);
+            Ok(())
+        })
+        .unwrap();
     assert_eq!(dirs, [PathBuf::new(), PathBuf::from("sub")]);
     let dir = reader.dir(root, Path::new("")).unwrap().unwrap();
     let known = reader.known_in(dir).unwrap();
@@ -292,10 +292,18 @@ async fn scans_find_what_they_left_and_settle_what_stands_still() {
         fate,
     };
     bench.store.record(vec![back], t(7)).await.unwrap();
-    assert_eq!(bench.store.next_settled().await.unwrap(), Some(t(20)));
-    assert!(bench.store.settled(t(19), 9).await.unwrap().is_empty());
+    assert_eq!(bench.reader().next_settled(&[root]).unwrap(), Some(t(20)));
+    assert!(
+        bench
+            .reader()
+            .settled(&[root], t(19), 9)
+            .unwrap()
+            .is_empty()
+    );
     assert_eq!(
-        bench.store.settled(t(20), 9).await.unwrap()[0].file.id,
+        bench.reader().settled(&[root], t(20), 9).unwrap()[0]
+            .file
+            .id,
         file
     );
     assert!(reader.knows_files_of(root).unwrap());

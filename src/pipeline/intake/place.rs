@@ -1,0 +1,352 @@
+//! Places: the folders of the configuration and the PATHs of commands, and which part of which of
+//! them a PATH is.
+//!
+//! Every file belongs to exactly one place, the deepest whose root it is below, by the real names
+//! of directories. So a walk of one place leaves out the roots of the others. A place is told by the
+//! root's path as it was configured, not by its real name: an unmounted folder has no real name, and
+//! must still be the one that the store knows.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use jiff::tz::TimeZone;
+
+use super::{
+    rules::Rules,
+    walk::{Look, RootState, Tree},
+};
+use crate::{
+    config::{Folder, Order, Timezone},
+    ids::RootId,
+    pipeline::{Error, Result},
+    shown::Shown,
+    store::{self, Reader, RootSpec},
+};
+
+/// A root, and everything that decides what becomes of its files.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// Its rules; the path is absolute.
+    pub(super) folder: Folder,
+    /// Whether it is of the configuration: others are never watched, and nothing in them is gone.
+    pub(super) is_configured: bool,
+    /// The zone of times without an offset.
+    pub(super) zone: TimeZone,
+    /// How it is walked.
+    pub(super) tree: Arc<Tree>,
+    /// The root with all links resolved, as far as it exists.
+    real: PathBuf,
+}
+
+/// Which part of a place is to be scanned. Paths are relative to the root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Part {
+    /// All of it.
+    Whole,
+    /// A directory and what is below it.
+    Below(PathBuf),
+    /// A directory alone.
+    Only(PathBuf),
+    /// Some entries of a directory, if they are files.
+    Files {
+        /// The directory.
+        dir: PathBuf,
+        /// The names in it.
+        names: Vec<OsString>,
+    },
+}
+
+/// Why a place cannot be scanned at the moment: nothing in it is claimed, waited for or gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Away {
+    /// There is no such directory.
+    Missing,
+    /// There is nothing in it, where files were known.
+    Empty,
+    /// The system does not let us read it.
+    Unreadable(String),
+}
+
+impl fmt::Display for Away {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("it is not there"),
+            Self::Empty => f.write_str("it is empty, and there were files in it"),
+            Self::Unreadable(why) => write!(f, "it cannot be read: {why}"),
+        }
+    }
+}
+
+impl Part {
+    /// A directory and what is below it.
+    pub(super) fn below(dir: PathBuf) -> Self {
+        if dir.as_os_str().is_empty() {
+            Self::Whole
+        } else {
+            Self::Below(dir)
+        }
+    }
+}
+
+impl Place {
+    fn new(folder: Folder, is_configured: bool, nested: Vec<PathBuf>) -> Result<Self> {
+        let path = Shown::path(&folder.path);
+        let rules = Rules::new(&folder.include, &folder.exclude).map_err(|error| {
+            Error::Intake(format!("the rules of {path} are not valid: {error}"))
+        })?;
+        let zone = match &folder.timezone {
+            Timezone::Local => TimeZone::system(),
+            Timezone::Named(name) => TimeZone::get(name)
+                .map_err(|error| Error::Intake(format!("the timezone of {path}: {error}")))?,
+        };
+        let tree = Tree {
+            root: folder.path.clone(),
+            rules: Arc::new(rules),
+            recursive: folder.recursive,
+            follow_symlinks: folder.follow_symlinks,
+            nested,
+        };
+        Ok(Self {
+            real: real(&folder.path),
+            is_configured,
+            zone,
+            tree: Arc::new(tree),
+            folder,
+        })
+    }
+
+    /// The root's path.
+    pub(super) fn root(&self) -> &Path {
+        &self.folder.path
+    }
+
+    /// How the store is told about it.
+    pub(super) fn spec(&self) -> RootSpec {
+        RootSpec {
+            path: self.folder.path.clone(),
+            configured: self.is_configured,
+            rule: self.rule(),
+        }
+    }
+
+    /// What decides album and place there, in one line: when it changes, so may what is queued.
+    pub(super) fn rule(&self) -> String {
+        let order = match self.folder.order {
+            Order::Taken => "taken",
+            Order::Name => "name",
+            Order::Modified => "modified",
+            Order::Arrival => "arrival",
+        };
+        let zone = match &self.folder.timezone {
+            Timezone::Local => "local",
+            Timezone::Named(name) => name,
+        };
+        let album = &self.folder.album;
+        format!("album {album:?}, order {order}, timezone {zone}")
+    }
+
+    /// Why it cannot be scanned at the moment, if so.
+    pub(super) fn away(&self, id: RootId, reader: &Reader) -> store::Result<Option<Away>> {
+        Ok(match self.tree.root_state() {
+            RootState::Present => None,
+            RootState::Missing => Some(Away::Missing),
+            RootState::Empty => reader.knows_files_of(id)?.then_some(Away::Empty),
+            RootState::Unreadable(error) => Some(Away::Unreadable(error.to_string())),
+        })
+    }
+}
+
+/// All places of a run, in the order in which they were named. They are added, never removed.
+#[derive(Debug, Default)]
+pub(super) struct Places(Vec<Arc<Place>>);
+
+impl Places {
+    /// The folders of a configuration.
+    pub(super) fn new(folders: impl IntoIterator<Item = Folder>) -> Result<Self> {
+        let mut unique: Vec<Folder> = Vec::new();
+        for mut folder in folders {
+            folder.path = absolute(&folder.path);
+            if unique.iter().all(|known| known.path != folder.path) {
+                unique.push(folder);
+            }
+        }
+        let roots: Vec<PathBuf> = unique.iter().map(|folder| folder.path.clone()).collect();
+        let places = unique.into_iter().map(|folder| {
+            let nested = nested_in(&folder.path, roots.iter().map(PathBuf::as_path));
+            Ok(Arc::new(Place::new(folder, true, nested)?))
+        });
+        Ok(Self(places.collect::<Result<_>>()?))
+    }
+
+    /// The place of this number.
+    pub(super) fn get(&self, number: usize) -> Option<&Arc<Place>> {
+        self.0.get(number)
+    }
+
+    /// The number of the place whose root is `path`.
+    pub(super) fn of_root(&self, path: &Path) -> Option<usize> {
+        let path = absolute(path);
+        self.0.iter().position(|place| place.root() == path)
+    }
+
+    /// The configured place that an absolute path of the watcher is in, and the path below its root.
+    pub(super) fn of_hint(&self, path: &Path) -> Option<(usize, PathBuf)> {
+        self.deepest(|place| {
+            let is_watched = place.is_configured;
+            is_watched
+                .then(|| path.strip_prefix(place.root()).ok())
+                .flatten()
+        })
+    }
+
+    /// What the PATHs that a user gave mean, without what is named twice.
+    pub(super) fn resolve_all(&mut self, paths: &[PathBuf]) -> Result<Vec<(usize, Part)>> {
+        let mut paths: Vec<&PathBuf> = paths.iter().collect();
+        // From the top down, so that a PATH inside of another one is a part of that.
+        paths.sort_by_key(|path| real(&absolute(path)).components().count());
+        let mut all: Vec<(usize, Part)> = Vec::new();
+        for path in paths {
+            for part in self.resolve(path)? {
+                if !all.contains(&part) && !all.contains(&(part.0, Part::Whole)) {
+                    all.push(part);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// What a PATH that a user gave means: parts of places, which are made where there are none. It
+    /// is an error if there is nothing at PATH, and nothing but a warning if the rules of its folder
+    /// leave it out.
+    fn resolve(&mut self, path: &Path) -> Result<Vec<(usize, Part)>> {
+        let unusable = |error: io::Error| {
+            let path = Shown::path(path);
+            Error::Intake(match error.kind() {
+                io::ErrorKind::NotFound => format!(
+                    "there is no file or folder {path}; nothing was begun\nhint: look for a typing mistake, or \
+                     whether the disk is there"
+                ),
+                _ => format!("{path} cannot be read: {error}; nothing was begun"),
+            })
+        };
+        let is_folder = fs::metadata(path).map_err(unusable)?.is_dir();
+        let target = path.canonicalize().map_err(unusable)?;
+        let mut parts = Vec::new();
+        if is_folder {
+            // Folders of the configuration inside of PATH keep their own rules.
+            let inside = self.0.iter().enumerate();
+            let inside = inside.filter(|(_, place)| place.real.starts_with(&target));
+            parts.extend(inside.map(|(number, _)| (number, Part::Whole)));
+        }
+        let root = match (is_folder, target.parent()) {
+            (false, Some(parent)) => parent,
+            _ => &target,
+        };
+        if self.of_real(&target).is_none() {
+            self.add(root)?;
+        }
+        if let Some((number, relative)) = self.of_real(&target)
+            && let Some(part) = self.part(number, &relative).map_err(unusable)?
+            && !parts.contains(&(number, Part::Whole))
+        {
+            parts.push((number, part));
+        }
+        Ok(parts)
+    }
+
+    fn add(&mut self, root: &Path) -> Result<()> {
+        let nested = nested_in(root, self.0.iter().map(|place| place.root()));
+        let place = Place::new(Folder::with_defaults(root), false, nested)?;
+        self.0.push(Arc::new(place));
+        Ok(())
+    }
+
+    /// The part of the place that is at `relative`; none, with a warning, if its rules leave that out.
+    fn part(&self, number: usize, relative: &Path) -> io::Result<Option<Part>> {
+        let Some(place) = self.0.get(number) else {
+            return Ok(None);
+        };
+        if relative.as_os_str().is_empty() {
+            return Ok(Some(Part::Whole));
+        }
+        let path = place.root().join(relative);
+        let path = Shown::path(&path);
+        Ok(match place.tree.look(relative)? {
+            Look::Dir => Some(Part::Below(relative.to_owned())),
+            Look::File(_) => Some(Part::Files {
+                dir: relative.parent().unwrap_or(Path::new("")).to_owned(),
+                names: relative
+                    .file_name()
+                    .map(OsStr::to_owned)
+                    .into_iter()
+                    .collect(),
+            }),
+            Look::Refused(verdict) => {
+                tracing::warn!("{path} does not go up: {verdict}");
+                None
+            }
+            Look::Nothing => {
+                tracing::warn!(
+                    "{path} does not go up: it is no file or folder that is looked into"
+                );
+                None
+            }
+        })
+    }
+
+    fn of_real(&self, target: &Path) -> Option<(usize, PathBuf)> {
+        self.deepest(|place| target.strip_prefix(&place.real).ok())
+    }
+
+    fn deepest<'a>(
+        &'a self,
+        below: impl Fn(&'a Place) -> Option<&'a Path>,
+    ) -> Option<(usize, PathBuf)> {
+        self.0
+            .iter()
+            .enumerate()
+            .filter_map(|(number, place)| Some((number, below(place)?)))
+            .min_by_key(|(_, relative)| relative.components().count())
+            .map(|(number, relative)| (number, relative.to_owned()))
+    }
+}
+
+/// Which of `roots` are below `root`, under every name by which a walk may come upon them.
+fn nested_in<'a>(root: &Path, roots: impl Iterator<Item = &'a Path>) -> Vec<PathBuf> {
+    let real_root = real(root);
+    let mut nested = Vec::new();
+    for other in roots.filter(|other| *other != root) {
+        if other.starts_with(root) {
+            nested.push(other.to_owned());
+        }
+        let real_other = real(other);
+        if let Ok(relative) = real_other.strip_prefix(&real_root)
+            && !relative.as_os_str().is_empty()
+        {
+            nested.push(root.join(relative));
+            nested.push(real_other);
+        }
+    }
+    nested.sort();
+    nested.dedup();
+    nested
+}
+
+/// The path from the top, written in the one way in which the store knows it.
+fn absolute(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    path.components().collect()
+}
+
+/// The path with the links of its existing part resolved.
+fn real(path: &Path) -> PathBuf {
+    match (path.canonicalize(), path.parent(), path.file_name()) {
+        (Ok(real), _, _) => real,
+        (Err(_), Some(parent), Some(name)) => real(parent).join(name),
+        (Err(_), _, _) => path.to_owned(),
+    }
+}

@@ -1,0 +1,400 @@
+//! What the stage does when it is time: scans, looks at what settles, looks for roots.
+
+use std::{collections::HashMap, future::Future, time::Duration};
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::{End, Flow, Job, Running, Turn};
+use crate::{
+    clock::LOOK_AGAIN,
+    pipeline::{
+        Mode,
+        intake::{
+            place::{Away, Part},
+            scan::{self, Outcome, Scan},
+            settle,
+        },
+    },
+    shown::Shown,
+    store::{self, Change, Fate},
+};
+
+/// The store is tried again after so long where its refusal may pass: a full disk, mostly.
+const STORE_AGAIN: Duration = Duration::from_secs(5);
+
+impl Running {
+    pub(super) async fn do_what_is_due(&mut self) -> Flow<()> {
+        if self.look_at <= Instant::now() {
+            self.look_at_roots().await?;
+        }
+        let now = self.stage.clock.now();
+        if self
+            .settle_at
+            .is_some_and(|next| settle::is_due(next, self.terms, now))
+        {
+            self.settle().await?;
+        }
+        let due = self.agenda.due(Instant::now());
+        for (number, part) in due.urgent {
+            self.scan_now(number, part).await?;
+        }
+        for (number, part) in due.queued {
+            self.enqueue(number, part, None);
+        }
+        if due.is_rescan
+            && let Some(watch) = &self.watch
+        {
+            for (number, dir) in self.agenda.take_hopeful() {
+                if let Some(place) = self.places.get(number) {
+                    watch.cover(&place.root().join(dir));
+                }
+            }
+        }
+        if due.everything {
+            let mut numbers: Vec<usize> = self.standings.keys().copied().collect();
+            numbers.sort_unstable();
+            for number in numbers {
+                if self
+                    .places
+                    .get(number)
+                    .is_some_and(|place| place.is_configured)
+                {
+                    self.enqueue(number, Part::Whole, None);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins the next queued scan, if none is under way.
+    pub(super) fn begin_turn(&mut self) {
+        while self.turn.is_none()
+            && let Some(job) = self.queue.pop_front()
+        {
+            if let Some(order) = self.order(job.place, job.part.clone()) {
+                self.turn = Some(Turn {
+                    scan: Scan::begin(&self.stage.store, order),
+                    job,
+                    began: Instant::now(),
+                });
+            }
+        }
+    }
+
+    pub(super) async fn end_turn(&mut self) -> Flow<()> {
+        if let Some(Turn { job, scan, began }) = self.turn.take() {
+            let Job {
+                place,
+                part,
+                tickets,
+            } = job;
+            if self.conclude(place, part, scan, began).await? {
+                tickets.into_iter().for_each(super::Ticket::used);
+            }
+        }
+        Ok(())
+    }
+
+    /// Scans a small part at once; a queued scan that is under way waits meanwhile.
+    async fn scan_now(&mut self, number: usize, part: Part) -> Flow<()> {
+        let is_away = self
+            .standings
+            .get(&number)
+            .is_none_or(|it| it.away.is_some());
+        if is_away || part == Part::Whole {
+            self.enqueue(number, Part::Whole, None);
+            return Ok(());
+        }
+        let Some(order) = self.order(number, part.clone()) else {
+            return Ok(());
+        };
+        let began = Instant::now();
+        let mut scan = Scan::begin(&self.stage.store, order);
+        let stop = self.stage.stop.clone();
+        loop {
+            let changes = tokio::select! {
+                () = stop.cancelled() => return Err(End::Stop),
+                changes = scan.changes() => changes,
+            };
+            match changes {
+                Some(changes) => self.record(changes).await?,
+                None => break,
+            }
+        }
+        self.conclude(number, part, scan, began).await?;
+        Ok(())
+    }
+
+    fn order(&self, number: usize, part: Part) -> Option<scan::Order> {
+        let standing = self.standings.get(&number)?;
+        Some(scan::Order {
+            place: standing.place.clone(),
+            root: standing.root,
+            part,
+            terms: self.terms,
+            is_fresh: standing.is_scanned,
+            requeue: standing.requeue,
+            // A backfill removes nothing, and a PATH was only lent.
+            tells_missing: standing.place.is_configured && self.stage.mode == Mode::Daemon,
+            clock: self.stage.clock.clone(),
+            told: self.told.clone(),
+        })
+    }
+
+    /// Records what follows from a scan that has ended; gives whether it came to its end.
+    async fn conclude(
+        &mut self,
+        number: usize,
+        part: Part,
+        scan: Scan,
+        began: Instant,
+    ) -> Flow<bool> {
+        let outcome = match scan.outcome().await {
+            Ok(Some(outcome)) => outcome,
+            Ok(None) => {
+                tracing::error!("a scan ended unexpectedly, it is tried again");
+                self.agenda.failed(number, part, Instant::now());
+                return Ok(false);
+            }
+            Err(error) if error.may_pass() => {
+                tracing::warn!("a scan could not read the database, it is tried again: {error}");
+                self.agenda.failed(number, part, Instant::now());
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let now = Instant::now();
+        self.agenda.took(number, &part, now - began, now);
+        let is_whole = part == Part::Whole;
+        if is_whole {
+            self.tell(number, &outcome, now - began);
+        }
+        if let Some(away) = outcome.away {
+            self.gone_away(number, away).await?;
+            return Ok(true);
+        }
+        if outcome.wants_second && !is_whole {
+            self.agenda.second_look(number, part.clone(), now);
+        }
+        if let Some(standing) = self.standings.get_mut(&number) {
+            standing.first.retain(|first| !is_whole && *first != part);
+            if standing.first.is_empty() {
+                self.open(number, is_whole).await?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Lets files of the place be claimed, and keeps that it was scanned whole, if it was.
+    pub(super) async fn open(&mut self, number: usize, is_whole: bool) -> Flow<()> {
+        let Some(it) = self.standings.get(&number) else {
+            return Ok(());
+        };
+        let (root, rule) = (it.root, it.place.rule());
+        let scanned = is_whole && !it.is_scanned;
+        let applied = is_whole && it.requeue;
+        if it.is_open && !scanned && !applied {
+            return Ok(());
+        }
+        let store = self.stage.store.clone();
+        if applied {
+            self.patiently(|| store.rule_applied(root, rule.clone()))
+                .await?;
+        }
+        let now = self.stage.clock.now();
+        self.patiently(|| store.root_opened(root, scanned, now))
+            .await?;
+        if let Some(it) = self.standings.get_mut(&number) {
+            if it.away.take().is_some() {
+                tracing::info!("{} is back", Shown::path(it.place.root()));
+            }
+            it.is_open = true;
+            it.is_scanned |= is_whole;
+            it.requeue &= !is_whole;
+            it.counted = None;
+        }
+        self.settle_at = Some(Timestamp::MIN);
+        self.ring();
+        Ok(())
+    }
+
+    /// Nothing of the place is claimed, waited for or gone until it is back.
+    async fn gone_away(&mut self, number: usize, away: Away) -> Flow<()> {
+        let Some(it) = self.standings.get(&number) else {
+            return Ok(());
+        };
+        if it.away.as_ref() == Some(&away) {
+            return Ok(());
+        }
+        let root = it.root;
+        tracing::warn!(
+            "{} is left alone for now: {away}. Nothing in it counts as gone, and it is scanned when it is back",
+            Shown::path(it.place.root())
+        );
+        let store = self.stage.store.clone();
+        self.patiently(|| store.root_away(root)).await?;
+        if let Some(it) = self.standings.get_mut(&number) {
+            it.away = Some(away);
+            it.is_open = false;
+            it.counted = None;
+        }
+        self.ring();
+        Ok(())
+    }
+
+    /// Finds out which roots went away and which are back.
+    pub(super) async fn look_at_roots(&mut self) -> Flow<()> {
+        self.look_at = Instant::now() + LOOK_AGAIN;
+        let places: Vec<_> = self
+            .standings
+            .iter()
+            .map(|(number, it)| (*number, it.root, it.place.clone()))
+            .collect();
+        let seen = self
+            .blocking(move |reader| {
+                places
+                    .iter()
+                    .map(|(number, root, place)| Ok((*number, place.away(*root, reader)?)))
+                    .collect::<store::Result<Vec<_>>>()
+            })
+            .await?;
+        for (number, away) in seen.into_iter().flatten() {
+            match away {
+                Some(away) => self.gone_away(number, away).await?,
+                None => self.come_back(number),
+            }
+        }
+        Ok(())
+    }
+
+    /// The place is there; if it was away, it is scanned, and then opened.
+    fn come_back(&mut self, number: usize) {
+        let Some(it) = self.standings.get(&number).filter(|it| it.away.is_some()) else {
+            return;
+        };
+        if let Some(watch) = self.watch.as_ref().filter(|_| it.place.is_configured) {
+            // What was watched there was another directory, or none.
+            watch.cover(it.place.root());
+        }
+        let mut parts = it.first.clone();
+        if parts.is_empty() {
+            parts.push(Part::Whole);
+        }
+        for part in parts {
+            self.enqueue(number, part, None);
+        }
+    }
+
+    /// Looks at files whose time to settle is over.
+    async fn settle(&mut self) -> Flow<()> {
+        let here = self.standings.values().filter(|it| it.away.is_none());
+        let places: HashMap<_, _> = here.map(|it| (it.root, it.place.clone())).collect();
+        let (terms, now) = (self.terms, self.stage.clock.now());
+        let looked = self
+            .blocking(move |reader| settle::look(reader, &places, terms, now))
+            .await?;
+        let Some(looked) = looked else {
+            self.settle_at = None;
+            return Ok(());
+        };
+        self.settle_at = looked.next;
+        if !looked.away.is_empty() {
+            self.look_at_roots().await?;
+        }
+        if !looked.changes.is_empty() {
+            self.record(looked.changes).await?;
+            self.settle_at = Some(Timestamp::MIN);
+        }
+        Ok(())
+    }
+
+    /// Records what was found out.
+    pub(super) async fn record(&mut self, changes: Vec<Change>) -> Flow<()> {
+        let now = self.stage.clock.now();
+        for change in &changes {
+            if let Change::Found { fate, .. } | Change::Altered { fate, .. } = change
+                && let Fate::Settle { due_at, .. } = fate
+            {
+                self.settle_at = Some(self.settle_at.map_or(*due_at, |at| at.min(*due_at)));
+            }
+        }
+        self.patiently(|| self.stage.store.record(changes.clone(), now))
+            .await?;
+        self.ring();
+        Ok(())
+    }
+
+    fn tell(&self, number: usize, outcome: &Outcome, took: Duration) {
+        let Some(place) = self.places.get(number) else {
+            return;
+        };
+        let root = Shown::path(place.root());
+        let Outcome {
+            files,
+            changed,
+            missing,
+            other_kind,
+            ..
+        } = outcome;
+        let seconds = took.as_secs_f64();
+        if *changed > 0 || *missing > 0 {
+            tracing::info!(
+                "scanned {root} in {seconds:.1} s: {files} photos and videos, {changed} new or changed, \
+                 {missing} not there any more; {other_kind} files of other types"
+            );
+        } else {
+            tracing::debug!(
+                "scanned {root} in {seconds:.1} s: {files} photos and videos, as before"
+            );
+        }
+    }
+
+    fn ring(&self) {
+        self.stage.bells.uploads.ring();
+        self.stage.bells.lane.ring();
+        self.stage.bells.moved.ring();
+    }
+
+    /// Runs `look` with a reader on a thread that may block; none if that died.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        look: impl Fn(&store::Reader) -> store::Result<T> + Clone + Send + 'static,
+    ) -> Flow<Option<T>> {
+        let looked = self.patiently(|| {
+            let (store, look) = (self.stage.store.clone(), look.clone());
+            async move {
+                let thread = tokio::task::spawn_blocking(move || look(&store.reader()?));
+                thread.await.ok().transpose()
+            }
+        });
+        looked.await
+    }
+
+    /// Asks the store again and again while its refusal may pass.
+    pub(super) async fn patiently<T, F: Future<Output = store::Result<T>>>(
+        &self,
+        verb: impl Fn() -> F,
+    ) -> Flow<T> {
+        let mut has_told = false;
+        loop {
+            match verb().await {
+                Ok(done) => return Ok(done),
+                Err(error) if error.may_pass() => {
+                    if !has_told {
+                        tracing::warn!(
+                            "{} is tried again until it succeeds: is the disk full?",
+                            anyhow::Error::from(error)
+                        );
+                        has_told = true;
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+            tokio::select! {
+                () = self.stage.stop.cancelled() => return Err(End::Stop),
+                () = tokio::time::sleep(STORE_AGAIN) => {}
+            }
+        }
+    }
+}
