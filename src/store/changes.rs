@@ -261,12 +261,27 @@ fn found(
     if inserted > 0 {
         return Ok(());
     }
-    // The same name was recorded since the scan read its directory: then it is an alteration, and
-    // the row that is there keeps its history.
-    let known = db
-        .prepare_cached("SELECT id FROM files WHERE dir_id = ?1 AND name = ?2")?
-        .query_row(params![dir.0, name.as_bytes()], |row| row.get(0))?;
-    altered(db, FileId(known), stat, fate, now)
+    // The same name was recorded since the scan read its directory. If the file is what it was then,
+    // there is nothing to tell; otherwise the row that is there keeps its history.
+    let (known, is_same) = db
+        .prepare_cached(
+            "SELECT id, state <> 'gone' AND size = ?3 AND mtime_ns = ?4 AND inode = ?5
+             FROM files WHERE dir_id = ?1 AND name = ?2",
+        )?
+        .query_row(
+            params![
+                dir.0,
+                name.as_bytes(),
+                stat.size as i64,
+                stat.mtime_ns,
+                stat.inode as i64
+            ],
+            |row| Ok((FileId(row.get(0)?), row.get(1)?)),
+        )?;
+    if is_same {
+        return Ok(());
+    }
+    altered(db, known, stat, fate, now)
 }
 
 /// A claimed file is left to its upload slot, which looks at it after the last byte by itself.

@@ -176,6 +176,8 @@ impl Agenda {
         };
         if *part == Part::Whole {
             self.took.insert(place, took);
+            // Half of the time at most belongs to scans, however slow the disk is.
+            self.rescan_at = self.rescan_at.map(|at| at.max(now + took));
         }
         let period = self.poll_period();
         if let Some(polled) = self.polled.get_mut(&(place, dir.to_owned())) {
@@ -308,3 +310,6 @@ fn parts(wishes: BTreeMap<(usize, PathBuf), Wish>) -> Vec<(usize, Part)> {
     }
     parts
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,3 +25,6 @@ pub mod walk;
 pub mod watch;
 
 pub use stage::{Intake, Requests};
+
+#[cfg(test)]
+mod tests;

@@ -25,15 +25,17 @@ use super::{
     place::{Part, Places},
     scan::{Scan, Told},
     standing::{Counted, Standing, Standings},
-    watch::{Hint, Hints, Lost, Options, Watch},
+    watch::{Hint, Hints, Watch},
 };
 use crate::{
     clock::LOOK_AGAIN,
-    config::{Folder, Poll},
+    config::Folder,
     pipeline::{Error, Mode, Result, Stage},
     store,
 };
 
+mod hinted;
+mod recording;
 mod scanning;
 
 /// Orders that wait for the stage before askers wait.
@@ -258,34 +260,6 @@ impl Running {
         Ok(())
     }
 
-    fn start_watch(&mut self) {
-        let now = Instant::now();
-        let watch = &self.stage.config.watch;
-        let mut numbers: Vec<usize> = self.standings.keys().copied().collect();
-        numbers.sort_unstable();
-        let configured = numbers
-            .into_iter()
-            .filter_map(|number| Some((number, self.places.get(number)?)))
-            .filter(|(_, place)| place.is_configured);
-        if watch.poll == Poll::Always {
-            for (number, _) in configured {
-                self.agenda.poll(number, PathBuf::new(), false, now);
-            }
-            return;
-        }
-        let trees = configured
-            .map(|(_, place)| Arc::clone(&place.tree))
-            .collect();
-        let options = Options {
-            network: watch.poll == Poll::Never,
-            again_after: watch.settle,
-            max_watches: None,
-        };
-        let (watch, hints) = Watch::start(trees, options);
-        self.watch = Some(watch);
-        self.hints = Some(hints);
-    }
-
     fn queue_first(&mut self) {
         let mut first: Vec<_> = self
             .standings
@@ -312,69 +286,6 @@ impl Running {
             .unwrap_or(now)
             // The wall clock may jump.
             .min(now + LOOK_AGAIN)
-    }
-
-    /// Takes in what the watcher says.
-    fn take_in(&mut self, hints: Vec<Hint>) {
-        let now = Instant::now();
-        for hint in hints {
-            match hint {
-                Hint::Everything => self.agenda.everything(now),
-                Hint::File { path, .. } => {
-                    if let Some((number, relative)) = self.places.of_hint(&path)
-                        && let Some(name) = relative.file_name()
-                    {
-                        let dir = relative.parent().map(PathBuf::from).unwrap_or_default();
-                        self.agenda.written(number, dir, name.to_owned(), now);
-                    }
-                }
-                Hint::Gone(path) => self.take_in_gone(&path, now),
-                Hint::Dir { dir, deep } => {
-                    if let Some((number, relative)) = self.places.of_hint(&dir) {
-                        match (deep, relative.as_os_str().is_empty()) {
-                            (true, true) => self.enqueue(number, Part::Whole, None),
-                            (true, false) => self.agenda.hint(number, Part::Below(relative), now),
-                            (false, _) => self.agenda.hint(number, Part::Only(relative), now),
-                        }
-                    }
-                }
-                Hint::Lost { dir, reason } => self.take_in_lost(&dir, &reason, now),
-            }
-        }
-    }
-
-    fn take_in_gone(&mut self, path: &std::path::Path, now: Instant) {
-        let Some((number, relative)) = self.places.of_hint(path) else {
-            return;
-        };
-        match relative.file_name() {
-            Some(name) => {
-                let part = Part::Files {
-                    dir: relative.parent().map(PathBuf::from).unwrap_or_default(),
-                    names: vec![name.to_owned()],
-                };
-                self.agenda.hint(number, part, now);
-            }
-            // A root: it may be away now.
-            None => self.look_at = now,
-        }
-    }
-
-    fn take_in_lost(&mut self, dir: &std::path::Path, reason: &Lost, now: Instant) {
-        let Some((number, relative)) = self.places.of_hint(dir) else {
-            return;
-        };
-        let is_root = relative.as_os_str().is_empty();
-        // A root that is missing is looked for each minute.
-        if *reason != Lost::Missing {
-            let has_hope = !matches!(reason, Lost::NoWatcher(_));
-            self.agenda.poll(number, relative, has_hope, now);
-        }
-        let standing = self.standings.get(&number);
-        if is_root && standing.is_some_and(|standing| !standing.first.is_empty()) {
-            // Where there is no watcher, nothing else says that the first scan may begin.
-            self.enqueue(number, Part::Whole, None);
-        }
     }
 
     /// Queues what a command asked for.

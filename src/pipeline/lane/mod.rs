@@ -175,7 +175,12 @@ impl Lane {
                         "late photos wait for tomorrow's calls (`batch.order_calls`)",
                         until,
                     ),
-                    Some(_) => waiting("a batch is being filled", until),
+                    // Company is expected, not asked for by anybody: no wait that counts.
+                    Some(_) => Pause {
+                        state: LaneState::Idle,
+                        reason: Some("a batch is being filled".to_owned()),
+                        until: None,
+                    },
                 };
                 // Tokens may have died, or a batch may have made room.
                 self.stage.bells.uploads.ring();

@@ -1,6 +1,6 @@
 //! What the stage does when it is time: scans, looks at what settles, looks for roots.
 
-use std::{collections::HashMap, future::Future, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -17,11 +17,8 @@ use crate::{
         },
     },
     shown::Shown,
-    store::{self, Change, Fate},
+    store,
 };
-
-/// The store is tried again after so long where its refusal may pass: a full disk, mostly.
-const STORE_AGAIN: Duration = Duration::from_secs(5);
 
 impl Running {
     pub(super) async fn do_what_is_due(&mut self) -> Flow<()> {
@@ -164,11 +161,11 @@ impl Running {
             }
             Err(error) => return Err(error.into()),
         };
-        let now = Instant::now();
-        self.agenda.took(number, &part, now - began, now);
+        let (now, took) = (Instant::now(), began.elapsed());
+        self.agenda.took(number, &part, took, now);
         let is_whole = part == Part::Whole;
         if is_whole {
-            self.tell(number, &outcome, now - began);
+            self.tell(number, &outcome, took);
         }
         if let Some(away) = outcome.away {
             self.gone_away(number, away).await?;
@@ -309,22 +306,6 @@ impl Running {
         Ok(())
     }
 
-    /// Records what was found out.
-    pub(super) async fn record(&mut self, changes: Vec<Change>) -> Flow<()> {
-        let now = self.stage.clock.now();
-        for change in &changes {
-            if let Change::Found { fate, .. } | Change::Altered { fate, .. } = change
-                && let Fate::Settle { due_at, .. } = fate
-            {
-                self.settle_at = Some(self.settle_at.map_or(*due_at, |at| at.min(*due_at)));
-            }
-        }
-        self.patiently(|| self.stage.store.record(changes.clone(), now))
-            .await?;
-        self.ring();
-        Ok(())
-    }
-
     fn tell(&self, number: usize, outcome: &Outcome, took: Duration) {
         let Some(place) = self.places.get(number) else {
             return;
@@ -347,54 +328,6 @@ impl Running {
             tracing::debug!(
                 "scanned {root} in {seconds:.1} s: {files} photos and videos, as before"
             );
-        }
-    }
-
-    fn ring(&self) {
-        self.stage.bells.uploads.ring();
-        self.stage.bells.lane.ring();
-        self.stage.bells.moved.ring();
-    }
-
-    /// Runs `look` with a reader on a thread that may block; none if that died.
-    async fn blocking<T: Send + 'static>(
-        &self,
-        look: impl Fn(&store::Reader) -> store::Result<T> + Clone + Send + 'static,
-    ) -> Flow<Option<T>> {
-        let looked = self.patiently(|| {
-            let (store, look) = (self.stage.store.clone(), look.clone());
-            async move {
-                let thread = tokio::task::spawn_blocking(move || look(&store.reader()?));
-                thread.await.ok().transpose()
-            }
-        });
-        looked.await
-    }
-
-    /// Asks the store again and again while its refusal may pass.
-    pub(super) async fn patiently<T, F: Future<Output = store::Result<T>>>(
-        &self,
-        verb: impl Fn() -> F,
-    ) -> Flow<T> {
-        let mut has_told = false;
-        loop {
-            match verb().await {
-                Ok(done) => return Ok(done),
-                Err(error) if error.may_pass() => {
-                    if !has_told {
-                        tracing::warn!(
-                            "{} is tried again until it succeeds: is the disk full?",
-                            anyhow::Error::from(error)
-                        );
-                        has_told = true;
-                    }
-                }
-                Err(error) => return Err(error.into()),
-            }
-            tokio::select! {
-                () = self.stage.stop.cancelled() => return Err(End::Stop),
-                () = tokio::time::sleep(STORE_AGAIN) => {}
-            }
         }
     }
 }
