@@ -333,7 +333,7 @@ async fn a_file_that_cannot_be_read_is_told_and_holds_up_nobody() {
     let home = Home::with_folder("album = 'name:Rome'").await;
     let mut files = home.photos("photos", 3);
     let closed = files.remove(1);
-    fs::set_permissions(&closed, PermissionsExt::from_mode(0)).unwrap();
+    fs::set_permissions(&closed, PermissionsExt::from_mode(0o000)).unwrap();
     home.backfill().await;
     home.all_there(&files).await;
     let status = home.status().await;

@@ -23,15 +23,20 @@ const CROWD: Duration = Duration::from_millis(20);
 /// Waits until nothing can move, and gives how it ended.
 pub(super) async fn drained(stage: &Stage, no_wait: bool) -> anyhow::Result<ExitCode> {
     let mut moved = stage.bells.moved.listen();
+    let mut still = false;
     loop {
         moved.mark_unchanged();
-        if let Some(code) = look(stage, no_wait).await? {
+        // What was just rung for may not have been begun yet: only who stands still waits.
+        if let Some(code) = look(stage, no_wait && still).await? {
             return Ok(code);
         }
         tokio::select! {
             () = stage.stop.cancelled() => return Ok(ExitCode::Interrupted),
-            _ = moved.changed() => tokio::time::sleep(CROWD).await,
-            () = tokio::time::sleep(LOOK) => {}
+            _ = moved.changed() => {
+                tokio::time::sleep(CROWD).await;
+                still = false;
+            }
+            () = tokio::time::sleep(LOOK) => still = true,
         }
     }
 }
@@ -72,7 +77,7 @@ async fn waits_long(stage: &Stage) -> anyhow::Result<bool> {
     }
     let (lane, _) = stage.store.lane().await?;
     let lane_waits = lane.state == LaneState::Waiting && long(lane.until);
-    let idle = lane.state == LaneState::Idle;
+    let idle = lane.state == LaneState::Idle && !stage.store.lane_has_work().await?;
     let bytes_wait = stage.progress.moving().is_empty()
         && stage
             .store

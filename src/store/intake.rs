@@ -178,6 +178,9 @@ fn root_row(db: &Connection, spec: &RootSpec) -> Result<RootRow> {
     Ok(row)
 }
 
+/// What slots had claimed is in the queue again.
+pub(super) const UNCLAIM_ALL: &str = "UPDATE files SET state = 'queued' WHERE state = 'claimed'";
+
 /// What was being sent; an index holds what is on its way, and is told so.
 pub(super) const INTERRUPTED: &str = "SELECT id FROM items WHERE state IN ('uploading', 'uploaded', 'creating') AND state = 'uploading'";
 
@@ -321,14 +324,3 @@ impl Reader {
             .query_row([root.0], |row| row.get(0))?)
     }
 }
-
-/// What slots had claimed is in the queue again.
-pub(super) const UNCLAIM_ALL: &str = "UPDATE files SET state = 'queued' WHERE state = 'claimed'";
-
-/// When the next file may have settled.
-pub(super) const NEXT_SETTLED: &str = "SELECT min(due_at) FROM files WHERE state = 'settling'";
-
-/// Files whose time to settle is over.
-pub(super) const SETTLED: &str = "SELECT files.id, files.name, files.size, files.mtime_ns, files.ctime_ns, files.dev, files.inode,
-            files.state, files.missed, files.settle_ms, files.root_id, dirs.path FROM files JOIN dirs ON dirs.id = files.dir_id
-                     WHERE files.state = 'settling' AND files.due_at <= ?1 ORDER BY files.due_at LIMIT ?2";

@@ -228,6 +228,11 @@ pub(super) const CAN_MOVE: &str =
                     WHERE files.state = 'settling' AND roots.open = 1 AND roots.away = 0)
          OR EXISTS (SELECT 1 FROM placements WHERE state = 'wanted' AND made = 1)";
 
+/// Whether the lane has something to do.
+const LANE_HAS_WORK: &str = "SELECT EXISTS (SELECT 1 FROM calls WHERE answered_at IS NULL)
+         OR EXISTS (SELECT 1 FROM items WHERE state IN ('uploaded', 'creating'))
+         OR EXISTS (SELECT 1 FROM placements WHERE state = 'wanted' AND made = 1)";
+
 impl super::Store {
     /// The bytes on their way, for `status`.
     pub async fn transfers_are(
@@ -260,6 +265,16 @@ impl super::Store {
                 )?
                 .query_row([], |row| row.get(0))?;
             Ok(due.map(clock::from_millis))
+        })
+        .await
+    }
+
+    /// Whether the lane has something to make or to place, now or later.
+    pub async fn lane_has_work(&self) -> Result<bool> {
+        self.write(|db| {
+            Ok(db
+                .prepare_cached(LANE_HAS_WORK)?
+                .query_row([], |row| row.get(0))?)
         })
         .await
     }

@@ -6,6 +6,7 @@
 
 use std::{
     ffi::OsStr,
+    fmt::Write as _,
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -126,10 +127,10 @@ impl Home {
             keys.retain(|(known, _)| known != key);
             keys.push((key.clone(), value.clone()));
         }
-        let mut text: String = keys
-            .iter()
-            .map(|(key, value)| format!("{key} = {value}\n"))
-            .collect();
+        let mut text = String::new();
+        for (key, value) in keys {
+            let _ = writeln!(text, "{key} = {value}");
+        }
         text += &self.folders.concat();
         fs::write(self.path("config.toml"), text).unwrap();
     }

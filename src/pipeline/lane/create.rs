@@ -1,9 +1,5 @@
 //! `mediaItems.batchCreate`: from a planned batch to the recorded result of each item.
 
-use std::time::Duration;
-
-use jiff::Timestamp;
-
 use super::{Answered, Lane, Turn, results, suspects::Verdict};
 use crate::{
     album::plan::Position,
@@ -20,9 +16,6 @@ use crate::{
 /// Answers of "could not" in a row after which a call is taken apart: one of its items may be what
 /// the service stumbles over.
 const STUMBLES: u32 = 6;
-
-/// How long the service takes a token (fact sheet, section 2.6).
-const TOKEN_LIFE: Duration = Duration::from_hours(24);
 
 impl Lane {
     /// Sends a planned batch.
@@ -76,31 +69,6 @@ impl Lane {
             self.suspects.postponed();
         }
         turn
-    }
-
-    /// Whether a token of the call is too old for the service: then it would refuse all of it.
-    pub(super) async fn has_died(&self, call: &Journalled, now: Timestamp) -> Result<bool> {
-        let born = now.saturating_sub(TOKEN_LIFE).unwrap_or(Timestamp::MIN);
-        Ok(self.stage.store.has_token_older_than(call.id, born).await?)
-    }
-
-    /// An unanswered call that cannot be repeated any more. Its items go into other calls, with fresh
-    /// bytes where their tokens have died: the same bytes are the same media item, made or not.
-    pub(super) async fn died(&mut self, call: &Journalled) -> Result<Turn> {
-        let now = self.stage.clock.now();
-        let again = Outcome::Again {
-            not_before: now,
-            blamed: None,
-        };
-        let words = "no answer came, and its tokens have died since";
-        tracing::warn!(batch.id = call.id.0, n_items = call.items.len(), "{words}");
-        let outcomes = results::all(call, &again, words);
-        self.stage
-            .store
-            .items_refused(call.id, call.album, None, words.to_owned(), outcomes, now)
-            .await?;
-        self.wake_others();
-        Ok(Turn::Again)
     }
 
     /// Records what a batchCreate led to.

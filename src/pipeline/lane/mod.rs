@@ -6,6 +6,8 @@
 //! - [`suspects`] — who made a whole call fail. Pure.
 //! - [`albums`] — ids of albums, found or made.
 //! - [`additions`] — `albums.batchAddMediaItems`.
+//! - [`unanswered`] — a call whose answer was lost.
+//! - [`rules`] — what a batch may cost, and what may still join it.
 //!
 //! One call at a time per account is the service's rule, so there is one task and no lock. Each call
 //! is journalled before it is sent. A call without an answer is repeated word for word before any
@@ -18,33 +20,27 @@ mod albums;
 mod create;
 mod pace;
 mod results;
+mod rules;
 mod suspects;
+mod unanswered;
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::{
-    Mode, Result, Stage, backoff, bell,
+    Result, Stage, backoff, bell,
     gate::{self, Answer},
 };
 use crate::{
-    album::plan::Patience,
     api::{self, Call, Kind, Limit, Method},
     clock,
-    store::{CallKind, Journalled, LaneState, NewCall, Pause, PlanRules, Planned, Sending},
+    store::{CallKind, Journalled, LaneState, NewCall, Pause, Planned, Sending},
 };
 
 /// Successes in a row after which concurrent-write refusals are forgotten ("a sustained run", fact
 /// sheet, section 7.4).
 const SUSTAINED: u32 = 10;
-
-/// Of so many batches, one stays with the backfill while there are fresh files.
-const BACKFILL_TURN: u64 = 4;
-
-/// How long after a file may have settled is looked again: by then it is queued, refused, or settles
-/// anew.
-const SETTLED_BY: Duration = Duration::from_millis(250);
 
 /// What a turn of the lane led to.
 #[derive(Debug)]
@@ -179,64 +175,18 @@ impl Lane {
                         "late photos wait for tomorrow's calls (`batch.order_calls`)",
                         until,
                     ),
-                    Some(_) => waiting("a batch is being filled", until),
+                    // Company is expected, not asked for by anybody: no wait that counts.
+                    Some(_) => Pause {
+                        state: LaneState::Idle,
+                        reason: Some("a batch is being filled".to_owned()),
+                        until: None,
+                    },
                 };
                 // Tokens may have died, or a batch may have made room.
                 self.stage.bells.uploads.ring();
                 Ok(Turn::Rest(until, pause))
             }
         }
-    }
-
-    /// What planning may spend; none if the day's requests are used up, which closes the gate.
-    async fn rules(&mut self, settling: bool, now: Timestamp) -> Result<Option<PlanRules>> {
-        let config = &self.stage.config;
-        let ledger = self.stage.store.ledger(now).await?;
-        let used = ledger.requests
-            + if config.quota.count_uploads {
-                ledger.uploads
-            } else {
-                0
-            };
-        let limit = config.quota.requests_per_day;
-        if used >= limit {
-            self.stage.gate.day_is_spent(limit).await?;
-            return Ok(None);
-        }
-        let patience = match self.stage.mode {
-            Mode::Daemon => Patience {
-                max_wait: config.batch.max_wait,
-                drains: false,
-                hurried: false,
-            },
-            Mode::Backfill => Patience {
-                max_wait: config.batch.max_wait_backfill,
-                drains: true,
-                hurried: false,
-            },
-        };
-        Ok(Some(PlanRules {
-            patience,
-            ready_tokens: config.upload.ready_tokens,
-            resumable_above: config.upload.resumable_above,
-            order_calls_left: config.batch.order_calls.saturating_sub(ledger.order_calls),
-            scanning: settling || self.stage.scanning.load(Ordering::SeqCst) > 0,
-            backfill_turn: self.batches % BACKFILL_TURN == BACKFILL_TURN - 1,
-            fresh_only: limit - used <= config.quota.reserve,
-        }))
-    }
-
-    /// When to look again because a file that stands still only just may join what a backfill sends;
-    /// none if there is no such file. One that keeps changing is not waited for.
-    async fn settling(&self, now: Timestamp) -> Result<Option<Timestamp>> {
-        if self.stage.mode == Mode::Daemon {
-            return Ok(None);
-        }
-        let due = self.stage.store.next_settled().await?;
-        let soon = clock::after(now, self.stage.config.watch.settle);
-        Ok(due
-            .filter(|due| *due <= soon)
-            .map(|due| clock::after(due.max(now), SETTLED_BY)))
     }
 
     /// Waits for the pace; gives whether the stop came instead.
@@ -326,40 +276,6 @@ impl Lane {
             }
         }
         Ok(Err(api::Error::new(Kind::AccessTokenRefused, "")))
-    }
-
-    /// A call of the journal has no answer: it was cut, or this process is not the one that sent it.
-    async fn left_open(&mut self, call: Journalled) -> Result<Turn> {
-        let now = self.stage.clock.now();
-        if call.kind == CallKind::CreateAlbum {
-            return self.album_outcome_open(&call, "no answer came").await;
-        }
-        let due = clock::after(call.sent_at, self.stage.config.retry.rate_limit_base);
-        // Sent in the future is a clock that was set back: nobody knows when, so it is due.
-        if due > now && call.sent_at <= now {
-            let reason = "a call got no answer; it is repeated word for word";
-            return Ok(Turn::Rest(Some(due), waiting(reason, Some(due))));
-        }
-        if call.kind == CallKind::CreateItems && self.has_died(&call, now).await? {
-            return self.died(&call).await;
-        }
-        if self.pace().await? {
-            return Ok(Turn::Again);
-        }
-        self.stage
-            .store
-            .repeated(call.id, self.stage.clock.now())
-            .await?;
-        let call = Journalled {
-            sends: call.sends + 1,
-            ..call
-        };
-        let answered = self.send(&call).await?;
-        match call.kind {
-            CallKind::CreateItems => self.created(call, answered).await,
-            CallKind::AddItems | CallKind::RemoveItems => self.added(call, answered).await,
-            CallKind::CreateAlbum => Ok(Turn::Again),
-        }
     }
 
     /// The lane stands still until `until`.

@@ -147,6 +147,7 @@ async fn a_changed_rule_is_told_until_a_scan_has_applied_it() {
     let row = bench.store.roots(spec("two")).await.unwrap().remove(0);
     assert!(row.rule_changed);
     assert_eq!(row.scanned_at, Some(t(5)));
+    bench.store.root_opened(row.id, true, t(6)).await.unwrap();
     let applied = bench.store.rule_applied(row.id, "two".to_owned());
     applied.await.unwrap();
     assert!(!bench.store.roots(spec("two")).await.unwrap()[0].rule_changed);
