@@ -118,12 +118,7 @@ impl Status {
             count_uploads: around.count_uploads,
             day_ends_in: clock::until(around.now, clock::service_day_ends(around.now)).as_secs(),
             waits: seconds_until(self.account.until, around),
-            // While bytes go up, the lane mostly waits for them.
-            lane_waits: if items.settling + items.queued + items.uploading == 0 {
-                seconds_until(self.lane.until, around)
-            } else {
-                0
-            },
+            lane_waits: seconds_until(self.lane.until, around),
         }
     }
 
