@@ -61,7 +61,8 @@ CREATE TABLE ledger (
 -- A configured folder, or a PATH given to `backfill` (which is never watched, and in which nothing
 -- is ever gone). `open` says whether files may be claimed now: the process sets it when a scan is
 -- complete, and every start closes all. `away` says that the root is missing or suddenly empty.
--- `rule` is the album rule and order that its files were queued under.
+-- `rule` is the album rule and order that its files were queued under; another one is noted once a
+-- full scan has applied it, so that a crash before does not leave files queued under the old one.
 CREATE TABLE roots (
     id         INTEGER PRIMARY KEY,
     path       BLOB NOT NULL UNIQUE,
@@ -83,7 +84,8 @@ CREATE TABLE dirs (
 -- An album: a title, and the service's id once it is known. Row 0 is the library itself: "no album"
 -- is an album that needs no id and knows no order, so that one rule plans both. `asked_at` is the
 -- intention to create it, written before the call; with no album_id the outcome is open.
--- `queued` counts its files in state 'queued'; `placed` the placements that stand in it.
+-- `queued` counts its files in state 'queued'; `wanted`, `placed` and `in_sequence` its placements.
+-- The triggers below keep all four (of the library, only the first).
 CREATE TABLE albums (
     id          INTEGER PRIMARY KEY,
     title       TEXT NOT NULL,
@@ -97,7 +99,9 @@ CREATE TABLE albums (
     reason      TEXT,
     absent_at   INTEGER,
     queued      INTEGER NOT NULL DEFAULT 0 CHECK (queued >= 0),
+    wanted      INTEGER NOT NULL DEFAULT 0 CHECK (wanted >= 0),
     placed      INTEGER NOT NULL DEFAULT 0 CHECK (placed >= 0),
+    in_sequence INTEGER NOT NULL DEFAULT 0 CHECK (in_sequence >= 0),
     UNIQUE (title, part)
 ) STRICT;
 INSERT INTO albums (id, title) VALUES (0, '');
@@ -132,7 +136,8 @@ CREATE TABLE items (
     CHECK (state NOT IN ('queued', 'uploading', 'failed', 'skipped', 'missing') OR upload_token IS NULL),
     CHECK ((state IN ('created', 'verified', 'missing')) = (media_item_id IS NOT NULL))
 ) STRICT;
-CREATE INDEX items_moving ON items (id) WHERE state IN ('uploading', 'uploaded', 'creating');
+-- SQLite uses a partial index only for a query that repeats its condition word for word.
+CREATE INDEX items_moving ON items (state) WHERE state IN ('uploading', 'uploaded', 'creating');
 CREATE INDEX items_to_verify ON items (verify_at) WHERE verify_at IS NOT NULL;
 CREATE INDEX items_in_trouble ON items (changed_at) WHERE state IN ('failed', 'missing');
 
@@ -179,12 +184,15 @@ CREATE TABLE files (
     CHECK (state NOT IN ('queued', 'claimed', 'held') OR (album_id IS NOT NULL AND order_key IS NOT NULL)),
     CHECK (state <> 'held' OR item_id IS NOT NULL)
 ) STRICT;
--- The queue, in the order in which an album wants to be filled.
-CREATE INDEX files_queue ON files (album_id, order_key) WHERE state = 'queued';
+-- The queue, in the order in which an album wants to be filled. The root leads, because a closed
+-- or absent one may have a million rows in the queue that must not be walked past at each claim.
+CREATE INDEX files_queue ON files (root_id, album_id, order_key) WHERE state = 'queued';
 -- The part of it that is claimed first: what appeared after its folder's first full scan.
-CREATE INDEX files_fresh ON files (id) WHERE state = 'queued' AND fresh = 1;
+CREATE INDEX files_fresh ON files (root_id, id) WHERE state = 'queued' AND fresh = 1;
 -- What an album's batch waits for: small enough to come soon.
-CREATE INDEX files_awaited ON files (album_id, order_key) WHERE state IN ('queued', 'claimed') AND large = 0;
+CREATE INDEX files_awaited ON files (root_id, album_id, order_key)
+    WHERE state IN ('queued', 'claimed') AND large = 0;
+CREATE INDEX files_held_back ON files (not_before) WHERE state = 'queued' AND not_before > 0;
 CREATE INDEX files_claimed ON files (id) WHERE state = 'claimed';
 CREATE INDEX files_settling ON files (due_at) WHERE state = 'settling';
 CREATE INDEX files_of_item ON files (item_id) WHERE item_id IS NOT NULL;
@@ -206,6 +214,8 @@ CREATE TABLE sessions (
 ) STRICT;
 
 -- An item in an album. `in_sequence` only while it was created at its planned place and is there.
+-- `made` repeats that the item is 'created' or 'verified', so that an index can tell what may join a
+-- further album now from what waits for its first.
 CREATE TABLE placements (
     id          INTEGER PRIMARY KEY,
     item_id     INTEGER NOT NULL REFERENCES items,
@@ -214,6 +224,7 @@ CREATE TABLE placements (
     state       TEXT NOT NULL CHECK (state IN ('wanted', 'placed', 'leaving', 'gone', 'refused')),
     in_sequence INTEGER NOT NULL DEFAULT 0 CHECK (in_sequence IN (0, 1)),
     append      INTEGER NOT NULL DEFAULT 0 CHECK (append IN (0, 1)),
+    made        INTEGER NOT NULL DEFAULT 0 CHECK (made IN (0, 1)),
     attempts    INTEGER NOT NULL DEFAULT 0,
     not_before  INTEGER NOT NULL DEFAULT 0,
     reason      TEXT,
@@ -221,6 +232,7 @@ CREATE TABLE placements (
     CHECK (in_sequence = 0 OR state = 'placed')
 ) STRICT;
 CREATE INDEX placements_wanted ON placements (album_id, order_key) WHERE state = 'wanted';
+CREATE INDEX placements_joining ON placements (album_id, order_key) WHERE state = 'wanted' AND made = 1;
 CREATE INDEX placements_in_sequence ON placements (album_id, order_key) WHERE in_sequence = 1;
 
 -- One mutating call of the lane, journalled word for word before it is sent. Until it is answered,
@@ -311,18 +323,26 @@ CREATE TRIGGER items_counted_over AFTER UPDATE OF state ON items WHEN old.state 
     UPDATE counters SET n = n + 1, bytes = bytes + new.size WHERE name = 'item.' || new.state;
 END;
 
+CREATE TRIGGER items_made AFTER UPDATE OF state ON items
+WHEN (old.state IN ('created', 'verified')) <> (new.state IN ('created', 'verified')) BEGIN
+    UPDATE placements SET made = new.state IN ('created', 'verified') WHERE item_id = new.id;
+END;
+
 CREATE TRIGGER placements_counted_in AFTER INSERT ON placements WHEN new.album_id <> 0 BEGIN
     UPDATE counters SET n = n + 1 WHERE name = 'placement.' || new.state;
-    UPDATE albums SET placed = placed + (new.state = 'placed') WHERE id = new.album_id;
+    UPDATE albums SET wanted = wanted + (new.state = 'wanted'), placed = placed + (new.state = 'placed'),
+                      in_sequence = in_sequence + new.in_sequence
+    WHERE id = new.album_id;
 END;
-CREATE TRIGGER placements_counted_over AFTER UPDATE OF state ON placements
-WHEN new.album_id <> 0 AND old.state <> new.state BEGIN
+CREATE TRIGGER placements_counted_over AFTER UPDATE OF state, in_sequence, album_id ON placements
+WHEN new.album_id <> 0 AND (old.state <> new.state OR old.in_sequence <> new.in_sequence
+                            OR old.album_id <> new.album_id) BEGIN
     UPDATE counters SET n = n - 1 WHERE name = 'placement.' || old.state;
     UPDATE counters SET n = n + 1 WHERE name = 'placement.' || new.state;
-    UPDATE albums SET placed = placed + (new.state = 'placed') - (old.state = 'placed') WHERE id = new.album_id;
-END;
-CREATE TRIGGER placements_counted_moved AFTER UPDATE OF album_id ON placements
-WHEN old.album_id <> new.album_id AND new.state = 'placed' BEGIN
-    UPDATE albums SET placed = placed - 1 WHERE id = old.album_id;
-    UPDATE albums SET placed = placed + 1 WHERE id = new.album_id;
+    UPDATE albums SET wanted = wanted - (old.state = 'wanted'), placed = placed - (old.state = 'placed'),
+                      in_sequence = in_sequence - old.in_sequence
+    WHERE id = old.album_id;
+    UPDATE albums SET wanted = wanted + (new.state = 'wanted'), placed = placed + (new.state = 'placed'),
+                      in_sequence = in_sequence + new.in_sequence
+    WHERE id = new.album_id;
 END;

@@ -56,13 +56,19 @@ pub struct Global {
 }
 
 impl Global {
-    /// The least important message that is wanted.
-    pub fn log_level(&self) -> LevelFilter {
-        match (self.quiet, self.verbose) {
-            (true, _) => LevelFilter::WARN,
-            (false, 0) => LevelFilter::INFO,
-            (false, 1) => LevelFilter::DEBUG,
-            (false, _) => LevelFilter::TRACE,
+    /// The least important message that is wanted, where `usual` is so without a flag.
+    pub fn log_level(&self, usual: LevelFilter) -> LevelFilter {
+        const LADDER: [LevelFilter; 4] = [
+            LevelFilter::WARN,
+            LevelFilter::INFO,
+            LevelFilter::DEBUG,
+            LevelFilter::TRACE,
+        ];
+        let from = LADDER.into_iter().position(|level| level == usual);
+        let step = from.unwrap_or(0) + usize::from(self.verbose);
+        match self.quiet {
+            true => LevelFilter::WARN,
+            false => *LADDER.get(step).unwrap_or(&LevelFilter::TRACE),
         }
     }
 }

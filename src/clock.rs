@@ -9,7 +9,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 
 /// The longest sleep between two looks at the wall clock.
-pub const LOOK_AGAIN: Duration = Duration::from_secs(60);
+pub const LOOK_AGAIN: Duration = Duration::from_mins(1);
 
 /// Where the service's day begins and ends (fact sheet, section 7.1).
 const SERVICE_ZONE: &str = "America/Los_Angeles";
@@ -86,7 +86,7 @@ pub fn service_day_ends(now: Timestamp) -> Timestamp {
         .tomorrow()
         .and_then(|tomorrow| tomorrow.start_of_day())
         .map_or_else(
-            |_| after(now, Duration::from_secs(24 * 3600)),
+            |_| after(now, Duration::from_hours(24)),
             |midnight| midnight.timestamp(),
         )
 }

@@ -108,9 +108,9 @@ impl State {
                 | Self::Skipped
                 | Self::Missing => illegal,
             },
-            Event::UploadEnded => self.from_uploading(Self::Queued, illegal),
-            Event::UploadGivenUp => self.from_uploading(Self::Failed, illegal),
-            Event::TokenReceived => self.from_uploading(Self::Uploaded, illegal),
+            Event::UploadEnded => self.leave_uploading(Self::Queued, illegal),
+            Event::UploadGivenUp => self.leave_uploading(Self::Failed, illegal),
+            Event::TokenReceived => self.leave_uploading(Self::Uploaded, illegal),
             Event::Batched => match self {
                 Self::Uploaded => Ok(Self::Creating),
                 // A created item joins a second album by the same token; it stays what it is.
@@ -122,8 +122,8 @@ impl State {
                 | Self::Skipped
                 | Self::Missing => illegal,
             },
-            Event::CreateDeferred => self.from_creating(Self::Uploaded, illegal),
-            Event::CreateGivenUp => self.from_creating(Self::Failed, illegal),
+            Event::CreateDeferred => self.leave_creating(Self::Uploaded, illegal),
+            Event::CreateGivenUp => self.leave_creating(Self::Failed, illegal),
             Event::TokenDied => match self {
                 Self::Uploaded | Self::Creating => Ok(Self::Queued),
                 Self::Created | Self::Verified => Ok(self),
@@ -141,8 +141,8 @@ impl State {
                 | Self::Skipped
                 | Self::Missing => illegal,
             },
-            Event::Confirmed => self.from_made(Self::Verified, illegal),
-            Event::Vanished => self.from_made(Self::Missing, illegal),
+            Event::Confirmed => self.leave_made(Self::Verified, illegal),
+            Event::Vanished => self.leave_made(Self::Missing, illegal),
             Event::Retried => match self {
                 Self::Failed | Self::Skipped | Self::Missing => Ok(Self::Queued),
                 Self::Queued
@@ -155,13 +155,18 @@ impl State {
             Event::SourceLost => match self {
                 Self::Queued | Self::Uploading => Ok(Self::Skipped),
                 // What went up before its file left is still made: the service has the bytes.
-                Self::Uploaded | Self::Creating | Self::Created | Self::Verified => Ok(self),
-                Self::Failed | Self::Skipped | Self::Missing => Ok(self),
+                Self::Uploaded
+                | Self::Creating
+                | Self::Created
+                | Self::Verified
+                | Self::Failed
+                | Self::Skipped
+                | Self::Missing => Ok(self),
             },
         }
     }
 
-    fn from_uploading(self, next: Self, illegal: Result<Self, Illegal>) -> Result<Self, Illegal> {
+    fn leave_uploading(self, next: Self, illegal: Result<Self, Illegal>) -> Result<Self, Illegal> {
         match self {
             Self::Uploading => Ok(next),
             Self::Queued
@@ -176,7 +181,7 @@ impl State {
     }
 
     /// For a created item the outcome of a further call is the placement's affair.
-    fn from_creating(self, next: Self, illegal: Result<Self, Illegal>) -> Result<Self, Illegal> {
+    fn leave_creating(self, next: Self, illegal: Result<Self, Illegal>) -> Result<Self, Illegal> {
         match self {
             Self::Creating => Ok(next),
             Self::Created | Self::Verified => Ok(self),
@@ -189,7 +194,7 @@ impl State {
         }
     }
 
-    fn from_made(self, next: Self, illegal: Result<Self, Illegal>) -> Result<Self, Illegal> {
+    fn leave_made(self, next: Self, illegal: Result<Self, Illegal>) -> Result<Self, Illegal> {
         match self {
             Self::Created | Self::Verified => Ok(next),
             Self::Queued

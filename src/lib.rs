@@ -6,7 +6,8 @@
 //! - The pure cores: [`item`] (the state machine), [`album`] (order and positions).
 //! - The truth: [`store`], all SQL, one writer.
 //! - The service: [`api`], the client; [`sandbox`], a stand-in that shares no code with it.
-//! - The work: [`pipeline`], stages that claim from the store and ring bells; [`run`] puts them together.
+//! - The work: [`pipeline`], stages that claim from the store and ring bells; [`run`] puts them together,
+//!   under the [`lock`] of the state folder.
 //! - The edge: [`commands`], [`status`], [`progress`].
 
 pub mod album;
@@ -17,6 +18,7 @@ pub mod commands;
 pub mod config;
 pub mod ids;
 pub mod item;
+pub mod lock;
 pub mod pipeline;
 pub mod progress;
 pub mod run;

@@ -1,8 +1,8 @@
 //! Albums: which one a file goes to, in what order, and at which positions. Pure.
 //!
-//! - [`title`]: the album rule of a folder, and what a title may be.
-//! - [`order`]: the order key, bytes that sort as the album shall stand.
-//! - [`plan`]: which of the ready items leave in one call, and at which position.
+//! - [`title`] — the album rule of a folder, and what a title may be.
+//! - [`order`] — the order key, bytes that sort as the album shall stand.
+//! - [`plan`] — which of the ready items leave in one call, and at which position.
 //!
 //! A *placement* is an item in an album:
 //!

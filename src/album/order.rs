@@ -27,8 +27,9 @@ impl OrderKey {
         let instant = instant.unwrap_or(Timestamp::UNIX_EPOCH);
         // Jiff keeps seconds and fraction of one sign; the key wants a fraction that only adds.
         let nanos = instant.as_nanosecond();
-        let seconds = nanos.div_euclid(1_000_000_000) as i64;
-        let fraction = nanos.rem_euclid(1_000_000_000) as u32;
+        // Jiff's years fit: the seconds of year 9999 need 38 bits.
+        let seconds = i64::try_from(nanos.div_euclid(1_000_000_000)).unwrap_or(i64::MAX);
+        let fraction = u32::try_from(nanos.rem_euclid(1_000_000_000)).unwrap_or(0);
         key.extend((seconds as u64 ^ (1 << 63)).to_be_bytes());
         key.extend(fraction.to_be_bytes());
         push_natural(&mut key, name);

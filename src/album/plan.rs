@@ -107,7 +107,7 @@ mod tests {
         hurried: false,
     };
     const BACKFILL: Patience = Patience {
-        max_wait: Duration::from_secs(600),
+        max_wait: Duration::from_mins(10),
         drains: true,
         hurried: false,
     };

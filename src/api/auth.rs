@@ -11,10 +11,8 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
-use http::HeaderValue;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
@@ -25,16 +23,18 @@ use crate::{
 };
 
 use super::{
+    auth_state::State,
     client_secret::ClientSecret,
     endpoints::{Settings, Timeouts},
     error::{Error, Kind},
-    refresh::{self, Given, SignInServer},
+    login::SCOPES,
+    refresh::{Given, SignInServer},
     token_file::{Stamp, Tokens},
     transport::{self, SMALL_LIMIT},
 };
 
-/// An access token is renewed so long before its end, so that an upload begun with it can end.
-const RENEW_BEFORE: Duration = Duration::from_mins(5);
+pub use super::auth_state::Bearer;
+pub(super) use super::auth_state::Surface;
 
 /// Where the two secrets of an account are.
 #[derive(Debug, Clone)]
@@ -43,6 +43,17 @@ pub struct AuthFiles {
     pub client_secret: PathBuf,
     /// What a sign-in leaves; its folder is made if it is missing.
     pub token: PathBuf,
+}
+
+/// A sign-in as it is kept.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    /// When the user consented.
+    pub since: Timestamp,
+    /// The OAuth client that was consented to.
+    pub client_id: String,
+    /// What was granted.
+    pub scopes: Vec<String>,
 }
 
 /// The sign-in of one account; cheap to clone.
@@ -60,49 +71,6 @@ struct Inner {
     state: Mutex<State>,
     renewing: tokio::sync::Mutex<()>,
     told_wide: AtomicBool,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// Of the file as it was read; none when there was none, or nothing was read yet.
-    stamp: Option<Stamp>,
-    tokens: Option<Tokens>,
-    bearer: Option<Bearer>,
-    /// Of the bearer: no two have the same.
-    generation: u64,
-    renew_at: Timestamp,
-    /// The service refused the present access token.
-    stale: bool,
-    /// The present access token replaced a refused one.
-    replaced_refused: bool,
-    /// Where the present access token was taken.
-    proven: [bool; 2],
-    /// Why there is no point in trying, until the file changes.
-    dead: Option<Error>,
-    /// How many renewals were tried, and how the last one failed.
-    renewals: u64,
-    failure: Option<Error>,
-}
-
-/// The two kinds of endpoints; a token without the right scope is refused by uploads with 401
-/// while JSON calls take it (fact sheet, section 2.5).
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Surface {
-    Json = 0,
-    Uploads = 1,
-}
-
-/// An access token, ready for a header.
-#[derive(Debug, Clone)]
-pub struct Bearer {
-    header: HeaderValue,
-    generation: u64,
-}
-
-impl Bearer {
-    pub(super) fn header(&self) -> HeaderValue {
-        self.header.clone()
-    }
 }
 
 impl Auth {
@@ -156,10 +124,34 @@ impl Auth {
         Stamp::of(&self.0.files.token) != self.state().stamp
     }
 
-    /// When the user signed in and with which OAuth client, without asking the service.
-    pub fn signed_in(&self) -> Result<(Timestamp, String), Error> {
-        let tokens = Tokens::read(&self.0.files.token)?;
-        Ok((tokens.obtained_at, tokens.client_id))
+    /// The sign-in that is kept, without asking the service.
+    pub async fn signed_in(&self) -> Result<SignedIn, Error> {
+        let path = self.0.files.token.clone();
+        let tokens = blocking(move || Tokens::read(&path)).await?;
+        Ok(SignedIn {
+            since: tokens.obtained_at,
+            client_id: tokens.client_id,
+            scopes: tokens.scopes,
+        })
+    }
+
+    /// Which OAuth client the client secret file names, without asking the service.
+    pub async fn client_id(&self) -> Result<String, Error> {
+        self.client_secret().await.map(|secret| secret.id)
+    }
+
+    /// Signs in with a refresh token that was had elsewhere: from another machine, or of the sandbox.
+    pub async fn adopt(&self, refresh_token: SecretString) -> Result<(), Error> {
+        let now = self.0.clock.now();
+        self.keep(Tokens {
+            client_id: self.client_id().await?,
+            obtained_at: now,
+            scopes: SCOPES.map(str::to_owned).to_vec(),
+            refresh_token,
+            access_token: SecretString::default(),
+            expires_at: now,
+        })
+        .await
     }
 
     /// Ends the sign-in at the service, then removes the token file. Done as well if the service no
@@ -220,37 +212,19 @@ impl Auth {
     }
 
     /// Keeps what a sign-in brought; the next bearer is made of it.
-    pub(super) async fn signed_in_with(&self, tokens: Tokens) -> Result<(), Error> {
+    pub(super) async fn keep(&self, tokens: Tokens) -> Result<(), Error> {
         let path = self.0.files.token.clone();
         blocking(move || tokens.save(&path)).await.map(drop)
     }
 
     /// Learns that the service took the token.
     pub(super) fn accepted(&self, bearer: &Bearer, surface: Surface) {
-        let mut state = self.state();
-        if state.is_present(bearer) {
-            state.proven[surface as usize] = true;
-        }
+        self.state().accepted(bearer, surface);
     }
 
     /// Learns that the service refused the token (401), and says what that means.
     pub(super) fn refused(&self, bearer: &Bearer, surface: Surface, error: Error) -> Error {
-        let mut state = self.state();
-        if !state.is_present(bearer) {
-            return error;
-        }
-        if state.replaced_refused && !state.proven[surface as usize] {
-            let dead = Error::new(
-                Kind::LoginNeeded,
-                "the service refuses new access tokens of this sign-in as well",
-            )
-            .with_status(http::StatusCode::UNAUTHORIZED)
-            .with_hint("run `albumen login` and leave every box ticked");
-            state.dead = Some(dead.clone());
-            return dead;
-        }
-        state.stale = true;
-        error
+        self.state().refused(bearer, surface, error)
     }
 
     /// The present token, if it can be used; an error if there is no point in renewing it.
@@ -263,8 +237,7 @@ impl Auth {
         if let Some(dead) = &state.dead {
             return Err(dead.clone());
         }
-        let lasts = !state.stale && self.0.clock.now() < state.renew_at;
-        Ok(state.bearer.clone().filter(|_| lasts))
+        Ok(state.usable(self.0.clock.now()))
     }
 
     async fn renew(&self) -> Result<Bearer, Error> {
@@ -291,9 +264,15 @@ impl Auth {
             )
             .with_hint("put the old client secret file back, or run `albumen login`; another client does not see what the old one uploaded"));
         }
-        match self.0.server.refresh(&secret, &tokens.refresh_token).await {
+        let now = self.0.clock.now();
+        match self.0.server.refresh(&secret, &tokens, now).await {
             Ok(given) => self.renewed(tokens, given, stamp).await,
-            Err(error) => Err(self.not_renewed(&tokens, error)),
+            Err(error) => {
+                if error.kind() == Kind::LoginNeeded {
+                    self.state().dead = Some(error.clone());
+                }
+                Err(error)
+            }
         }
     }
 
@@ -328,73 +307,16 @@ impl Auth {
                 state.stamp.clone()
             }
         };
-        let replaced_refused = state.stale;
-        state.load(stamp, Ok(tokens));
-        state.replaced_refused = replaced_refused;
-        // A fifth of a short life; five minutes of the usual hour.
-        let early = RENEW_BEFORE.min(given.lifetime / 5);
-        state.renew_at = clock::after(now, given.lifetime.saturating_sub(early));
+        state.renewed(stamp, tokens, now, given.lifetime);
         state
-            .bearer
-            .clone()
-            .ok_or_else(|| Error::new(Kind::Unreachable, "the access token is not one"))
-    }
-
-    fn not_renewed(&self, tokens: &Tokens, error: Error) -> Error {
-        if error.kind() != Kind::LoginNeeded {
-            return error;
-        }
-        // Only `invalid_grant` comes without a remedy of its own; the age of the token says more.
-        let error = refresh::died(tokens.obtained_at, self.0.clock.now()).with_source(error);
-        let mut state = self.state();
-        state.dead = Some(error.clone());
-        error
+            .usable(now)
+            .ok_or_else(|| Error::new(Kind::Unreachable, "the access token cannot be used"))
     }
 
     /// A panic elsewhere leaves nothing half done here.
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl State {
-    fn is_present(&self, bearer: &Bearer) -> bool {
-        self.bearer
-            .as_ref()
-            .is_some_and(|present| present.generation == bearer.generation)
-    }
-
-    /// Takes over what the file holds, or why it holds nothing.
-    fn load(&mut self, stamp: Option<Stamp>, read: Result<Tokens, Error>) {
-        self.generation += 1;
-        let generation = self.generation;
-        self.stamp = stamp;
-        self.stale = false;
-        self.replaced_refused = false;
-        self.proven = [false; 2];
-        (self.tokens, self.dead) = match read {
-            Ok(tokens) => (Some(tokens), None),
-            Err(error) => (None, Some(error)),
-        };
-        self.bearer = self
-            .tokens
-            .as_ref()
-            .and_then(|tokens| header(&tokens.access_token))
-            .map(|header| Bearer { header, generation });
-        self.renew_at = self.tokens.as_ref().map_or(Timestamp::MIN, |tokens| {
-            tokens
-                .expires_at
-                .saturating_sub(RENEW_BEFORE)
-                .unwrap_or(Timestamp::MIN)
-        });
-    }
-}
-
-fn header(access_token: &SecretString) -> Option<HeaderValue> {
-    let text = format!("Bearer {}", access_token.expose_secret());
-    let mut header = HeaderValue::from_str(&text).ok()?;
-    header.set_sensitive(true);
-    Some(header)
 }
 
 async fn blocking<T: Send + 'static>(

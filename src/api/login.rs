@@ -172,7 +172,7 @@ impl Login {
             .set_redirect_uri(redirect)
             .exchange_code(AuthorizationCode::new(code))
             .set_pkce_verifier(PkceCodeVerifier::new(self.verifier.secret().clone()))
-            .request_async(&|request| server.carry(request))
+            .request_async(server)
             .await
             .map(|response| refresh::given(&response))
             .map_err(refresh::refused)
@@ -209,7 +209,7 @@ impl Login {
             access_token: given.access_token,
             expires_at: clock::after(now, given.lifetime),
         };
-        self.auth.signed_in_with(tokens).await?;
+        self.auth.keep(tokens).await?;
         Ok(Granted { scopes })
     }
 }

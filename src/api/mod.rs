@@ -4,7 +4,7 @@
 //!   [`wire`] holds the types of their bodies and answers.
 //! - [`client`] sends them, [`uploads`] sends bytes, [`body`] reads those from a file, hashes them
 //!   on the way and honours the common [`bandwidth`].
-//! - [`auth`] keeps the account signed in by way of the [`token_file`]; [`login`] signs it in.
+//! - [`auth`] keeps the account signed in by way of the token file; [`login`] signs it in.
 //! - [`error`] says what went wrong; `classify` and `texts` decide that from an answer.
 //!
 //! Invariants: no request is repeated, redirected or sent twice here, because a ledger outside
@@ -13,6 +13,7 @@
 //! Called by the pipeline, the commands and `run`.
 
 pub mod auth;
+mod auth_state;
 pub mod bandwidth;
 pub mod body;
 pub mod calls;
@@ -27,13 +28,13 @@ mod refresh;
 #[cfg(test)]
 mod testing;
 mod texts;
-pub mod token_file;
+mod token_file;
 mod transport;
 pub mod uploads;
 mod watchdog;
 pub mod wire;
 
-pub use auth::{Auth, AuthFiles, Bearer};
+pub use auth::{Auth, AuthFiles, Bearer, SignedIn};
 pub use bandwidth::Bandwidth;
 pub use body::{FileBody, Sent};
 pub use calls::{Call, Method};

@@ -3,13 +3,13 @@
 //! Whatever is transient here is [`Kind::Unreachable`]: the call that wanted the token was not sent,
 //! and its outcome is not in doubt.
 
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
 
 use http::StatusCode;
 use jiff::Timestamp;
 use oauth2::{
-    AuthType, ClientId, HttpRequest, HttpResponse, RefreshToken, RequestTokenError,
-    TokenResponse as _, TokenUrl,
+    AsyncHttpClient, AuthType, ClientId, HttpRequest, HttpResponse, RefreshToken,
+    RequestTokenError, TokenResponse as _, TokenUrl,
     basic::{BasicClient, BasicErrorResponse, BasicTokenResponse},
 };
 use secrecy::{ExposeSecret as _, SecretString};
@@ -19,6 +19,7 @@ use super::{
     client_secret::ClientSecret,
     error::{Error, Kind},
     texts,
+    token_file::Tokens,
     transport::{self, SMALL_LIMIT},
 };
 
@@ -67,19 +68,26 @@ impl SignInServer {
     pub(super) async fn refresh(
         &self,
         secret: &ClientSecret,
-        refresh_token: &SecretString,
+        tokens: &Tokens,
+        now: Timestamp,
     ) -> Result<Given, Error> {
-        let refresh_token = RefreshToken::new(refresh_token.expose_secret().to_owned());
+        let refresh_token = RefreshToken::new(tokens.refresh_token.expose_secret().to_owned());
         self.oauth(secret)
             .exchange_refresh_token(&refresh_token)
-            .request_async(&|request| self.carry(request))
+            .request_async(self)
             .await
             .map(|response| given(&response))
-            .map_err(refused)
+            .map_err(|error| {
+                if is_invalid_grant(&error) {
+                    died(tokens.obtained_at, now).with_source(refused(error))
+                } else {
+                    refused(error)
+                }
+            })
     }
 
     /// Carries a request of the OAuth crate. What is no answer of the OAuth protocol ends here.
-    pub(super) async fn carry(&self, request: HttpRequest) -> Result<HttpResponse, Error> {
+    async fn carry(&self, request: HttpRequest) -> Result<HttpResponse, Error> {
         let (parts, body) = request.into_parts();
         let request = self
             .http
@@ -106,6 +114,17 @@ impl SignInServer {
             "the sign-in server could not do it at the moment",
         )
         .with_status(reply.status))
+    }
+}
+
+/// The way of the OAuth crate to our connections. The future is boxed, because the compiler cannot
+/// see that one made of a closure may move between threads.
+impl<'c> AsyncHttpClient<'c> for SignInServer {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Error>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.carry(request))
     }
 }
 
@@ -146,12 +165,20 @@ pub(super) fn refused(error: RequestTokenError<Error, BasicErrorResponse>) -> Er
     }
 }
 
+/// The refresh token, or the code, is dead.
+fn is_invalid_grant(error: &RequestTokenError<Error, BasicErrorResponse>) -> bool {
+    matches!(error, RequestTokenError::ServerResponse(response) if response.error().as_ref() == "invalid_grant")
+}
+
 /// The error for a code of the sign-in server, from its answer or from a redirect.
 pub(super) fn sign_in_refused(code: &str, description: &str) -> Error {
     if code == "invalid_grant" {
         return Error::new(Kind::LoginNeeded, description);
     }
-    if matches!(code, "temporarily_unavailable" | "server_error") {
+    if matches!(
+        code,
+        "temporarily_unavailable" | "server_error" | "rate_limit_exceeded"
+    ) {
         return Error::new(Kind::Unreachable, description);
     }
     match texts::by_sign_in_code(code) {
@@ -162,14 +189,14 @@ pub(super) fn sign_in_refused(code: &str, description: &str) -> Error {
             Error::new(kind, &format!("{sentence} ({description})")).with_hint(hint)
         }
         None => Error::new(
-            Kind::LoginNeeded,
+            Kind::Setup,
             &format!("the sign-in server refused with `{code}` {description}"),
         ),
     }
 }
 
 /// Why a refresh token died, as far as its age tells (fact sheet, section 1.2).
-pub(super) fn died(obtained_at: Timestamp, now: Timestamp) -> Error {
+fn died(obtained_at: Timestamp, now: Timestamp) -> Error {
     let hours = now.duration_since(obtained_at).as_hours();
     let age = match hours {
         ..48 => format!("{} hours", hours.max(0)),

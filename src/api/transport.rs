@@ -21,6 +21,9 @@ pub(super) const JSON_LIMIT: usize = 8 << 20;
 /// The most bytes of an upload token, of the sign-in server's answers, and of an error.
 pub(super) const SMALL_LIMIT: usize = 64 << 10;
 
+/// How often a connection with calls in flight is asked whether it still lives.
+const PING: Duration = Duration::from_secs(30);
+
 /// How long sent data may stay unacknowledged: the 30 s that reqwest sets would close connections
 /// over bad links that the watchdog would still wait for.
 #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
@@ -35,7 +38,13 @@ pub(super) struct Reply {
 
 /// Connections for JSON calls and for the sign-in.
 pub(super) fn json_client(url: &Url, timeouts: &Timeouts) -> Result<reqwest::Client, Error> {
-    build(common(url, timeouts).gzip(true))
+    // A connection that died in silence (sleep, a router's restart) must not swallow call after call.
+    build(
+        common(url, timeouts)
+            .gzip(true)
+            .http2_keep_alive_interval(PING)
+            .http2_keep_alive_timeout(timeouts.connect),
+    )
 }
 
 /// Connections for bytes: no total timeout, the watchdog looks after them.

@@ -121,7 +121,8 @@ pub struct SimpleMediaItem {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchCreated {
-    /// One result for each item, in no promised order; some may be missing.
+    /// One result for each item, in no promised order; some may be missing, even all.
+    #[serde(default)]
     pub new_media_item_results: Vec<NewMediaItemResult>,
 }
 
@@ -260,6 +261,7 @@ pub struct MediaItemsPage {
 #[serde(rename_all = "camelCase")]
 pub struct BatchGot {
     /// One for each id.
+    #[serde(default)]
     pub media_item_results: Vec<MediaItemResult>,
 }
 

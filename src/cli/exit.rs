@@ -119,4 +119,16 @@ mod tests {
         assert_eq!(ExitCode::merge(order), ExitCode::Internal);
         assert_eq!(ExitCode::merge([]), ExitCode::Done);
     }
+
+    #[test]
+    fn the_units_do_not_restart_what_a_restart_cannot_cure() {
+        let [unusable, held] = [ExitCode::Unusable, ExitCode::StateHeld].map(ExitCode::number);
+        let line = format!("\nRestartPreventExitStatus={unusable} {held}\n");
+        for unit in [
+            include_str!("../../systemd/system/albumen@.service"),
+            include_str!("../../systemd/user/albumen.service"),
+        ] {
+            assert!(unit.contains(&line), "{unit}");
+        }
+    }
 }

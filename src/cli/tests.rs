@@ -151,12 +151,18 @@ fn global_flags_stand_before_or_behind_the_command() {
         assert_eq!(global.config, Some("c".into()));
         assert_eq!(global.state_dir, Some("s".into()));
         assert_eq!(global.log_format, LogFormat::Json);
-        assert_eq!(global.log_level(), LevelFilter::TRACE);
+        assert_eq!(global.log_level(LevelFilter::INFO), LevelFilter::TRACE);
     }
-    let level = |line| typed(line).unwrap().global.log_level();
-    assert_eq!(level("daemon"), LevelFilter::INFO);
-    assert_eq!(level("daemon -v"), LevelFilter::DEBUG);
-    assert_eq!(level("daemon -q"), LevelFilter::WARN);
+    let level = |line, usual| typed(line).unwrap().global.log_level(usual);
+    assert_eq!(level("daemon", LevelFilter::INFO), LevelFilter::INFO);
+    assert_eq!(level("daemon -v", LevelFilter::INFO), LevelFilter::DEBUG);
+    assert_eq!(level("daemon -q", LevelFilter::INFO), LevelFilter::WARN);
+    assert_eq!(level("backfill", LevelFilter::WARN), LevelFilter::WARN);
+    assert_eq!(level("backfill -v", LevelFilter::WARN), LevelFilter::INFO);
+    assert_eq!(
+        level("backfill -vvvv", LevelFilter::WARN),
+        LevelFilter::TRACE
+    );
 }
 
 #[cfg(unix)]

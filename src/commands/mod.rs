@@ -1,1 +1,151 @@
-//! To be filled.
+//! The commands: what was typed becomes work, words on stderr, data on stdout, and an exit code.
+//!
+//! [`run`] is all that `main` calls. Each command is a module with one function; what they share is
+//! here too: where they speak (`output`, `logging`), how they stop (`signals`), how an error is told
+//! (`failure`), how progress is shown (`progress`), and how they reach the process that holds the
+//! state folder (`ask`). Only this edge prints.
+
+mod albums;
+mod ask;
+mod backfill;
+mod daemon;
+mod doctor;
+mod dry_run;
+mod explain;
+mod failure;
+mod init;
+mod logging;
+mod login;
+mod look;
+mod orders;
+mod output;
+mod owner;
+mod pages;
+mod places;
+mod progress;
+mod sandbox;
+mod shared;
+mod signals;
+mod status;
+mod try_out;
+
+use std::{path::PathBuf, sync::Arc};
+
+use jiff::tz::TimeZone;
+use tracing::level_filters::LevelFilter;
+
+use crate::{
+    cli::{self, Album, Command, ExitCode, Global, Invocation, LogFormat, Shared},
+    clock::Clock,
+    config::{self, Config, Environment},
+    status::text::Here,
+};
+
+use failure::{Failure, Told};
+use output::{Log, Screen};
+
+/// What every command is given.
+#[derive(Debug, Clone)]
+pub(crate) struct Edge {
+    global: Global,
+    env: Environment,
+    screen: Screen,
+}
+
+impl Edge {
+    /// The configuration; it is an error if there is none.
+    fn config(&self) -> Result<Arc<Config>, config::Error> {
+        let (file, state_dir) = (&self.global.config, &self.global.state_dir);
+        Config::load(file.as_deref(), state_dir.as_deref(), &self.env).map(Arc::new)
+    }
+
+    /// The configuration, or the defaults if there is none.
+    fn config_or_defaults(&self) -> Result<Arc<Config>, config::Error> {
+        let (file, state_dir) = (&self.global.config, &self.global.state_dir);
+        Config::load_or_defaults(file.as_deref(), state_dir.as_deref(), &self.env).map(Arc::new)
+    }
+
+    /// Paths that were typed, absolute.
+    fn typed(&self, paths: &[PathBuf]) -> Vec<PathBuf> {
+        paths.iter().map(|path| self.env.typed(path)).collect()
+    }
+}
+
+/// Now and here, for times that people read.
+fn here(clock: &Clock) -> Here {
+    Here {
+        now: clock.now(),
+        zone: TimeZone::system(),
+    }
+}
+
+/// Does what was typed. Errors are told here.
+pub async fn run(invocation: Invocation) -> ExitCode {
+    let Invocation { global, command } = invocation;
+    let screen = Screen::new(Log {
+        json: global.log_format == LogFormat::Json,
+        quiet: global.quiet,
+    });
+    let usual = match command {
+        Command::Daemon => LevelFilter::INFO,
+        _ => LevelFilter::WARN,
+    };
+    logging::start(&global, usual, &screen);
+    let edge = Edge {
+        global,
+        env: Environment::of_process(),
+        screen,
+    };
+    match dispatch(&edge, command).await {
+        Ok(code) => code,
+        Err(error) => {
+            let told = Told::of(&error);
+            edge.screen.complain(&told);
+            told.code
+        }
+    }
+}
+
+/// Tells an error from outside of any command, and gives the exit code for it.
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    let told = Told::of(error);
+    output::complain(&told.text());
+    told.code
+}
+
+async fn dispatch(edge: &Edge, command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Daemon => daemon::run(edge).await,
+        Command::Backfill(flags) => backfill::run(edge, &flags).await,
+        Command::Status(flags) => status::run(edge, &flags).await,
+        Command::Verify => orders::verify(edge).await,
+        Command::Retry(flags) => orders::retry(edge, &flags).await,
+        Command::Explain { path } => explain::run(edge, &path),
+        Command::Albums => albums::run(edge),
+        Command::Album(Album::Remove(_)) => Err(not_built("take items out of an album").into()),
+        Command::Shared(Shared::Leave { token }) => shared::leave(edge, &token).await,
+        Command::Login { no_browser } => login::login(edge, no_browser).await,
+        Command::Logout => login::logout(edge).await,
+        Command::Doctor => doctor::run(edge).await,
+        Command::Sandbox(flags) => sandbox::run(edge, flags).await,
+        Command::Try { paths } => try_out::run(edge, &paths).await,
+        Command::Init => init::run(edge),
+        Command::Completions { shell } => pages::completions(shell),
+        Command::Man => pages::man(),
+    }
+}
+
+/// The one place that says what is not built yet.
+fn not_built(what: &str) -> Failure {
+    let hint = "do it in Google Photos; nothing was changed";
+    Failure::new(
+        ExitCode::Unusable,
+        format!("this version cannot {what} yet"),
+    )
+    .hint(hint)
+}
+
+/// The definition of the command line, for the pages that are made from it.
+fn definition() -> clap::Command {
+    cli::definition()
+}

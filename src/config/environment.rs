@@ -74,7 +74,7 @@ impl Environment {
     }
 
     /// Where the state belongs when nobody says.
-    pub(super) fn usual_state_dir(&self) -> Option<PathBuf> {
+    pub fn usual_state_dir(&self) -> Option<PathBuf> {
         if let Some(folder) = &self.state_directory {
             return Some(folder.clone());
         }
@@ -84,7 +84,7 @@ impl Environment {
     }
 
     /// What was typed, as seen from the working directory.
-    pub(super) fn typed(&self, path: &Path) -> PathBuf {
+    pub fn typed(&self, path: &Path) -> PathBuf {
         tidy(&self.cwd.join(path))
     }
 

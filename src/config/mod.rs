@@ -126,12 +126,20 @@ impl Config {
             file: file.to_owned(),
             source,
         })?;
-        let config = text_of(&bytes)
+        Self::parse(&bytes, file, state_dir_override, env)
+    }
+
+    fn parse(
+        bytes: &[u8],
+        file: &Path,
+        state_dir_override: Option<&Path>,
+        env: &Environment,
+    ) -> Result<Self, Error> {
+        let base = settings::folder_of(file);
+        let config = text_of(bytes)
             .and_then(|text| toml::from_str(text).map_err(|error| Fault::of_toml(&error)))
-            .and_then(|written| {
-                Self::check(&written, settings::folder_of(file), state_dir_override, env)
-            })
-            .map_err(|fault| fault.in_file(Some(file), &bytes))?;
+            .and_then(|written| Self::check(&written, base, state_dir_override, env))
+            .map_err(|fault| fault.in_file(Some(file), bytes))?;
         Ok(Self {
             file: Some(file.to_owned()),
             ..config

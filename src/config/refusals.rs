@@ -1,6 +1,10 @@
 //! Tests: what a configuration may not say, and the words that it gets.
 
-use super::{Config, Error, tests::Home};
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::{Config, EXAMPLE, Environment, Error, tests::Home};
 
 /// What must be said of each text, with a place in the file and a caret.
 #[track_caller]
@@ -286,4 +290,24 @@ fn what_is_no_text_file_is_refused() {
 fn what_is_shown_of_a_value_cannot_move_the_cursor() {
     let refusal = Home::new().refusal("[watch]\npoll = \"\\u001b[2J\"");
     assert!(!refusal.contains('\u{1b}'), "{refusal:?}");
+}
+
+proptest! {
+    /// Whatever an editor does to the file, the answer is a configuration or a place.
+    #[test]
+    fn a_spoilt_file_is_understood_or_refused_with_its_place(
+        at in 0..EXAMPLE.len(),
+        removed in 0usize..40,
+        put in prop_oneof![any::<Vec<u8>>(), "[\\[\\]{}\"'#=\n, a-z0-9]{0,8}".prop_map(Vec::from)],
+    ) {
+        let mut bytes = EXAMPLE.as_bytes().to_vec();
+        let end = (at + removed).min(bytes.len());
+        bytes.splice(at..end, put);
+        let env = Environment { home: Some("/home/ada".into()), ..Environment::default() };
+        if let Err(error) = Config::parse(&bytes, Path::new("/c.toml"), None, &env) {
+            let error = error.to_string();
+            prop_assert!(error.contains("--> /c.toml:"), "{error}");
+            prop_assert!(error.lines().any(|line| line.ends_with('^')), "{error}");
+        }
+    }
 }

@@ -32,15 +32,6 @@ const RESET_TRIES: u32 = 8;
 /// A service day has at most 25 hours; a stored end further away is of a clock that was set back.
 const LONGEST_DAY: Duration = Duration::from_mins(25 * 60 + 15);
 
-/// What a stage is about to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Work {
-    /// Send bytes.
-    Bytes,
-    /// Make a call.
-    Calls,
-}
-
 /// What the gate says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
@@ -123,8 +114,8 @@ impl Gate {
         self.state().pause.clone()
     }
 
-    /// Whether work of this kind may begin.
-    pub fn ask(&self, work: Work) -> Answer {
+    /// Whether work may begin.
+    pub fn ask(&self) -> Answer {
         let state = self.state();
         let pause = &state.pause;
         let now = self.0.clock.now();
@@ -132,7 +123,7 @@ impl Gate {
         match pause.state {
             AccountState::Ready => Answer::Open,
             AccountState::LoginNeeded if due || self.0.auth.changed() => Answer::Open,
-            AccountState::StorageFull if due && work == Work::Calls => Answer::Probe,
+            AccountState::StorageFull if due => Answer::Probe,
             AccountState::StorageFull => Answer::Closed {
                 until: pause.until.filter(|until| *until > now),
             },
@@ -145,10 +136,15 @@ impl Gate {
     pub async fn passed(&self) -> Result<()> {
         {
             let mut state = self.state();
-            state.strikes = 0;
-            if state.pause.state == AccountState::Ready {
-                return Ok(());
+            let now = self.0.clock.now();
+            let stopped = state.pause.until.is_some_and(|until| until > now);
+            match state.pause.state {
+                AccountState::Ready => return Ok(()),
+                // It was under way when the day's stop came, and takes nothing of that back.
+                AccountState::QuotaExhausted if stopped => return Ok(()),
+                _ => {}
             }
+            state.strikes = 0;
             state.pause = Pause::plain(AccountState::Ready);
         }
         tracing::info!("the account can be used again");
@@ -195,15 +191,12 @@ impl Gate {
                 Some(clock::after(now, wait))
             }
         };
-        self.close(
-            Pause {
-                state,
-                reason: Some(in_words(error)),
-                until,
-            },
-            now,
-        )
-        .await?;
+        let pause = Pause {
+            state,
+            reason: Some(in_words(error)),
+            until,
+        };
+        self.close(pause, error.hint(), now).await?;
         Ok(true)
     }
 
@@ -215,18 +208,20 @@ impl Gate {
             clock::service_day_ends(now),
             between(AFTER_MIDNIGHT),
         ));
-        self.close(
-            Pause {
-                state: AccountState::QuotaExhausted,
-                reason: Some(reason),
-                until,
-            },
-            now,
-        )
-        .await
+        let pause = Pause {
+            state: AccountState::QuotaExhausted,
+            reason: Some(reason),
+            until,
+        };
+        self.close(pause, None, now).await
     }
 
-    async fn close(&self, pause: Pause<AccountState>, now: Timestamp) -> Result<()> {
+    async fn close(
+        &self,
+        pause: Pause<AccountState>,
+        hint: Option<&str>,
+        now: Timestamp,
+    ) -> Result<()> {
         let changed = {
             let mut state = self.state();
             let changed = state.pause.state != pause.state;
@@ -239,11 +234,13 @@ impl Gate {
             changed
         };
         if changed {
-            let reason = pause.reason.as_deref().unwrap_or_default();
-            match pause.until {
-                Some(until) => tracing::warn!(%until, "paused: {reason}"),
-                None => tracing::warn!("paused: {reason}"),
+            let mut reason = pause.reason.clone().unwrap_or_default();
+            if let Some(hint) = hint {
+                reason.push_str("\nhint: ");
+                reason.push_str(hint);
             }
+            let until = pause.until.map(tracing::field::display);
+            tracing::warn!(until, "paused: {reason}");
         }
         self.0.store.account_is(pause, now).await?;
         self.0.bells.moved.ring();
@@ -293,10 +290,10 @@ fn next_day(now: Timestamp, strikes: u32) -> Timestamp {
 }
 
 fn between((from, to): (Duration, Duration)) -> Duration {
-    from + (to - from).mul_f64(fastrand::f64())
+    from + to.saturating_sub(from).mul_f64(fastrand::f64())
 }
 
-/// The error, its cause and its remedy in one line.
+/// The error and its cause in one line.
 pub fn in_words(error: &api::Error) -> String {
     use std::error::Error as _;
     let mut words = error.to_string();

@@ -1,9 +1,9 @@
 //! The stages, in the order in which a photo passes them.
 //!
-//! - [`intake`]: folders to files in the queue.
-//! - [`upload`]: files to items with upload tokens.
-//! - [`lane`]: tokens to media items and albums; the only task that makes mutating calls.
-//! - [`verify`]: is what we made really there?
+//! - [`intake`] — folders to files in the queue.
+//! - [`upload`] — files to items with upload tokens.
+//! - [`lane`] — tokens to media items and albums; the only task that makes mutating calls.
+//! - [`verify`] — is what we made really there?
 //!
 //! Between stages there is only the store and a [`bell`]. A stage claims from the store, works,
 //! records the outcome in one transaction and rings the next bell; with nothing to claim it waits for

@@ -119,7 +119,7 @@ pub(super) fn lane(db: &Connection) -> Result<Pause<LaneState>> {
 impl Store {
     /// The account's state.
     pub async fn account(&self) -> Result<Pause<AccountState>> {
-        self.write(|db| account(db)).await
+        self.write(account).await
     }
 
     /// The account is in this state now.

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The row of the library itself: no album.
-pub const LIBRARY: AlbumRow = AlbumRow(0);
+pub(super) const LIBRARY: AlbumRow = AlbumRow(0);
 
 /// An album that needs an id before a batch can go to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,6 +140,18 @@ impl Store {
             Ok(row.and_then(|(id, made_at)| {
                 Some((AlbumId::new(id?), made_at.map(clock::from_millis)))
             }))
+        })
+        .await
+    }
+
+    /// The service's ids of all albums that have one.
+    pub async fn album_ids(&self) -> Result<std::collections::HashSet<String>> {
+        self.write(|db| {
+            let ids = db
+                .prepare_cached("SELECT album_id FROM albums WHERE album_id IS NOT NULL")?
+                .query_map([], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(ids)
         })
         .await
     }

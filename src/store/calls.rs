@@ -84,8 +84,8 @@ pub struct Journalled {
     pub sent_at: Timestamp,
     /// How often it was sent.
     pub sends: u32,
-    /// What it carries, in order.
-    pub items: Vec<ItemId>,
+    /// What it carries, in order, and how often each was blamed before.
+    pub items: Vec<(ItemId, u32)>,
 }
 
 impl Store {
@@ -130,7 +130,7 @@ impl Store {
                 body: call.body,
                 sent_at: now,
                 sends: 1,
-                items: call.items,
+                items: with_attempts(db, id)?,
             })
         })
         .await
@@ -138,7 +138,21 @@ impl Store {
 
     /// The call whose answer is not recorded, if there is one.
     pub async fn unanswered(&self) -> Result<Option<Journalled>> {
-        self.write(|db| unanswered(db)).await
+        self.write(unanswered).await
+    }
+
+    /// Whether a token of the call was born before `born`.
+    pub async fn has_token_older_than(&self, call: CallId, born: Timestamp) -> Result<bool> {
+        self.write(move |db| {
+            let has = db
+                .prepare_cached(
+                    "SELECT EXISTS (SELECT 1 FROM call_items JOIN items ON items.id = call_items.item_id
+                                    WHERE call_items.call_id = ?1 AND items.token_at <= ?2)",
+                )?
+                .query_row(params![call.0, born.as_millisecond()], |row| row.get(0))?;
+            Ok(has)
+        })
+        .await
     }
 
     /// The unanswered call is about to be sent once more.
@@ -154,9 +168,7 @@ impl Store {
 
 fn unanswered(db: &Connection) -> Result<Option<Journalled>> {
     let row = db
-        .prepare_cached(
-            "SELECT id, kind, album_id, path, body, sent_at, sends FROM calls WHERE answered_at IS NULL",
-        )?
+        .prepare_cached(UNANSWERED)?
         .query_row([], |row| {
             Ok((
                 CallId(row.get(0)?),
@@ -180,7 +192,7 @@ fn unanswered(db: &Connection) -> Result<Option<Journalled>> {
         body,
         sent_at,
         sends,
-        items: items_of(db, id)?,
+        items: with_attempts(db, id)?,
     }))
 }
 
@@ -189,6 +201,17 @@ pub(super) fn items_of(db: &Connection, call: CallId) -> Result<Vec<ItemId>> {
     let items = db
         .prepare_cached("SELECT item_id FROM call_items WHERE call_id = ?1 ORDER BY ordinal")?
         .query_map([call.0], |row| row.get(0).map(ItemId))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(items)
+}
+
+fn with_attempts(db: &Connection, call: CallId) -> Result<Vec<(ItemId, u32)>> {
+    let items = db
+        .prepare_cached(
+            "SELECT items.id, items.attempts FROM call_items JOIN items ON items.id = call_items.item_id
+             WHERE call_items.call_id = ?1 ORDER BY call_items.ordinal",
+        )?
+        .query_map([call.0], |row| Ok((ItemId(row.get(0)?), row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
     Ok(items)
 }
@@ -207,3 +230,7 @@ pub(super) fn answered(
     .execute(params![call.0, now.as_millisecond(), http_status, error])?;
     Ok(())
 }
+
+/// The call whose answer is not recorded.
+pub(super) const UNANSWERED: &str =
+    "SELECT id, kind, album_id, path, body, sent_at, sends FROM calls WHERE answered_at IS NULL";

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     os::unix::ffi::{OsStrExt as _, OsStringExt as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use jiff::Timestamp;
@@ -146,7 +146,7 @@ pub(super) fn apply(
     }
 }
 
-fn ensure_dir(db: &Connection, root: RootId, dir: &PathBuf) -> Result<DirId> {
+fn ensure_dir(db: &Connection, root: RootId, dir: &Path) -> Result<DirId> {
     let path = dir.as_os_str().as_bytes();
     let known = db
         .prepare_cached("SELECT id FROM dirs WHERE root_id = ?1 AND path = ?2")?

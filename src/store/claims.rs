@@ -19,6 +19,8 @@ pub struct Claimed {
     pub file: FileId,
     /// Its root.
     pub root: RootId,
+    /// Where its root is.
+    pub root_path: PathBuf,
     /// Where it is.
     pub path: PathBuf,
     /// Its name.
@@ -55,38 +57,73 @@ pub enum Hashed {
     Known(ItemId, State),
 }
 
-const COLUMNS: &str =
-    "files.id, files.root_id, roots.path, dirs.path, files.name, files.size, files.mtime_ns,
-    files.ctime_ns, files.dev, files.inode, files.attempts, files.settle_ms, files.album_id";
+/// A root whose files may be claimed and are waited for.
+pub(super) struct OpenRoot {
+    pub(super) id: i64,
+    path: PathBuf,
+}
 
-const CLAIMABLE: &str =
-    "FROM files JOIN roots ON roots.id = files.root_id AND roots.open = 1 AND roots.away = 0
-    JOIN dirs ON dirs.id = files.dir_id";
+/// The roots whose files may be claimed and are waited for. The queue is asked for each of them by
+/// itself: a closed root with a million files in the queue then costs nothing.
+pub(super) fn open_roots(db: &Connection) -> Result<Vec<OpenRoot>> {
+    let roots = db
+        .prepare_cached("SELECT id, path FROM roots WHERE open = 1 AND away = 0 ORDER BY id")?
+        .query_map([], |row| {
+            Ok(OpenRoot {
+                id: row.get(0)?,
+                path: changes::path_from(row.get(1)?),
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(roots)
+}
 
-fn claimed(row: &Row<'_>) -> rusqlite::Result<Claimed> {
-    let name = OsString::from_vec(row.get(4)?);
-    let root = changes::path_from(row.get(2)?);
-    let dir = changes::path_from(row.get(3)?);
+pub(super) const CLAIMABLE: &str =
+    "SELECT files.id, dirs.path, files.name, files.size, files.mtime_ns, files.ctime_ns, files.dev,
+            files.inode, files.attempts, files.settle_ms, files.album_id, files.order_key
+     FROM files CROSS JOIN dirs ON dirs.id = files.dir_id
+     WHERE files.state = 'queued' AND files.root_id = ?1 AND files.not_before <= ?2";
+
+/// What stands first among fresh files: the oldest.
+pub(super) const FRESH: &str = "AND files.fresh = 1 ORDER BY files.id LIMIT ?3";
+/// What stands first in one album.
+pub(super) const IN_ALBUM: &str = "AND files.album_id = ?4 ORDER BY files.order_key LIMIT ?3";
+/// What stands first of all: album by album.
+pub(super) const IN_ORDER: &str = "ORDER BY files.album_id, files.order_key LIMIT ?3";
+
+/// A file that may be claimed, with its place in the queue.
+struct Candidate {
+    key: Vec<u8>,
+    claim: Claimed,
+}
+
+fn candidate(root: &OpenRoot, row: &Row<'_>) -> rusqlite::Result<Candidate> {
+    let name = OsString::from_vec(row.get(2)?);
+    let dir = changes::path_from(row.get(1)?);
     let path = if dir.as_os_str().is_empty() {
-        root.join(&name)
+        root.path.join(&name)
     } else {
-        root.join(dir).join(&name)
+        root.path.join(dir).join(&name)
     };
-    Ok(Claimed {
-        file: FileId(row.get(0)?),
-        root: RootId(row.get(1)?),
-        path,
-        name,
-        stat: FileStat {
-            size: row.get::<_, i64>(5)? as u64,
-            mtime_ns: row.get(6)?,
-            ctime_ns: row.get(7)?,
-            dev: row.get::<_, i64>(8)? as u64,
-            inode: row.get::<_, i64>(9)? as u64,
+    Ok(Candidate {
+        key: row.get(11)?,
+        claim: Claimed {
+            file: FileId(row.get(0)?),
+            root: RootId(root.id),
+            root_path: root.path.clone(),
+            path,
+            name,
+            stat: FileStat {
+                size: row.get::<_, i64>(3)? as u64,
+                mtime_ns: row.get(4)?,
+                ctime_ns: row.get(5)?,
+                dev: row.get::<_, i64>(6)? as u64,
+                inode: row.get::<_, i64>(7)? as u64,
+            },
+            attempts: row.get(8)?,
+            settle_ms: row.get::<_, i64>(9)? as u64,
+            album: AlbumRow(row.get(10)?),
         },
-        attempts: row.get(10)?,
-        settle_ms: row.get::<_, i64>(11)? as u64,
-        album: AlbumRow(row.get(12)?),
     })
 }
 
@@ -95,23 +132,17 @@ impl Store {
     /// album with ready tokens before the others.
     pub async fn claim(&self, n: usize, fresh_first: bool, now: Timestamp) -> Result<Vec<Claimed>> {
         self.write(move |db| {
-            let mut found = Vec::with_capacity(n);
+            let mut slots = Slots {
+                roots: open_roots(db)?,
+                free: n,
+                now,
+                claimed: Vec::with_capacity(n),
+            };
             if fresh_first {
-                fresh(db, n, now, &mut found)?;
+                slots.fresh(db)?;
             }
-            if found.len() < n {
-                album_by_album(db, n, now, &mut found)?;
-            }
-            if found.is_empty() && !fresh_first {
-                fresh(db, n, now, &mut found)?;
-            }
-            for claim in &found {
-                db.prepare_cached(
-                    "UPDATE files SET state = 'claimed', changed_at = ?2 WHERE id = ?1",
-                )?
-                .execute(params![claim.file.0, now.as_millisecond()])?;
-            }
-            Ok(found)
+            slots.album_by_album(db)?;
+            Ok(slots.claimed)
         })
         .await
     }
@@ -120,11 +151,23 @@ impl Store {
     pub async fn next_claim(&self, now: Timestamp) -> Result<Option<Timestamp>> {
         self.write(move |db| {
             let due: Option<i64> = db
-                .prepare_cached(
-                    "SELECT min(not_before) FROM files WHERE state = 'queued' AND not_before > ?1",
-                )?
+                .prepare_cached(NEXT_CLAIM)?
                 .query_row([now.as_millisecond()], |row| row.get(0))?;
             Ok(due.map(clock::from_millis))
+        })
+        .await
+    }
+
+    /// Whether any file could be claimed now.
+    pub async fn has_claimable(&self, now: Timestamp) -> Result<bool> {
+        self.write(move |db| {
+            let slots = Slots {
+                roots: open_roots(db)?,
+                free: 1,
+                now,
+                claimed: Vec::new(),
+            };
+            Ok(!slots.look(db, IN_ORDER, None)?.is_empty())
         })
         .await
     }
@@ -135,59 +178,81 @@ impl Store {
     }
 }
 
-fn fresh(db: &Connection, n: usize, now: Timestamp, found: &mut Vec<Claimed>) -> Result<()> {
-    let sql = format!(
-        "SELECT {COLUMNS} {CLAIMABLE}
-         WHERE files.state = 'queued' AND files.fresh = 1 AND files.not_before <= ?1
-         ORDER BY files.id LIMIT ?2"
-    );
-    let mut statement = db.prepare_cached(&sql)?;
-    for row in statement.query_map(params![now.as_millisecond(), n as i64], claimed)? {
-        found.push(row?);
-    }
-    Ok(())
+/// `not_before > 0` is what the partial index is told by.
+pub(super) const NEXT_CLAIM: &str = "SELECT min(not_before) FROM files WHERE state = 'queued' AND not_before > 0 AND not_before > ?1";
+
+/// Albums that have items on their way and files in the queue.
+pub(super) const BEGUN: &str = "SELECT DISTINCT placements.album_id FROM items
+     CROSS JOIN placements ON placements.item_id = items.id AND placements.state = 'wanted'
+     CROSS JOIN albums ON albums.id = placements.album_id AND albums.queued > 0
+     WHERE items.state IN ('uploading', 'uploaded', 'creating') ORDER BY 1";
+
+/// One claim under way.
+struct Slots {
+    roots: Vec<OpenRoot>,
+    free: usize,
+    now: Timestamp,
+    claimed: Vec<Claimed>,
 }
 
-fn album_by_album(
-    db: &Connection,
-    n: usize,
-    now: Timestamp,
-    found: &mut Vec<Claimed>,
-) -> Result<()> {
-    // An album that has tokens waiting is filled up before another is begun.
-    let begun: Vec<i64> = db
-        .prepare_cached(
-            "SELECT DISTINCT placements.album_id FROM items
-             JOIN placements ON placements.item_id = items.id AND placements.state = 'wanted'
-             JOIN albums ON albums.id = placements.album_id AND albums.queued > 0
-             WHERE items.state IN ('uploading', 'uploaded', 'creating') ORDER BY 1",
-        )?
-        .query_map([], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
-    let mut others = db.prepare_cached("SELECT id FROM albums WHERE queued > 0 ORDER BY id")?;
-    let others = others.query_map([], |row| row.get::<_, i64>(0))?;
-    let sql = format!(
-        "SELECT {COLUMNS} {CLAIMABLE}
-         WHERE files.state = 'queued' AND files.album_id = ?1 AND files.not_before <= ?2
-         ORDER BY files.order_key LIMIT ?3"
-    );
-    let mut statement = db.prepare_cached(&sql)?;
-    for album in begun.iter().copied().map(Ok).chain(others) {
-        let album = album?;
-        let wanted = n.saturating_sub(found.len());
-        if wanted == 0 {
-            break;
+impl Slots {
+    fn fresh(&mut self, db: &Connection) -> Result<()> {
+        let mut found = self.look(db, FRESH, None)?;
+        found.sort_by_key(|candidate| candidate.claim.file);
+        self.take(db, found)
+    }
+
+    fn album_by_album(&mut self, db: &Connection) -> Result<()> {
+        if self.free == 0 || self.roots.is_empty() {
+            return Ok(());
         }
-        for row in
-            statement.query_map(params![album, now.as_millisecond(), wanted as i64], claimed)?
-        {
-            let claim = row?;
-            if found.iter().all(|known| known.file != claim.file) {
-                found.push(claim);
+        // An album that has tokens waiting is filled up before another is begun.
+        let begun: Vec<i64> = db
+            .prepare_cached(BEGUN)?
+            .query_map([], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        for album in begun {
+            let mut found = self.look(db, IN_ALBUM, Some(album))?;
+            found.sort_by(|one, other| one.key.cmp(&other.key));
+            self.take(db, found)?;
+        }
+        let mut found = self.look(db, IN_ORDER, None)?;
+        found.sort_by(|one, other| {
+            (one.claim.album, &one.key).cmp(&(other.claim.album, &other.key))
+        });
+        self.take(db, found)
+    }
+
+    /// As many of each root as there are free slots.
+    fn look(&self, db: &Connection, order: &str, album: Option<i64>) -> Result<Vec<Candidate>> {
+        let mut found = Vec::new();
+        if self.free == 0 {
+            return Ok(found);
+        }
+        let mut statement = db.prepare_cached(&format!("{CLAIMABLE} {order}"))?;
+        for root in &self.roots {
+            let (now, n) = (self.now.as_millisecond(), self.free as i64);
+            let read = |row: &Row<'_>| candidate(root, row);
+            let rows = match album {
+                Some(album) => statement.query_map(params![root.id, now, n, album], read)?,
+                None => statement.query_map(params![root.id, now, n], read)?,
+            };
+            for row in rows {
+                found.push(row?);
             }
         }
+        Ok(found)
     }
-    Ok(())
+
+    fn take(&mut self, db: &Connection, found: Vec<Candidate>) -> Result<()> {
+        for Candidate { claim, .. } in found.into_iter().take(self.free) {
+            db.prepare_cached("UPDATE files SET state = 'claimed', changed_at = ?2 WHERE id = ?1")?
+                .execute(params![claim.file.0, self.now.as_millisecond()])?;
+            self.claimed.push(claim);
+            self.free -= 1;
+        }
+        Ok(())
+    }
 }
 
 fn hashed(db: &Connection, file: FileId, content: &Content, now: Timestamp) -> Result<Hashed> {
@@ -256,12 +321,13 @@ fn want_placement(
     key: &[u8],
     state: State,
 ) -> Result<()> {
-    let in_library = album.0 == 0 && matches!(state, State::Created | State::Verified);
+    let made = matches!(state, State::Created | State::Verified);
+    let in_library = album.0 == 0 && made;
     db.prepare_cached(
-        "INSERT INTO placements (item_id, album_id, order_key, state) VALUES (?1, ?2, ?3, ?4)
+        "INSERT INTO placements (item_id, album_id, order_key, state, made) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT (item_id, album_id) DO UPDATE SET state = 'wanted', reason = NULL, order_key = ?3
          WHERE state = 'gone'",
     )?
-    .execute(params![item.0, album.0, key, if in_library { "placed" } else { "wanted" }])?;
+    .execute(params![item.0, album.0, key, if in_library { "placed" } else { "wanted" }, made])?;
     Ok(())
 }

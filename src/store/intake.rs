@@ -137,14 +137,12 @@ impl Store {
     }
 
     /// At each start: what a slot had claimed is in the queue again, what was being sent is queued.
+    /// What is in the unanswered call stays there.
     pub async fn recover(&self, now: Timestamp) -> Result<()> {
         self.write(move |db| {
-            db.execute(
-                "UPDATE files SET state = 'queued' WHERE state = 'claimed'",
-                [],
-            )?;
+            db.execute(UNCLAIM_ALL, [])?;
             let interrupted: Vec<i64> = db
-                .prepare("SELECT id FROM items WHERE state = 'uploading'")?
+                .prepare(INTERRUPTED)?
                 .query_map([], |row| row.get(0))?
                 .collect::<rusqlite::Result<_>>()?;
             for item in interrupted {
@@ -179,6 +177,12 @@ fn root_row(db: &Connection, spec: &RootSpec) -> Result<RootRow> {
         })?;
     Ok(row)
 }
+
+/// What slots had claimed is in the queue again.
+pub(super) const UNCLAIM_ALL: &str = "UPDATE files SET state = 'queued' WHERE state = 'claimed'";
+
+/// What was being sent; an index holds what is on its way, and is told so.
+pub(super) const INTERRUPTED: &str = "SELECT id FROM items WHERE state IN ('uploading', 'uploaded', 'creating') AND state = 'uploading'";
 
 const KNOWN: &str = "files.id, files.name, files.size, files.mtime_ns, files.ctime_ns, files.dev, files.inode, \
                      files.state, files.missed, files.settle_ms, files.fresh";

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Error, Result};
 use crate::{
-    ids::{FileId, ItemId},
+    ids::{FileId, ItemId, UploadToken},
     item::{Event, State},
 };
 
@@ -48,6 +48,13 @@ pub(super) fn apply(
         )?
         .execute(params![item.0, now.as_millisecond()])?;
     }
+    if event == Event::Vanished {
+        // Nothing can be put behind what is not there.
+        db.prepare_cached(
+            "UPDATE placements SET in_sequence = 0 WHERE item_id = ?1 AND in_sequence = 1",
+        )?
+        .execute([item.0])?;
+    }
     let keeps_token = matches!(
         after,
         State::Uploaded | State::Creating | State::Created | State::Verified
@@ -73,6 +80,28 @@ pub(super) fn apply(
         event == Event::Retried,
     ])?;
     Ok(after)
+}
+
+/// The item's upload ended with a token. State and token change together, as the schema wants it.
+pub(super) fn token_received(
+    db: &Connection,
+    item: ItemId,
+    upload_token: &UploadToken,
+    now: Timestamp,
+) -> Result<()> {
+    let after = state_of(db, item)?.after(Event::TokenReceived)?;
+    db.prepare_cached(
+        "UPDATE items SET state = ?2, upload_token = ?3, token_at = ?4, changed_at = ?4,
+                reason = NULL, code = NULL, message = NULL
+         WHERE id = ?1",
+    )?
+    .execute(params![
+        item.0,
+        after.as_str(),
+        upload_token.reveal(),
+        now.as_millisecond()
+    ])?;
+    Ok(())
 }
 
 /// Counts an outcome that blames the item, and says how often it was blamed before.
@@ -102,40 +131,31 @@ pub(super) fn requeue_bytes(
     now: Timestamp,
 ) -> Result<()> {
     let queued_already: bool = db
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM files WHERE item_id = ?1 AND state IN ('queued', 'claimed')
-                            AND id IS NOT ?2)",
-        )?
+        .prepare_cached(HAS_SOURCE)?
         .query_row(params![item.0, not.map(|file| file.0)], |row| row.get(0))?;
     if queued_already {
         return Ok(());
     }
     let holder: Option<i64> = db
-        .prepare_cached(
-            "SELECT id FROM files WHERE item_id = ?1 AND state = 'held' AND id IS NOT ?2
-             ORDER BY id LIMIT 1",
-        )?
+        .prepare_cached(HOLDER)?
         .query_row(params![item.0, not.map(|file| file.0)], |row| row.get(0))
         .optional()?;
-    match holder {
-        Some(file) => {
-            db.prepare_cached(
-                "UPDATE files SET state = 'queued', not_before = ?2, changed_at = ?3 WHERE id = ?1",
-            )?
-            .execute(params![
-                file,
-                not_before.as_millisecond(),
-                now.as_millisecond()
-            ])?;
-        }
-        None => {
-            let because = Because {
-                reason: Some("no file holds these bytes any more"),
-                ..Because::default()
-            };
-            apply(db, item, Event::SourceLost, &because, now)?;
-        }
+    if let Some(file) = holder {
+        db.prepare_cached(
+            "UPDATE files SET state = 'queued', not_before = ?2, changed_at = ?3 WHERE id = ?1",
+        )?
+        .execute(params![
+            file,
+            not_before.as_millisecond(),
+            now.as_millisecond()
+        ])?;
+        return Ok(());
     }
+    let because = Because {
+        reason: Some("no file holds these bytes any more"),
+        ..Because::default()
+    };
+    apply(db, item, Event::SourceLost, &because, now)?;
     Ok(())
 }
 
@@ -153,3 +173,13 @@ pub(super) fn let_go(db: &Connection, item: ItemId, file: FileId, now: Timestamp
         | State::Missing => Ok(()),
     }
 }
+
+/// Whether a file waits in the queue with the item's bytes.
+pub(super) const HAS_SOURCE: &str =
+    "SELECT EXISTS (SELECT 1 FROM files WHERE item_id = ?1 AND state IN ('queued', 'claimed')
+                            AND id IS NOT ?2)";
+
+/// A file that holds the item's bytes.
+pub(super) const HOLDER: &str =
+    "SELECT id FROM files WHERE item_id = ?1 AND state = 'held' AND id IS NOT ?2
+             ORDER BY id LIMIT 1";

@@ -20,9 +20,11 @@ mod albums;
 mod calls;
 mod changes;
 mod claims;
+mod explain;
 mod intake;
 mod items;
 mod ledger;
+mod looking;
 mod open;
 mod orders;
 mod outcomes;
@@ -45,11 +47,13 @@ pub use albums::{AlbumTask, AlbumView};
 pub use calls::{CallKind, Journalled, NewCall};
 pub use changes::{Change, Fate, FileStat};
 pub use claims::{Claimed, Content, Hashed};
+pub use explain::Explained;
 pub use intake::{FileState, KnownFile, RootRow, RootSpec, Settling};
 pub use ledger::{Ledger, Sending};
+pub use looking::{OrderView, Standing};
 pub use orders::{NewOrder, Order, OrderKind};
 pub use outcomes::{ItemOutcome, Outcome};
-pub use overview::{Explained, Failure, Overview, Transfer};
+pub use overview::{Failure, Overview, Transfer};
 pub use planning::{Addition, BatchItem, PlanRules, Planned, PlannedBatch};
 pub use sessions::Session;
 pub use verifying::{ToVerify, Verdict};
@@ -149,25 +153,26 @@ impl Store {
         self.writer.close().await;
     }
 
-    /// Whether the writer thread answers; for the watchdog.
+    /// Whether the writer thread answers; for the watchdog. A database that refuses is an answer: a
+    /// full disk is not mended by a restart.
     pub async fn is_alive(&self) -> bool {
-        self.write(|_| Ok(())).await.is_ok()
+        !matches!(self.write(|_| Ok(())).await, Err(Error::Closed))
     }
 
-    async fn write<T, F>(&self, verb: F) -> Result<T>
+    fn write<T, F>(&self, verb: F) -> impl Future<Output = Result<T>> + Send + use<T, F>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
-        self.writer.run(writer::Durability::Normal, verb).await
+        self.writer.run(writer::Durability::Normal, verb)
     }
 
-    async fn write_durably<T, F>(&self, verb: F) -> Result<T>
+    fn write_durably<T, F>(&self, verb: F) -> impl Future<Output = Result<T>> + Send + use<T, F>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
-        self.writer.run(writer::Durability::PowerCut, verb).await
+        self.writer.run(writer::Durability::PowerCut, verb)
     }
 }
 

@@ -21,6 +21,7 @@ mod embedded {
 
 /// Opens or makes the database at `path` and migrates it.
 pub(super) fn for_writing(path: &Path) -> Result<Connection> {
+    make_private(path)?;
     let mut connection = Connection::open(path)?;
     configure(&connection)?;
     refuse_the_future(&connection)?;
@@ -52,6 +53,23 @@ pub(super) fn for_reading(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+/// Makes the file before SQLite does, readable by its owner alone: it holds upload tokens and session
+/// addresses. SQLite gives its log the mode of the database.
+fn make_private(path: &Path) -> Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    options.open(path).map_err(|source| Error::Folder {
+        path: path.parent().unwrap_or(path).to_owned(),
+        source,
+    })?;
+    Ok(())
+}
+
 fn configure(connection: &Connection) -> Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
@@ -70,7 +88,7 @@ fn refuse_the_future(connection: &Connection) -> Result<()> {
     let known = embedded::migrations::runner()
         .get_migrations()
         .iter()
-        .map(|migration| migration.version() as i32)
+        .map(refinery::Migration::version)
         .max()
         .unwrap_or(0);
     let has_history: bool = connection.query_row(

@@ -1,10 +1,12 @@
 //! Orders: what a command asks of the process that holds the state folder.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Result, Store, items};
+use super::{Error, Result, Store, explain, items};
 use crate::{
     clock,
     ids::{ItemId, OrderId},
@@ -61,9 +63,10 @@ pub struct Order {
 
 const COLUMNS: &str = "id, args, begun_at, exit_code, report";
 
-fn order(
-    row: &Row<'_>,
-) -> rusqlite::Result<(i64, String, Option<i64>, Option<i32>, Option<String>)> {
+/// The columns of an order as they stand.
+type Raw = (i64, String, Option<i64>, Option<i32>, Option<String>);
+
+fn order(row: &Row<'_>) -> rusqlite::Result<Raw> {
     Ok((
         row.get(0)?,
         row.get(1)?,
@@ -73,7 +76,7 @@ fn order(
     ))
 }
 
-fn parsed(raw: (i64, String, Option<i64>, Option<i32>, Option<String>)) -> Result<Order> {
+fn parsed(raw: Raw) -> Result<Order> {
     let (id, args, begun_at, exit_code, report) = raw;
     let kind = serde_json::from_str(&args)
         .map_err(|error| Error::Corrupt(format!("order {id}: {error}")))?;
@@ -101,17 +104,20 @@ impl Store {
         .await
     }
 
-    /// The oldest order that nobody has begun; it is begun with this.
-    pub async fn take_order(&self, now: Timestamp) -> Result<Option<Order>> {
+    /// Begins with an order; none if somebody has, or there is no such order.
+    pub async fn begin_order(&self, id: OrderId, now: Timestamp) -> Result<Option<Order>> {
         self.write(move |db| {
             let raw = db
                 .prepare_cached(&format!(
-                    "SELECT {COLUMNS} FROM orders WHERE done_at IS NULL AND begun_at IS NULL ORDER BY id LIMIT 1"
+                    "SELECT {COLUMNS} FROM orders WHERE id = ?1 AND begun_at IS NULL"
                 ))?
-                .query_row([], order)
+                .query_row([id.0], order)
                 .optional()?;
             let Some(raw) = raw else { return Ok(None) };
-            db.execute("UPDATE orders SET begun_at = ?2 WHERE id = ?1", params![raw.0, now.as_millisecond()])?;
+            db.execute(
+                "UPDATE orders SET begun_at = ?2 WHERE id = ?1",
+                params![id.0, now.as_millisecond()],
+            )?;
             parsed(raw).map(Some)
         })
         .await
@@ -151,38 +157,64 @@ impl Store {
         .await
     }
 
-    /// Puts failed and missing items back into the queue: those of `paths` (a file, or a folder and
-    /// all below it), or all. Gives how many.
+    /// Puts failed and missing items, and files that could not be read, back into the queue: those of
+    /// `paths` (a file, or a folder and all below it), or all. Gives how many.
     pub async fn retry(&self, paths: Vec<Vec<u8>>, now: Timestamp) -> Result<u64> {
         self.write(move |db| {
-            let mut ids: Vec<i64> = db
-                .prepare("SELECT id FROM items WHERE state IN ('failed', 'missing')")?
-                .query_map([], |row| row.get(0))?
-                .collect::<rusqlite::Result<_>>()?;
-            if !paths.is_empty() {
-                let mut named = std::collections::HashSet::new();
-                for path in &paths {
-                    named.extend(super::overview::items_below(db, path)?);
+            let (mut items, mut files) = (BTreeSet::new(), BTreeSet::new());
+            if paths.is_empty() {
+                items.extend(ids(db, IN_TROUBLE)?);
+                files.extend(ids(db, UNREADABLE)?);
+            }
+            for path in &paths {
+                for below in explain::files_below(db, path)? {
+                    items.extend(below.item);
+                    files.extend(below.unreadable.then_some(below.file.0));
                 }
-                ids.retain(|id| named.contains(id));
             }
             let mut n = 0;
-            for id in ids {
-                let item = ItemId(id);
-                let state =
-                    items::apply(db, item, Event::Retried, &items::Because::default(), now)?;
-                if state == State::Queued {
-                    db.execute(
-                        "UPDATE placements SET state = 'wanted', in_sequence = 0
-                         WHERE item_id = ?1 AND state IN ('placed', 'refused')",
-                        [id],
-                    )?;
-                    items::requeue_bytes(db, item, None, clock::from_millis(0), now)?;
-                    n += 1;
-                }
+            for item in items {
+                n += u64::from(retry_item(db, ItemId(item), now)?);
+            }
+            for file in files {
+                n += db
+                    .prepare_cached(
+                        "UPDATE files SET state = 'queued', reason_kind = NULL, reason = NULL, attempts = 0,
+                                not_before = 0, changed_at = ?2
+                         WHERE id = ?1 AND album_id IS NOT NULL AND order_key IS NOT NULL",
+                    )?
+                    .execute(params![file, now.as_millisecond()])? as u64;
             }
             Ok(n)
         })
         .await
     }
+}
+
+pub(super) const IN_TROUBLE: &str = "SELECT id FROM items WHERE state IN ('failed', 'missing')";
+pub(super) const UNREADABLE: &str = "SELECT id FROM files
+     WHERE state = 'refused' AND reason_kind <> 'other_kind' AND reason_kind = 'unreadable'";
+
+fn ids(db: &Connection, sql: &str) -> Result<Vec<i64>> {
+    let ids = db
+        .prepare_cached(sql)?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(ids)
+}
+
+/// Whether the item is in the queue now. One that no file holds any more cannot be sent again.
+fn retry_item(db: &Connection, item: ItemId, now: Timestamp) -> Result<bool> {
+    if !matches!(items::state_of(db, item)?, State::Failed | State::Missing) {
+        return Ok(false);
+    }
+    items::apply(db, item, Event::Retried, &items::Because::default(), now)?;
+    db.prepare_cached(
+        "UPDATE placements SET state = 'wanted', in_sequence = 0, append = 0, attempts = 0, not_before = 0,
+                reason = NULL
+         WHERE item_id = ?1 AND state IN ('wanted', 'placed', 'refused')",
+    )?
+    .execute([item.0])?;
+    items::requeue_bytes(db, item, None, clock::from_millis(0), now)?;
+    Ok(items::state_of(db, item)? == State::Queued)
 }

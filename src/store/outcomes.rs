@@ -72,6 +72,7 @@ impl Store {
                 note_result(db, call, outcome)?;
                 settle_outcome(db, album, outcome, verify_after, now)?;
             }
+            left_out(db, call, now)?;
             calls::answered(db, call, Some(http_status), None, now)
         })
         .await
@@ -91,7 +92,44 @@ impl Store {
             for outcome in &outcomes {
                 settle_outcome(db, album, outcome, None, now)?;
             }
+            left_out(db, call, now)?;
             calls::answered(db, call, http_status, Some(&error), now)
+        })
+        .await
+    }
+
+    /// An item that made a whole call fail, found by taking the call apart: its bytes go up again if
+    /// its token is what was refused (`token`), else it goes into another call.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one fact each, all of them needed in one transaction"
+    )]
+    pub async fn culprit(
+        &self,
+        item: ItemId,
+        album: AlbumRow,
+        token: bool,
+        not_before: Timestamp,
+        blamed: Option<u32>,
+        reason: String,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.write(move |db| {
+            // It stands as `uploaded` again; the outcome is that of one more, imagined call.
+            items::apply(db, item, Event::Batched, &items::Because::default(), now)?;
+            let outcome = if token {
+                Outcome::FreshBytes { not_before, blamed }
+            } else {
+                Outcome::Again { not_before, blamed }
+            };
+            let outcome = ItemOutcome {
+                item,
+                outcome,
+                code: None,
+                message: None,
+                reason: Some(reason),
+            };
+            settle_outcome(db, album, &outcome, None, now)
         })
         .await
     }
@@ -135,33 +173,45 @@ impl Store {
     }
 
     /// `albums.batchAddMediaItems` was answered: all of it stands in the album, or (with an error)
-    /// none of it does.
+    /// none of it does and each is tried again by itself, at most `max_attempts` times.
     pub async fn additions_answered(
         &self,
         call: CallId,
         album: AlbumRow,
         error: Option<(String, Timestamp)>,
-        give_up: bool,
+        max_attempts: u32,
         now: Timestamp,
     ) -> Result<()> {
         self.write(move |db| {
             for item in calls::items_of(db, call)? {
                 match &error {
                     None => placed(db, item, album, false)?,
-                    Some((reason, _)) if give_up => {
-                        refuse_placement(db, item, album, reason)?;
-                    }
                     Some((reason, not_before)) => {
                         db.prepare_cached(
-                            "UPDATE placements SET attempts = attempts + 1, not_before = ?3, reason = ?4
-                             WHERE item_id = ?1 AND album_id = ?2",
+                            "UPDATE placements SET attempts = attempts + 1, not_before = ?3, reason = ?4,
+                                    state = iif(attempts + 1 >= ?5, 'refused', state)
+                             WHERE item_id = ?1 AND album_id = ?2 AND state = 'wanted'",
                         )?
-                        .execute(params![item.0, album.0, not_before.as_millisecond(), reason])?;
+                        .execute(params![item.0, album.0, not_before.as_millisecond(), reason, max_attempts])?;
                     }
                 }
             }
             let error = error.as_ref().map(|(reason, _)| reason.as_str());
             calls::answered(db, call, None, error, now)
+        })
+        .await
+    }
+
+    /// The service refused the position of a batch: what it carried is appended, once and for all.
+    pub async fn append_instead(&self, album: AlbumRow, items: Vec<ItemId>) -> Result<()> {
+        self.write(move |db| {
+            for item in items {
+                db.prepare_cached(
+                    "UPDATE placements SET append = 1 WHERE item_id = ?1 AND album_id = ?2 AND state = 'wanted'",
+                )?
+                .execute(params![item.0, album.0])?;
+            }
+            Ok(())
         })
         .await
     }
@@ -212,8 +262,13 @@ fn settle_outcome(
             if blamed_out(db, item, *blamed)? {
                 return give_up(db, item, album, &because, now);
             }
-            items::apply(db, item, Event::CreateDeferred, &because, now)?;
-            items::hold_back(db, item, *not_before)
+            let state = items::apply(db, item, Event::CreateDeferred, &because, now)?;
+            match state {
+                State::Created | State::Verified => {
+                    hold_placement_back(db, item, album, *not_before)
+                }
+                _ => items::hold_back(db, item, *not_before),
+            }
         }
         Outcome::FreshBytes { not_before, blamed } => {
             if blamed_out(db, item, *blamed)? {
@@ -222,9 +277,9 @@ fn settle_outcome(
             let state = items::apply(db, item, Event::TokenDied, &because, now)?;
             if state == State::Queued {
                 items::hold_back(db, item, *not_before)?;
-                items::requeue_bytes(db, item, None, *not_before, now)?;
+                return items::requeue_bytes(db, item, None, *not_before, now);
             }
-            Ok(())
+            hold_placement_back(db, item, album, *not_before)
         }
         Outcome::Alone => {
             items::apply(db, item, Event::CreateDeferred, &because, now)?;
@@ -237,6 +292,37 @@ fn settle_outcome(
             give_up(db, item, album, &because, now)
         }
     }
+}
+
+/// A media item that joins a further album: its own `not_before` is for its making.
+fn hold_placement_back(
+    db: &Connection,
+    item: ItemId,
+    album: AlbumRow,
+    not_before: Timestamp,
+) -> Result<()> {
+    db.prepare_cached(
+        "UPDATE placements SET not_before = ?3 WHERE item_id = ?1 AND album_id = ?2 AND state = 'wanted'",
+    )?
+    .execute(params![item.0, album.0, not_before.as_millisecond()])?;
+    Ok(())
+}
+
+/// What the call carried and nobody gave an outcome for is ready again: once the call is answered,
+/// nothing else would ever move it.
+fn left_out(db: &Connection, call: CallId, now: Timestamp) -> Result<()> {
+    for item in calls::items_of(db, call)? {
+        if items::state_of(db, item)? == State::Creating {
+            items::apply(
+                db,
+                item,
+                Event::CreateDeferred,
+                &items::Because::default(),
+                now,
+            )?;
+        }
+    }
+    Ok(())
 }
 
 fn blamed_out(db: &Connection, item: ItemId, blamed: Option<u32>) -> Result<bool> {

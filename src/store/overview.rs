@@ -1,11 +1,6 @@
-//! What `status`, `explain` and `albums` show, from counters and short index reads.
+//! What `status` and `albums` show, from counters and short index reads.
 
-use std::{
-    collections::HashMap,
-    ffi::OsStr,
-    os::unix::ffi::OsStrExt as _,
-    path::{Path, PathBuf},
-};
+use std::{collections::HashMap, os::unix::ffi::OsStrExt as _, path::PathBuf};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -20,7 +15,7 @@ use crate::{
 };
 
 /// The most failures and albums that `status` lists (the design, section 4).
-const LISTED: i64 = 100;
+const LISTED: u32 = 100;
 
 /// Everything that `status` tells.
 #[derive(Debug, Clone)]
@@ -78,29 +73,6 @@ pub struct Failure {
     changed_at: i64,
 }
 
-/// What the store knows of one file, for `explain`.
-#[derive(Debug, Clone)]
-pub struct Explained {
-    /// The file's state, a word of the schema.
-    pub file_state: String,
-    /// Why it was refused.
-    pub file_reason: Option<String>,
-    /// The item's state, if its bytes are known.
-    pub item_state: Option<String>,
-    /// Why the item stands there.
-    pub item_reason: Option<String>,
-    /// The service's words.
-    pub message: Option<String>,
-    /// How often it was blamed.
-    pub attempts: u32,
-    /// When it moves again.
-    pub not_before: Option<Timestamp>,
-    /// Where a browser finds it.
-    pub product_url: Option<String>,
-    /// The albums it is in or goes to, each with the placement's state and reason.
-    pub albums: Vec<(String, String, Option<String>)>,
-}
-
 impl Overview {
     /// How many rows stand there: `count("file", "queued")`.
     pub fn count(&self, of: &str, state: &str) -> u64 {
@@ -140,7 +112,7 @@ impl Reader {
             counts,
             ledger: ledger::of_day(&db, now)?,
             transfers: transfers(&db)?,
-            albums: albums_of(&db, LISTED)?,
+            albums: albums_of(&db, i64::from(LISTED))?,
             failures: failures(&db)?,
             away: db
                 .prepare("SELECT path FROM roots WHERE away = 1")?
@@ -152,11 +124,6 @@ impl Reader {
     /// All albums, the busiest first.
     pub fn albums(&self) -> Result<Vec<AlbumView>> {
         albums_of(&self.connection, -1)
-    }
-
-    /// What is known of the file at this absolute path.
-    pub fn explain(&self, path: &Path) -> Result<Option<Explained>> {
-        explain(&self.connection, path)
     }
 }
 
@@ -175,24 +142,18 @@ fn transfers(db: &Connection) -> Result<Vec<Transfer>> {
 }
 
 fn albums_of(db: &Connection, limit: i64) -> Result<Vec<AlbumView>> {
-    // Counting one album's rows walks its index; only those that are listed are counted.
     let rows = db
-        .prepare(
-            "SELECT id, title, part, album_id, product_url, placed, queued, reason,
-                    (SELECT count(*) FROM placements WHERE album_id = albums.id AND state = 'wanted'),
-                    (SELECT count(*) FROM placements WHERE album_id = albums.id AND in_sequence = 1)
-             FROM (SELECT * FROM albums WHERE id <> 0 ORDER BY queued DESC, placed DESC, id LIMIT ?1) AS albums",
-        )?
+        .prepare(ALBUMS)?
         .query_map([limit], |row| {
             let placed: i64 = row.get(5)?;
-            let in_sequence: i64 = row.get(9)?;
+            let in_sequence: i64 = row.get(8)?;
             Ok(AlbumView {
                 row: AlbumRow(row.get(0)?),
                 title: albums::part_title(&row.get::<_, String>(1)?, row.get(2)?),
                 album_id: row.get::<_, Option<String>>(3)?.map(AlbumId::new),
                 product_url: row.get(4)?,
                 placed: placed as u64,
-                wanted: (row.get::<_, i64>(6)? + row.get::<_, i64>(8)?) as u64,
+                wanted: row.get::<_, i64>(6)? as u64,
                 out_of_sequence: (placed - in_sequence).max(0) as u64,
                 reason: row.get(7)?,
             })
@@ -203,18 +164,16 @@ fn albums_of(db: &Connection, limit: i64) -> Result<Vec<AlbumView>> {
 
 fn failures(db: &Connection) -> Result<Vec<Failure>> {
     let mut all: Vec<Failure> = db
-        .prepare(
-            "SELECT roots.path, dirs.path, files.name, items.state, items.reason, items.code, items.message,
-                    items.attempts, items.changed_at
-             FROM (SELECT * FROM items WHERE state IN ('failed', 'missing') ORDER BY changed_at DESC LIMIT ?1) AS items
-             LEFT JOIN files ON files.id = (SELECT min(id) FROM files WHERE item_id = items.id)
-             LEFT JOIN dirs ON dirs.id = files.dir_id LEFT JOIN roots ON roots.id = files.root_id",
-        )?
+        .prepare(FAILED)?
         .query_map([LISTED], |row| {
             let state: String = row.get(3)?;
             Ok(Failure {
                 path: joined(row.get(0)?, row.get(1)?, row.get(2)?),
-                state: if state == "missing" { "missing" } else { "failed" },
+                state: if state == "missing" {
+                    "missing"
+                } else {
+                    "failed"
+                },
                 reason: row.get(4)?,
                 code: row.get(5)?,
                 message: row.get(6)?,
@@ -225,12 +184,7 @@ fn failures(db: &Connection) -> Result<Vec<Failure>> {
         })?
         .collect::<rusqlite::Result<_>>()?;
     let refused: Vec<Failure> = db
-        .prepare(
-            "SELECT roots.path, dirs.path, files.name, files.reason, files.attempts, files.changed_at
-             FROM files JOIN dirs ON dirs.id = files.dir_id JOIN roots ON roots.id = files.root_id
-             WHERE files.state = 'refused' AND files.reason_kind <> 'other_kind'
-             ORDER BY files.changed_at DESC LIMIT ?1",
-        )?
+        .prepare(REFUSED)?
         .query_map([LISTED], |row| {
             Ok(Failure {
                 path: joined(row.get(0)?, row.get(1)?, row.get(2)?),
@@ -263,99 +217,21 @@ fn joined(root: Option<Vec<u8>>, dir: Option<Vec<u8>>, name: Option<Vec<u8>>) ->
     path
 }
 
-/// The root that holds `path` most closely, with the directory and name below it.
-fn locate(db: &Connection, path: &Path) -> Result<Option<(i64, PathBuf)>> {
-    for ancestor in path.ancestors() {
-        let id: Option<i64> = db
-            .prepare_cached("SELECT id FROM roots WHERE path = ?1")?
-            .query_row([ancestor.as_os_str().as_bytes()], |row| row.get(0))
-            .optional()?;
-        if let Some(id) = id {
-            let relative = path
-                .strip_prefix(ancestor)
-                .unwrap_or(Path::new(""))
-                .to_owned();
-            return Ok(Some((id, relative)));
-        }
-    }
-    Ok(None)
-}
+/// Whether anything can still move. Each part stops at its first row, by an index.
+pub(super) const CAN_MOVE: &str =
+    "SELECT EXISTS (SELECT 1 FROM calls WHERE answered_at IS NULL)
+         OR EXISTS (SELECT 1 FROM items WHERE state IN ('uploading', 'uploaded', 'creating'))
+         OR EXISTS (SELECT 1 FROM files WHERE state = 'claimed')
+         OR EXISTS (SELECT 1 FROM roots WHERE open = 1 AND away = 0 AND EXISTS (
+                        SELECT 1 FROM files WHERE files.root_id = roots.id AND files.state = 'queued'))
+         OR EXISTS (SELECT 1 FROM files CROSS JOIN roots ON roots.id = files.root_id
+                    WHERE files.state = 'settling' AND roots.open = 1 AND roots.away = 0)
+         OR EXISTS (SELECT 1 FROM placements WHERE state = 'wanted' AND made = 1)";
 
-fn explain(db: &Connection, path: &Path) -> Result<Option<Explained>> {
-    let Some((root, relative)) = locate(db, path)? else {
-        return Ok(None);
-    };
-    let dir = relative.parent().unwrap_or(Path::new(""));
-    let Some(name) = relative.file_name() else {
-        return Ok(None);
-    };
-    let row = db
-        .prepare(
-            "SELECT files.state, files.reason, files.item_id, files.not_before, items.state, items.reason,
-                    items.message, items.attempts, items.product_url, files.album_id
-             FROM files JOIN dirs ON dirs.id = files.dir_id LEFT JOIN items ON items.id = files.item_id
-             WHERE dirs.root_id = ?1 AND dirs.path = ?2 AND files.name = ?3",
-        )?
-        .query_row(params![root, dir.as_os_str().as_bytes(), name.as_bytes()], |row| {
-            Ok((
-                Explained {
-                    file_state: row.get(0)?,
-                    file_reason: row.get(1)?,
-                    item_state: row.get(4)?,
-                    item_reason: row.get(5)?,
-                    message: row.get(6)?,
-                    attempts: row.get::<_, Option<u32>>(7)?.unwrap_or(0),
-                    not_before: row.get::<_, Option<i64>>(3)?.filter(|at| *at > 0).map(clock::from_millis),
-                    product_url: row.get(8)?,
-                    albums: Vec::new(),
-                },
-                row.get::<_, Option<i64>>(2)?,
-            ))
-        })
-        .optional()?;
-    let Some((mut explained, item)) = row else {
-        return Ok(None);
-    };
-    explained.albums = db
-        .prepare(
-            "SELECT albums.title, albums.part, placements.state, placements.reason FROM placements
-             JOIN albums ON albums.id = placements.album_id
-             WHERE placements.item_id = ?1 AND albums.id <> 0 ORDER BY albums.title",
-        )?
-        .query_map([item], |row| {
-            Ok((
-                albums::part_title(&row.get::<_, String>(0)?, row.get(1)?),
-                row.get(2)?,
-                row.get(3)?,
-            ))
-        })?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(Some(explained))
-}
-
-/// The items of the file at `path`, or of all files below it.
-pub(super) fn items_below(db: &Connection, path: &[u8]) -> Result<Vec<i64>> {
-    let path = Path::new(OsStr::from_bytes(path));
-    let mut statement = db.prepare(
-        "SELECT roots.path, dirs.path, files.name, files.item_id FROM files
-         JOIN dirs ON dirs.id = files.dir_id JOIN roots ON roots.id = files.root_id
-         WHERE files.item_id IS NOT NULL",
-    )?;
-    let rows = statement.query_map([], |row| {
-        Ok((
-            joined(row.get(0)?, row.get(1)?, row.get(2)?),
-            row.get::<_, i64>(3)?,
-        ))
-    })?;
-    let mut found = Vec::new();
-    for row in rows {
-        let (file, item) = row?;
-        if file.starts_with(path) {
-            found.push(item);
-        }
-    }
-    Ok(found)
-}
+/// Whether the lane has something to do.
+const LANE_HAS_WORK: &str = "SELECT EXISTS (SELECT 1 FROM calls WHERE answered_at IS NULL)
+         OR EXISTS (SELECT 1 FROM items WHERE state IN ('uploaded', 'creating'))
+         OR EXISTS (SELECT 1 FROM placements WHERE state = 'wanted' AND made = 1)";
 
 impl super::Store {
     /// The bytes on their way, for `status`.
@@ -379,25 +255,58 @@ impl super::Store {
         .await
     }
 
+    /// When the next file that takes part may have settled; none if nothing settles.
+    pub async fn next_settled(&self) -> Result<Option<Timestamp>> {
+        self.write(|db| {
+            let due: Option<i64> = db
+                .prepare_cached(
+                    "SELECT min(files.due_at) FROM files JOIN roots ON roots.id = files.root_id
+                     WHERE files.state = 'settling' AND roots.open = 1 AND roots.away = 0",
+                )?
+                .query_row([], |row| row.get(0))?;
+            Ok(due.map(clock::from_millis))
+        })
+        .await
+    }
+
+    /// Whether the lane has something to make or to place, now or later.
+    pub async fn lane_has_work(&self) -> Result<bool> {
+        self.write(|db| {
+            Ok(db
+                .prepare_cached(LANE_HAS_WORK)?
+                .query_row([], |row| row.get(0))?)
+        })
+        .await
+    }
+
     /// Whether anything can still move: files to settle or to send from roots that are present, items
     /// on their way, placements that are wanted of items that are made.
     pub async fn is_drained(&self) -> Result<bool> {
         self.write(|db| {
             let moving: bool = db
-                .prepare_cached(
-                    "SELECT EXISTS (SELECT 1 FROM calls WHERE answered_at IS NULL)
-                         OR EXISTS (SELECT 1 FROM items WHERE state IN ('uploading', 'uploaded', 'creating'))
-                         OR EXISTS (SELECT 1 FROM files WHERE state = 'claimed')
-                         OR EXISTS (SELECT 1 FROM files JOIN roots ON roots.id = files.root_id
-                                    WHERE files.state = 'queued' AND roots.open = 1 AND roots.away = 0)
-                         OR EXISTS (SELECT 1 FROM files JOIN roots ON roots.id = files.root_id
-                                    WHERE files.state = 'settling' AND roots.open = 1 AND roots.away = 0)
-                         OR EXISTS (SELECT 1 FROM placements JOIN items ON items.id = placements.item_id
-                                    WHERE placements.state = 'wanted' AND items.state IN ('created', 'verified'))",
-                )?
+                .prepare_cached(CAN_MOVE)?
                 .query_row([], |row| row.get(0))?;
             Ok(!moving)
         })
         .await
     }
 }
+
+/// The busiest albums.
+pub(super) const ALBUMS: &str =
+    "SELECT id, title, part, album_id, product_url, placed, queued + wanted, reason, in_sequence
+             FROM albums WHERE id <> 0 ORDER BY queued + wanted DESC, placed DESC, id LIMIT ?1";
+
+/// The newest items in trouble, each with one of its files.
+pub(super) const FAILED: &str = "SELECT roots.path, dirs.path, files.name, trouble.state, trouble.reason, trouble.code, trouble.message,
+                    trouble.attempts, trouble.changed_at
+             FROM (SELECT * FROM items WHERE state IN ('failed', 'missing') ORDER BY changed_at DESC LIMIT ?1) AS trouble
+             LEFT JOIN files ON files.id = (SELECT min(id) FROM files WHERE item_id = trouble.id)
+             LEFT JOIN dirs ON dirs.id = files.dir_id LEFT JOIN roots ON roots.id = files.root_id";
+
+/// The newest files that were refused, but for other kinds of file.
+pub(super) const REFUSED: &str =
+    "SELECT roots.path, dirs.path, files.name, files.reason, files.attempts, files.changed_at
+             FROM files JOIN dirs ON dirs.id = files.dir_id JOIN roots ON roots.id = files.root_id
+             WHERE files.state = 'refused' AND files.reason_kind <> 'other_kind'
+             ORDER BY files.changed_at DESC LIMIT ?1";

@@ -20,15 +20,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<()> {
         self.write(move |db| {
-            items::apply(
-                db,
-                item,
-                Event::TokenReceived,
-                &items::Because::default(),
-                now,
-            )?;
-            db.prepare_cached("UPDATE items SET upload_token = ?2, token_at = ?3 WHERE id = ?1")?
-                .execute(params![item.0, upload_token.reveal(), now.as_millisecond()])?;
+            items::token_received(db, item, &upload_token, now)?;
             db.prepare_cached("UPDATE process SET bytes_sent = bytes_sent + ?1")?
                 .execute([size as i64])?;
             sessions::drop_of(db, item)
@@ -64,7 +56,12 @@ impl Store {
             };
             items::apply(db, item, Event::UploadEnded, &because, now)?;
             items::hold_back(db, item, not_before)?;
-            queue_again(db, file, not_before, now)
+            // A scan may have seen meanwhile that the file holds something else now.
+            if still_held(db, file, item)? {
+                queue_again(db, file, not_before, now)
+            } else {
+                items::requeue_bytes(db, item, Some(file), not_before, now)
+            }
         })
         .await
     }
@@ -90,8 +87,19 @@ impl Store {
 
     /// The claimed file was put back untouched: a stop, or a stage that had to pause.
     pub async fn unclaim(&self, file: FileId, not_before: Timestamp, now: Timestamp) -> Result<()> {
-        self.write(move |db| queue_again(db, file, not_before, now))
-            .await
+        self.write(move |db| {
+            db.prepare_cached(
+                "UPDATE files SET state = 'queued', not_before = ?2, changed_at = ?3
+                 WHERE id = ?1 AND state = 'claimed'",
+            )?
+            .execute(params![
+                file.0,
+                not_before.as_millisecond(),
+                now.as_millisecond()
+            ])?;
+            Ok(())
+        })
+        .await
     }
 
     /// The claimed file could not be read. It is tried again at `not_before`, and refused with the
@@ -168,6 +176,15 @@ impl Store {
     }
 }
 
+/// Whether the file still is what the item's bytes were read from, as far as scans have seen.
+fn still_held(db: &Connection, file: FileId, item: ItemId) -> Result<bool> {
+    Ok(db
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM files WHERE id = ?1 AND item_id = ?2 AND state = 'held')",
+        )?
+        .query_row([file.0, item.0], |row| row.get(0))?)
+}
+
 fn queue_again(db: &Connection, file: FileId, not_before: Timestamp, now: Timestamp) -> Result<()> {
     db.prepare_cached(
         "UPDATE files SET state = 'queued', not_before = ?2, changed_at = ?3 WHERE id = ?1",
@@ -205,6 +222,7 @@ fn refuse(
 /// another holder takes over, or the item is skipped.
 fn end_upload(db: &Connection, file: FileId, item: Option<ItemId>, now: Timestamp) -> Result<()> {
     let Some(item) = item else { return Ok(()) };
+    let held = still_held(db, file, item)?;
     items::apply(
         db,
         item,
@@ -213,7 +231,9 @@ fn end_upload(db: &Connection, file: FileId, item: Option<ItemId>, now: Timestam
         now,
     )?;
     sessions::drop_of(db, item)?;
-    db.prepare_cached("UPDATE files SET item_id = NULL, state = 'queued' WHERE id = ?1")?
-        .execute([file.0])?;
+    if held {
+        db.prepare_cached("UPDATE files SET item_id = NULL, state = 'queued' WHERE id = ?1")?
+            .execute([file.0])?;
+    }
     items::requeue_bytes(db, item, Some(file), clock::from_millis(0), now)
 }

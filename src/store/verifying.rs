@@ -9,7 +9,7 @@ use super::{Result, Store, items};
 use crate::{
     clock,
     ids::{ItemId, MediaItemId},
-    item::Event,
+    item::{Event, State},
 };
 
 /// A media item that the service is asked for.
@@ -41,10 +41,7 @@ impl Store {
     pub async fn to_verify(&self, n: usize, now: Timestamp) -> Result<Vec<(ToVerify, Timestamp)>> {
         self.write(move |db| {
             let rows = db
-                .prepare_cached(
-                    "SELECT id, media_item_id, verify_tries, verify_at FROM items
-                     WHERE verify_at <= ?1 AND media_item_id IS NOT NULL ORDER BY verify_at LIMIT ?2",
-                )?
+                .prepare_cached(DUE)?
                 .query_map(params![now.as_millisecond(), n as i64], |row| {
                     Ok((
                         ToVerify {
@@ -65,7 +62,7 @@ impl Store {
     pub async fn next_to_verify(&self) -> Result<Option<Timestamp>> {
         self.write(|db| {
             let due: Option<i64> = db
-                .prepare_cached("SELECT min(verify_at) FROM items WHERE verify_at IS NOT NULL")?
+                .prepare_cached(NEXT_DUE)?
                 .query_row([], |row| row.get(0))?;
             Ok(due.map(clock::from_millis))
         })
@@ -97,6 +94,10 @@ impl Store {
     pub async fn verdicts(&self, verdicts: Vec<(ItemId, Verdict)>, now: Timestamp) -> Result<()> {
         self.write(move |db| {
             for (item, verdict) in verdicts {
+                // Another question may have been answered meanwhile; then there is nothing to add.
+                if !matches!(items::state_of(db, item)?, State::Created | State::Verified) {
+                    continue;
+                }
                 let plain = items::Because::default();
                 let (verify_at, tries) = match &verdict {
                     Verdict::There => {
@@ -128,3 +129,10 @@ impl Store {
         .await
     }
 }
+
+/// What is due, the longest first.
+pub(super) const DUE: &str = "SELECT id, media_item_id, verify_tries, verify_at FROM items
+                     WHERE verify_at <= ?1 AND media_item_id IS NOT NULL ORDER BY verify_at LIMIT ?2";
+
+/// When the next is due.
+pub(super) const NEXT_DUE: &str = "SELECT min(verify_at) FROM items WHERE verify_at IS NOT NULL";

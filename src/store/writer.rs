@@ -55,28 +55,24 @@ impl Writer {
         Self { jobs }
     }
 
-    /// Runs `verb` on the thread and gives its result once it is committed.
-    pub(super) async fn run<T, F>(&self, durability: Durability, verb: F) -> Result<T>
+    /// Runs `verb` on the thread and gives its result once it is committed. The verb is handed over
+    /// when this is first polled.
+    pub(super) fn run<T, F>(
+        &self,
+        durability: Durability,
+        verb: F,
+    ) -> impl Future<Output = Result<T>> + Send + use<T, F>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
         let job = Job::Verb(durability, wrap(verb, answer));
-        // A full queue is rare (a first scan); then this task waits on a thread of its own.
-        if let Err(refused) = self.jobs.try_send(job) {
-            match refused {
-                mpsc::TrySendError::Disconnected(_) => return Err(Error::Closed),
-                mpsc::TrySendError::Full(job) => {
-                    let jobs = self.jobs.clone();
-                    tokio::task::spawn_blocking(move || jobs.send(job))
-                        .await
-                        .map_err(|_| Error::Closed)?
-                        .map_err(|_| Error::Closed)?;
-                }
-            }
+        let jobs = self.jobs.clone();
+        async move {
+            hand_over(jobs, job).await?;
+            answered.await.map_err(|_| Error::Closed)?
         }
-        answered.await.map_err(|_| Error::Closed)?
     }
 
     /// Commits what was asked so far and ends the thread.
@@ -88,6 +84,18 @@ impl Writer {
             // An error means that the thread has ended, which is what was asked for.
             let _ = answered.await;
         }
+    }
+}
+
+/// A full queue is rare (a first scan); then this task waits on a thread of its own.
+async fn hand_over(jobs: mpsc::SyncSender<Job>, job: Job) -> Result<()> {
+    match jobs.try_send(job) {
+        Ok(()) => Ok(()),
+        Err(mpsc::TrySendError::Disconnected(_)) => Err(Error::Closed),
+        Err(mpsc::TrySendError::Full(job)) => tokio::task::spawn_blocking(move || jobs.send(job))
+            .await
+            .map_err(|_| Error::Closed)?
+            .map_err(|_| Error::Closed),
     }
 }
 
@@ -119,12 +127,17 @@ fn in_savepoint<T>(
 ) -> Result<T> {
     connection.execute_batch("SAVEPOINT verb")?;
     let result = verb(connection);
-    let end = if result.is_ok() {
-        "RELEASE verb"
-    } else {
-        "ROLLBACK TO verb; RELEASE verb"
-    };
-    connection.execute_batch(end)?;
+    if result.is_ok() {
+        connection.execute_batch("RELEASE verb")?;
+    } else if !connection.is_autocommit()
+        && connection
+            .execute_batch("ROLLBACK TO verb; RELEASE verb")
+            .is_err()
+    {
+        // Half a verb must not be committed: rather none of the group. The asker is told of its own
+        // error in any case, and not of this one.
+        let _ = connection.execute_batch("ROLLBACK");
+    }
     result
 }
 

@@ -1,0 +1,147 @@
+//! What is known of the present sign-in and its access token: the memory of [`super::auth::Auth`],
+//! without files, network or clock.
+
+use std::time::Duration;
+
+use http::HeaderValue;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::clock;
+
+use super::{
+    error::{Error, Kind},
+    token_file::{Stamp, Tokens},
+};
+
+/// An access token is renewed so long before its end, so that an upload begun with it can end.
+const RENEW_BEFORE: Duration = Duration::from_mins(5);
+
+/// The two kinds of endpoints; a token without the right scope is refused by uploads with 401
+/// while JSON calls take it (fact sheet, section 2.5).
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Surface {
+    Json = 0,
+    Uploads = 1,
+}
+
+/// An access token, ready for a header.
+#[derive(Debug, Clone)]
+pub struct Bearer {
+    header: HeaderValue,
+    generation: u64,
+}
+
+impl Bearer {
+    pub(super) fn header(&self) -> HeaderValue {
+        self.header.clone()
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// Of the file as it was read; none when there was none, or nothing was read yet.
+    pub stamp: Option<Stamp>,
+    pub tokens: Option<Tokens>,
+    /// Why there is no point in trying, until the file changes.
+    pub dead: Option<Error>,
+    /// How many renewals were tried, and how the last one failed.
+    pub renewals: u64,
+    pub failure: Option<Error>,
+    bearer: Option<Bearer>,
+    /// Of the bearer: no two have the same.
+    generation: u64,
+    renew_at: Timestamp,
+    /// The service refused the present access token.
+    stale: bool,
+    /// The present access token replaced a refused one.
+    replaced_refused: bool,
+    /// On which surface the present access token was taken.
+    proven: [bool; 2],
+}
+
+impl State {
+    /// Takes over what the file holds, or why it holds nothing.
+    pub(super) fn load(&mut self, stamp: Option<Stamp>, read: Result<Tokens, Error>) {
+        self.generation += 1;
+        self.stamp = stamp;
+        self.stale = false;
+        self.replaced_refused = false;
+        self.proven = [false; 2];
+        (self.tokens, self.dead) = match read {
+            Ok(tokens) => (Some(tokens), None),
+            Err(error) => (None, Some(error)),
+        };
+        let generation = self.generation;
+        self.bearer = self
+            .tokens
+            .as_ref()
+            .and_then(|tokens| header(&tokens.access_token))
+            .map(|header| Bearer { header, generation });
+        self.renew_at = self.tokens.as_ref().map_or(Timestamp::MIN, |tokens| {
+            tokens
+                .expires_at
+                .saturating_sub(RENEW_BEFORE)
+                .unwrap_or(Timestamp::MIN)
+        });
+    }
+
+    /// Takes over a new access token that lives for `lifetime` from `now` on.
+    pub(super) fn renewed(
+        &mut self,
+        stamp: Option<Stamp>,
+        tokens: Tokens,
+        now: Timestamp,
+        lifetime: Duration,
+    ) {
+        let replaced_refused = self.stale;
+        self.load(stamp, Ok(tokens));
+        self.replaced_refused = replaced_refused;
+        // Five minutes of the usual hour; a fifth of a short life.
+        let early = RENEW_BEFORE.min(lifetime / 5);
+        self.renew_at = clock::after(now, lifetime.saturating_sub(early));
+    }
+
+    /// The present access token, if it lasts.
+    pub(super) fn usable(&self, now: Timestamp) -> Option<Bearer> {
+        self.bearer
+            .clone()
+            .filter(|_| !self.stale && now < self.renew_at)
+    }
+
+    /// The service took it.
+    pub(super) fn accepted(&mut self, bearer: &Bearer, surface: Surface) {
+        if self.generation == bearer.generation {
+            self.proven[surface as usize] = true;
+        }
+    }
+
+    /// The service refused it with `error`; returns what that means.
+    ///
+    /// One that already was replaced means nothing. The successor of a refused one that was never
+    /// taken on this surface means that new tokens do not help.
+    pub(super) fn refused(&mut self, bearer: &Bearer, surface: Surface, error: Error) -> Error {
+        if self.generation != bearer.generation {
+            return error;
+        }
+        if self.replaced_refused && !self.proven[surface as usize] {
+            let dead = Error::new(
+                Kind::LoginNeeded,
+                "the service refuses new access tokens of this sign-in as well",
+            )
+            .with_status(http::StatusCode::UNAUTHORIZED)
+            .with_hint("run `albumen login` and leave every box ticked");
+            self.dead = Some(dead.clone());
+            return dead;
+        }
+        self.stale = true;
+        error
+    }
+}
+
+fn header(access_token: &SecretString) -> Option<HeaderValue> {
+    let text = format!("Bearer {}", access_token.expose_secret());
+    let mut header = HeaderValue::from_str(&text).ok()?;
+    header.set_sensitive(true);
+    Some(header)
+}

@@ -1,0 +1,83 @@
+//! `albumen albums`: what is known of albums, the busiest first.
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use crate::{cli::ExitCode, shown::Shown, status::words, store::AlbumView};
+
+use super::{Edge, look, output};
+
+/// Lists the albums.
+pub(crate) fn run(edge: &Edge) -> anyhow::Result<ExitCode> {
+    let config = edge.config_or_defaults()?;
+    let albums = match look::reader(&config)? {
+        Some(reader) => reader.albums()?,
+        None => Vec::new(),
+    };
+    if albums.is_empty() {
+        edge.screen
+            .say("no album is known yet; `album` of a [[folder]] names one");
+        return Ok(ExitCode::Done);
+    }
+    output::print(&table(&albums))?;
+    Ok(ExitCode::Done)
+}
+
+fn table(albums: &[AlbumView]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["TITLE", "ITEMS", "TO COME", "OUT OF ORDER", "LINK"]);
+    for album in albums {
+        let link = match (&album.product_url, &album.album_id, &album.reason) {
+            (_, _, Some(reason)) => reason.as_str(),
+            (Some(link), _, None) => link,
+            (None, Some(_), None) => "",
+            (None, None, None) => "not made yet",
+        };
+        table.add_row([
+            Shown::text(&album.title).to_string(),
+            words::number(album.placed),
+            words::number(album.wanted),
+            words::number(album.out_of_sequence),
+            Shown::text(link).to_string(),
+        ]);
+    }
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if (1..4).contains(&index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.trim_fmt() + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{AlbumId, AlbumRow};
+
+    fn album(title: &str, placed: u64, product_url: Option<&str>) -> AlbumView {
+        AlbumView {
+            row: AlbumRow(1),
+            title: title.into(),
+            album_id: product_url.map(|_| AlbumId::new("x")),
+            product_url: product_url.map(str::to_owned),
+            placed,
+            wanted: 3,
+            out_of_sequence: 1,
+            reason: None,
+        }
+    }
+
+    #[test]
+    fn albums_are_a_table_with_a_link_each() {
+        let albums = [
+            album("Crete", 1_204, Some("https://photos.google.com/lr/album/x")),
+            album("Bär", 0, None),
+        ];
+        insta::assert_snapshot!(table(&albums), @"
+        TITLE  ITEMS  TO COME  OUT OF ORDER  LINK
+        Crete  1,204        3             1  https://photos.google.com/lr/album/x
+        Bär        0        3             1  not made yet
+        ");
+    }
+}

@@ -1,0 +1,143 @@
+//! Whose turn it is in the state folder: ours, or that of the process that holds it, which is then
+//! asked to do the work.
+//!
+//! The order goes into the store, so that it is not lost with a connection; the socket only rings:
+//! we write `order ID`, the holder answers `taken` at once and `done` at the end.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
+    net::UnixStream,
+    time::{Instant, sleep, timeout},
+};
+
+use crate::{
+    cli::ExitCode,
+    clock::Clock,
+    config::Config,
+    ids::OrderId,
+    lock::{self, Lock},
+    run::{SOCKET_NAME, connect},
+    store::{OrderKind, OrderView, Store},
+};
+
+use super::{Edge, backfill, failure::Failure, look, output, progress::Follower, signals::Signals};
+
+/// How long a holder of the state folder may take to answer (the design, section 2).
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// From one knock to the next at a holder that is not there yet, or about to go.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// Who does the work.
+#[derive(Debug)]
+pub(crate) enum Turn {
+    /// This process; nobody else does as long as the lock is held.
+    Ours(Lock),
+    /// The process at the other end.
+    Theirs(UnixStream),
+}
+
+/// Finds out whose turn it is.
+pub(crate) async fn turn(config: &Config) -> anyhow::Result<Turn> {
+    let deadline = Instant::now() + ANSWER;
+    loop {
+        let held = match Lock::take(&config.state_dir) {
+            Ok(lock) => return Ok(Turn::Ours(lock)),
+            Err(error @ lock::Error::Held { .. }) => error,
+            Err(error) => return Err(error.into()),
+        };
+        match UnixStream::connect(config.state_dir.join(SOCKET_NAME)).await {
+            Ok(stream) => return Ok(Turn::Theirs(stream)),
+            Err(_) if Instant::now() < deadline => sleep(AGAIN).await,
+            Err(error) => return Err(anyhow::Error::new(error).context(held)).context(silent()),
+        }
+    }
+}
+
+fn silent() -> Failure {
+    let words = "the albumen that holds the state folder does not answer";
+    Failure::new(ExitCode::StateHeld, words)
+        .hint("wait until it ends, or stop it; `albumen status` tells its process")
+}
+
+/// Asks the holder to do `order`, follows it to its end, and tells what came of it.
+pub(crate) async fn order(
+    edge: &Edge,
+    config: &Arc<Config>,
+    stream: UnixStream,
+    order: OrderKind,
+) -> anyhow::Result<ExitCode> {
+    let clock = connect::clock(config);
+    let before = backfill::tally(config, &clock)?;
+    // The others move nothing that could be watched.
+    let has_progress = matches!(order, OrderKind::Backfill { .. });
+    let id = leave(config, order, &clock).await?;
+    let words = "not waiting any longer; the running albumen goes on with it";
+    let signals = Signals::listen(&edge.screen, words)?;
+    let stop = signals.stop();
+    let (read, mut write) = stream.into_split();
+    let mut lines = BufReader::new(read).lines();
+    write.write_all(format!("order {id}\n").as_bytes()).await?;
+    match timeout(ANSWER, word(&mut lines, "taken")).await {
+        Ok(true) => {}
+        // An answer may be lost, the order is not: it may even be done already.
+        _ if view(config, id)?.is_some_and(|order| order.begun) => {}
+        _ => return Err(silent().into()),
+    }
+    let follower = has_progress.then(|| Follower::start(edge, config, &clock, before, None));
+    let done = tokio::select! {
+        done = word(&mut lines, "done") => Some(done),
+        () = stop.cancelled() => None,
+    };
+    if let Some(follower) = follower {
+        follower.end().await;
+    }
+    match done {
+        None => Ok(ExitCode::Interrupted),
+        Some(_) => outcome(view(config, id)?),
+    }
+}
+
+async fn leave(config: &Config, order: OrderKind, clock: &Clock) -> anyhow::Result<OrderId> {
+    let store = Store::open_beside(&config.state_dir)?;
+    let id = store.leave_order(order, clock.now()).await;
+    store.close().await;
+    id.context("the order cannot be left")
+}
+
+fn view(config: &Config, id: OrderId) -> anyhow::Result<Option<OrderView>> {
+    let Some(reader) = look::reader(config)? else {
+        return Ok(None);
+    };
+    Ok(reader.order(id)?)
+}
+
+/// Reads lines until the one with `word`; gives whether it came before the other end was gone.
+async fn word<R>(lines: &mut Lines<BufReader<R>>, word: &str) -> bool
+where
+    R: tokio::io::AsyncRead + Unpin,
+{
+    while let Ok(Some(line)) = lines.next_line().await {
+        if line.trim() == word {
+            return true;
+        }
+    }
+    false
+}
+
+fn outcome(order: Option<OrderView>) -> anyhow::Result<ExitCode> {
+    let Some((number, report)) = order.and_then(|order| Some((order.exit_code?, order.report)))
+    else {
+        let words = "the running albumen stopped before it was done; what is queued stays queued";
+        let hint = "`albumen status` tells how far it is";
+        return Err(Failure::new(ExitCode::WorkLeft, words).hint(hint).into());
+    };
+    output::print_lines(&report.unwrap_or_default())?;
+    ExitCode::ALL
+        .into_iter()
+        .find(|code| i32::from(code.number()) == number)
+        .with_context(|| format!("the running albumen gave the exit code {number}"))
+}

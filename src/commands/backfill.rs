@@ -1,0 +1,138 @@
+//! `albumen backfill`: everything goes up once, here or in the process that holds the state folder.
+
+use std::{
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
+
+use crate::{
+    cli::{self, ExitCode},
+    clock::Clock,
+    config::Config,
+    progress::Progress,
+    run::{self, Job, connect},
+    status::summary::{Summary, Tally},
+    store::OrderKind,
+};
+
+use super::{
+    Edge,
+    ask::{self, Turn},
+    dry_run,
+    failure::{Failure, quoted},
+    here, look, output,
+    progress::Follower,
+    signals::Signals,
+};
+
+/// Uploads everything that is not there yet.
+pub(crate) async fn run(edge: &Edge, flags: &cli::Backfill) -> anyhow::Result<ExitCode> {
+    let config = if flags.paths.is_empty() {
+        with_folders(edge.config()?)?
+    } else {
+        edge.config_or_defaults()?
+    };
+    let paths = edge.typed(&flags.paths);
+    paths.iter().try_for_each(|path| exists(path))?;
+    if flags.dry_run {
+        return dry_run::run(config, paths).await;
+    }
+    match ask::turn(&config).await? {
+        Turn::Ours(lock) => {
+            // The pipeline takes it again, for as long as it runs.
+            drop(lock);
+            here_and_now(edge, config, paths, flags.no_wait).await
+        }
+        Turn::Theirs(stream) => {
+            edge.screen
+                .say("an albumen is at work in the state folder; it takes this over");
+            let order = OrderKind::Backfill {
+                paths: bytes(&paths),
+                no_wait: flags.no_wait,
+            };
+            ask::order(edge, &config, stream, order).await
+        }
+    }
+}
+
+/// Paths as an order carries them.
+pub(crate) fn bytes(paths: &[PathBuf]) -> Vec<Vec<u8>> {
+    let bytes = |path: &PathBuf| path.as_os_str().as_bytes().to_vec();
+    paths.iter().map(bytes).collect()
+}
+
+fn with_folders(config: Arc<Config>) -> Result<Arc<Config>, Failure> {
+    if config.folders.is_empty() {
+        let words = "the configuration names no folder";
+        let hint = "add a [[folder]] with its path, or name files: `albumen backfill PATH`";
+        return Err(Failure::new(ExitCode::Unusable, words).hint(hint));
+    }
+    Ok(config)
+}
+
+/// A mistyped path must not look like a folder without photos.
+pub(crate) fn exists(path: &Path) -> Result<(), Failure> {
+    std::fs::metadata(path).map(drop).map_err(|error| {
+        let words = format!("cannot take {}: {error}", quoted(path));
+        Failure::new(ExitCode::Unusable, words)
+    })
+}
+
+/// How things stand in the store; all zero if there is none yet.
+pub(crate) fn tally(config: &Config, clock: &Clock) -> anyhow::Result<Tally> {
+    let Some(reader) = look::reader(config)? else {
+        return Ok(Tally::default());
+    };
+    let overview = look::overview(&reader, clock)?;
+    Ok(overview.as_ref().map(Tally::of).unwrap_or_default())
+}
+
+/// Runs the pipeline in this process, with progress and a summary.
+pub(crate) async fn here_and_now(
+    edge: &Edge,
+    config: Arc<Config>,
+    paths: Vec<PathBuf>,
+    no_wait: bool,
+) -> anyhow::Result<ExitCode> {
+    let words = "stopping; what is under way ends first, another signal ends it at once";
+    let signals = Signals::listen(&edge.screen, words)?;
+    let clock = connect::clock(&config);
+    let before = tally(&config, &clock)?;
+    let (began, progress) = (Instant::now(), Progress::default());
+    let follower = Follower::start(edge, &config, &clock, before, Some(progress.clone()));
+    let job = Job::Backfill { paths, no_wait };
+    let work = run::run(Arc::clone(&config), job, progress.clone(), signals.stop());
+    let result = signals.bound(work).await;
+    follower.end().await;
+    let Some(result) = result else {
+        return Ok(ExitCode::Interrupted);
+    };
+    let code = result?;
+    if let Some(text) = summary(&config, &clock, before, progress.bytes(), began)? {
+        output::print(&text)?;
+    }
+    let interrupted = signals.heard().then_some(ExitCode::Interrupted);
+    Ok(ExitCode::merge(interrupted.into_iter().chain([code])))
+}
+
+fn summary(
+    config: &Config,
+    clock: &Clock,
+    before: Tally,
+    bytes: u64,
+    began: Instant,
+) -> anyhow::Result<Option<String>> {
+    let Some(reader) = look::reader(config)? else {
+        return Ok(None);
+    };
+    let Some(overview) = look::overview(&reader, clock)? else {
+        return Ok(None);
+    };
+    // The pipeline has ended, but what it waited for is what it stopped for.
+    let around = look::around(config, clock, true, None);
+    let (here, took) = (here(clock), began.elapsed());
+    let summary = Summary::new(before, &overview, &reader, bytes, took, around, &here)?;
+    Ok(Some(summary.text(&here)))
+}

@@ -1,0 +1,144 @@
+//! The folders of the configuration: there, readable, and few enough to be watched.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    config::{Config, Poll},
+    pipeline::intake::{walk::RootState, watch},
+    shown::Shown,
+    status::words,
+};
+
+use super::{super::places, Finding};
+
+/// How long all folders together are looked through at most.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Checks all folders.
+pub(super) fn check(config: &Config) -> Vec<Finding> {
+    let places = match places::configured(config) {
+        Ok(places) => places,
+        Err(error) => {
+            let remedy = "put the pattern right in the configuration";
+            return vec![Finding::fault("folder", format!("{error:#}"), remedy)];
+        }
+    };
+    let mut findings = Vec::new();
+    let mut dirs = 0;
+    let mut whole = true;
+    let begin = Instant::now();
+    for place in &places {
+        let path = Shown::path(&place.folder.path);
+        match place.tree.root_state() {
+            RootState::Missing => findings.push(Finding::fault(
+                "folder",
+                format!("{path} is not there"),
+                "mount the disk or correct the path; until then nothing in it is taken for deleted",
+            )),
+            RootState::Empty => findings.push(Finding::note(
+                "folder",
+                format!("{path} is empty"),
+                "is a disk to be mounted there?",
+            )),
+            RootState::Unreadable(error) => findings.push(Finding::fault(
+                "folder",
+                format!("{path} cannot be read: {error}"),
+                "let the user who runs albumen read it",
+            )),
+            RootState::Present => {
+                let look = Look::at(place, begin + PATIENCE);
+                whole &= look.whole;
+                if must_be_watched(config, place) {
+                    dirs += look.dirs;
+                }
+                findings.push(look.finding(&path.to_string()));
+            }
+        }
+    }
+    if dirs > 0 && config.watch.poll != Poll::Always {
+        findings.extend(watches(dirs, whole));
+    }
+    findings
+}
+
+fn must_be_watched(config: &Config, place: &places::Place) -> bool {
+    config.watch.poll == Poll::Never || watch::must_poll(&place.folder.path).is_none()
+}
+
+/// What a walk saw.
+#[derive(Debug, Default)]
+struct Look {
+    dirs: u64,
+    files: u64,
+    unreadable: u64,
+    example: Option<String>,
+    /// It came to its end.
+    whole: bool,
+}
+
+impl Look {
+    fn at(place: &places::Place, deadline: Instant) -> Self {
+        let mut look = Self {
+            whole: true,
+            ..Self::default()
+        };
+        for listing in place.tree.walk() {
+            look.dirs += 1;
+            look.files += listing.files.len() as u64;
+            let failed = listing.unreadable.len() as u64 + u64::from(listing.problem.is_some());
+            if failed > 0 {
+                look.unreadable += failed;
+                let dir = place.tree.root.join(&listing.dir);
+                look.example
+                    .get_or_insert_with(|| Shown::path(&dir).to_string());
+            }
+            if Instant::now() >= deadline {
+                look.whole = false;
+                break;
+            }
+        }
+        look
+    }
+
+    fn finding(self, path: &str) -> Finding {
+        let more = if self.whole { "" } else { "at least " };
+        let what = format!(
+            "{path}: {more}{} in {}",
+            words::files(self.files),
+            words::count(self.dirs, "folder", "folders")
+        );
+        match self.example {
+            None => Finding::good("folder", what),
+            Some(example) => Finding::fault(
+                "folder",
+                format!(
+                    "{what}; {} cannot be read, such as in {example}",
+                    words::number(self.unreadable)
+                ),
+                "let the user who runs albumen read them, or name them in `exclude`",
+            ),
+        }
+    }
+}
+
+/// One watch for each directory, of a number that all programs of the user share.
+fn watches(dirs: u64, whole: bool) -> Option<Finding> {
+    let text = std::fs::read_to_string("/proc/sys/fs/inotify/max_user_watches").ok()?;
+    let limit: u64 = text.trim().parse().ok()?;
+    let more = if whole { "" } else { "at least " };
+    let words = format!(
+        "{more}{} to watch, and the system allows {}",
+        words::count(dirs, "folder", "folders"),
+        words::number(limit)
+    );
+    Some(if dirs < limit {
+        Finding::good("watching", words)
+    } else {
+        let wanted = (dirs * 2).next_power_of_two();
+        let line = format!("fs.inotify.max_user_watches={wanted}");
+        let remedy = format!(
+            "sudo sysctl {line}, and the same line in /etc/sysctl.d/90-albumen.conf; what is not watched is looked through hourly"
+        );
+        Finding::note("watching", words, remedy)
+    })
+}

@@ -1,0 +1,183 @@
+//! The state folder: whose it is, what is in it, and whether it has room.
+
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    config::{Config, Environment},
+    run::connect,
+    shown::Shown,
+    status::words,
+    store,
+};
+
+use super::{
+    super::{look, owner},
+    Finding, Verdict,
+};
+
+/// Bytes that should be free beside the database: it grows by about a GB with a million files.
+const ROOM: u64 = 500_000_000;
+
+/// Where the unit of the system keeps state (`systemd/system/albumen@.service`).
+const OF_THE_SYSTEM: &str = "/var/lib/albumen";
+
+/// Checks the state folder.
+pub(super) fn check(config: &Config, env: &Environment) -> Vec<Finding> {
+    let mut findings = vec![folder(&config.state_dir)];
+    if findings.iter().all(|found| found.verdict != Verdict::Fault) {
+        findings.extend(modes(&config.state_dir));
+        findings.push(database(config));
+    }
+    findings.extend(room(&config.state_dir));
+    findings.extend(another(config, env));
+    findings
+}
+
+fn folder(dir: &Path) -> Finding {
+    let shown = Shown::path(dir);
+    let metadata = match fs::read_dir(dir).and_then(|_| fs::metadata(dir)) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Finding::good("state", format!("{shown} will be made when it is needed"));
+        }
+        Err(error) => {
+            let remedy = owner::hint(dir);
+            let remedy = remedy.unwrap_or_else(|| "see who may read it".to_owned());
+            return Finding::fault("state", format!("{shown} cannot be used: {error}"), remedy);
+        }
+    };
+    let us = rustix::process::geteuid().as_raw();
+    if metadata.uid() != us {
+        let whose = owner::name_of(metadata.uid());
+        return Finding::fault(
+            "state",
+            format!("{shown} belongs to {whose}"),
+            format!("run albumen as {whose}, or name another folder with `state_dir`"),
+        );
+    }
+    if metadata.mode() & 0o077 != 0 {
+        return Finding::note(
+            "state",
+            format!("{shown} is open to others of this machine"),
+            format!("chmod 700 {shown}; the daemon does it when it starts"),
+        );
+    }
+    Finding::good("state", shown.to_string())
+}
+
+/// Files that others can read.
+fn modes(dir: &Path) -> Option<Finding> {
+    let files = [
+        store::FILE_NAME,
+        connect::TOKEN_FILE,
+        crate::lock::FILE_NAME,
+    ];
+    let wide: Vec<PathBuf> = files
+        .into_iter()
+        .map(|name| dir.join(name))
+        .filter(|file| fs::metadata(file).is_ok_and(|metadata| metadata.mode() & 0o077 != 0))
+        // In a closed folder only the token file must be closed as well: it may be copied elsewhere.
+        .filter(|file| file.ends_with(connect::TOKEN_FILE))
+        .collect();
+    let file = wide.first()?;
+    let shown = Shown::path(file);
+    Some(Finding::fault(
+        "state",
+        format!("{shown} can be read by others of this machine, so it is not used"),
+        format!(
+            "if nobody could have copied it: chmod 600 {shown}; otherwise `albumen logout` and `albumen login`"
+        ),
+    ))
+}
+
+fn database(config: &Config) -> Finding {
+    let checked = look::reader(config).and_then(|reader| match reader {
+        Some(reader) => Ok(Some(reader.check()?)),
+        None => Ok(None),
+    });
+    match checked {
+        Ok(None) => Finding::good("database", "there is none yet; the first run makes it"),
+        Ok(Some(faults)) if faults.is_empty() => Finding::good("database", "it is whole"),
+        Ok(Some(faults)) => Finding::fault(
+            "database",
+            format!("it is damaged: {}", faults.join("; ")),
+            "stop albumen, keep a copy of the state folder, and restore it from a backup; see whether the disk is failing",
+        ),
+        Err(error) => Finding::fault(
+            "database",
+            format!("{error:#}"),
+            "see whether the disk is full or broken",
+        ),
+    }
+}
+
+/// Room on the disk of the state folder, or of the folder in which it will be made.
+fn room(dir: &Path) -> Option<Finding> {
+    let there = dir.ancestors().find(|folder| folder.exists())?;
+    let stat = rustix::fs::statvfs(there).ok()?;
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    let words = format!("{} free beside the state folder", words::bytes(free));
+    Some(if free >= ROOM {
+        Finding::good("disk", words)
+    } else {
+        let remedy = "make room: a full disk stops the queue, though nothing is lost by it";
+        Finding::fault("disk", words, remedy)
+    })
+}
+
+/// A second state folder of the same user knows nothing of what the first one uploaded.
+fn another(config: &Config, env: &Environment) -> Option<Finding> {
+    let own = env.usual_state_dir();
+    let of_unit = env
+        .home
+        .as_ref()
+        .and_then(|home| Some(Path::new(OF_THE_SYSTEM).join(home.file_name()?)));
+    let used = config.state_dir.canonicalize().ok();
+    let other = [own, of_unit].into_iter().flatten().find(|dir| {
+        // One that cannot be looked into is the other user's business.
+        *dir != config.state_dir
+            && dir.canonicalize().ok() != used
+            && dir.join(store::FILE_NAME).exists()
+    })?;
+    let shown = Shown::path(&other);
+    Some(Finding::note(
+        "state",
+        format!("there is a second state folder with a database: {shown}"),
+        format!(
+            "unless it is of another account, use one for commands and service: state_dir = \"{shown}\""
+        ),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_state_folder_that_is_missing_is_fine_and_an_open_one_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = folder(&dir.path().join("state"));
+        assert_eq!(missing.verdict, Verdict::Good);
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let open = folder(dir.path());
+        assert_eq!(open.verdict, Verdict::Note);
+        assert!(open.remedy.unwrap().contains("chmod 700"));
+    }
+
+    #[test]
+    fn a_token_file_that_others_can_read_is_a_fault() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(connect::TOKEN_FILE);
+        fs::write(&file, "{}").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(modes(dir.path()).unwrap().verdict, Verdict::Fault);
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(modes(dir.path()), None);
+    }
+}

@@ -1,0 +1,323 @@
+//! `albumen backfill --dry-run`: what would go up, where to, at what cost, and what would not.
+//!
+//! It walks and looks into files as intake does, and asks the store what it knows, but writes
+//! nothing, makes no database and sends nothing. Files are not read to their end, so two new files
+//! with equal bytes count as two.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    ffi::OsString,
+    fmt::Write as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    album::title,
+    cli::ExitCode,
+    config::Config,
+    pipeline::intake::walk::{self, Entry, Listing, RootState},
+    shown::Shown,
+    status::{eta::ITEMS_PER_CALL, words},
+    store::{Reader, Standing},
+};
+
+use super::{
+    explain, look, output,
+    places::{self, Asked, Part, Place},
+};
+
+/// Albums that are listed one by one.
+const ALBUMS: usize = 50;
+
+/// The share of the allowed writes that the lane takes (the design, section 5).
+const PACE: f64 = 0.9;
+
+/// Says what a backfill of `paths` would do; nothing is the folders of the configuration.
+pub(crate) async fn run(config: Arc<Config>, paths: Vec<PathBuf>) -> anyhow::Result<ExitCode> {
+    let text = tokio::task::spawn_blocking(move || plan(&config, &paths)).await??;
+    output::print(&text)?;
+    Ok(ExitCode::Done)
+}
+
+fn plan(config: &Config, paths: &[PathBuf]) -> anyhow::Result<String> {
+    let reader = look::reader(config)?;
+    let mut plan = Plan::default();
+    for asked in places::asked(config, paths)? {
+        plan.take(&asked, reader.as_ref())?;
+    }
+    if let Some(reader) = &reader {
+        let made = reader.albums()?.into_iter();
+        plan.made = made
+            .filter(|album| album.album_id.is_some())
+            .map(|album| album.title)
+            .collect();
+    }
+    Ok(plan.text(config))
+}
+
+/// Files and bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Amount {
+    files: u64,
+    bytes: u64,
+}
+
+impl Amount {
+    fn add(&mut self, bytes: u64) {
+        self.files += 1;
+        self.bytes += bytes;
+    }
+}
+
+/// What would happen.
+#[derive(Debug, Default)]
+struct Plan {
+    /// What would go up, by album title.
+    albums: BTreeMap<Option<String>, Amount>,
+    /// What would not, by reason.
+    left_out: BTreeMap<String, u64>,
+    /// What is there already.
+    there: u64,
+    /// What cannot be looked at.
+    problems: Vec<String>,
+    /// Titles of albums that need not be made.
+    made: Vec<String>,
+}
+
+impl Plan {
+    fn take(&mut self, asked: &Asked, reader: Option<&Reader>) -> anyhow::Result<()> {
+        let place = &asked.place;
+        let tree = &place.tree;
+        match tree.root_state() {
+            RootState::Present => {}
+            RootState::Missing => self.problem(&tree.root, &"there is no such folder"),
+            RootState::Empty => self.problem(&tree.root, &"there is nothing in it"),
+            RootState::Unreadable(error) => self.problem(&tree.root, &error),
+        }
+        let walk = match &asked.part {
+            Part::Whole => tree.walk(),
+            Part::Below(dir) => tree.below(dir),
+            Part::File(file) => return self.take_file(place, file, reader),
+        };
+        for listing in walk {
+            self.take_listing(place, &listing, reader)?;
+        }
+        Ok(())
+    }
+
+    fn problem(&mut self, path: &Path, what: &dyn std::fmt::Display) {
+        self.problems.push(format!("{}: {what}", Shown::path(path)));
+    }
+
+    fn leave_out(&mut self, reason: &str, n: u64) {
+        if n > 0 {
+            *self.left_out.entry(reason.to_owned()).or_default() += n;
+        }
+    }
+
+    fn take_listing(
+        &mut self,
+        place: &Place,
+        listing: &Listing,
+        reader: Option<&Reader>,
+    ) -> anyhow::Result<()> {
+        let dir = &listing.dir;
+        let at = place.tree.root.join(dir);
+        if let Some(error) = &listing.problem {
+            self.problem(&at, error);
+        }
+        for (name, error) in &listing.unreadable {
+            self.problem(&at.join(name), error);
+        }
+        let passed = listing.passed_over;
+        self.leave_out("neither photo nor video", passed.other_kind);
+        self.leave_out("on the built-in junk list", passed.junk);
+        self.leave_out("named by `exclude`", passed.excluded);
+        self.leave_out("not named by `include`", passed.not_included);
+        let known = known(reader, place, dir)?;
+        for entry in &listing.files {
+            self.take_entry(place, dir, entry, known.get(&entry.name));
+        }
+        Ok(())
+    }
+
+    fn take_file(
+        &mut self,
+        place: &Place,
+        file: &Path,
+        reader: Option<&Reader>,
+    ) -> anyhow::Result<()> {
+        let path = place.tree.root.join(file);
+        match place.tree.look(file) {
+            Ok(walk::Look::File(entry)) => {
+                let dir = file.parent().unwrap_or(Path::new(""));
+                let known = known(reader, place, dir)?;
+                self.take_entry(place, dir, &entry, known.get(&entry.name));
+            }
+            Ok(walk::Look::Refused(verdict)) => self.leave_out(&verdict.to_string(), 1),
+            Ok(walk::Look::Dir | walk::Look::Nothing) => {
+                self.leave_out("a link that is not followed, or not a file", 1);
+            }
+            Err(error) => self.problem(&path, &error),
+        }
+        Ok(())
+    }
+
+    fn take_entry(&mut self, place: &Place, dir: &Path, entry: &Entry, known: Option<&Standing>) {
+        let relative = dir.join(&entry.name);
+        let same =
+            known.filter(|known| known.size == entry.size && known.mtime_ns == entry.mtime_ns);
+        if let Some(known) = same {
+            match (known.file_state.as_str(), known.item_state.as_deref()) {
+                ("held", Some("created" | "verified")) => return self.there += 1,
+                ("held", Some("failed" | "missing")) => {
+                    return self.leave_out("failed or missing; `albumen retry` tries again", 1);
+                }
+                ("refused", _) => {
+                    let reason = known.file_reason.as_deref().unwrap_or("left out before");
+                    return self.leave_out(reason, 1);
+                }
+                _ => {}
+            }
+        } else if let Err(reason) = explain::content(&place.tree.root.join(&relative), entry.size) {
+            return self.leave_out(&reason, 1);
+        }
+        let title = title::title_for(&place.folder.album, &place.tree.root, &relative);
+        self.albums.entry(title).or_default().add(entry.size);
+    }
+
+    fn total(&self) -> Amount {
+        let mut total = Amount::default();
+        for amount in self.albums.values() {
+            total.files += amount.files;
+            total.bytes += amount.bytes;
+        }
+        total
+    }
+
+    /// Calls that make items, and calls that make albums.
+    fn calls(&self) -> (u64, u64) {
+        let items = self.albums.values().map(calls_for).sum();
+        let titles = self.albums.keys().flatten();
+        let albums = titles.filter(|title| !self.made.contains(title)).count();
+        (items, albums as u64)
+    }
+
+    fn text(&self, config: &Config) -> String {
+        let total = self.total();
+        let mut text = match total.files {
+            0 => "Nothing would go up.\n".to_owned(),
+            n => format!(
+                "{} would go up, {}.\n",
+                words::files(n),
+                words::bytes(total.bytes)
+            ),
+        };
+        if total.files > 0 {
+            self.tell_cost(&mut text, config);
+            self.tell_albums(&mut text);
+        }
+        if self.there > 0 {
+            let _ = writeln!(
+                text,
+                "Already in Google Photos: {}",
+                words::files(self.there)
+            );
+        }
+        if !self.left_out.is_empty() {
+            text.push_str("Left out:\n");
+            for (reason, n) in &self.left_out {
+                let _ = writeln!(text, "  {:>9}  {}", words::number(*n), Shown::text(reason));
+            }
+        }
+        if !self.problems.is_empty() {
+            text.push_str("Could not be looked at:\n");
+            for problem in &self.problems {
+                let _ = writeln!(text, "  {problem}");
+            }
+        }
+        text
+    }
+
+    fn tell_cost(&self, text: &mut String, config: &Config) {
+        let (items, albums) = self.calls();
+        let calls = items + albums;
+        let made = match albums {
+            0 => String::new(),
+            n => format!(", {} of them to make albums", words::number(n)),
+        };
+        let _ = writeln!(
+            text,
+            "It takes {}{made}; items whose turn in an album comes late may take a few more.",
+            words::count(calls, "request", "requests"),
+        );
+        let uploads = if config.quota.count_uploads {
+            self.total().files
+        } else {
+            0
+        };
+        let a_day = config
+            .quota
+            .requests_per_day
+            .saturating_sub(config.quota.reserve);
+        let days = (calls + uploads).div_ceil(a_day.max(1));
+        let _ = writeln!(
+            text,
+            "A day has {} of them for this: {}, at the pace of writes at least {}.",
+            words::number(a_day),
+            words::count(days, "day", "days"),
+            words::span(pace_seconds(calls, config.quota.writes_per_minute))
+        );
+    }
+
+    fn tell_albums(&self, text: &mut String) {
+        let mut albums: Vec<_> = self.albums.iter().collect();
+        albums.sort_by_key(|(_, amount)| std::cmp::Reverse(amount.files));
+        for (title, amount) in albums.iter().take(ALBUMS) {
+            let title = match title {
+                Some(title) => format!("album \"{}\"", Shown::text(title)),
+                None => "no album".to_owned(),
+            };
+            let _ = writeln!(
+                text,
+                "  {:>9}  {:>8}  {title}",
+                words::number(amount.files),
+                words::bytes(amount.bytes),
+            );
+        }
+        if let Some(more) = albums.len().checked_sub(ALBUMS).filter(|more| *more > 0) {
+            let _ = writeln!(
+                text,
+                "  and {}",
+                words::count(more as u64, "album more", "albums more")
+            );
+        }
+    }
+}
+
+/// Calls that make so many items, all in one album or in none.
+fn calls_for(amount: &Amount) -> u64 {
+    amount.files.div_ceil(ITEMS_PER_CALL)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a cast from float to integer saturates, which is what is wanted"
+)]
+fn pace_seconds(calls: u64, writes_per_minute: u32) -> u64 {
+    (calls as f64 * 60.0 / (PACE * f64::from(writes_per_minute.max(1)))).ceil() as u64
+}
+
+fn known(
+    reader: Option<&Reader>,
+    place: &Place,
+    dir: &Path,
+) -> anyhow::Result<HashMap<OsString, Standing>> {
+    let Some(reader) = reader else {
+        return Ok(HashMap::new());
+    };
+    let standing = reader.standing_in(&place.tree.root, dir)?;
+    let by_name = |one: Standing| (one.name.clone(), one);
+    Ok(standing.into_iter().map(by_name).collect())
+}

@@ -1,0 +1,207 @@
+//! From an error to words, a remedy and an exit code. The mapping is here and nowhere else:
+//!
+//! | error | exit code |
+//! |---|---|
+//! | configuration, state folder, set-up of this machine, a usage that cannot be | 2 |
+//! | API or Photos disabled | 2 |
+//! | a sign-in or a scope is missing | 3 |
+//! | another process holds the state folder and does not take part | 4 |
+//! | other refusals of the for a command that makes a single call | 1 |
+//! | anything else: a disk that is full or broken, a defect | 70 |
+
+use std::fmt::Write as _;
+
+use crate::{api, cli::ExitCode, config, lock, shown::Shown, store};
+
+/// An error of a command itself.
+#[derive(Debug, thiserror::Error)]
+#[error("{words}")]
+pub(crate) struct Failure {
+    words: String,
+    hint: Option<String>,
+    code: ExitCode,
+}
+
+impl Failure {
+    /// An error in these words.
+    pub(crate) fn new(code: ExitCode, words: impl Into<String>) -> Self {
+        Self {
+            words: words.into(),
+            hint: None,
+            code,
+        }
+    }
+
+    /// The same, with what the user can do.
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..self
+        }
+    }
+
+    fn judgement(&self) -> Judgement {
+        (self.code, self.hint.clone())
+    }
+}
+
+/// An error as it is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// What happened, with its causes.
+    pub(crate) words: String,
+    /// What the user can do.
+    pub(crate) hint: Option<String>,
+    /// How the process ends for it.
+    pub(crate) code: ExitCode,
+}
+
+impl Told {
+    /// How `error` is told: its layers on one line, the first remedy that one of them knows.
+    pub(crate) fn of(error: &anyhow::Error) -> Self {
+        let mut words = String::new();
+        for layer in error.chain() {
+            let layer = layer.to_string();
+            // A layer that only passes on the next one has said it already.
+            if words.ends_with(&layer) {
+                continue;
+            }
+            let lead = if words.is_empty() { "" } else { ": " };
+            let _ = write!(words, "{lead}{layer}");
+        }
+        // What was added as a context is no layer of its own type in the chain.
+        let own = error.downcast_ref::<Failure>().map(Failure::judgement);
+        let (code, hint) = own
+            .or_else(|| error.chain().find_map(judge))
+            .unwrap_or((ExitCode::Internal, None));
+        Self { words, hint, code }
+    }
+
+    /// The same on the terminal: the words, and the remedy on a line of its own.
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!("error: {}\n", self.words);
+        if let Some(hint) = &self.hint {
+            let _ = writeln!(text, "hint: {hint}");
+        }
+        text
+    }
+}
+
+type Judgement = (ExitCode, Option<String>);
+
+fn judge(layer: &(dyn std::error::Error + 'static)) -> Option<Judgement> {
+    if let Some(failure) = layer.downcast_ref::<Failure>() {
+        return Some(failure.judgement());
+    }
+    if layer.is::<config::Error>() {
+        // It has its hint on a line of its own already.
+        return Some((ExitCode::Unusable, None));
+    }
+    if let Some(error) = layer.downcast_ref::<lock::Error>() {
+        return Some(of_lock(error));
+    }
+    if let Some(error) = layer.downcast_ref::<store::Error>() {
+        return of_store(error);
+    }
+    let error = layer.downcast_ref::<api::Error>()?;
+    Some((of_api(error.kind()), error.hint().map(str::to_owned)))
+}
+
+fn of_lock(error: &lock::Error) -> Judgement {
+    match error {
+        lock::Error::Held { .. } => {
+            let hint = "wait for its end, stop it, or name another folder with `--state-dir`";
+            (ExitCode::StateHeld, Some(hint.to_owned()))
+        }
+        lock::Error::Unusable { path, .. } => (ExitCode::Unusable, super::owner::hint(path)),
+    }
+}
+
+fn of_store(error: &store::Error) -> Option<Judgement> {
+    match error {
+        store::Error::FromTheFuture { .. } => {
+            let hint =
+                "run the newer albumen that wrote it, or name another folder with `--state-dir`";
+            Some((ExitCode::Unusable, Some(hint.to_owned())))
+        }
+        store::Error::Folder { path, .. } => Some((ExitCode::Unusable, super::owner::hint(path))),
+        error if error.may_pass() => {
+            let hint = "see whether the disk of the state folder is full or broken; `albumen doctor` looks at it";
+            Some((ExitCode::Internal, Some(hint.to_owned())))
+        }
+        _ => None,
+    }
+}
+
+/// The exit code of a call of the service that a command needed and did not get.
+pub(crate) fn of_api(kind: api::Kind) -> ExitCode {
+    match kind {
+        api::Kind::LoginNeeded | api::Kind::ScopeMissing | api::Kind::AccessTokenRefused => {
+            ExitCode::LoginNeeded
+        }
+        api::Kind::ApiDisabled | api::Kind::PhotosDisabled | api::Kind::Setup => ExitCode::Unusable,
+        _ => ExitCode::SomeFailed,
+    }
+}
+
+/// A path in a message, in backticks.
+pub(crate) fn quoted(path: &std::path::Path) -> String {
+    format!("`{}`", Shown::path(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    fn told(error: impl Into<anyhow::Error>) -> Told {
+        Told::of(&error.into())
+    }
+
+    #[test]
+    fn causes_stand_on_one_line_and_the_remedy_on_its_own() {
+        let error = api::Error::new(api::Kind::LoginNeeded, "nobody has signed in yet");
+        let error = anyhow::Error::new(error).context("the album cannot be left");
+        assert_eq!(
+            Told::of(&error).text(),
+            "error: the album cannot be left: a new sign-in is needed: nobody has signed in yet\n\
+             hint: run `albumen login`\n"
+        );
+    }
+
+    #[test]
+    fn every_layer_has_its_exit_code() {
+        let held = lock::Error::Held { pid: None };
+        assert_eq!(told(held).code, ExitCode::StateHeld);
+        let future = store::Error::FromTheFuture { found: 9, known: 1 };
+        assert_eq!(told(future).code, ExitCode::Unusable);
+        assert_eq!(told(store::Error::Closed).code, ExitCode::Internal);
+        let api = |kind| told(api::Error::new(kind, "")).code;
+        assert_eq!(api(api::Kind::ScopeMissing), ExitCode::LoginNeeded);
+        assert_eq!(api(api::Kind::ApiDisabled), ExitCode::Unusable);
+        assert_eq!(api(api::Kind::PhotosDisabled), ExitCode::Unusable);
+        assert_eq!(api(api::Kind::Server), ExitCode::SomeFailed);
+        let unknown = std::io::Error::other("it broke");
+        assert_eq!(told(unknown).code, ExitCode::Internal);
+    }
+
+    #[test]
+    fn a_failure_counts_also_where_it_is_the_context_of_another_error() {
+        let cause = anyhow::Error::new(std::io::Error::other("gone"));
+        let error = cause.context(Failure::new(ExitCode::StateHeld, "no answer").hint("wait"));
+        let told = Told::of(&error.context("nothing was done"));
+        assert_eq!(told.code, ExitCode::StateHeld);
+        assert_eq!(
+            told.text(),
+            "error: nothing was done: no answer: gone\nhint: wait\n"
+        );
+    }
+
+    #[test]
+    fn what_is_passed_on_is_said_once() {
+        let inner: Result<(), _> = Err(Failure::new(ExitCode::Unusable, "no").hint("do"));
+        let error = inner.context("no").unwrap_err();
+        assert_eq!(Told::of(&error).text(), "error: no\nhint: do\n");
+    }
+}

@@ -1,0 +1,51 @@
+//! `albumen init`: a configuration to edit, where the user's own belongs.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write as _},
+    path::Path,
+};
+
+use anyhow::Context as _;
+
+use crate::{cli::ExitCode, config};
+
+use super::{
+    Edge,
+    failure::{Failure, quoted},
+    output,
+};
+
+/// Writes the example, unless there is a file already.
+pub(crate) fn run(edge: &Edge) -> anyhow::Result<ExitCode> {
+    let named = edge.global.config.as_ref().map(|file| edge.env.typed(file));
+    let Some(file) = named.or_else(|| edge.env.own_file()) else {
+        let words = "this user has no home, so a configuration has no place";
+        let hint = "`albumen --config FILE init` names one";
+        return Err(Failure::new(ExitCode::Unusable, words).hint(hint).into());
+    };
+    match write(&file) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let words = format!("there is a configuration already: {}", quoted(&file));
+            let hint = "edit it, or move it away and run `albumen init` again";
+            Err(Failure::new(ExitCode::Unusable, words).hint(hint).into())
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot write {}", quoted(&file))),
+        Ok(()) => {
+            output::print(&format!("{}\n", crate::shown::Shown::path(&file)))?;
+            edge.screen.say(
+                "Put your folders into it, and the file from the Google Cloud console beside it; then `albumen login`.",
+            );
+            Ok(ExitCode::Done)
+        }
+    }
+}
+
+fn write(file: &Path) -> io::Result<()> {
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).open(file)?;
+    file.write_all(config::EXAMPLE.as_bytes())?;
+    file.sync_all()
+}

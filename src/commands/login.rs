@@ -1,0 +1,162 @@
+//! `albumen login` and `logout`: the account is connected in a browser, here or elsewhere.
+//!
+//! A running daemon notices the new token file by itself.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, BufRead as _, Write as _},
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use tokio::sync::mpsc;
+use url::Url;
+
+use crate::{
+    api::{self, Granted, Kind, Login},
+    cli::ExitCode,
+    run::connect,
+};
+
+use super::{Edge, output};
+
+/// How long a browser of this machine may take; without one, it takes as long as it takes.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// Programs that open an address in the user's browser.
+const OPENERS: [&str; 2] = ["xdg-open", "open"];
+
+/// Signs in.
+pub(crate) async fn login(edge: &Edge, no_browser: bool) -> anyhow::Result<ExitCode> {
+    let config = edge.config_or_defaults()?;
+    let auth = connect::auth(&config)?;
+    let login = Login::begin(&auth).await?;
+    let opened = !no_browser && open(login.address());
+    if opened {
+        edge.screen
+            .say("Your browser should open now. If it does not, open this address in it:");
+    } else {
+        edge.screen.say("Open this address in a browser:");
+    }
+    output::print(&format!("{}\n", login.address()))?;
+    let granted = if opened {
+        login.finish(Some(PATIENCE)).await?
+    } else {
+        edge.screen.say(&elsewhere(login.address()));
+        here_or_pasted(edge, &login).await?
+    };
+    tracing::info!(scopes = granted.scopes.len(), "signed in");
+    edge.screen.say(
+        "You are signed in. A running daemon notices by itself; `albumen backfill` begins at once.",
+    );
+    Ok(ExitCode::Done)
+}
+
+/// Opens the address in a browser; gives whether some program took it.
+fn open(address: &Url) -> bool {
+    OPENERS.iter().any(|opener| {
+        Command::new(opener)
+            .arg(address.as_str())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .is_ok()
+    })
+}
+
+/// What to do where the browser is on another machine.
+fn elsewhere(address: &Url) -> String {
+    let redirect = address
+        .query_pairs()
+        .find_map(|(name, value)| (name == "redirect_uri").then(|| value.into_owned()));
+    let port = redirect
+        .and_then(|redirect| Url::parse(&redirect).ok())
+        .and_then(|redirect| redirect.port_or_known_default());
+    let forward = port.map(|port| {
+        format!("If the browser is on another machine, run there first: ssh -L {port}:127.0.0.1:{port} THIS_MACHINE\n")
+    });
+    format!(
+        "{}Or paste the address that the browser ends at here, even if it cannot show the page:",
+        forward.unwrap_or_default()
+    )
+}
+
+/// Waits for the browser, or for the address that it was sent to, whichever comes first.
+async fn here_or_pasted(edge: &Edge, login: &Login) -> Result<Granted, api::Error> {
+    let mut pasted = lines_of_stdin();
+    let browser = login.finish(None);
+    tokio::pin!(browser);
+    loop {
+        let line = tokio::select! {
+            granted = &mut browser => return granted,
+            Some(line) = pasted.recv() => line,
+        };
+        if line.trim().is_empty() {
+            continue;
+        }
+        match login.finish_with(&line).await {
+            // What was pasted is not it, or its code did not work: another may.
+            Err(error) if error.kind() == Kind::LoginNeeded => {
+                let hint = error.hint().map(|hint| format!("; {hint}"));
+                edge.screen
+                    .say(&format!("{error}{}", hint.unwrap_or_default()));
+            }
+            done => return done,
+        }
+    }
+}
+
+/// A thread, because reading from a terminal cannot be taken back; it ends with the process.
+fn lines_of_stdin() -> mpsc::Receiver<String> {
+    let (lines, received) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        for line in io::stdin().lock().lines() {
+            let Ok(line) = line else { return };
+            if lines.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    received
+}
+
+/// Gives the access back. What is queued stays queued.
+pub(crate) async fn logout(edge: &Edge) -> anyhow::Result<ExitCode> {
+    let config = edge.config_or_defaults()?;
+    let auth = connect::auth(&config)?;
+    match auth.revoke().await {
+        Ok(()) => edge
+            .screen
+            .say("The access was given back; the queue stays."),
+        Err(error) if error.kind() == Kind::LoginNeeded => {
+            // A damaged file holds nothing that could be given back.
+            auth.forget()?;
+            edge.screen.say("Nobody is signed in.");
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(ExitCode::Done)
+}
+
+/// Writes a file that only its owner can read.
+pub(crate) fn write_private(file: &Path, content: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file)?.write_all(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_to_forward_is_the_one_of_this_sign_in() {
+        let address = "https://accounts.google.com/o/oauth2/v2/auth?redirect_uri=http%3A%2F%2F127.0.0.1%3A43210&state=x";
+        let words = elsewhere(&address.parse().unwrap());
+        assert!(words.contains("ssh -L 43210:127.0.0.1:43210 "), "{words}");
+    }
+}

@@ -1,0 +1,68 @@
+//! `albumen retry` and `albumen verify`: done here, or by the process that holds the state folder.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use crate::{
+    cli::{self, ExitCode},
+    config::Config,
+    lock::Lock,
+    run::{self, connect},
+    status::summary,
+    store::{self, OrderKind, Store},
+};
+
+use super::{
+    Edge,
+    ask::{self, Turn},
+    backfill, output,
+    signals::Signals,
+};
+
+/// Puts failed and missing items back into the queue.
+pub(crate) async fn retry(edge: &Edge, flags: &cli::Retry) -> anyhow::Result<ExitCode> {
+    let config = edge.config_or_defaults()?;
+    let paths = backfill::bytes(&edge.typed(&flags.paths));
+    match ask::turn(&config).await? {
+        Turn::Ours(lock) => retry_here(&config, paths, lock).await,
+        Turn::Theirs(stream) => ask::order(edge, &config, stream, OrderKind::Retry { paths }).await,
+    }
+}
+
+async fn retry_here(config: &Config, paths: Vec<Vec<u8>>, _lock: Lock) -> anyhow::Result<ExitCode> {
+    let n = if config.state_dir.join(store::FILE_NAME).exists() {
+        let store = Store::open(&config.state_dir)?;
+        let n = store.retry(paths, connect::clock(config).now()).await;
+        store.close().await;
+        n.context("nothing was put back into the queue")?
+    } else {
+        0
+    };
+    output::print(&summary::retried(n))?;
+    Ok(ExitCode::Done)
+}
+
+/// Asks the service for every created item.
+pub(crate) async fn verify(edge: &Edge) -> anyhow::Result<ExitCode> {
+    let config = edge.config()?;
+    match ask::turn(&config).await? {
+        Turn::Ours(lock) => {
+            drop(lock);
+            verify_here(edge, config).await
+        }
+        Turn::Theirs(stream) => ask::order(edge, &config, stream, OrderKind::Verify).await,
+    }
+}
+
+async fn verify_here(edge: &Edge, config: Arc<Config>) -> anyhow::Result<ExitCode> {
+    let words = "stopping; what was asked so far is kept";
+    let signals = Signals::listen(&edge.screen, words)?;
+    let Some(result) = signals.bound(run::verify(config, signals.stop())).await else {
+        return Ok(ExitCode::Interrupted);
+    };
+    let (code, report) = result?;
+    output::print_lines(&report)?;
+    let interrupted = signals.heard().then_some(ExitCode::Interrupted);
+    Ok(ExitCode::merge(interrupted.into_iter().chain([code])))
+}

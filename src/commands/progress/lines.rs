@@ -1,0 +1,41 @@
+//! Lines where there is no terminal: one now and then, if something has changed.
+
+use crate::{clock::Clock, status::words};
+
+use super::{super::output::Screen, Sight, bars};
+
+/// The lines.
+#[derive(Debug)]
+pub(super) struct Lines {
+    screen: Screen,
+    clock: Clock,
+    last: String,
+}
+
+impl Lines {
+    pub(super) fn new(screen: Screen, clock: Clock) -> Self {
+        Self {
+            screen,
+            clock,
+            last: String::new(),
+        }
+    }
+
+    pub(super) fn show(&mut self, sight: &Sight) {
+        let sentence = bars::sentence(sight, &self.clock);
+        let line = if sight.files_in_all() == 0 {
+            sentence
+        } else {
+            format!(
+                "{} of {}, {}: {sentence}",
+                words::number(sight.done),
+                words::files(sight.files_in_all()),
+                bars::bytes(sight),
+            )
+        };
+        if line != self.last {
+            self.screen.say(&line);
+            self.last = line;
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! `albumen shared leave`: one call of a method that the service retired.
+
+use anyhow::Context as _;
+
+use crate::{
+    api::{self, Call},
+    cli::ExitCode,
+    run::connect,
+};
+
+use super::{Edge, failure::Failure};
+
+/// Asks the service to leave the shared album with this share token.
+pub(crate) async fn leave(edge: &Edge, share_token: &str) -> anyhow::Result<ExitCode> {
+    let config = edge.config()?;
+    let client = connect::client(&config)?;
+    match send(&client, share_token).await {
+        Ok(()) => {
+            edge.screen.say("the album was left");
+            Ok(ExitCode::Done)
+        }
+        Err(error) if error.http_status() == Some(403) && is_refusal(error.kind()) => {
+            let words = format!(
+                "{error}; Google retired leaving shared albums through the Library API on 31 March 2025"
+            );
+            let hint = "open the album in the Google Photos app and leave it there";
+            Err(Failure::new(ExitCode::SomeFailed, words).hint(hint).into())
+        }
+        Err(error) => Err(error).context("the album was not left"),
+    }
+}
+
+/// An access token that was refused has a successor, once.
+async fn send(client: &api::Client, share_token: &str) -> Result<(), api::Error> {
+    let call = Call::shared_leave(share_token);
+    match client.send(&call).await {
+        Err(error) if error.kind() == api::Kind::AccessTokenRefused => {
+            client.send(&call).await.map(drop)
+        }
+        other => other.map(drop),
+    }
+}
+
+/// The two ways in which a retired method is refused; a 403 may also speak of the whole account.
+fn is_refusal(kind: api::Kind) -> bool {
+    matches!(kind, api::Kind::Forbidden | api::Kind::ScopeMissing)
+}

@@ -1,0 +1,76 @@
+//! `albumen status`: one look, or one each second.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    cli::{self, ExitCode},
+    clock::Clock,
+    config::Config,
+    run::connect,
+    status::{Status, text},
+    store::Reader,
+};
+
+use super::{Edge, here, look, output, progress::Pace};
+
+/// From one look to the next.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// To the upper left corner, and everything below it away (ECMA-48: CUP, ED).
+const CLEAR: &str = "\x1b[H\x1b[J";
+
+/// Tells how things stand.
+pub(crate) async fn run(edge: &Edge, flags: &cli::Status) -> anyhow::Result<ExitCode> {
+    let config = edge.config_or_defaults()?;
+    let clock = connect::clock(&config);
+    let reader = look::reader(&config)?;
+    if flags.watch {
+        return watch(&config, &clock, reader, flags.json).await;
+    }
+    let status = look::status(&config, &clock, reader.as_ref(), None)?;
+    if flags.json {
+        output::print(&format!("{}\n", serde_json::to_string_pretty(&status)?))?;
+    } else {
+        output::print_with_headline(&text::text(&status, &here(&clock)))?;
+    }
+    Ok(ExitCode::Done)
+}
+
+/// Ctrl-C is how one leaves, so it is no interruption.
+async fn watch(
+    config: &Config,
+    clock: &Clock,
+    mut reader: Option<Reader>,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    let mut ticks = tokio::time::interval(EVERY);
+    let mut pace = Pace::default();
+    let redraw = !json && output::stdout_is_terminal();
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = tokio::signal::ctrl_c() => return Ok(ExitCode::Done),
+        }
+        if reader.is_none() {
+            reader = look::reader(config)?;
+        }
+        let status = look::status(config, clock, reader.as_ref(), pace.rate())?;
+        pace.add(Instant::now(), status.bytes.sent);
+        let shown = shown(&status, clock, json, redraw)?;
+        if !output::print_or_gone(&shown)? {
+            return Ok(ExitCode::Done);
+        }
+    }
+}
+
+fn shown(status: &Status, clock: &Clock, json: bool, redraw: bool) -> anyhow::Result<String> {
+    if json {
+        return Ok(serde_json::to_string(status)? + "\n");
+    }
+    let text = text::text(status, &here(clock));
+    Ok(if redraw {
+        format!("{CLEAR}{text}")
+    } else {
+        format!("{text}\n")
+    })
+}

@@ -1,0 +1,80 @@
+//! `albums.batchAddMediaItems`: media items that join a further album after their token has died.
+//!
+//! The call is all or nothing and can only append. After a refusal each goes by itself, so that one
+//! that cannot join keeps no other out.
+
+use super::{Answered, Lane, Turn};
+use crate::{
+    api::{Call, Kind},
+    clock,
+    ids::MediaItemId,
+    pipeline::{Result, backoff, gate},
+    store::{Addition, CallKind, Journalled, NewCall},
+};
+
+impl Lane {
+    /// Sends a planned addition.
+    pub(super) async fn add(&mut self, addition: Addition) -> Result<Turn> {
+        let ids: Vec<MediaItemId> = addition.items.iter().map(|(_, id)| id.clone()).collect();
+        let request = Call::album_add(&addition.album_id, &ids);
+        let call = NewCall {
+            kind: CallKind::AddItems,
+            album: addition.album,
+            position: None,
+            path: request.path,
+            body: request.body,
+            items: addition.items.iter().map(|(item, _)| *item).collect(),
+            for_order: false,
+        };
+        match self.perform(call).await? {
+            Some((call, answered)) => self.added(call, answered).await,
+            None => Ok(Turn::Again),
+        }
+    }
+
+    /// Records what an addition led to.
+    pub(super) async fn added(&mut self, call: Journalled, answered: Answered) -> Result<Turn> {
+        let now = self.stage.clock.now();
+        let retry = self.stage.config.retry.clone();
+        let store = self.stage.store.clone();
+        let Err(error) = answered else {
+            store
+                .additions_answered(call.id, call.album, None, retry.max_attempts, now)
+                .await?;
+            tracing::info!(
+                album.row = call.album.0,
+                n_items = call.items.len(),
+                "added to an album"
+            );
+            self.wake_others();
+            return Ok(Turn::Again);
+        };
+        // Adding twice is adding once: an open outcome is repeated from the journal.
+        if error.kind().outcome_unknown() {
+            self.trouble(&error).await?;
+            return Ok(Turn::Again);
+        }
+        let words = gate::in_words(&error);
+        let own = matches!(
+            error.kind(),
+            Kind::BadMediaItemId
+                | Kind::BadRequest
+                | Kind::NotFound
+                | Kind::Forbidden
+                | Kind::DuplicateIds
+        );
+        let wait = backoff::after_trouble(&retry, if own { 4 } else { 0 }, fastrand::f64());
+        let most = if own { retry.max_attempts } else { u32::MAX };
+        let refused = Some((words.clone(), clock::after(now, wait)));
+        store
+            .additions_answered(call.id, call.album, refused, most, now)
+            .await?;
+        match error.kind() {
+            Kind::AlbumRefused => self.inspect_album(call.album, &words).await?,
+            _ if own => {}
+            _ => self.trouble(&error).await?,
+        }
+        self.wake_others();
+        Ok(Turn::Again)
+    }
+}

@@ -1,0 +1,255 @@
+//! Ids of albums: found in the store, in the service's own list, or made.
+//!
+//! Titles need not be unique for the service, and albums cannot be deleted through it. So an album
+//! is made once: the intention is written first, an unanswered creation is settled by the service's
+//! list, asked twice with a wait between, and a list that cannot be had is never "not found".
+
+use std::{collections::HashSet, time::Duration};
+
+use jiff::Timestamp;
+
+use super::{Lane, Turn, waiting};
+use crate::{
+    album::title,
+    api::{
+        self, Call, Kind,
+        wire::{Album, AlbumsPage},
+    },
+    clock,
+    ids::{AlbumId, AlbumRow},
+    pipeline::{Result, backoff, gate},
+    shown::Shown,
+    store::{AlbumTask, CallKind, Journalled, NewCall},
+};
+
+/// How long an album that was just made may answer 404, and how far apart two 404s must be for an
+/// older one to count as deleted, as a multiple of `rate_limit_base`: ten minutes by default.
+const NEW: u32 = 20;
+
+/// After an unanswered creation the list is asked so long later, and once more after as long again,
+/// as a multiple of `rate_limit_base`: a minute by default.
+const LIST_AFTER: u32 = 2;
+
+/// Pages of the list that are read at most: at 50 albums a page, far more than anybody has.
+const PAGES: usize = 2000;
+
+impl Lane {
+    fn base(&self) -> Duration {
+        self.stage.config.retry.rate_limit_base
+    }
+
+    /// Finds out the id of an album, one step at a time.
+    pub(super) async fn resolve(&mut self, task: AlbumTask) -> Result<Turn> {
+        match task.asked_at {
+            None => self.make(task).await,
+            Some(_) => self.look_for(task).await,
+        }
+    }
+
+    async fn make(&mut self, task: AlbumTask) -> Result<Turn> {
+        let request = Call::album_create(&task.title);
+        let call = NewCall {
+            kind: CallKind::CreateAlbum,
+            album: task.row,
+            position: None,
+            path: request.path,
+            body: request.body,
+            items: Vec::new(),
+            for_order: false,
+        };
+        let Some((call, answered)) = self.perform(call).await? else {
+            return Ok(Turn::Again);
+        };
+        let made = answered.and_then(|answer| answer.parse::<Album>());
+        match made {
+            Ok(album) => {
+                let now = self.stage.clock.now();
+                let url = (!album.product_url.is_empty()).then_some(album.product_url);
+                self.stage
+                    .store
+                    .album_created(call.id, task.row, album.id, url, now)
+                    .await?;
+                let title = Shown::text(&task.title);
+                tracing::info!(album.row = task.row.0, "album made: {title}");
+                Ok(Turn::Again)
+            }
+            Err(error) if error.kind().outcome_unknown() => {
+                let turn = self
+                    .album_outcome_open(&call, &gate::in_words(&error))
+                    .await?;
+                self.trouble(&error).await?;
+                Ok(turn)
+            }
+            Err(error) => {
+                let now = self.stage.clock.now();
+                let words = gate::in_words(&error);
+                let own = matches!(
+                    error.kind(),
+                    Kind::BadRequest | Kind::AlbumRefused | Kind::Forbidden
+                );
+                let wait = if own {
+                    backoff::until_probe(&self.stage.config.retry)
+                } else {
+                    Duration::ZERO
+                };
+                self.stage
+                    .store
+                    .album_not_created(
+                        call.id,
+                        task.row,
+                        false,
+                        clock::after(now, wait),
+                        words,
+                        now,
+                    )
+                    .await?;
+                self.trouble(&error).await?;
+                Ok(Turn::Again)
+            }
+        }
+    }
+
+    /// Nobody knows whether the album was made.
+    pub(super) async fn album_outcome_open(
+        &mut self,
+        call: &Journalled,
+        words: &str,
+    ) -> Result<Turn> {
+        let now = self.stage.clock.now();
+        let from = call.sent_at.min(now);
+        let ask_at = clock::after(from, self.base() * LIST_AFTER);
+        let words = format!("whether the album was made is not known yet: {words}");
+        self.stage
+            .store
+            .album_not_created(call.id, call.album, true, ask_at, words, now)
+            .await?;
+        Ok(Turn::Again)
+    }
+
+    /// Asks the service's own list for an album whose creation has no known outcome.
+    async fn look_for(&mut self, task: AlbumTask) -> Result<Turn> {
+        let found = match self.list_for(&task.title).await? {
+            Ok(found) => found,
+            Err(error) => {
+                self.trouble(&error).await?;
+                return Ok(Turn::Again);
+            }
+        };
+        let now = self.stage.clock.now();
+        if let Some((album_id, url)) = found {
+            self.stage
+                .store
+                .album_stands(task.row, album_id, url, now)
+                .await?;
+            return Ok(Turn::Again);
+        }
+        if task.looked == 0 {
+            let again = clock::after(now, self.base() * LIST_AFTER);
+            self.stage.store.album_not_listed(task.row, again).await?;
+            let reason = "looks whether an album was made";
+            return Ok(Turn::Rest(Some(now), waiting(reason, Some(again))));
+        }
+        self.make(task).await
+    }
+
+    /// The album of this title that no other row of ours is, from the list of all albums.
+    async fn list_for(
+        &mut self,
+        wanted: &str,
+    ) -> Result<std::result::Result<Option<(AlbumId, Option<String>)>, api::Error>> {
+        let ours: HashSet<String> = self.stage.store.album_ids().await?;
+        let mut page_token = String::new();
+        for _ in 0..PAGES {
+            let page = self.ask(&Call::albums_list(&page_token)).await?;
+            let page = match page.and_then(|answer| answer.parse::<AlbumsPage>()) {
+                Ok(page) => page,
+                Err(error) => return Ok(Err(error)),
+            };
+            let found = page.albums.into_iter().find(|album| {
+                !ours.contains(album.id.as_str())
+                    && title::clean(&album.title).as_deref() == Some(wanted)
+            });
+            if let Some(album) = found {
+                let url = (!album.product_url.is_empty()).then_some(album.product_url);
+                return Ok(Ok(Some((album.id, url))));
+            }
+            if page.next_page_token.is_empty() {
+                return Ok(Ok(None));
+            }
+            page_token = page.next_page_token;
+        }
+        Ok(Err(api::Error::new(
+            Kind::Garbled,
+            "the list of albums has no end",
+        )))
+    }
+
+    /// The service refused an album: is it new, gone, or closed to us?
+    pub(super) async fn inspect_album(&mut self, album: AlbumRow, words: &str) -> Result<()> {
+        let now = self.stage.clock.now();
+        let Some((_, made_at)) = self.stage.store.album_id(album).await? else {
+            return Ok(());
+        };
+        let new = made_at.is_some_and(|made_at| {
+            now < clock::after(made_at, self.base() * NEW) && made_at <= now
+        });
+        if new {
+            let wait = backoff::after_trouble(&self.stage.config.retry, 1, fastrand::f64());
+            let reason = "it was just made and the service does not see it yet".to_owned();
+            self.stage
+                .store
+                .album_waits(album, clock::after(now, wait), reason)
+                .await?;
+            return Ok(());
+        }
+        if self.album_is_there(album, words).await? {
+            let later = clock::after(now, backoff::until_probe(&self.stage.config.retry));
+            self.stage
+                .store
+                .album_waits(album, later, words.to_owned())
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Asks for the album after a refusal that may be its own. False if it is not there, or cannot be
+    /// asked for now: then nothing goes to it for a while. The second "not there", ten minutes after
+    /// the first, makes it anew.
+    pub(super) async fn album_is_there(&mut self, album: AlbumRow, words: &str) -> Result<bool> {
+        let Some((album_id, _)) = self.stage.store.album_id(album).await? else {
+            return Ok(false);
+        };
+        let answered = self.ask(&Call::album_get(&album_id)).await?;
+        let now = self.stage.clock.now();
+        match answered {
+            Ok(_) => {
+                self.stage.store.album_present(album).await?;
+                Ok(true)
+            }
+            Err(error) if matches!(error.kind(), Kind::AlbumRefused | Kind::NotFound) => {
+                self.absent(album, words, now).await?;
+                Ok(false)
+            }
+            Err(error) => {
+                self.trouble(&error).await?;
+                Ok(false)
+            }
+        }
+    }
+
+    async fn absent(&mut self, album: AlbumRow, words: &str, now: Timestamp) -> Result<()> {
+        let first = self.stage.store.album_absent(album, now).await?;
+        let sure_at = clock::after(first, self.base() * NEW);
+        if now >= sure_at || first > now {
+            tracing::warn!(
+                album.row = album.0,
+                "an album was deleted in Google Photos; it is made again"
+            );
+            self.stage.store.album_lost(album).await?;
+        } else {
+            let reason = format!("it may have been deleted in Google Photos: {words}");
+            self.stage.store.album_waits(album, sure_at, reason).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,265 @@
+//! `mediaItems.batchCreate`: from a planned batch to the recorded result of each item.
+
+use super::{Answered, Lane, Turn, results, suspects::Verdict};
+use crate::{
+    album::plan::Position,
+    api::{
+        self, Call, Kind,
+        wire::{self, BatchCreate, BatchCreated, NewItem},
+    },
+    clock,
+    ids::ItemId,
+    pipeline::{Result, backoff, gate},
+    store::{CallKind, Journalled, NewCall, Outcome, PlannedBatch},
+};
+
+/// Answers of "could not" in a row after which a call is taken apart: one of its items may be what
+/// the service stumbles over.
+const STUMBLES: u32 = 6;
+
+impl Lane {
+    /// Sends a planned batch.
+    pub(super) async fn create(&mut self, batch: PlannedBatch) -> Result<Turn> {
+        if batch.items.is_empty() {
+            return Ok(Turn::Again);
+        }
+        let items: Vec<NewItem> = batch
+            .items
+            .iter()
+            .map(|item| NewItem {
+                upload_token: item.upload_token.clone(),
+                file_name: item.file_name.clone(),
+                description: None,
+            })
+            .collect();
+        let place = batch
+            .album_id
+            .as_ref()
+            .zip(batch.position.as_ref().map(on_the_wire));
+        let request = Call::batch_create(&items, place);
+        let call = NewCall {
+            kind: CallKind::CreateItems,
+            album: batch.album,
+            position: batch.position,
+            path: request.path,
+            body: request.body,
+            items: batch.items.iter().map(|item| item.item).collect(),
+            for_order: batch.for_order,
+        };
+        match self.perform(call).await? {
+            Some((call, answered)) => {
+                self.batches += 1;
+                self.created(call, answered).await
+            }
+            None => Ok(Turn::Again),
+        }
+    }
+
+    /// The next group of a call that was refused as a whole.
+    pub(super) async fn send_suspects(&mut self) -> Result<Turn> {
+        let Some(group) = self.suspects.take() else {
+            return Ok(Turn::Again);
+        };
+        let batch = self.stage.store.plan_part(group.album, group.items).await?;
+        if batch.items.is_empty() {
+            self.suspects.cleared();
+        }
+        let turn = self.create(batch).await;
+        if self.stage.stop.is_cancelled() {
+            self.suspects.postponed();
+        }
+        turn
+    }
+
+    /// Records what a batchCreate led to.
+    pub(super) async fn created(&mut self, call: Journalled, answered: Answered) -> Result<Turn> {
+        let parsed = answered.and_then(|answer| {
+            let created = answer.parse::<BatchCreated>()?;
+            let request = serde_json::from_str::<BatchCreate>(&call.body)
+                .map_err(|_| api::Error::new(Kind::Garbled, "the journal's own words"))?;
+            Ok((answer.http_status, request, created))
+        });
+        let (http_status, request, created) = match parsed {
+            Ok(parsed) => parsed,
+            Err(error) => return self.not_created(call, error).await,
+        };
+        let now = self.stage.clock.now();
+        let retry = &self.stage.config.retry;
+        let outcomes = results::outcomes(&call, &request, &created, retry, now, fastrand::f64());
+        let made = outcomes
+            .iter()
+            .filter(|outcome| matches!(outcome.outcome, Outcome::Made { .. }))
+            .count();
+        for outcome in outcomes.iter().filter(|outcome| outcome.reason.is_some()) {
+            tracing::warn!(
+                item.id = outcome.item.0,
+                code = outcome.code,
+                message = outcome.message,
+                "not created: {}",
+                outcome.reason.as_deref().unwrap_or_default()
+            );
+        }
+        let verify_after = self
+            .stage
+            .config
+            .verify
+            .after
+            .map(|after| i64::try_from(after.as_millis()).unwrap_or(i64::MAX));
+        self.stage
+            .store
+            .items_answered(
+                call.id,
+                call.album,
+                http_status,
+                outcomes,
+                verify_after,
+                now,
+            )
+            .await?;
+        tracing::info!(
+            batch.id = call.id.0,
+            album.row = call.album.0,
+            n_items = call.items.len(),
+            n_created = made,
+            "batch created"
+        );
+        self.suspects.cleared();
+        self.wake_others();
+        Ok(Turn::Again)
+    }
+
+    /// The call as a whole did not succeed.
+    async fn not_created(&mut self, call: Journalled, error: api::Error) -> Result<Turn> {
+        let words = gate::in_words(&error);
+        tracing::warn!(
+            batch.id = call.id.0,
+            n_items = call.items.len(),
+            "batch refused: {words}"
+        );
+        match error.kind() {
+            // The outcome is open: the journal's row stays, and is repeated before anything else.
+            Kind::Unanswered | Kind::Garbled => {
+                self.successes = 0;
+                return Ok(Turn::Again);
+            }
+            Kind::Server if call.sends < STUMBLES => {
+                self.trouble(&error).await?;
+                return Ok(Turn::Again);
+            }
+            _ => {}
+        }
+        let now = self.stage.clock.now();
+        let again = Outcome::Again {
+            not_before: now,
+            blamed: None,
+        };
+        let outcomes = results::all(&call, &again, &words);
+        self.stage
+            .store
+            .items_refused(
+                call.id,
+                call.album,
+                error.http_status(),
+                words.clone(),
+                outcomes,
+                now,
+            )
+            .await?;
+        match error.kind() {
+            Kind::AlbumRefused => {
+                self.suspects.cleared();
+                self.inspect_album(call.album, &words).await?;
+            }
+            Kind::BadUploadToken => self.suspect(&call, &words, true).await?,
+            Kind::Server => self.suspect(&call, &words, false).await?,
+            Kind::BadRequest | Kind::Forbidden | Kind::NotFound | Kind::BadMediaItemId => {
+                // The album, the position or an item: in this order each is asked or given up.
+                if call.album.0 != 0 && !self.album_is_there(call.album, &words).await? {
+                    self.suspects.cleared();
+                } else if names_a_neighbour(&call) {
+                    let items = call.items.iter().map(|(item, _)| *item).collect();
+                    self.suspects.cleared();
+                    self.stage.store.append_instead(call.album, items).await?;
+                } else {
+                    self.suspect(&call, &words, false).await?;
+                }
+            }
+            _ => {
+                self.suspects.postponed();
+                self.trouble(&error).await?;
+            }
+        }
+        self.wake_others();
+        Ok(Turn::Again)
+    }
+
+    /// Takes a refused call apart, and deals with the culprit once it is found.
+    async fn suspect(&mut self, call: &Journalled, words: &str, tokens: bool) -> Result<()> {
+        let now = self.stage.clock.now();
+        let retry = self.stage.config.retry.clone();
+        let wait = if tokens {
+            retry.rate_limit_base
+        } else {
+            retry.server_error_base
+        };
+        let items = call.items.iter().map(|(item, _)| *item).collect();
+        let verdict = self
+            .suspects
+            .refused(call.album, items, clock::after(now, wait));
+        let (guilty, blamed): (Vec<ItemId>, _) = match verdict {
+            Verdict::Sent => return Ok(()),
+            Verdict::Culprit(item) => (vec![item], Some(retry.max_attempts)),
+            Verdict::All(items) => (items, None),
+        };
+        let attempts = call.items.first().map_or(0, |(_, attempts)| *attempts);
+        let not_before = clock::after(
+            now,
+            backoff::after_trouble(&retry, attempts + 2, fastrand::f64()),
+        );
+        for item in guilty {
+            let not_before = if blamed.is_some() {
+                not_before
+            } else {
+                clock::after(now, wait)
+            };
+            self.stage
+                .store
+                .culprit(
+                    item,
+                    call.album,
+                    tokens,
+                    not_before,
+                    blamed,
+                    words.to_owned(),
+                    now,
+                )
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// A batch left: there is room for tokens, and something to verify.
+    pub(super) fn wake_others(&self) {
+        self.stage.bells.uploads.ring();
+        self.stage.bells.verify.ring();
+        self.stage.bells.moved.ring();
+    }
+}
+
+fn on_the_wire(position: &Position) -> wire::Position {
+    match position {
+        Position::Last => wire::Position::LastInAlbum,
+        Position::First => wire::Position::FirstInAlbum,
+        Position::After(id) => wire::Position::AfterMediaItem(id.clone()),
+    }
+}
+
+/// Whether the call stands or falls with another media item of the album.
+fn names_a_neighbour(call: &Journalled) -> bool {
+    serde_json::from_str::<BatchCreate>(&call.body).is_ok_and(|request| {
+        matches!(
+            request.album_position,
+            Some(wire::Position::AfterMediaItem(_))
+        )
+    })
+}

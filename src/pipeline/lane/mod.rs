@@ -1,0 +1,331 @@
+//! Tokens to media items and albums: the one task that makes mutating calls.
+//!
+//! - [`pace`] — how fast.
+//! - [`create`] — `mediaItems.batchCreate`, and what its answers and refusals mean.
+//! - [`results`] — what the result of one item means. Pure.
+//! - [`suspects`] — who made a whole call fail. Pure.
+//! - [`albums`] — ids of albums, found or made.
+//! - [`additions`] — `albums.batchAddMediaItems`.
+//! - [`unanswered`] — a call whose answer was lost.
+//! - [`rules`] — what a batch may cost, and what may still join it.
+//!
+//! One call at a time per account is the service's rule, so there is one task and no lock. Each call
+//! is journalled before it is sent. A call without an answer is repeated word for word before any
+//! other: equal bytes give the same media item, so the repetition is safe and its outcome is known.
+//! `albums.create` is the exception: repeated, it would make a second album, so the service's own
+//! list decides.
+
+mod additions;
+mod albums;
+mod create;
+mod pace;
+mod results;
+mod rules;
+mod suspects;
+mod unanswered;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{
+    Result, Stage, backoff, bell,
+    gate::{self, Answer},
+};
+use crate::{
+    api::{self, Call, Kind, Limit, Method},
+    clock,
+    store::{CallKind, Journalled, LaneState, NewCall, Pause, Planned, Sending},
+};
+
+/// Successes in a row after which concurrent-write refusals are forgotten ("a sustained run", fact
+/// sheet, section 7.4).
+const SUSTAINED: u32 = 10;
+
+/// What a turn of the lane led to.
+#[derive(Debug)]
+enum Turn {
+    /// Look again at once.
+    Again,
+    /// Nothing before `until`, unless the bell rings.
+    Rest(Option<Timestamp>, Pause<LaneState>),
+}
+
+/// The lane.
+#[derive(Debug)]
+pub struct Lane {
+    stage: Stage,
+    pace: pace::Pace,
+    suspects: suspects::Suspects,
+    /// Nothing leaves before this instant, and why.
+    stopped: Option<(Timestamp, String)>,
+    /// Failures in a row that the service is to blame for.
+    strikes: u32,
+    /// Rung of the concurrent-write ladder; 0 is off it.
+    refusals: u32,
+    /// Successes in a row.
+    successes: u32,
+    batches: u64,
+}
+
+impl Lane {
+    /// The lane as the store remembers it: a wait that the service asked for outlives the process.
+    pub async fn load(stage: Stage) -> Result<Self> {
+        let (kept, refusals) = stage.store.lane().await?;
+        let now = stage.clock.now();
+        let longest = clock::after(now, backoff::on_ladder(&stage.config.retry, u32::MAX, 1.0));
+        let stopped = match (kept.state, kept.until) {
+            (LaneState::Waiting, Some(until))
+                if refusals > 0 && until > now && until <= longest =>
+            {
+                Some((until, kept.reason.unwrap_or_default()))
+            }
+            _ => None,
+        };
+        Ok(Self {
+            pace: pace::Pace::new(stage.config.quota.writes_per_minute),
+            stage,
+            suspects: suspects::Suspects::default(),
+            stopped,
+            strikes: 0,
+            refusals,
+            successes: 0,
+            batches: 0,
+        })
+    }
+
+    /// Runs until the stop. A call under way is finished and recorded first.
+    pub async fn run(mut self) -> Result<()> {
+        while !self.stage.stop.is_cancelled() {
+            let (until, state) = match self.turn().await {
+                Ok(Turn::Again) => continue,
+                Ok(Turn::Rest(until, state)) => (until, state),
+                Err(super::Error::Store(error)) if error.may_pass() => {
+                    tracing::warn!(%error, "the store cannot be written; the lane waits");
+                    let until = clock::after(self.stage.clock.now(), Duration::from_secs(5));
+                    (Some(until), Pause::plain(LaneState::Waiting))
+                }
+                Err(error) => return Err(error),
+            };
+            // Only for `status`: not being able to say it is no reason to end.
+            if let Err(error) = self
+                .stage
+                .store
+                .lane_is(state, self.stage.clock.now())
+                .await
+                && !error.may_pass()
+            {
+                return Err(error.into());
+            }
+            self.stage.bells.moved.ring();
+            bell::rest(
+                &self.stage.bells.lane,
+                until,
+                &self.stage.clock,
+                &self.stage.stop,
+            )
+            .await;
+        }
+        Ok(())
+    }
+
+    async fn turn(&mut self) -> Result<Turn> {
+        let now = self.stage.clock.now();
+        if let Some((until, reason)) = self.stopped.clone() {
+            if until > now {
+                return Ok(Turn::Rest(Some(until), waiting(&reason, Some(until))));
+            }
+            self.stopped = None;
+        }
+        let probing = match self.stage.gate.ask() {
+            Answer::Open => false,
+            Answer::Probe => true,
+            Answer::Closed { until } => {
+                let reason = self.stage.gate.pause().reason.unwrap_or_default();
+                return Ok(Turn::Rest(until, waiting(&reason, until)));
+            }
+        };
+        if let Some(call) = self.stage.store.unanswered().await? {
+            return self.left_open(call).await;
+        }
+        if let Some(group) = self.suspects.first() {
+            if group.not_before > now {
+                let until = Some(group.not_before);
+                let reason = "a batch was refused as a whole; it is sent again in parts";
+                return Ok(Turn::Rest(until, waiting(reason, until)));
+            }
+            return self.send_suspects().await;
+        }
+        let settling = self.settling(now).await?;
+        let Some(rules) = self.rules(settling.is_some(), now).await? else {
+            return Ok(Turn::Again);
+        };
+        if probing && let Some(batch) = self.stage.store.plan_probe(now).await? {
+            return self.create(batch).await;
+        }
+        match self.stage.store.plan(rules, now).await? {
+            Planned::Batch(batch) => self.create(batch).await,
+            Planned::Album(task) => self.resolve(task).await,
+            Planned::Add(addition) => self.add(addition).await,
+            Planned::Wait { until, order_bound } => {
+                let until = until.map(|until| settling.map_or(until, |due| due.min(until)));
+                let pause = match until {
+                    None => Pause::plain(LaneState::Idle),
+                    Some(_) if order_bound => waiting(
+                        "late photos wait for tomorrow's calls (`batch.order_calls`)",
+                        until,
+                    ),
+                    // Company is expected, not asked for by anybody: no wait that counts.
+                    Some(_) => Pause {
+                        state: LaneState::Idle,
+                        reason: Some("a batch is being filled".to_owned()),
+                        until: None,
+                    },
+                };
+                // Tokens may have died, or a batch may have made room.
+                self.stage.bells.uploads.ring();
+                Ok(Turn::Rest(until, pause))
+            }
+        }
+    }
+
+    /// Waits for the pace; gives whether the stop came instead.
+    async fn pace(&mut self) -> Result<bool> {
+        while let Err(wait) = self.pace.turn() {
+            let now = self.stage.clock.now();
+            let until = Some(clock::after(now, wait));
+            let pacing = Pause {
+                state: LaneState::Pacing,
+                reason: Some("the service takes so many writes a minute".to_owned()),
+                until,
+            };
+            // A pause too short to be seen is not worth a row.
+            if wait > Duration::from_millis(200) {
+                self.stage.store.lane_is(pacing, now).await?;
+            }
+            tokio::select! {
+                biased;
+                () = self.stage.stop.cancelled() => return Ok(true),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        Ok(self.stage.stop.is_cancelled())
+    }
+
+    /// Journals a call and sends it; none if the stop came before.
+    async fn perform(&mut self, call: NewCall) -> Result<Option<(Journalled, Answered)>> {
+        if self.pace().await? {
+            return Ok(None);
+        }
+        let call = self
+            .stage
+            .store
+            .journal(call, self.stage.clock.now())
+            .await?;
+        let answered = self.send(&call).await?;
+        Ok(Some((call, answered)))
+    }
+
+    /// Sends a journalled call; once more if the access token was refused.
+    async fn send(&mut self, call: &Journalled) -> Result<Answered> {
+        let now = self.stage.clock.now();
+        self.stage
+            .store
+            .lane_is(Pause::plain(LaneState::Calling), now)
+            .await?;
+        self.stage.bells.moved.ring();
+        let request = Call {
+            method: method(call.kind),
+            path: call.path.clone(),
+            body: call.body.clone(),
+        };
+        let answered = self.stage.client.send(&request).await;
+        let answered = match answered {
+            Err(error) if error.kind() == Kind::AccessTokenRefused => {
+                self.stage
+                    .store
+                    .repeated(call.id, self.stage.clock.now())
+                    .await?;
+                self.stage.client.send(&request).await
+            }
+            answered => answered,
+        };
+        if answered.is_ok() {
+            self.stage.gate.passed().await?;
+            self.strikes = 0;
+            self.successes = self.successes.saturating_add(1);
+            if self.refusals > 0 && self.successes >= SUSTAINED {
+                self.refusals = 0;
+                self.stage.store.lane_refusals(0).await?;
+            }
+        }
+        Ok(answered)
+    }
+
+    /// Sends a call that only reads, as part of the lane's own work; counted, and once more if the
+    /// access token was refused.
+    async fn ask(&mut self, call: &Call) -> Result<Answered> {
+        for _ in 0..2 {
+            self.stage
+                .store
+                .about_to_send(Sending::Request, self.stage.clock.now())
+                .await?;
+            match self.stage.client.send(call).await {
+                Err(error) if error.kind() == Kind::AccessTokenRefused => {}
+                answered => return Ok(answered),
+            }
+        }
+        Ok(Err(api::Error::new(Kind::AccessTokenRefused, "")))
+    }
+
+    /// The lane stands still until `until`.
+    fn stop_until(&mut self, until: Timestamp, reason: String) {
+        tracing::info!(%until, "the lane waits: {reason}");
+        self.stopped = Some((until, reason));
+    }
+
+    /// A failure that is nobody's in particular: pauses the account or the lane.
+    async fn trouble(&mut self, error: &api::Error) -> Result<()> {
+        self.successes = 0;
+        if self.stage.gate.met(error).await? {
+            return Ok(());
+        }
+        let now = self.stage.clock.now();
+        let retry = &self.stage.config.retry;
+        let wait = match error.kind() {
+            Kind::RateLimited(Limit::Concurrent) => {
+                self.refusals = self.refusals.saturating_add(1);
+                self.stage.store.lane_refusals(self.refusals).await?;
+                backoff::on_ladder(retry, self.refusals, fastrand::f64())
+            }
+            Kind::RateLimited(_) => backoff::after_rate_limit(retry, self.strikes, fastrand::f64()),
+            _ => backoff::after_trouble(retry, self.strikes, fastrand::f64()),
+        };
+        self.strikes = self.strikes.saturating_add(1);
+        self.stop_until(
+            clock::after(now, backoff::at_least(wait, error)),
+            gate::in_words(error),
+        );
+        Ok(())
+    }
+}
+
+/// What a call led to.
+type Answered = std::result::Result<api::Answer, api::Error>;
+
+fn waiting(reason: &str, until: Option<Timestamp>) -> Pause<LaneState> {
+    Pause {
+        state: LaneState::Waiting,
+        reason: Some(reason.to_owned()),
+        until,
+    }
+}
+
+fn method(kind: CallKind) -> Method {
+    match kind {
+        CallKind::CreateItems => Method::MediaItemsBatchCreate,
+        CallKind::CreateAlbum => Method::AlbumsCreate,
+        CallKind::AddItems => Method::AlbumsBatchAdd,
+        CallKind::RemoveItems => Method::AlbumsBatchRemove,
+    }
+}

@@ -1,0 +1,77 @@
+//! What the configuration, the day and the folders say about the next batch.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use jiff::Timestamp;
+
+use super::Lane;
+use crate::{
+    album::plan::Patience,
+    clock,
+    pipeline::{Mode, Result},
+    store::PlanRules,
+};
+
+/// Of so many batches, one stays with the backfill while there are fresh files.
+const BACKFILL_TURN: u64 = 4;
+
+/// How long after a file may have settled is looked again: by then it is queued, refused, or settles
+/// anew.
+const SETTLED_BY: Duration = Duration::from_millis(250);
+
+impl Lane {
+    /// What planning may spend; none if the day's requests are used up, which closes the gate.
+    pub(super) async fn rules(
+        &mut self,
+        settling: bool,
+        now: Timestamp,
+    ) -> Result<Option<PlanRules>> {
+        let config = &self.stage.config;
+        let ledger = self.stage.store.ledger(now).await?;
+        let used = ledger.requests
+            + if config.quota.count_uploads {
+                ledger.uploads
+            } else {
+                0
+            };
+        let limit = config.quota.requests_per_day;
+        if used >= limit {
+            self.stage.gate.day_is_spent(limit).await?;
+            return Ok(None);
+        }
+        let patience = match self.stage.mode {
+            Mode::Daemon => Patience {
+                max_wait: config.batch.max_wait,
+                drains: false,
+                hurried: false,
+            },
+            Mode::Backfill => Patience {
+                max_wait: config.batch.max_wait_backfill,
+                drains: true,
+                hurried: false,
+            },
+        };
+        Ok(Some(PlanRules {
+            patience,
+            ready_tokens: config.upload.ready_tokens,
+            resumable_above: config.upload.resumable_above,
+            order_calls_left: config.batch.order_calls.saturating_sub(ledger.order_calls),
+            scanning: settling || self.stage.scanning.load(Ordering::SeqCst) > 0,
+            backfill_turn: self.batches % BACKFILL_TURN == BACKFILL_TURN - 1,
+            fresh_only: limit - used <= config.quota.reserve,
+        }))
+    }
+
+    /// When to look again because a file that stands still only just may join what a backfill sends;
+    /// none if there is no such file. One that keeps changing is not waited for.
+    pub(super) async fn settling(&self, now: Timestamp) -> Result<Option<Timestamp>> {
+        if self.stage.mode == Mode::Daemon {
+            return Ok(None);
+        }
+        let due = self.stage.store.next_settled().await?;
+        let soon = clock::after(now, self.stage.config.watch.settle);
+        Ok(due
+            .filter(|due| *due <= soon)
+            .map(|due| clock::after(due.max(now), SETTLED_BY)))
+    }
+}

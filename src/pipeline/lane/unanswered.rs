@@ -1,0 +1,79 @@
+//! A call of the journal without an answer: it was cut, or this process is not the one that sent it.
+//!
+//! It is repeated word for word before anything else is sent, because equal bytes make the same media
+//! item, and adding twice is adding once. An album is looked for in the service's list instead.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Lane, Turn, results, waiting};
+use crate::{
+    clock,
+    pipeline::Result,
+    store::{CallKind, Journalled, Outcome},
+};
+
+/// How long the service takes a token (fact sheet, section 2.6).
+const TOKEN_LIFE: Duration = Duration::from_hours(24);
+
+impl Lane {
+    /// A call of the journal has no answer: it was cut, or this process is not the one that sent it.
+    pub(super) async fn left_open(&mut self, call: Journalled) -> Result<Turn> {
+        let now = self.stage.clock.now();
+        if call.kind == CallKind::CreateAlbum {
+            return self.album_outcome_open(&call, "no answer came").await;
+        }
+        let due = clock::after(call.sent_at, self.stage.config.retry.rate_limit_base);
+        // Sent in the future is a clock that was set back: nobody knows when, so it is due.
+        if due > now && call.sent_at <= now {
+            let reason = "a call got no answer; it is repeated word for word";
+            return Ok(Turn::Rest(Some(due), waiting(reason, Some(due))));
+        }
+        if call.kind == CallKind::CreateItems && self.has_died(&call, now).await? {
+            return self.died(&call).await;
+        }
+        if self.pace().await? {
+            return Ok(Turn::Again);
+        }
+        self.stage
+            .store
+            .repeated(call.id, self.stage.clock.now())
+            .await?;
+        let call = Journalled {
+            sends: call.sends + 1,
+            ..call
+        };
+        let answered = self.send(&call).await?;
+        match call.kind {
+            CallKind::CreateItems => self.created(call, answered).await,
+            CallKind::AddItems | CallKind::RemoveItems => self.added(call, answered).await,
+            CallKind::CreateAlbum => Ok(Turn::Again),
+        }
+    }
+
+    /// Whether a token of the call is too old for the service: then it would refuse all of it.
+    async fn has_died(&self, call: &Journalled, now: Timestamp) -> Result<bool> {
+        let born = now.saturating_sub(TOKEN_LIFE).unwrap_or(Timestamp::MIN);
+        Ok(self.stage.store.has_token_older_than(call.id, born).await?)
+    }
+
+    /// An unanswered call that cannot be repeated any more. Its items go into other calls, with fresh
+    /// bytes where their tokens have died: the same bytes are the same media item, made or not.
+    async fn died(&mut self, call: &Journalled) -> Result<Turn> {
+        let now = self.stage.clock.now();
+        let again = Outcome::Again {
+            not_before: now,
+            blamed: None,
+        };
+        let words = "no answer came, and its tokens have died since";
+        tracing::warn!(batch.id = call.id.0, n_items = call.items.len(), "{words}");
+        let outcomes = results::all(call, &again, words);
+        self.stage
+            .store
+            .items_refused(call.id, call.album, None, words.to_owned(), outcomes, now)
+            .await?;
+        self.wake_others();
+        Ok(Turn::Again)
+    }
+}

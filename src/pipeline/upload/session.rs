@@ -1,0 +1,268 @@
+//! The resumable protocol: no byte is sent twice when the service has it already.
+//!
+//! The session's address and offset are in the store. Whatever breaks, the service is asked how far
+//! it is before anything more is sent (fact sheet, section 2.2). A session is used again only for the
+//! very same file: device, inode, size, mtime, ctime, and the hash that the claim has just taken.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    reading,
+    slot::{Sent, Slot},
+};
+use crate::{
+    api::{self, Kind, Part, SessionAnswer},
+    clock,
+    ids::{ContentHash, ItemId, UploadToken},
+    pipeline::{Result, backoff},
+    progress::Transfer,
+    store::Session,
+};
+
+/// Tries in a row without a byte of progress before the file goes back into the queue.
+const TRIES: u32 = 6;
+
+/// A session is not trusted for longer: nothing is promised, siblings of the service keep theirs for
+/// a week, and a day is the plan (fact sheet, section 2.2).
+const SESSION_LIFE: Duration = Duration::from_hours(24);
+
+/// Sends the file by a session: the kept one if it still fits, else a new one.
+pub(super) async fn send(
+    slot: &Slot,
+    item: ItemId,
+    source: &reading::Source,
+    kept: Option<Session>,
+    transfer: &Transfer,
+) -> Result<Sent> {
+    let session = kept.filter(|kept| fits(slot, kept, source));
+    let ask = session.is_some();
+    let sending = Sending {
+        slot,
+        item,
+        source,
+        transfer,
+        session,
+        ask,
+        stalled: 0,
+        hashed: None,
+    };
+    sending.run().await
+}
+
+fn fits(slot: &Slot, kept: &Session, source: &reading::Source) -> bool {
+    let now = slot.stage.clock.now();
+    let young = kept.opened_at <= now && now < clock::after(kept.opened_at, SESSION_LIFE);
+    young && kept.stat == source.stat
+}
+
+/// A file on its way through a session.
+struct Sending<'a> {
+    slot: &'a Slot,
+    item: ItemId,
+    source: &'a reading::Source,
+    transfer: &'a Transfer,
+    session: Option<Session>,
+    /// Whether the service must be asked how far it is before anything is sent.
+    ask: bool,
+    /// Tries in a row without a byte of progress.
+    stalled: u32,
+    /// A hasher that has seen so many bytes.
+    hashed: Option<(u64, blake3::Hasher)>,
+}
+
+type Step = std::result::Result<Option<(UploadToken, ContentHash)>, api::Error>;
+
+impl Sending<'_> {
+    async fn run(mut self) -> Result<Sent> {
+        loop {
+            if self.slot.stage.stop.is_cancelled() {
+                return Ok(Sent::Stopped);
+            }
+            let error = match self.advance().await? {
+                Ok(Some((token, hash))) => return Ok(Sent::Token(token, hash)),
+                Ok(None) => {
+                    self.stalled = 0;
+                    continue;
+                }
+                Err(error) => error,
+            };
+            self.ask = true;
+            self.stalled += 1;
+            let wait = match error.kind() {
+                _ if self.stalled > TRIES => return Ok(Sent::Failed(error)),
+                Kind::SessionGone | Kind::EmptyToken => {
+                    self.slot.stage.store.session_dropped(self.item).await?;
+                    self.session = None;
+                    continue;
+                }
+                Kind::AccessTokenRefused | Kind::OffsetMismatch => continue,
+                Kind::Unanswered | Kind::Server | Kind::Garbled => {
+                    let retry = &self.slot.stage.config.retry;
+                    let own = backoff::after_trouble(retry, self.stalled - 1, fastrand::f64());
+                    backoff::at_least(own, &error)
+                }
+                _ => return Ok(Sent::Failed(error)),
+            };
+            tracing::info!(
+                item.id = self.item.0,
+                "an upload broke off and goes on where it stopped: {error}"
+            );
+            tokio::select! {
+                () = self.slot.stage.stop.cancelled() => return Ok(Sent::Stopped),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// One step further: opens the session, asks how far it is if need be, sends a stretch.
+    async fn advance(&mut self) -> Result<Step> {
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            None => match self.open().await? {
+                Ok(session) => session,
+                Err(error) => return Ok(Err(error)),
+            },
+        };
+        if self.ask {
+            self.slot.count().await?;
+            let answer = self.slot.stage.client.query_session(&session.url).await;
+            match answer {
+                Ok(SessionAnswer::Active { received }) => {
+                    let received = received.unwrap_or(0).min(self.source.stat.size);
+                    if received > session.offset {
+                        self.stalled = 0;
+                    }
+                    self.at(&mut session, received).await?;
+                }
+                Ok(SessionAnswer::Final(Some(token))) => return self.complete(token).await,
+                // The service has the bytes and will not say the token again: they go once more.
+                Ok(SessionAnswer::Final(None)) => {
+                    return Ok(Err(api::Error::new(Kind::EmptyToken, "")));
+                }
+                Err(error) => {
+                    self.session = Some(session);
+                    return Ok(Err(error));
+                }
+            }
+            self.ask = false;
+        }
+        let step = self.send_stretch(&mut session).await;
+        self.session = Some(session);
+        step
+    }
+
+    async fn open(&mut self) -> Result<std::result::Result<Session, api::Error>> {
+        self.slot.count().await?;
+        let size = self.source.stat.size;
+        let begun = match self
+            .slot
+            .stage
+            .client
+            .start_session(self.source.kind.mime, size)
+            .await
+        {
+            Ok(begun) => begun,
+            Err(error) => return Ok(Err(error)),
+        };
+        let session = Session {
+            url: begun.url,
+            granularity: begun.granularity,
+            offset: 0,
+            stat: self.source.stat,
+            opened_at: self.slot.stage.clock.now(),
+        };
+        self.slot
+            .stage
+            .store
+            .session_opened(self.item, session.clone())
+            .await?;
+        self.ask = false;
+        Ok(Ok(session))
+    }
+
+    async fn send_stretch(&mut self, session: &mut Session) -> Result<Step> {
+        let Ok(hasher) = self.hasher_at(session.offset).await else {
+            return Ok(Err(api::Error::new(
+                Kind::Body,
+                "the file could not be read again",
+            )));
+        };
+        let left = self.source.stat.size - session.offset;
+        let chunk = self.chunk(session.granularity);
+        let (size, part) = if chunk < left {
+            (chunk, Part::More)
+        } else {
+            (left, Part::Last)
+        };
+        let body = self
+            .slot
+            .body(self.source, session.offset, size, hasher, self.transfer);
+        let sent = body.sent();
+        self.slot.count().await?;
+        match self
+            .slot
+            .stage
+            .client
+            .send_part(&session.url, session.offset, part, body)
+            .await
+        {
+            Ok(SessionAnswer::Final(Some(token))) => {
+                let hash = sent.hash().unwrap_or(ContentHash([0; 32]));
+                Ok(Ok(Some((token, hash))))
+            }
+            Ok(SessionAnswer::Final(None)) => Ok(Err(api::Error::new(Kind::EmptyToken, ""))),
+            Ok(SessionAnswer::Active { .. }) => {
+                let offset = session.offset + size;
+                self.hashed = sent.hasher().map(|hasher| (offset, hasher));
+                self.at(session, offset).await?;
+                Ok(Ok(None))
+            }
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    /// How much one request sends: all of it, or `chunk_size` rounded up to what the service asks for.
+    fn chunk(&self, granularity: u64) -> u64 {
+        match self.slot.stage.config.upload.chunk_size {
+            0 => u64::MAX,
+            size => size
+                .div_ceil(granularity.max(1))
+                .saturating_mul(granularity.max(1)),
+        }
+    }
+
+    async fn at(&self, session: &mut Session, offset: u64) -> Result<()> {
+        session.offset = offset;
+        self.slot.stage.store.session_at(self.item, offset).await?;
+        Ok(())
+    }
+
+    /// The session turned out to be complete: what it got is what the file holds, if the file still
+    /// holds what was hashed at the claim.
+    async fn complete(&mut self, token: UploadToken) -> Result<Step> {
+        match self.hasher_at(self.source.stat.size).await {
+            Ok(hasher) => Ok(Ok(Some((
+                token,
+                ContentHash(*hasher.finalize().as_bytes()),
+            )))),
+            Err(_) => Ok(Err(api::Error::new(
+                Kind::Body,
+                "the file could not be read again",
+            ))),
+        }
+    }
+
+    /// A hasher that has seen the bytes before `offset`: kept from the last stretch, or read again.
+    async fn hasher_at(&mut self, offset: u64) -> std::io::Result<blake3::Hasher> {
+        match self.hashed.take() {
+            Some((seen, hasher)) if seen == offset => Ok(hasher),
+            _ if offset == 0 => Ok(blake3::Hasher::new()),
+            _ => {
+                let file = Arc::clone(&self.source.file);
+                tokio::task::spawn_blocking(move || reading::hash_prefix(&file, offset))
+                    .await
+                    .map_err(std::io::Error::other)?
+            }
+        }
+    }
+}

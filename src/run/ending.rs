@@ -1,0 +1,108 @@
+//! Whether a backfill is done: when nothing can move any more, or when it must not wait.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use jiff::Timestamp;
+
+use crate::{
+    cli::ExitCode,
+    clock,
+    pipeline::Stage,
+    store::{AccountState, LaneState, Reader},
+};
+
+/// The longest wait that `--no-wait` sits out (the design, section 2).
+const SHORT: Duration = Duration::from_mins(1);
+
+/// How often is looked without anything having moved: times pass too.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Rings come in crowds; one look for all that come within this.
+const CROWD: Duration = Duration::from_millis(20);
+
+/// Waits until nothing can move, and gives how it ended.
+pub(super) async fn drained(stage: &Stage, no_wait: bool) -> anyhow::Result<ExitCode> {
+    let mut moved = stage.bells.moved.listen();
+    let mut still = false;
+    loop {
+        moved.mark_unchanged();
+        // What was just rung for may not have been begun yet: only who stands still waits.
+        if let Some(code) = look(stage, no_wait && still).await? {
+            return Ok(code);
+        }
+        tokio::select! {
+            () = stage.stop.cancelled() => return Ok(ExitCode::Interrupted),
+            _ = moved.changed() => {
+                tokio::time::sleep(CROWD).await;
+                still = false;
+            }
+            () = tokio::time::sleep(LOOK) => still = true,
+        }
+    }
+}
+
+/// The exit code if it is over now.
+async fn look(stage: &Stage, no_wait: bool) -> anyhow::Result<Option<ExitCode>> {
+    let account = stage.gate.pause();
+    let scanned = stage.scanning.load(Ordering::SeqCst) == 0;
+    if scanned && stage.store.is_drained().await? {
+        return Ok(Some(code_of_items(stage)?));
+    }
+    match account.state {
+        AccountState::LoginNeeded if scanned && account.until.is_none() => {
+            return Ok(Some(ExitCode::LoginNeeded));
+        }
+        // What an earlier run met may be mended: then it is due, and the first request tells.
+        AccountState::ApiDisabled | AccountState::PhotosDisabled
+            if account.until.is_none_or(|until| until > stage.clock.now()) =>
+        {
+            return Ok(Some(ExitCode::Unusable));
+        }
+        _ => {}
+    }
+    if no_wait && scanned && waits_long(stage).await? {
+        return Ok(Some(ExitCode::WorkLeft));
+    }
+    Ok(None)
+}
+
+/// Whether all that is left to do is to wait for long, or for nobody knows how long.
+async fn waits_long(stage: &Stage) -> anyhow::Result<bool> {
+    let now = stage.clock.now();
+    let long =
+        |until: Option<Timestamp>| until.is_none_or(|until| until > clock::after(now, SHORT));
+    let account = stage.gate.pause();
+    if account.state != AccountState::Ready {
+        return Ok(long(account.until));
+    }
+    let (lane, _) = stage.store.lane().await?;
+    let lane_waits = lane.state == LaneState::Waiting && long(lane.until);
+    let idle = lane.state == LaneState::Idle && !stage.store.lane_has_work().await?;
+    let bytes_wait = stage.progress.moving().is_empty()
+        && stage
+            .store
+            .next_claim(now)
+            .await?
+            .is_none_or(|next| long(Some(next)))
+        && stage
+            .store
+            .next_settled()
+            .await?
+            .is_none_or(|next| long(Some(next)))
+        && !stage.store.has_claimable(now).await?;
+    Ok((lane_waits || idle) && bytes_wait)
+}
+
+/// The code for how the items stand.
+pub(super) fn code_of_items(stage: &Stage) -> anyhow::Result<ExitCode> {
+    let overview = match Reader::open(&stage.config.state_dir)? {
+        Some(reader) => reader.overview(stage.clock.now())?,
+        None => return Ok(ExitCode::Done),
+    };
+    let bad = overview.count("item", "failed") + overview.count("item", "missing");
+    Ok(if bad > 0 {
+        ExitCode::SomeFailed
+    } else {
+        ExitCode::Done
+    })
+}

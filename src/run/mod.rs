@@ -1,0 +1,242 @@
+//! The composition root: daemon and backfill are one pipeline with two ways to stop.
+//!
+//! [`run`] takes the lock, opens the store, starts every task, and owns them all until the end:
+//!
+//! - the stages of [`crate::pipeline`];
+//! - [`telling`] — bytes on their way for `status`, the status line and the watchdog for systemd;
+//! - [`socket`] — orders of commands that run beside;
+//! - [`ending`] — whether a backfill is done.
+//!
+//! A task that ends before the stop ends the program, loudly: systemd starts it again. Stopping is a
+//! level, not an edge: a token that stays set. Then intake and uploads are abandoned at once, because
+//! they can be repeated at the cost of bytes; a call of the lane that is under way is awaited, up to
+//! [`CALL_PATIENCE`], and recorded; the store closes last.
+
+pub mod connect;
+mod ending;
+mod socket;
+mod telling;
+mod verification;
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cli::ExitCode,
+    config::Config,
+    lock::{self, Lock},
+    pipeline::{
+        self, Mode, Stage, bell::Bells, gate::Gate, intake::Intake, lane::Lane, upload::Upload,
+        verify::Verify,
+    },
+    progress::Progress,
+    store::Store,
+};
+
+pub use socket::SOCKET_NAME;
+pub use verification::verify;
+
+/// How long a call that is under way at the stop is awaited; below `TimeoutStopSec=90` of the unit.
+const CALL_PATIENCE: Duration = Duration::from_mins(1);
+
+/// How long a daemon that finds the lock taken tries before it gives up: a restart overlaps a little.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the pipeline runs for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Job {
+    /// Watch, queue, upload, until told to stop.
+    Daemon,
+    /// Scan once, upload all, end when nothing can move.
+    Backfill {
+        /// These instead of the configured folders; none is all of those.
+        paths: Vec<PathBuf>,
+        /// End rather than sit out a wait of over 60 s or of unknown end.
+        no_wait: bool,
+    },
+}
+
+/// How a task of the program ended.
+type Ended = (&'static str, anyhow::Result<Option<ExitCode>>);
+
+/// Runs the pipeline until its job is done or `stop` is set.
+pub async fn run(
+    config: Arc<Config>,
+    job: Job,
+    progress: Progress,
+    stop: CancellationToken,
+) -> anyhow::Result<ExitCode> {
+    let lock = take_lock(&config, &job).await?;
+    let store = Store::open(&config.state_dir).context("cannot open the database")?;
+    let ended = with_store(Arc::clone(&config), &job, progress, stop, store.clone()).await;
+    store.close().await;
+    drop(lock);
+    ended
+}
+
+async fn take_lock(config: &Config, job: &Job) -> Result<Lock, lock::Error> {
+    let patience = if *job == Job::Daemon {
+        LOCK_PATIENCE
+    } else {
+        Duration::ZERO
+    };
+    let since = tokio::time::Instant::now();
+    loop {
+        match Lock::take(&config.state_dir) {
+            Err(lock::Error::Held { .. }) if since.elapsed() < patience => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            taken => return taken,
+        }
+    }
+}
+
+async fn with_store(
+    config: Arc<Config>,
+    job: &Job,
+    progress: Progress,
+    stop: CancellationToken,
+    store: Store,
+) -> anyhow::Result<ExitCode> {
+    let clock = connect::clock(&config);
+    let now = clock.now();
+    let mode = if *job == Job::Daemon {
+        "daemon"
+    } else {
+        "backfill"
+    };
+    store.process_is(mode, std::process::id(), now).await?;
+    store.forget_orders(now).await?;
+    store.recover(now).await?;
+    let client = connect::client(&config)?;
+    let bells = Bells::default();
+    let gate = Gate::load(
+        store.clone(),
+        client.auth().clone(),
+        config.retry.clone(),
+        clock.clone(),
+        bells.clone(),
+    )
+    .await?;
+    let stage = Stage {
+        store,
+        client,
+        clock,
+        progress,
+        bells,
+        gate,
+        mode: if *job == Job::Daemon {
+            Mode::Daemon
+        } else {
+            Mode::Backfill
+        },
+        scanning: Arc::new(AtomicUsize::new(0)),
+        stop: stop.clone(),
+        config: Arc::clone(&config),
+    };
+    let (folders, paths) = match job {
+        Job::Daemon => (config.folders.clone(), Vec::new()),
+        Job::Backfill { paths, .. } if paths.is_empty() => (config.folders.clone(), Vec::new()),
+        Job::Backfill { paths, .. } => (Vec::new(), paths.clone()),
+    };
+    let (intake, requests) = Intake::new(stage.clone(), folders, &paths)?;
+    let mut tasks = JoinSet::new();
+    spawn(&mut tasks, "intake", intake.run());
+    spawn(&mut tasks, "uploads", Upload::new(stage.clone()).run());
+    let lane = tokio::spawn(Lane::load(stage.clone()).await?.run());
+    if *job == Job::Daemon {
+        spawn(&mut tasks, "verification", Verify::new(stage.clone()).run());
+    }
+    let listener = socket::Listener::bind(&config.state_dir)?;
+    {
+        let stage = stage.clone();
+        tasks.spawn(async move {
+            (
+                "orders",
+                listener.serve(stage, requests).await.map(|()| None),
+            )
+        });
+    }
+    let reporter = stage.clone();
+    tasks.spawn(async move { ("status", telling::tell(reporter).await.map(|()| None)) });
+    if let Job::Backfill { no_wait, .. } = *job {
+        let stage = stage.clone();
+        tasks.spawn(async move { ("the end", ending::drained(&stage, no_wait).await.map(Some)) });
+    }
+    telling::ready();
+    let code = supervise(&mut tasks, lane, &stage).await;
+    telling::gone(&config.state_dir);
+    code
+}
+
+fn spawn<F>(tasks: &mut JoinSet<Ended>, name: &'static str, task: F)
+where
+    F: Future<Output = pipeline::Result<()>> + Send + 'static,
+{
+    tasks.spawn(async move { (name, task.await.map(|()| None).map_err(anyhow::Error::from)) });
+}
+
+/// Waits for the stop, for the end of a backfill, or for a task that ended before its time.
+async fn supervise(
+    tasks: &mut JoinSet<Ended>,
+    mut lane: tokio::task::JoinHandle<pipeline::Result<()>>,
+    stage: &Stage,
+) -> anyhow::Result<ExitCode> {
+    let stop = &stage.stop;
+    let verdict = tokio::select! {
+        biased;
+        () = stop.cancelled() => match stage.mode {
+            Mode::Daemon => Ok(ExitCode::Done),
+            Mode::Backfill => Ok(ExitCode::Interrupted),
+        },
+        ended = tasks.join_next() => early(ended, stop.is_cancelled()),
+        ended = &mut lane => {
+            let ended = ended.map_err(anyhow::Error::from).and_then(|ended| Ok(ended?));
+            ended.and_then(|()| Err(anyhow::anyhow!("the lane ended before it was told to")))
+        }
+    };
+    telling::stopping();
+    stop.cancel();
+    stage.bells.lane.ring();
+    if !lane.is_finished()
+        && tokio::time::timeout(CALL_PATIENCE, &mut lane)
+            .await
+            .is_err()
+    {
+        tracing::warn!(
+            "a call of the lane got no answer in time; it is repeated at the next start"
+        );
+        lane.abort();
+    }
+    // Everything else returns at once; what does not is abandoned with its bytes.
+    let rest = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(Duration::from_secs(10), rest)
+        .await
+        .is_err()
+    {
+        tasks.shutdown().await;
+    }
+    verdict
+}
+
+/// A task ended: the end of a backfill, or a defect.
+fn early(
+    ended: Option<Result<Ended, tokio::task::JoinError>>,
+    stopping: bool,
+) -> anyhow::Result<ExitCode> {
+    match ended {
+        Some(Ok((_, Ok(Some(code))))) => Ok(code),
+        Some(Ok((_, Ok(None)))) if stopping => Ok(ExitCode::Done),
+        Some(Ok((name, Ok(None)))) => anyhow::bail!("{name} ended before it was told to"),
+        Some(Ok((name, Err(error)))) => Err(error.context(format!("{name} cannot go on"))),
+        Some(Err(error)) => Err(anyhow::Error::from(error).context("a task broke")),
+        None => anyhow::bail!("no task is left"),
+    }
+}

@@ -1,0 +1,146 @@
+//! Orders of commands that run beside: the order is a row of the store, the socket is the bell.
+//!
+//! A command writes its order, connects, and sends `order ID`. It gets `taken` at once, and `done`
+//! when the order is done and its row says how. The connection holds nothing: a command that goes
+//! away does not undo what it asked for.
+
+use std::{path::Path, sync::atomic::Ordering};
+
+use anyhow::Context as _;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{UnixListener, UnixStream},
+    task::JoinSet,
+};
+
+use super::{ending, verification};
+use crate::{
+    cli::ExitCode,
+    ids::OrderId,
+    pipeline::{Stage, intake::Requests},
+    store::{OrderKind, Reader},
+};
+
+/// The name of the socket in the state folder.
+pub const SOCKET_NAME: &str = "albumen.sock";
+
+/// Of a line that a command sends; longer ones are nonsense.
+const LINE_BYTES: u64 = 64;
+
+/// The bound socket.
+#[derive(Debug)]
+pub(super) struct Listener(UnixListener);
+
+impl Listener {
+    /// Replaces the socket of a process that is gone: the caller holds the lock.
+    pub(super) fn bind(state_dir: &Path) -> anyhow::Result<Self> {
+        let path = state_dir.join(SOCKET_NAME);
+        let _ = std::fs::remove_file(&path);
+        // The folder is 0700, which is what keeps others out.
+        let listener = UnixListener::bind(&path)
+            .with_context(|| format!("cannot make the socket {}", path.display()))?;
+        Ok(Self(listener))
+    }
+
+    /// Serves until the stop; owns every connection.
+    pub(super) async fn serve(self, stage: Stage, requests: Requests) -> anyhow::Result<()> {
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = stage.stop.cancelled() => break,
+                accepted = self.0.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        connections.spawn(follow(stream, stage.clone(), requests.clone()));
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "a command could not connect");
+                        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                    }
+                },
+                Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            }
+        }
+        connections.shutdown().await;
+        Ok(())
+    }
+}
+
+async fn follow(stream: UnixStream, stage: Stage, requests: Requests) {
+    let (reader, mut writer) = stream.into_split();
+    let mut line = String::new();
+    let mut reader = BufReader::new(tokio::io::AsyncReadExt::take(reader, LINE_BYTES));
+    if reader.read_line(&mut line).await.is_err() {
+        return;
+    }
+    let Some(id) = line
+        .trim()
+        .strip_prefix("order ")
+        .and_then(|id| id.parse().ok())
+        .map(OrderId)
+    else {
+        return;
+    };
+    // A command that went away is no reason to leave its order undone.
+    let _ = writer.write_all(b"taken\n").await;
+    if let Err(error) = carry_out(id, &stage, &requests).await {
+        tracing::warn!(
+            order.id = id.0,
+            "an order could not be carried out: {error:#}"
+        );
+        let now = stage.clock.now();
+        let report = format!("{error:#}");
+        let code = i32::from(ExitCode::Internal.number());
+        if stage.store.order_done(id, code, report, now).await.is_err() {
+            return;
+        }
+    }
+    let _ = writer.write_all(b"done\n").await;
+}
+
+async fn carry_out(id: OrderId, stage: &Stage, requests: &Requests) -> anyhow::Result<()> {
+    let Some(order) = stage.store.begin_order(id, stage.clock.now()).await? else {
+        return Ok(());
+    };
+    tracing::info!(
+        order.id = id.0,
+        "an order of another command: {:?}",
+        order.kind
+    );
+    let (code, report) = match order.kind {
+        OrderKind::Retry { paths } => {
+            let n = stage.store.retry(paths, stage.clock.now()).await?;
+            stage.gate.wake();
+            (ExitCode::Done, format!("{n} put back into the queue"))
+        }
+        OrderKind::Verify => verification::everything(stage).await?,
+        OrderKind::Backfill { paths, no_wait } => {
+            let paths = paths.into_iter().map(from_bytes).collect();
+            stage.scanning.fetch_add(1, Ordering::SeqCst);
+            let scanned = requests.scan(paths).await;
+            stage.scanning.fetch_sub(1, Ordering::SeqCst);
+            scanned?;
+            let code = ending::drained(stage, no_wait).await?;
+            (code, summary(stage)?)
+        }
+    };
+    stage
+        .store
+        .order_done(id, i32::from(code.number()), report, stage.clock.now())
+        .await?;
+    Ok(())
+}
+
+fn from_bytes(bytes: Vec<u8>) -> std::path::PathBuf {
+    use std::os::unix::ffi::OsStringExt as _;
+    std::ffi::OsString::from_vec(bytes).into()
+}
+
+fn summary(stage: &Stage) -> anyhow::Result<String> {
+    let Some(reader) = Reader::open(&stage.config.state_dir)? else {
+        return Ok(String::new());
+    };
+    let overview = reader.overview(stage.clock.now())?;
+    let made = overview.count("item", "created") + overview.count("item", "verified");
+    let failed = overview.count("item", "failed") + overview.count("item", "missing");
+    Ok(format!("{made} in Google Photos, {failed} failed"))
+}

@@ -1,0 +1,146 @@
+//! What the program tells while it runs: bytes on their way for `status`, and to systemd that it is
+//! ready, what it does, that it lives, and that it stops.
+
+use std::{path::Path, time::Duration};
+
+use crate::{
+    pipeline::{Stage, gate::Answer},
+    store::{AccountState, Reader, Transfer},
+};
+
+/// How often transfers are written for `status`, while there are any.
+const TRANSFERS: Duration = Duration::from_secs(1);
+
+/// How often systemd is told what the program does, in turns of [`TRANSFERS`].
+const STATUS_TURNS: u32 = 10;
+
+/// Runs until the stop.
+pub(super) async fn tell(stage: Stage) -> anyhow::Result<()> {
+    let mut told = Vec::new();
+    let mut turn = 0_u32;
+    let watchdog = watchdog();
+    loop {
+        tokio::select! {
+            () = stage.stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(TRANSFERS) => {}
+        }
+        turn = turn.wrapping_add(1);
+        transfers(&stage, &mut told).await?;
+        // A sign-in in another terminal changes the token file and nothing else.
+        if stage.gate.signed_in_again() && stage.gate.ask() == Answer::Open {
+            stage.gate.wake();
+        }
+        // The watchdog asks the runtime (this task runs) and the writer: nothing that a dead network
+        // file system could hang.
+        if watchdog.is_some_and(|every| turn.is_multiple_of(every)) && stage.store.is_alive().await
+        {
+            notify(&Note::Alive);
+        }
+        if turn.is_multiple_of(STATUS_TURNS) {
+            notify(&Note::Status(&line(&stage)?));
+        }
+    }
+}
+
+async fn transfers(stage: &Stage, told: &mut Vec<Transfer>) -> anyhow::Result<()> {
+    let moving = stage.progress.moving();
+    let now: Vec<Transfer> = moving
+        .iter()
+        .map(|moving| Transfer {
+            path: moving.path.clone(),
+            sent: moving.sent,
+            size: moving.size,
+        })
+        .collect();
+    if now == *told {
+        return Ok(());
+    }
+    let rows = moving
+        .iter()
+        .map(|moving| moving.file)
+        .zip(now.clone())
+        .collect();
+    match stage.store.transfers_are(rows).await {
+        Ok(()) => *told = now,
+        // `status` is a little old until the store takes writes again; the stages say why.
+        Err(error) if error.may_pass() => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+/// What `systemctl status` shows.
+fn line(stage: &Stage) -> anyhow::Result<String> {
+    let Some(reader) = Reader::open(&stage.config.state_dir)? else {
+        return Ok(String::new());
+    };
+    let overview = reader.overview(stage.clock.now())?;
+    let waiting = overview.count("file", "queued") + overview.count("file", "settling");
+    let made = overview.count("item", "created") + overview.count("item", "verified");
+    let failed = overview.count("item", "failed") + overview.count("item", "missing");
+    let mut line = format!("{made} in Google Photos, {waiting} waiting, {failed} failed");
+    if overview.account.state != AccountState::Ready {
+        line.push_str("; paused: ");
+        line.push_str(
+            overview
+                .account
+                .reason
+                .as_deref()
+                .unwrap_or(overview.account.state.as_str()),
+        );
+    }
+    Ok(line)
+}
+
+/// The pipeline runs.
+pub(super) fn ready() {
+    notify(&Note::Ready);
+}
+
+/// The stop came.
+pub(super) fn stopping() {
+    notify(&Note::Stopping);
+}
+
+/// The socket of this process must not answer for the next one.
+pub(super) fn gone(state_dir: &Path) {
+    // If it cannot be removed, the next process replaces it.
+    let _ = std::fs::remove_file(state_dir.join(super::SOCKET_NAME));
+}
+
+enum Note<'a> {
+    Ready,
+    Stopping,
+    Alive,
+    Status(&'a str),
+}
+
+/// How many turns apart the watchdog is fed: half its time; none if nobody watches.
+#[cfg(target_os = "linux")]
+fn watchdog() -> Option<u32> {
+    let turns = sd_notify::watchdog_enabled()?.as_secs() / 2 / TRANSFERS.as_secs();
+    Some(u32::try_from(turns).unwrap_or(u32::MAX).max(1))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn watchdog() -> Option<u32> {
+    None
+}
+
+/// Without a service manager this does nothing.
+#[cfg(target_os = "linux")]
+fn notify(note: &Note<'_>) {
+    use sd_notify::NotifyState;
+    let state = match note {
+        Note::Ready => NotifyState::Ready,
+        Note::Stopping => NotifyState::Stopping,
+        Note::Alive => NotifyState::Watchdog,
+        Note::Status(line) => NotifyState::Status(line),
+    };
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::debug!(%error, "the service manager could not be told");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn notify(_: &Note<'_>) {}

@@ -1,0 +1,242 @@
+//! The status from one look at the store.
+
+use jiff::Timestamp;
+
+use crate::{
+    clock,
+    shown::Shown,
+    store::{AccountState, LaneState, Overview, Pause},
+};
+
+use super::{
+    Album, Around, Bytes, Failure, Items, Placements, Process, Quota, Status, Transfer,
+    eta::{Eta, ITEMS_PER_CALL, Left},
+};
+
+impl Status {
+    /// What one look at the store says; without a store, that there is nothing.
+    pub fn new(overview: Option<&Overview>, around: Around) -> Self {
+        let mut status = Self::empty(around);
+        if let Some(overview) = overview {
+            status.fill(overview, around);
+        }
+        status
+    }
+
+    fn empty(around: Around) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            process: Process {
+                running: around.running,
+                ..Process::default()
+            },
+            account: Pause::plain(AccountState::Ready),
+            items: Items::default(),
+            placements: Placements::default(),
+            bytes: Bytes::default(),
+            quota: Quota {
+                day: clock::service_day(around.now).to_string(),
+                requests: 0,
+                limit: around.requests_per_day,
+                uploads: 0,
+                resumes_at: None,
+            },
+            lane: Pause::plain(LaneState::Idle),
+            transfers: Vec::new(),
+            albums: Vec::new(),
+            failures: Vec::new(),
+            eta: Eta::default(),
+            away: Vec::new(),
+        }
+    }
+
+    fn fill(&mut self, overview: &Overview, around: Around) {
+        if let (true, Some((mode, pid, since))) = (around.running, &overview.process) {
+            self.process.mode = Some(mode.clone());
+            self.process.pid = Some(*pid);
+            self.process.since = Some(*since);
+        }
+        self.account = account(overview, around);
+        self.lane = lane(overview, around);
+        self.items = items(overview);
+        self.placements = placements(overview);
+        if around.running {
+            self.transfers = overview.transfers.iter().map(Transfer::from).collect();
+        }
+        self.bytes = Bytes {
+            queued: queued_bytes(overview),
+            sent: overview.bytes_sent + self.bytes_moving(),
+        };
+        self.quota.requests = overview.ledger.requests;
+        self.quota.uploads = overview.ledger.uploads;
+        self.quota.resumes_at = resumes_at(&self.account, &self.quota, around);
+        self.albums = overview.albums.iter().map(Album::from).collect();
+        self.failures = overview.failures.iter().map(Failure::from).collect();
+        self.away = overview
+            .away
+            .iter()
+            .map(|path| Shown::path(path).to_string())
+            .collect();
+        self.guess(overview, around);
+    }
+
+    fn bytes_moving(&self) -> u64 {
+        self.transfers.iter().map(|transfer| transfer.sent).sum()
+    }
+
+    /// The end is guessed only while somebody works towards it and nobody else is waited for.
+    fn guess(&mut self, overview: &Overview, around: Around) {
+        if !around.running || self.waits_for_a_person() {
+            return;
+        }
+        self.eta = self.still_to_do(overview, around).eta();
+    }
+
+    fn still_to_do(&self, overview: &Overview, around: Around) -> Left {
+        let items = self.items;
+        let uploading = overview.bytes("item", "uploading");
+        let mut unplaced = items.left();
+        let mut calls = 0;
+        for album in &overview.albums {
+            calls += album.wanted.div_ceil(ITEMS_PER_CALL);
+            unplaced = unplaced.saturating_sub(album.wanted);
+        }
+        Left {
+            bytes: (self.bytes.queued + uploading).saturating_sub(self.bytes_moving()),
+            uploads: items.settling + items.queued + items.uploading,
+            calls: calls + unplaced.div_ceil(ITEMS_PER_CALL),
+            order_calls: 0,
+            rate: around.rate.or_else(|| self.mean_rate(around)),
+            writes_per_minute: around.writes_per_minute,
+            requests_per_day: around.requests_per_day,
+            requests_today: self.quota.requests
+                + if around.count_uploads {
+                    self.quota.uploads
+                } else {
+                    0
+                },
+            count_uploads: around.count_uploads,
+            day_ends_in: clock::until(around.now, clock::service_day_ends(around.now)).as_secs(),
+            waits: [self.account.until, self.lane.until]
+                .into_iter()
+                .flatten()
+                .map(|until| clock::until(around.now, until).as_secs())
+                .max()
+                .unwrap_or(0),
+        }
+    }
+
+    /// Bytes a second since the process began: too little for one that has rested a while, but
+    /// nothing better is kept.
+    fn mean_rate(&self, around: Around) -> Option<f64> {
+        let seconds = clock::until(self.process.since?, around.now).as_secs_f64();
+        (self.bytes.sent > 0 && seconds >= 1.0).then(|| self.bytes.sent as f64 / seconds)
+    }
+}
+
+/// A day's end that has passed is known to have, also when nobody has looked since.
+fn account(overview: &Overview, around: Around) -> Pause<AccountState> {
+    let account = &overview.account;
+    let over = account.until.is_some_and(|until| until <= around.now);
+    if account.state == AccountState::QuotaExhausted && over && !around.running {
+        Pause::plain(AccountState::Ready)
+    } else {
+        account.clone()
+    }
+}
+
+/// What a process did when it ended it does no more; a wait for the service is still owed.
+fn lane(overview: &Overview, around: Around) -> Pause<LaneState> {
+    let lane = &overview.lane;
+    let owed =
+        lane.state == LaneState::Waiting && lane.until.is_some_and(|until| until > around.now);
+    if around.running || owed {
+        lane.clone()
+    } else {
+        Pause::plain(LaneState::Idle)
+    }
+}
+
+fn items(overview: &Overview) -> Items {
+    let file = |state| overview.count("file", state);
+    let item = |state| overview.count("item", state);
+    Items {
+        settling: file("settling"),
+        queued: file("queued") + file("claimed"),
+        uploading: item("uploading"),
+        uploaded: item("uploaded"),
+        creating: item("creating"),
+        created: item("created"),
+        verified: item("verified"),
+        failed: item("failed"),
+        missing: item("missing"),
+        skipped: file("refused") + item("skipped"),
+    }
+}
+
+fn placements(overview: &Overview) -> Placements {
+    let placement = |state| overview.count("placement", state);
+    Placements {
+        wanted: placement("wanted"),
+        placed: placement("placed"),
+        leaving: placement("leaving"),
+        gone: placement("gone"),
+        refused: placement("refused"),
+    }
+}
+
+fn queued_bytes(overview: &Overview) -> u64 {
+    ["settling", "queued", "claimed"]
+        .into_iter()
+        .map(|state| overview.bytes("file", state))
+        .sum()
+}
+
+fn resumes_at(account: &Pause<AccountState>, quota: &Quota, around: Around) -> Option<Timestamp> {
+    if account.state == AccountState::QuotaExhausted {
+        return account
+            .until
+            .or_else(|| Some(clock::service_day_ends(around.now)));
+    }
+    let uploads = if around.count_uploads {
+        quota.uploads
+    } else {
+        0
+    };
+    (quota.requests + uploads >= quota.limit).then(|| clock::service_day_ends(around.now))
+}
+
+impl From<&crate::store::Transfer> for Transfer {
+    fn from(transfer: &crate::store::Transfer) -> Self {
+        Self {
+            path: Shown::path(&transfer.path).to_string(),
+            sent: transfer.sent,
+            size: transfer.size,
+        }
+    }
+}
+
+impl From<&crate::store::AlbumView> for Album {
+    fn from(album: &crate::store::AlbumView) -> Self {
+        Self {
+            title: Shown::text(&album.title).to_string(),
+            id: album.album_id.as_ref().map(ToString::to_string),
+            items: album.placed,
+        }
+    }
+}
+
+impl From<&crate::store::Failure> for Failure {
+    fn from(failure: &crate::store::Failure) -> Self {
+        let shown = |text: &Option<String>| text.as_ref().map(|text| Shown::text(text).to_string());
+        Self {
+            path: Shown::path(&failure.path).to_string(),
+            state: failure.state,
+            reason: shown(&failure.reason),
+            code: failure.code,
+            message: shown(&failure.message),
+            attempts: failure.attempts,
+            next_try_at: failure.next_try_at,
+        }
+    }
+}

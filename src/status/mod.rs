@@ -1,0 +1,218 @@
+//! What Albumen is doing, as `albumen status` tells it: one value, made from one look at the store.
+//!
+//! The fields and their names are fixed: programs read them as JSON. [`text`] says the same in
+//! words, [`eta`] guesses the end, [`summary`] tells what a piece of work has done, [`words`] holds the
+//! ways to write numbers and times. Called by `commands`, for `status` itself and for the progress of
+//! commands that take their time.
+
+pub mod eta;
+mod looked;
+pub mod summary;
+pub mod text;
+pub mod words;
+
+#[cfg(test)]
+mod tests;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::store::{AccountState, LaneState, Pause};
+
+use eta::Eta;
+
+/// Everything that `status` tells.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    /// Of the Albumen that says so.
+    pub version: &'static str,
+    /// Who works in the state folder.
+    pub process: Process,
+    /// Whether the account can be used.
+    pub account: Pause<AccountState>,
+    /// Files and items by state.
+    pub items: Items,
+    /// Places in albums by state.
+    pub placements: Placements,
+    /// Bytes.
+    pub bytes: Bytes,
+    /// The requests of the service's day.
+    pub quota: Quota,
+    /// What the write lane does.
+    pub lane: Pause<LaneState>,
+    /// Files on their way.
+    pub transfers: Vec<Transfer>,
+    /// The busiest albums, at most 100.
+    pub albums: Vec<Album>,
+    /// What did not go up, newest first, at most 100.
+    pub failures: Vec<Failure>,
+    /// When all is done.
+    pub eta: Eta,
+    /// Folders that are missing or suddenly empty: nothing in them is taken for gone.
+    pub away: Vec<String>,
+}
+
+/// Who works in the state folder; without anybody all but `running` is null.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Process {
+    /// Whether somebody does.
+    pub running: bool,
+    /// `daemon`, `backfill`.
+    pub mode: Option<String>,
+    /// Its number.
+    pub pid: Option<u32>,
+    /// Since when.
+    pub since: Option<Timestamp>,
+}
+
+/// Files that are not items yet, and items, by state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Items {
+    /// Files that may still be written to.
+    pub settling: u64,
+    /// Files to be sent.
+    pub queued: u64,
+    /// Items whose bytes are being sent.
+    pub uploading: u64,
+    /// Items with an upload token.
+    pub uploaded: u64,
+    /// Items in a call without an answer.
+    pub creating: u64,
+    /// Items in the library.
+    pub created: u64,
+    /// Items in the library that were read back.
+    pub verified: u64,
+    /// Items that were blamed too often.
+    pub failed: u64,
+    /// Items that the service no longer knows.
+    pub missing: u64,
+    /// Files that are no photo or video, and items without a file.
+    pub skipped: u64,
+}
+
+impl Items {
+    /// What can still move.
+    pub fn left(&self) -> u64 {
+        self.settling + self.queued + self.uploading + self.uploaded + self.creating
+    }
+
+    /// What is in the library.
+    pub fn done(&self) -> u64 {
+        self.created + self.verified
+    }
+
+    /// What is not in the library and will not be without somebody's help.
+    pub fn in_trouble(&self) -> u64 {
+        self.failed + self.missing
+    }
+}
+
+/// Places in albums by state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Placements {
+    /// To be filled.
+    pub wanted: u64,
+    /// Filled.
+    pub placed: u64,
+    /// To be left.
+    pub leaving: u64,
+    /// Left.
+    pub gone: u64,
+    /// Refused by the service.
+    pub refused: u64,
+}
+
+/// Bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Bytes {
+    /// Of files that were not begun.
+    pub queued: u64,
+    /// Sent by the present process, or by the last one.
+    pub sent: u64,
+}
+
+/// The requests of the service's day.
+#[derive(Debug, Clone, Serialize)]
+pub struct Quota {
+    /// The day, as the service counts it.
+    pub day: String,
+    /// Requests of the JSON methods.
+    pub requests: u64,
+    /// How many the project has.
+    pub limit: u64,
+    /// Requests of the upload endpoint.
+    pub uploads: u64,
+    /// When there are new ones; null unless they are used up.
+    pub resumes_at: Option<Timestamp>,
+}
+
+/// A file on its way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Transfer {
+    /// Where it is, with unsafe bytes escaped.
+    pub path: String,
+    /// Bytes that were sent.
+    pub sent: u64,
+    /// Of so many.
+    pub size: u64,
+}
+
+/// An album.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Album {
+    /// Its title.
+    pub title: String,
+    /// The service's id, once there is one.
+    pub id: Option<String>,
+    /// How many items stand in it.
+    pub items: u64,
+}
+
+/// Something that did not go up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// Where it is, with unsafe bytes escaped.
+    pub path: String,
+    /// `failed`, `missing` or `skipped`.
+    pub state: &'static str,
+    /// Why, in Albumen's words.
+    pub reason: Option<String>,
+    /// The service's code.
+    pub code: Option<i32>,
+    /// The service's words.
+    pub message: Option<String>,
+    /// How often it was blamed.
+    pub attempts: u32,
+    /// When it is tried again; null if it is not.
+    pub next_try_at: Option<Timestamp>,
+}
+
+/// What the store does not know.
+#[derive(Debug, Clone, Copy)]
+pub struct Around {
+    /// Now.
+    pub now: Timestamp,
+    /// Whether somebody works in the state folder.
+    pub running: bool,
+    /// Bytes a second of late, where that was measured; else the mean since the process began.
+    pub rate: Option<f64>,
+    /// The requests that the project has in a day.
+    pub requests_per_day: u64,
+    /// Whether uploads count as such.
+    pub count_uploads: bool,
+    /// Writes that the service allows in a minute.
+    pub writes_per_minute: u32,
+}
+
+impl Status {
+    /// Whether nothing goes on before a person has done something.
+    pub fn waits_for_a_person(&self) -> bool {
+        match self.account.state {
+            AccountState::LoginNeeded
+            | AccountState::StorageFull
+            | AccountState::ApiDisabled
+            | AccountState::PhotosDisabled => true,
+            AccountState::Ready | AccountState::QuotaExhausted | AccountState::Unreachable => false,
+        }
+    }
+}

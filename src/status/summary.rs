@@ -1,0 +1,295 @@
+//! What a command did, in words: how much, how fast, and what did not go up and why. The process that
+//! carries out orders of other commands writes their reports with this, too.
+
+use std::{fmt::Write as _, time::Duration};
+
+use super::{Around, Failure, Status, text, text::Here, words};
+use crate::{
+    shown::Shown,
+    store::{Overview, Reader},
+};
+
+/// Failures that are listed one by one.
+const LISTED: usize = 20;
+
+/// How things stood at one time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Items in the library.
+    pub done: u64,
+    /// Files whose bytes are an item.
+    pub held: u64,
+    /// Items that failed or are missing.
+    pub in_trouble: u64,
+    /// Files that were left out.
+    pub refused: u64,
+    /// Files and items that can still move.
+    pub left: u64,
+    /// Places in albums that are to be filled.
+    pub wanted: u64,
+    /// Bytes that the process has sent.
+    pub bytes_sent: u64,
+}
+
+impl Tally {
+    /// How things stand in this look.
+    pub fn of(overview: &Overview) -> Self {
+        let file = |state| overview.count("file", state);
+        let item = |state| overview.count("item", state);
+        Self {
+            done: item("created") + item("verified"),
+            held: file("held"),
+            in_trouble: item("failed") + item("missing"),
+            refused: file("refused"),
+            left: file("settling")
+                + file("queued")
+                + file("claimed")
+                + item("uploading")
+                + item("uploaded")
+                + item("creating"),
+            wanted: overview.count("placement", "wanted"),
+            bytes_sent: overview.bytes_sent,
+        }
+    }
+}
+
+/// What happened between two looks, and all that is to be told about it.
+#[derive(Debug)]
+pub struct Summary {
+    /// How things stood.
+    pub before: Tally,
+    /// How they stand.
+    pub after: Tally,
+    /// How many bytes were sent in between.
+    pub bytes: u64,
+    /// How long it took.
+    pub took: Duration,
+    /// What did not go up, newest first.
+    pub failures: Vec<Failure>,
+    /// Files that were left out, by rule, each with the reason of one of them.
+    pub refusals: Vec<(u64, String)>,
+    /// What is waited for, and what a person can do about it.
+    pub waits: Option<(String, Option<&'static str>)>,
+}
+
+impl Summary {
+    /// The end of a piece of work that began at `before`.
+    pub fn new(
+        before: Tally,
+        overview: &Overview,
+        reader: &Reader,
+        bytes: u64,
+        took: Duration,
+        around: Around,
+        here: &Here,
+    ) -> crate::store::Result<Self> {
+        let status = Status::new(Some(overview), around);
+        let wait = text::waits_for(&status, here);
+        let failures = overview.failures.iter();
+        let refusals = reader.refusals()?;
+        Ok(Self {
+            before,
+            after: Tally::of(overview),
+            bytes,
+            took,
+            failures: failures
+                .filter(|failure| failure.state != "skipped")
+                .map(Failure::from)
+                .collect(),
+            refusals: refusals
+                .into_iter()
+                .map(|(_, n, reason)| (n, Shown::text(&reason).to_string()))
+                .collect(),
+            waits: wait.map(|wait| (wait, text::remedy(&status))),
+        })
+    }
+
+    fn made(&self) -> u64 {
+        self.after.done.saturating_sub(self.before.done)
+    }
+
+    /// Files whose content was in the library before: a copy, or a run before this one.
+    fn known(&self) -> u64 {
+        let others = self.made() + self.after.in_trouble;
+        self.after.held.saturating_sub(others)
+    }
+
+    /// All of it in words.
+    pub fn text(&self, here: &Here) -> String {
+        let mut text = self.first_line();
+        let counts = [
+            ("were there already", self.known()),
+            ("did not make it", self.after.in_trouble),
+            ("were left out", self.after.refused),
+            ("are still to go", self.after.left),
+        ];
+        for (what, n) in counts.into_iter().filter(|(_, n)| *n > 0) {
+            let _ = writeln!(text, "  {} {what}", words::number(n));
+        }
+        if self.after.left == 0 && self.after.wanted > 0 {
+            let items = words::count(self.after.wanted, "item is", "items are");
+            let _ = writeln!(text, "  {items} not in the album yet");
+        }
+        self.tell_wait(&mut text);
+        self.tell_failures(&mut text, here);
+        self.tell_refusals(&mut text);
+        text
+    }
+
+    fn first_line(&self) -> String {
+        let took = words::span(self.took.as_secs());
+        if self.made() == 0 {
+            return format!("Nothing new went up in {took}.\n");
+        }
+        let mut line = format!("{} went up in {took}", words::files(self.made()));
+        if self.bytes > 0 {
+            let _ = write!(line, ", {}", words::bytes(self.bytes));
+            if let Some(a_second) = self.bytes.checked_div(self.took.as_secs()) {
+                let _ = write!(line, " at {}/s", words::bytes(a_second));
+            }
+        }
+        line + ".\n"
+    }
+
+    /// Why something is left. Where nothing is, there is no wait to speak of.
+    fn tell_wait(&self, text: &mut String) {
+        let is_left = self.after.left > 0 || self.after.wanted > 0;
+        let Some((wait, remedy)) = self.waits.as_ref().filter(|_| is_left) else {
+            return;
+        };
+        let _ = writeln!(text, "Stopped: {wait}");
+        if let Some(remedy) = remedy {
+            let _ = writeln!(text, "hint: {remedy}");
+        }
+    }
+
+    fn tell_failures(&self, text: &mut String, here: &Here) {
+        if self.failures.is_empty() {
+            return;
+        }
+        text.push_str("Not in Google Photos:\n");
+        for failure in self.failures.iter().take(LISTED) {
+            let _ = writeln!(text, "  {}", text::failure(failure, here));
+        }
+        let more = self.after.in_trouble.saturating_sub(LISTED as u64);
+        if more > 0 {
+            let _ = writeln!(text, "  and {} more", words::number(more));
+        }
+        text.push_str("hint: `albumen retry --all` puts them back into the queue\n");
+    }
+
+    fn tell_refusals(&self, text: &mut String) {
+        if self.refusals.is_empty() {
+            return;
+        }
+        text.push_str("Left out:\n");
+        for (n, reason) in &self.refusals {
+            let _ = writeln!(text, "  {}: {reason}", words::files(*n));
+        }
+    }
+}
+
+/// What `retry` prints, also where a daemon did it.
+pub fn retried(n: u64) -> String {
+    match n {
+        0 => "Nothing failed or is missing there.\n".to_owned(),
+        n => format!(
+            "{} back in the queue.\n",
+            words::count(n, "item is", "items are")
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+
+    fn here() -> Here {
+        Here {
+            now: "2026-11-21T12:00:00Z".parse().unwrap(),
+            zone: TimeZone::UTC,
+        }
+    }
+
+    #[test]
+    fn a_run_with_everything_in_it_is_told_by_cause() {
+        let failure = |n: u64| Failure {
+            path: format!("/photos/{n}.jpg"),
+            state: "failed",
+            reason: Some("the service cannot read it".into()),
+            code: Some(3),
+            message: None,
+            attempts: 8,
+            next_try_at: None,
+        };
+        let summary = Summary {
+            before: Tally {
+                done: 100,
+                held: 100,
+                ..Tally::default()
+            },
+            after: Tally {
+                done: 1_304,
+                held: 1_329,
+                in_trouble: 22,
+                refused: 3,
+                left: 5,
+                wanted: 5,
+                bytes_sent: 0,
+            },
+            bytes: 3_400_000_000,
+            took: Duration::from_mins(12),
+            failures: (1..=22).map(failure).collect(),
+            refusals: vec![(2, "it is empty".into()), (1, "it holds text".into())],
+            waits: Some(("a sign-in is needed".into(), Some("albumen login"))),
+        };
+        let text = summary.text(&here());
+        let (head, rest) = text.split_once("  /photos/2.jpg").unwrap();
+        assert_eq!(
+            head,
+            "1,204 files went up in 12 min, 3.40 GB at 4.72 MB/s.\n\
+             \x20 103 were there already\n\
+             \x20 22 did not make it\n\
+             \x20 3 were left out\n\
+             \x20 5 are still to go\n\
+             Stopped: a sign-in is needed\n\
+             hint: albumen login\n\
+             Not in Google Photos:\n\
+             \x20 /photos/1.jpg: failed after 8 attempts, the service cannot read it (code 3)\n"
+        );
+        let (_, tail) = rest.split_once("  /photos/20.jpg").unwrap();
+        assert_eq!(
+            tail,
+            ": failed after 8 attempts, the service cannot read it (code 3)\n\
+             \x20 and 2 more\n\
+             hint: `albumen retry --all` puts them back into the queue\n\
+             Left out:\n\
+             \x20 2 files: it is empty\n\
+             \x20 1 file: it holds text\n"
+        );
+    }
+
+    #[test]
+    fn a_run_without_work_says_that_all_was_there() {
+        let tally = Tally {
+            done: 12,
+            held: 12,
+            ..Tally::default()
+        };
+        let summary = Summary {
+            before: tally,
+            after: tally,
+            bytes: 0,
+            took: Duration::from_millis(300),
+            failures: Vec::new(),
+            refusals: Vec::new(),
+            waits: None,
+        };
+        assert_eq!(
+            summary.text(&here()),
+            "Nothing new went up in 0 s.\n  12 were there already\n"
+        );
+    }
+}

@@ -1,0 +1,323 @@
+//! The status in words: one sentence that says how things stand, then tables for who wants to know.
+
+use std::fmt::Write as _;
+
+use comfy_table::{CellAlignment, Table, presets};
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::{Failure, Status, words};
+use crate::store::{AccountState, LaneState};
+
+/// Failures that are listed in words; the JSON has up to 100.
+const FAILURES: usize = 10;
+
+/// Albums that are listed in words; `albumen albums` lists all.
+const ALBUMS: usize = 10;
+
+/// Whose time it is.
+#[derive(Debug, Clone)]
+pub struct Here {
+    /// Now.
+    pub now: Timestamp,
+    /// Where.
+    pub zone: TimeZone,
+}
+
+impl Here {
+    /// `, tried again at 09:00`, or nothing.
+    fn again(&self, then: Option<Timestamp>) -> String {
+        then.filter(|then| *then > self.now)
+            .map(|then| words::time(then, self.now, &self.zone))
+            .map(|time| format!(", tried again at {time}"))
+            .unwrap_or_default()
+    }
+
+    /// `until 09:00`, or nothing.
+    fn until(&self, then: Option<Timestamp>) -> String {
+        then.filter(|then| *then > self.now)
+            .map(|then| format!(" until {}", words::time(then, self.now, &self.zone)))
+            .unwrap_or_default()
+    }
+}
+
+/// How things stand, in one sentence.
+pub fn headline(status: &Status, here: &Here) -> String {
+    let items = status.items;
+    let left = items.left();
+    if status.waits_for_a_person() {
+        return format!("stopped: {}", waits_for(status, here).unwrap_or_default());
+    }
+    if left == 0 && status.placements.wanted == 0 {
+        return finished(status);
+    }
+    if !status.process.running {
+        let what = match left {
+            0 => words::count(status.placements.wanted, "item", "items") + " not yet in its album",
+            _ => words::files(left) + " waiting",
+        };
+        let owed = waits_for(status, here).map(|wait| format!("; {wait}"));
+        return format!("not running, {what}{}", owed.unwrap_or_default());
+    }
+    if let Some(wait) = waits_for(status, here).filter(|_| items.uploading == 0) {
+        return format!("waiting: {wait}; {} to go", words::files(left));
+    }
+    let mut sentence = match (items.uploading, left) {
+        (0, 0) => "putting items into their albums".to_owned(),
+        (0, _) if items.queued + items.settling == 0 => {
+            format!("putting {} into the library", words::files(left))
+        }
+        (0, _) => format!("working, {} waiting", words::files(left)),
+        (sending, _) => {
+            let waiting = left - sending;
+            let sending = format!("sending {}", words::files(sending));
+            match waiting {
+                0 => sending,
+                _ => format!("{sending}, {} waiting", words::number(waiting)),
+            }
+        }
+    };
+    if let Some(seconds) = status.eta.seconds {
+        let _ = write!(sentence, ", done in about {}", words::span(seconds));
+    }
+    sentence
+}
+
+/// What is waited for, and until when; none if nothing is.
+pub fn waits_for(status: &Status, here: &Here) -> Option<String> {
+    let account = &status.account;
+    let words = match account.state {
+        AccountState::Ready => {
+            let lane = &status.lane;
+            if lane.state != LaneState::Waiting {
+                return None;
+            }
+            let reason = lane
+                .reason
+                .as_deref()
+                .unwrap_or("the service asks for a pause");
+            return Some(format!("{reason}{}", here.until(lane.until)));
+        }
+        AccountState::LoginNeeded => "a sign-in is needed",
+        AccountState::StorageFull => "the storage of the Google account is full",
+        AccountState::QuotaExhausted => "the requests of the day are used up",
+        AccountState::ApiDisabled => {
+            "the Photos Library API is not enabled in the Google Cloud project"
+        }
+        AccountState::PhotosDisabled => "Google Photos is switched off for this account",
+        AccountState::Unreachable => "the service cannot be reached",
+    };
+    // Whoever met the trouble has the better words for it.
+    let words = account.reason.as_deref().unwrap_or(words);
+    let until = match account.state {
+        // Nobody knows when these end; what is known is when Albumen looks again.
+        AccountState::StorageFull | AccountState::Unreachable => here.again(account.until),
+        _ => here.until(account.until),
+    };
+    Some(format!("{words}{until}"))
+}
+
+/// What a person can do about the wait; none if time does it.
+pub fn remedy(status: &Status) -> Option<&'static str> {
+    match status.account.state {
+        AccountState::LoginNeeded => Some("albumen login"),
+        AccountState::StorageFull => Some("free or buy storage; Albumen looks again by itself"),
+        AccountState::ApiDisabled => {
+            Some("enable the Photos Library API for the project in the Google Cloud console")
+        }
+        AccountState::PhotosDisabled => {
+            Some("ask the administrator of the account to switch Google Photos on")
+        }
+        AccountState::Ready | AccountState::QuotaExhausted | AccountState::Unreachable => None,
+    }
+}
+
+fn finished(status: &Status) -> String {
+    let items = status.items;
+    match (items.done(), items.in_trouble()) {
+        (0, 0) => "nothing is queued, and nothing has gone up yet".to_owned(),
+        (_, 0) => "everything is in Google Photos".to_owned(),
+        (_, trouble) => format!("done, but {} did not make it", words::files(trouble)),
+    }
+}
+
+/// The whole status, in words.
+pub fn text(status: &Status, here: &Here) -> String {
+    let mut text = headline(status, here);
+    text.push('\n');
+    if let Some(remedy) = remedy(status) {
+        let _ = writeln!(text, "hint: {remedy}");
+    }
+    for path in &status.away {
+        let _ = writeln!(
+            text,
+            "away: {path} is missing or empty; nothing in it is taken for deleted"
+        );
+    }
+    let _ = write!(text, "\n{}", counts(status));
+    section(&mut text, &facts(status, here));
+    section(&mut text, &transfers(status));
+    section(&mut text, &failures(status, here));
+    section(&mut text, &albums(status));
+    text
+}
+
+fn section(text: &mut String, section: &str) {
+    if !section.is_empty() {
+        text.push('\n');
+        text.push_str(section);
+    }
+}
+
+/// A table without lines whose columns from the second on are numbers.
+fn table(rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.add_rows(rows);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((if index == 0 { 2 } else { 1 }, 1));
+        if index > 0 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    if table.is_empty() {
+        return String::new();
+    }
+    table.trim_fmt() + "\n"
+}
+
+fn counts(status: &Status) -> String {
+    let items = status.items;
+    let size = |bytes: u64| {
+        if bytes > 0 {
+            words::bytes(bytes)
+        } else {
+            String::new()
+        }
+    };
+    let rows = [
+        ("in Google Photos", items.created, String::new()),
+        ("  and read back", items.verified, String::new()),
+        ("being created", items.creating, String::new()),
+        ("sent, to be created", items.uploaded, String::new()),
+        ("being sent", items.uploading, String::new()),
+        ("waiting", items.queued, size(status.bytes.queued)),
+        ("still changing", items.settling, String::new()),
+        ("failed", items.failed, String::new()),
+        ("missing", items.missing, String::new()),
+        ("skipped", items.skipped, String::new()),
+        ("not yet in album", status.placements.wanted, String::new()),
+        ("refused by album", status.placements.refused, String::new()),
+    ];
+    let always = |name: &str| matches!(name, "in Google Photos" | "waiting" | "failed");
+    table(rows.into_iter().filter_map(|(name, n, size)| {
+        let n = if name == "in Google Photos" {
+            items.done()
+        } else {
+            n
+        };
+        (n > 0 || always(name)).then(|| vec![name.to_owned(), words::number(n), size])
+    }))
+}
+
+fn facts(status: &Status, here: &Here) -> String {
+    let mut text = String::new();
+    let process = &status.process;
+    if let (Some(mode), Some(pid), Some(since)) = (&process.mode, process.pid, process.since) {
+        let since = words::time(since, here.now, &here.zone);
+        let _ = writeln!(text, "  {mode} (process {pid}) since {since}");
+    }
+    let quota = &status.quota;
+    let until = quota.resumes_at.map(|then| here.until(Some(then)));
+    let _ = writeln!(
+        text,
+        "  {} of {} requests of the day{}",
+        words::number(quota.requests),
+        words::number(quota.limit),
+        until
+            .map(|until| format!(", none left{until}"))
+            .unwrap_or_default()
+    );
+    let headline = headline(status, here);
+    if let Some(wait) = waits_for(status, here).filter(|wait| !headline.contains(wait)) {
+        let _ = writeln!(text, "  waits: {wait}");
+    }
+    text
+}
+
+fn transfers(status: &Status) -> String {
+    table(status.transfers.iter().map(|transfer| {
+        let percent = (transfer.sent * 100)
+            .checked_div(transfer.size)
+            .unwrap_or(0);
+        vec![
+            transfer.path.clone(),
+            format!("{percent}%"),
+            format!("of {}", words::bytes(transfer.size)),
+        ]
+    }))
+}
+
+fn failures(status: &Status, here: &Here) -> String {
+    let mut text = String::new();
+    let listed = &status.failures;
+    if listed.is_empty() {
+        return text;
+    }
+    text.push_str("Not in Google Photos:\n");
+    for failure in listed.iter().take(FAILURES) {
+        let _ = writeln!(text, "  {}", self::failure(failure, here));
+    }
+    if listed.len() > FAILURES {
+        let more = words::number((listed.len() - FAILURES) as u64);
+        let _ = writeln!(
+            text,
+            "  and {more} more: `albumen status --json` lists up to 100"
+        );
+    }
+    if status.items.in_trouble() > 0 {
+        text.push_str("hint: `albumen retry --all` tries failed and missing ones again\n");
+    }
+    text
+}
+
+/// One failure in one line.
+pub fn failure(failure: &Failure, here: &Here) -> String {
+    let path = match failure.path.as_str() {
+        "" => "(its file is gone)",
+        path => path,
+    };
+    let mut line = format!("{path}: {}", failure.state);
+    if failure.attempts > 1 {
+        let _ = write!(line, " after {} attempts", failure.attempts);
+    }
+    for part in [&failure.reason, &failure.message].into_iter().flatten() {
+        if !line.ends_with(part.as_str()) {
+            let _ = write!(line, ", {part}");
+        }
+    }
+    if let Some(code) = failure.code {
+        let _ = write!(line, " (code {code})");
+    }
+    if let Some(then) = failure.next_try_at {
+        let then = words::time(then, here.now, &here.zone);
+        let _ = write!(line, "; tried again at {then}");
+    }
+    line
+}
+
+fn albums(status: &Status) -> String {
+    if status.albums.is_empty() {
+        return String::new();
+    }
+    let rows = status.albums.iter().take(ALBUMS).map(|album| {
+        vec![
+            album.title.clone(),
+            words::count(album.items, "item", "items"),
+        ]
+    });
+    let mut text = format!("Albums:\n{}", table(rows));
+    if status.albums.len() > ALBUMS {
+        text.push_str("  `albumen albums` lists all\n");
+    }
+    text
+}

@@ -1,0 +1,188 @@
+//! What the store knows of one path: `explain`, and what `retry` is asked for by path.
+
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::Path};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::{Reader, Result, albums};
+use crate::{clock, ids::FileId};
+
+/// What the store knows of one file, for `explain`.
+#[derive(Debug, Clone)]
+pub struct Explained {
+    /// The file's state, a word of the schema.
+    pub file_state: String,
+    /// Why it was refused.
+    pub file_reason: Option<String>,
+    /// The item's state, if its bytes are known.
+    pub item_state: Option<String>,
+    /// Why the item stands there.
+    pub item_reason: Option<String>,
+    /// The service's words.
+    pub message: Option<String>,
+    /// How often it was blamed.
+    pub attempts: u32,
+    /// When it moves again.
+    pub not_before: Option<Timestamp>,
+    /// Where a browser finds it.
+    pub product_url: Option<String>,
+    /// The albums it is in or goes to, each with the placement's state and reason.
+    pub albums: Vec<(String, String, Option<String>)>,
+}
+
+impl Reader {
+    /// What is known of the file at this absolute path.
+    pub fn explain(&self, path: &Path) -> Result<Option<Explained>> {
+        explain(&self.connection, path)
+    }
+}
+
+/// What one file row tells, and its item.
+type Found = (Explained, Option<i64>);
+
+fn explain(db: &Connection, path: &Path) -> Result<Option<Explained>> {
+    let Some((mut explained, item)) = find(db, path)? else {
+        return Ok(None);
+    };
+    explained.albums = db
+        .prepare(
+            "SELECT albums.title, albums.part, placements.state, placements.reason FROM placements
+             JOIN albums ON albums.id = placements.album_id
+             WHERE placements.item_id = ?1 AND albums.id <> 0 ORDER BY albums.title, albums.part",
+        )?
+        .query_map([item], |row| {
+            Ok((
+                albums::part_title(&row.get::<_, String>(0)?, row.get(1)?),
+                row.get(2)?,
+                row.get(3)?,
+            ))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(Some(explained))
+}
+
+/// The row of this path below the root that holds it most closely. Roots that the configuration had
+/// once may hold it more closely still, with rows that are gone or none at all.
+fn find(db: &Connection, path: &Path) -> Result<Option<Found>> {
+    let mut gone = None;
+    for ancestor in path.ancestors().skip(1) {
+        let root: Option<i64> = db
+            .prepare_cached("SELECT id FROM roots WHERE path = ?1")?
+            .query_row([ancestor.as_os_str().as_bytes()], |row| row.get(0))
+            .optional()?;
+        let (Some(root), Ok(relative)) = (root, path.strip_prefix(ancestor)) else {
+            continue;
+        };
+        match row_of(db, root, relative)? {
+            Some(found) if found.0.file_state == "gone" => {
+                gone.get_or_insert(found);
+            }
+            Some(found) => return Ok(Some(found)),
+            None => {}
+        }
+    }
+    Ok(gone)
+}
+
+fn row_of(db: &Connection, root: i64, relative: &Path) -> Result<Option<Found>> {
+    let dir = relative.parent().unwrap_or(Path::new(""));
+    let Some(name) = relative.file_name() else {
+        return Ok(None);
+    };
+    Ok(db
+        .prepare(
+            "SELECT files.state, files.reason, files.item_id, max(files.not_before, coalesce(items.not_before, 0)),
+                    items.state, items.reason, items.message, items.attempts, items.product_url, files.attempts
+             FROM dirs CROSS JOIN files ON files.dir_id = dirs.id LEFT JOIN items ON items.id = files.item_id
+             WHERE dirs.root_id = ?1 AND dirs.path = ?2 AND files.name = ?3",
+        )?
+        .query_row(params![root, dir.as_os_str().as_bytes(), name.as_bytes()], |row| {
+            let not_before: i64 = row.get(3)?;
+            let explained = Explained {
+                file_state: row.get(0)?,
+                file_reason: row.get(1)?,
+                item_state: row.get(4)?,
+                item_reason: row.get(5)?,
+                message: row.get(6)?,
+                attempts: row.get::<_, Option<u32>>(7)?.unwrap_or(0) + row.get::<_, u32>(9)?,
+                not_before: (not_before > 0).then(|| clock::from_millis(not_before)),
+                product_url: row.get(8)?,
+                albums: Vec::new(),
+            };
+            Ok((explained, row.get(2)?))
+        })
+        .optional()?)
+}
+
+/// A file at a path or below it: its row, its item, and whether it was refused because it could not
+/// be read.
+pub(super) struct Below {
+    pub(super) file: FileId,
+    pub(super) item: Option<i64>,
+    pub(super) unreadable: bool,
+}
+
+/// The directories at a path and below it: ?2 is the path, ?3 and ?4 enclose what begins with it and
+/// a slash ('0' is the byte after '/').
+pub(super) const DIRS_BELOW: &str =
+    "SELECT id FROM dirs WHERE root_id = ?1 AND (path = ?2 OR (path > ?3 AND path < ?4))";
+pub(super) const FILES_BELOW: &str =
+    "SELECT id, item_id, state = 'refused' AND reason_kind = 'unreadable'
+     FROM files WHERE dir_id = ?1 AND (?2 IS NULL OR name = ?2)";
+
+/// The file at `path`, or all files below it, in whichever root.
+pub(super) fn files_below(db: &Connection, path: &[u8]) -> Result<Vec<Below>> {
+    let path = Path::new(OsStr::from_bytes(path));
+    let roots: Vec<(i64, Vec<u8>)> = db
+        .prepare_cached("SELECT id, path FROM roots")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut found = Vec::new();
+    for (root, root_path) in roots {
+        let root_path = Path::new(OsStr::from_bytes(&root_path));
+        if root_path.starts_with(path) {
+            let all = db
+                .prepare_cached("SELECT id FROM dirs WHERE root_id = ?1")?
+                .query_map([root], |row| row.get(0))?
+                .collect::<rusqlite::Result<Vec<i64>>>()?;
+            for dir in all {
+                files_in(db, dir, None, &mut found)?;
+            }
+        } else if let Ok(relative) = path.strip_prefix(root_path) {
+            let bytes = relative.as_os_str().as_bytes();
+            let (from, to) = ([bytes, b"/"].concat(), [bytes, b"0"].concat());
+            let below = db
+                .prepare_cached(DIRS_BELOW)?
+                .query_map(params![root, bytes, from, to], |row| row.get(0))?
+                .collect::<rusqlite::Result<Vec<i64>>>()?;
+            for dir in below {
+                files_in(db, dir, None, &mut found)?;
+            }
+            let dir = relative.parent().unwrap_or(Path::new(""));
+            let dir: Option<i64> = db
+                .prepare_cached("SELECT id FROM dirs WHERE root_id = ?1 AND path = ?2")?
+                .query_row(params![root, dir.as_os_str().as_bytes()], |row| row.get(0))
+                .optional()?;
+            if let (Some(dir), Some(name)) = (dir, relative.file_name()) {
+                files_in(db, dir, Some(name), &mut found)?;
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn files_in(db: &Connection, dir: i64, name: Option<&OsStr>, found: &mut Vec<Below>) -> Result<()> {
+    let mut statement = db.prepare_cached(FILES_BELOW)?;
+    let rows = statement.query_map(params![dir, name.map(OsStr::as_bytes)], |row| {
+        Ok(Below {
+            file: FileId(row.get(0)?),
+            item: row.get(1)?,
+            unreadable: row.get(2)?,
+        })
+    })?;
+    for row in rows {
+        found.push(row?);
+    }
+    Ok(())
+}

@@ -1,0 +1,369 @@
+//! What the lane shall do next: finds the stretches of every album that has ready items and lets
+//! [`crate::album::plan`] decide.
+//!
+//! - [`ready`]: living tokens by album.
+//! - [`places`]: where they can stand together, and what is still to come between them.
+//! - [`additions`]: what joins a further album without a token.
+//!
+//! Called by the lane after each answer and each bell, so nothing here may walk over what is done,
+//! what is in a closed root, or what has failed: `tests::plans` holds the statements against that.
+
+pub(super) mod additions;
+pub(super) mod places;
+pub(super) mod ready;
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+
+use super::{AlbumTask, Result, Store, albums, claims};
+use crate::{
+    album::plan::{Decision, MAX_BATCH, Patience, Position, Stretch},
+    clock,
+    ids::{AlbumId, AlbumRow, ItemId, MediaItemId, UploadToken},
+};
+use ready::{Group, Ready};
+
+/// The most items in one album (fact sheet, section 5.2).
+const ALBUM_LIMIT: u64 = 20_000;
+
+/// What the configuration and the day say about planning.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanRules {
+    /// When a batch leaves that is not full; `hurried` is found out here.
+    pub patience: Patience,
+    /// Uploads stop while so many tokens wait.
+    pub ready_tokens: u64,
+    /// A larger file is not waited for, bytes.
+    pub resumable_above: u64,
+    /// Calls that only order asks for, still allowed today.
+    pub order_calls_left: u64,
+    /// Whether some folder is still being scanned, so that anything may still join.
+    pub scanning: bool,
+    /// Whether this turn belongs to the backfill rather than to fresh files.
+    pub backfill_turn: bool,
+    /// Whether only fresh files may still spend the requests of the day.
+    pub fresh_only: bool,
+}
+
+/// One item of a planned batch.
+#[derive(Debug, Clone)]
+pub struct BatchItem {
+    /// Which.
+    pub item: ItemId,
+    /// The token of its bytes.
+    pub upload_token: UploadToken,
+    /// The name under which it appears.
+    pub file_name: String,
+}
+
+/// A batch that may leave now.
+#[derive(Debug, Clone)]
+pub struct PlannedBatch {
+    /// To which album.
+    pub album: AlbumRow,
+    /// Its id; none is the library.
+    pub album_id: Option<AlbumId>,
+    /// At which place; none is the library.
+    pub position: Option<Position>,
+    /// What it takes, in order.
+    pub items: Vec<BatchItem>,
+    /// Whether only the order of the album asks for a call of its own.
+    pub for_order: bool,
+}
+
+/// Media items that join a further album.
+#[derive(Debug, Clone)]
+pub struct Addition {
+    /// Which album.
+    pub album: AlbumRow,
+    /// Its id.
+    pub album_id: AlbumId,
+    /// What joins it, in order.
+    pub items: Vec<(ItemId, MediaItemId)>,
+}
+
+/// What the lane shall do next.
+#[derive(Debug, Clone)]
+pub enum Planned {
+    /// Send this batch.
+    Batch(PlannedBatch),
+    /// First find out the id of this album.
+    Album(AlbumTask),
+    /// Put these into a further album.
+    Add(Addition),
+    /// Nothing now.
+    Wait {
+        /// When something will be due without anything happening; none if nothing will.
+        until: Option<Timestamp>,
+        /// Whether something waits for tomorrow's calls for the sake of order.
+        order_bound: bool,
+    },
+}
+
+struct Candidate {
+    group: usize,
+    from: usize,
+    n: usize,
+    stretch: Stretch,
+    fresh: bool,
+}
+
+impl Store {
+    /// What the lane shall do next. Tokens that have died are dropped on the way.
+    pub async fn plan(&self, rules: PlanRules, now: Timestamp) -> Result<Planned> {
+        self.write(move |db| plan(db, rules, ALBUM_LIMIT, now))
+            .await
+    }
+
+    /// The smallest ready item, by itself: to see whether a full storage has room again.
+    pub async fn plan_probe(&self, now: Timestamp) -> Result<Option<PlannedBatch>> {
+        self.write(move |db| {
+            ready::drop_dead_tokens(db, now)?;
+            let Some((album, item)) = ready::smallest(db)? else {
+                return Ok(None);
+            };
+            let (stretch, items) = places::of_part(db, album, &[item])?;
+            batch(db, album, &stretch, items, false).map(Some)
+        })
+        .await
+    }
+
+    /// How many tokens wait for the lane.
+    pub async fn tokens_ready(&self) -> Result<u64> {
+        self.write(|db| Ok(ready::tokens_ready(db)?)).await
+    }
+
+    /// The place of these items in their album, for a batch that is sent in parts.
+    pub async fn plan_part(&self, album: AlbumRow, items: Vec<ItemId>) -> Result<PlannedBatch> {
+        self.write(move |db| {
+            let (stretch, items) = places::of_part(db, album, &items)?;
+            let for_order = stretch.costs_order(items.len());
+            batch(db, album, &stretch, items, for_order)
+        })
+        .await
+    }
+}
+
+/// `album_limit` is how many items an album may hold.
+pub(super) fn plan(
+    db: &Connection,
+    mut rules: PlanRules,
+    album_limit: u64,
+    now: Timestamp,
+) -> Result<Planned> {
+    ready::drop_dead_tokens(db, now)?;
+    rules.patience.hurried = ready::tokens_ready(db)? >= rules.ready_tokens;
+    let mut search = Search {
+        rules,
+        now,
+        roots: claims::open_roots(db)?,
+        wake: None,
+        order_bound: false,
+        best: None,
+    };
+    let groups = ready::groups(db, now)?;
+    let mut lists: Vec<Vec<Ready>> = Vec::with_capacity(groups.len());
+    for (index, group) in groups.iter().enumerate() {
+        lists.push(search.look_at(db, index, group)?);
+    }
+    if let Some(candidate) = search.best
+        && let Some(group) = groups.get(candidate.group)
+        && let Some(ready) = lists.get_mut(candidate.group)
+    {
+        if !group.title_ready
+            && let Some(task) = albums::task(db, group.album)?
+        {
+            return Ok(Planned::Album(task));
+        }
+        let room = room(group.album, group.placed, album_limit);
+        if room == 0 {
+            roll_over(db, group.album)?;
+            return plan(db, rules, album_limit, now);
+        }
+        let n = candidate.n.min(room);
+        let for_order = candidate.stretch.costs_order(n);
+        let items = ready
+            .drain(candidate.from..candidate.from + n)
+            .map(|ready| ready.item)
+            .collect();
+        let batch = batch(db, group.album, &candidate.stretch, items, for_order)?;
+        return Ok(Planned::Batch(batch));
+    }
+    if let Some(next) = additions::next(db, album_limit, now, &mut search.wake)? {
+        return Ok(next);
+    }
+    if let Some(held) = next_held_back(db, now)? {
+        sooner(&mut search.wake, held);
+    }
+    Ok(Planned::Wait {
+        until: search.wake,
+        order_bound: search.order_bound,
+    })
+}
+
+/// One planning under way.
+struct Search {
+    rules: PlanRules,
+    now: Timestamp,
+    roots: Vec<claims::OpenRoot>,
+    wake: Option<Timestamp>,
+    order_bound: bool,
+    best: Option<Candidate>,
+}
+
+impl Search {
+    /// Looks for a batch of one album that may leave now; gives what is ready there.
+    fn look_at(&mut self, db: &Connection, index: usize, group: &Group) -> Result<Vec<Ready>> {
+        if group.not_before > self.now {
+            sooner(&mut self.wake, group.not_before);
+            return Ok(Vec::new());
+        }
+        let ready = ready::ready_in(db, group.album, self.now)?;
+        let found = places::stretches(db, group.album, &ready, self.rules, &self.roots, self.now)?;
+        for (from, stretch) in found {
+            let alone = ready.get(from).is_some_and(|first| first.alone);
+            let decision = if alone {
+                Decision::Leave(1)
+            } else {
+                stretch.decide(self.rules.patience, self.now)
+            };
+            let n = match decision {
+                Decision::Wait(due) => {
+                    sooner(&mut self.wake, due);
+                    continue;
+                }
+                Decision::Leave(0) => continue,
+                Decision::Leave(n) => n,
+            };
+            if stretch.costs_order(n) && self.rules.order_calls_left == 0 {
+                self.order_bound = true;
+                sooner(&mut self.wake, clock::service_day_ends(self.now));
+                continue;
+            }
+            let fresh = ready.iter().skip(from).take(n).any(|ready| ready.fresh);
+            if self.rules.fresh_only && !fresh {
+                sooner(&mut self.wake, clock::service_day_ends(self.now));
+                continue;
+            }
+            let candidate = Candidate {
+                group: index,
+                from,
+                n,
+                stretch,
+                fresh,
+            };
+            if self
+                .best
+                .as_ref()
+                .is_none_or(|best| better(&candidate, best, self.rules))
+            {
+                self.best = Some(candidate);
+            }
+        }
+        Ok(ready)
+    }
+}
+
+/// How many more items the album takes.
+fn room(album: AlbumRow, placed: u64, album_limit: u64) -> usize {
+    if album == albums::LIBRARY {
+        return usize::MAX;
+    }
+    usize::try_from(album_limit.saturating_sub(placed)).unwrap_or(usize::MAX)
+}
+
+fn batch(
+    db: &Connection,
+    album: AlbumRow,
+    stretch: &Stretch,
+    items: Vec<BatchItem>,
+    for_order: bool,
+) -> Result<PlannedBatch> {
+    let album_id: Option<String> = db
+        .prepare_cached("SELECT album_id FROM albums WHERE id = ?1")?
+        .query_row([album.0], |row| row.get(0))?;
+    let position = (album != albums::LIBRARY).then(|| stretch.position());
+    Ok(PlannedBatch {
+        album,
+        album_id: album_id.map(AlbumId::new),
+        position,
+        items,
+        for_order,
+    })
+}
+
+/// Fresh files first, unless it is the backfill's turn; among those full batches; then the fullest
+/// where uploads stand still, and otherwise the album that comes first.
+fn better(one: &Candidate, other: &Candidate, rules: PlanRules) -> bool {
+    let full = |c: &Candidate| c.n >= MAX_BATCH;
+    let preferred = |c: &Candidate| c.fresh != rules.backfill_turn;
+    let size = |c: &Candidate| if rules.patience.hurried { c.n } else { 0 };
+    (preferred(one), full(one), size(one)) > (preferred(other), full(other), size(other))
+}
+
+fn sooner(wake: &mut Option<Timestamp>, then: Timestamp) {
+    *wake = Some(wake.map_or(then, |known| known.min(then)));
+}
+
+/// The album is full: what is still wanted in it goes to its last part, a new one if need be.
+///
+/// A file that holds such an item goes along: should its bytes have to be sent again, it must not
+/// ask for a place in the full part once more.
+fn roll_over(db: &Connection, album: AlbumRow) -> Result<()> {
+    const LAST: &str =
+        "SELECT id FROM albums WHERE title = (SELECT title FROM albums WHERE id = ?1)
+                        ORDER BY part DESC LIMIT 1";
+    let mut last: i64 = db
+        .prepare_cached(LAST)?
+        .query_row([album.0], |row| row.get(0))?;
+    if last == album.0 {
+        db.prepare_cached(
+            "INSERT INTO albums (title, part) SELECT title, part + 1 FROM albums WHERE id = ?1",
+        )?
+        .execute([album.0])?;
+        last = db.last_insert_rowid();
+    }
+    let [holders, placements, left_over, queued, claimed] = ROLL_OVER;
+    for sql in [holders, placements, claimed] {
+        db.prepare_cached(sql)?.execute([album.0, last])?;
+    }
+    // What has a place in the last part already needs none here.
+    db.prepare_cached(left_over)?.execute([album.0])?;
+    let roots: Vec<i64> = db
+        .prepare_cached("SELECT id FROM roots")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for root in roots {
+        db.prepare_cached(queued)?.execute([album.0, last, root])?;
+    }
+    Ok(())
+}
+
+/// The statements behind [`roll_over`]: ?1 is the full part, ?2 the last one, ?3 a root.
+pub(super) const ROLL_OVER: [&str; 5] = [
+    "UPDATE files SET album_id = ?2 WHERE album_id = ?1 AND state = 'held' AND item_id IN (
+         SELECT item_id FROM placements WHERE album_id = ?1 AND state = 'wanted')",
+    "UPDATE OR IGNORE placements SET album_id = ?2 WHERE album_id = ?1 AND state = 'wanted'",
+    "UPDATE placements SET state = 'gone' WHERE album_id = ?1 AND state = 'wanted'",
+    "UPDATE files SET album_id = ?2 WHERE root_id = ?3 AND album_id = ?1 AND state = 'queued'",
+    "UPDATE files SET album_id = ?2 WHERE album_id = ?1 AND state = 'claimed'",
+];
+
+/// When the next item or placement that is held back may move.
+fn next_held_back(db: &Connection, now: Timestamp) -> Result<Option<Timestamp>> {
+    let mut next: Option<i64> = None;
+    for sql in HELD_BACK {
+        let due: Option<i64> = db
+            .prepare_cached(sql)?
+            .query_row([now.as_millisecond()], |row| row.get(0))?;
+        next = [next, due].into_iter().flatten().min();
+    }
+    Ok(next.map(clock::from_millis))
+}
+
+/// The statements behind [`next_held_back`].
+pub(super) const HELD_BACK: [&str; 2] = [
+    "SELECT min(not_before) FROM items
+     WHERE state IN ('uploading', 'uploaded', 'creating') AND state = 'uploaded' AND not_before > ?1",
+    "SELECT min(not_before) FROM placements WHERE state = 'wanted' AND made = 1 AND not_before > ?1",
+];

@@ -1,0 +1,113 @@
+//! Every statement of the daily work finds its rows by an index: none may walk over what is done.
+
+use super::*;
+use crate::store::{claims, explain, intake, orders, overview, planning, planning::*};
+
+/// Tables that grow with the library.
+const LARGE: [&str; 6] = [
+    "files",
+    "items",
+    "placements",
+    "call_items",
+    "calls",
+    "dirs",
+];
+
+/// The steps of SQLite's plan for `sql` that walk over a whole large table.
+fn walks(db: &Connection, sql: &str) -> Vec<String> {
+    let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let n = statement.parameter_count();
+    let steps = statement
+        .query_map(
+            rusqlite::params_from_iter(std::iter::repeat_n(1, n)),
+            |row| row.get::<_, String>(3),
+        )
+        .unwrap();
+    steps
+        .map(|step| step.unwrap())
+        .filter(|step| {
+            LARGE.iter().any(|table| {
+                step.strip_prefix("SCAN ")
+                    .is_some_and(|rest| rest.split(' ').next() == Some(*table))
+            })
+        })
+        // A partial index holds only what matters; walking it is what it is for.
+        .filter(|step| !PARTIAL.iter().any(|index| step.contains(index)))
+        .collect()
+}
+
+/// Indexes of what is on its way or in trouble.
+const PARTIAL: [&str; 9] = [
+    "items_moving",
+    "items_to_verify",
+    "items_in_trouble",
+    "files_claimed",
+    "files_settling",
+    "files_held_back",
+    "files_refused",
+    "placements_joining",
+    "calls_unanswered",
+];
+
+#[test]
+fn a_walk_over_a_large_table_is_noticed() {
+    let bench = Bench::new();
+    let db = &bench.reader().connection;
+    for sql in [
+        "SELECT id FROM items WHERE state = 'uploaded'",
+        "SELECT sum(not_before) FROM files WHERE state = 'queued'",
+        "SELECT count(*) FROM placements WHERE state = 'wanted'",
+    ] {
+        assert_eq!(walks(db, sql).len(), 1, "{sql}");
+    }
+    assert!(walks(db, "SELECT state FROM items WHERE id = 1").is_empty());
+}
+
+#[test]
+fn the_daily_work_never_walks_over_a_large_table() {
+    let bench = Bench::new();
+    let db = &bench.reader().connection;
+    let mut statements: Vec<String> = [claims::FRESH, claims::IN_ALBUM, claims::IN_ORDER]
+        .iter()
+        .map(|order| format!("{} {order}", claims::CLAIMABLE))
+        .collect();
+    statements.extend([ready::groups_sql(), ready::ready_sql()]);
+    statements.extend(planning::HELD_BACK.map(str::to_owned));
+    statements.extend(planning::ROLL_OVER.map(str::to_owned));
+    for sql in [
+        claims::BEGUN,
+        claims::NEXT_CLAIM,
+        ready::DEAD,
+        places::PREDECESSOR,
+        places::SUCCESSOR,
+        places::TAIL,
+        places::AWAITED,
+        places::AWAITED_AT_TAIL,
+        places::UPLOADING,
+        additions::JOINED,
+        additions::JOINING,
+        overview::CAN_MOVE,
+        overview::ALBUMS,
+        overview::FAILED,
+        overview::REFUSED,
+        orders::IN_TROUBLE,
+        orders::UNREADABLE,
+        explain::DIRS_BELOW,
+        explain::FILES_BELOW,
+        intake::INTERRUPTED,
+        "SELECT id FROM files WHERE state = 'settling' AND due_at <= ?1 ORDER BY due_at",
+        intake::UNCLAIM_ALL,
+        verifying::DUE,
+        verifying::NEXT_DUE,
+        calls::UNANSWERED,
+        items::HOLDER,
+        items::HAS_SOURCE,
+        "UPDATE placements SET made = 1 WHERE item_id = ?1",
+    ] {
+        statements.push(sql.to_owned());
+    }
+    for sql in statements {
+        let found = walks(db, &sql);
+        assert!(found.is_empty(), "{found:?} in {sql}");
+    }
+}

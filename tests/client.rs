@@ -1,0 +1,403 @@
+//! The client against the sandbox, over real HTTP: neither knows the other's types.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
+
+use std::{fs::File, io::Write as _, path::Path, sync::Arc};
+
+use albumen::{
+    api::{
+        Auth, AuthFiles, Bandwidth, Call, Client, Endpoints, Error, FileBody, Kind, Limit, Login,
+        Part, SessionAnswer, Settings, Timeouts,
+        wire::{Album, BatchCreated, BatchGot, MediaItemsPage, NewItem, Position},
+    },
+    clock::Clock,
+    ids::{AlbumId, ContentHash, MediaItemId, UploadToken},
+    sandbox::{Options, Sandbox},
+};
+use serde_json::{Value, json};
+
+/// A sandbox, and a client that has signed in to it in a folder of its own.
+struct Rig {
+    sandbox: Sandbox,
+    client: Client,
+    http: reqwest::Client,
+    _dir: tempfile::TempDir,
+}
+
+impl Rig {
+    async fn new() -> Self {
+        let options = Options {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            data_dir: None,
+        };
+        let sandbox = Sandbox::start(options).await.unwrap();
+        let at = |path: &str| format!("{}{path}", sandbox.url()).parse().unwrap();
+        let settings = Settings {
+            endpoints: Endpoints {
+                api: at(""),
+                auth: at("/o/oauth2/v2/auth"),
+                token: at("/token"),
+                revoke: at("/revoke"),
+            },
+            parallel: 4,
+            timeouts: Timeouts::default(),
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .tls_certs_only([])
+            .build()
+            .unwrap();
+        let auth = signed_in(&settings, dir.path(), &http).await;
+        Self {
+            client: Client::new(&settings, auth).unwrap(),
+            sandbox,
+            http,
+            _dir: dir,
+        }
+    }
+
+    async fn faults(&self, script: Value) {
+        let url = format!("{}/sandbox/faults", self.sandbox.url());
+        let request = self
+            .http
+            .post(url)
+            .header("content-type", "application/json");
+        let response = request.body(script.to_string()).send().await.unwrap();
+        let status = response.status();
+        assert!(status.is_success(), "{}", response.text().await.unwrap());
+    }
+
+    async fn rule(&self, method: &str, action: Value) {
+        self.faults(json!({"rules": [{"method": method, "action": action}]}))
+            .await;
+    }
+
+    async fn state(&self) -> Value {
+        let url = format!("{}/sandbox/state", self.sandbox.url());
+        let text = self
+            .http
+            .get(url)
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    async fn upload(&self, content: &[u8]) -> Result<UploadToken, Error> {
+        self.client
+            .upload_raw("image/png", whole(&file(content)))
+            .await
+    }
+
+    async fn create(
+        &self,
+        names: &[&str],
+        album: Option<(&AlbumId, Position)>,
+    ) -> Vec<MediaItemId> {
+        let mut items = Vec::new();
+        for name in names {
+            items.push(NewItem {
+                upload_token: self.upload(&picture(name)).await.unwrap(),
+                file_name: (*name).to_owned(),
+                description: None,
+            });
+        }
+        let answer = self
+            .client
+            .send(&Call::batch_create(&items, album))
+            .await
+            .unwrap();
+        let results = answer
+            .parse::<BatchCreated>()
+            .unwrap()
+            .new_media_item_results;
+        items
+            .iter()
+            .map(|item| {
+                let mut results = results.iter();
+                let result = results.find(|result| result.upload_token == item.upload_token);
+                result.unwrap().created().unwrap().id.clone()
+            })
+            .collect()
+    }
+}
+
+/// Signs in as a user does, with a browser that follows redirects.
+async fn signed_in(settings: &Settings, dir: &Path, browser: &reqwest::Client) -> Auth {
+    let files = AuthFiles {
+        client_secret: dir.join("client_secret.json"),
+        token: dir.join("state/token.json"),
+    };
+    let secret = json!({"installed": {"client_id": "c", "client_secret": "s"}});
+    std::fs::write(&files.client_secret, secret.to_string()).unwrap();
+    let auth = Auth::new(settings, files, Clock::system()).unwrap();
+    let login = Login::begin(&auth).await.unwrap();
+    let visit = browser.get(login.address().clone()).send();
+    let (granted, page) = tokio::join!(login.finish(None), visit);
+    granted.unwrap();
+    assert!(
+        page.unwrap()
+            .text()
+            .await
+            .unwrap()
+            .contains("You are signed in")
+    );
+    auth
+}
+
+/// A picture of one pixel, made unlike others by what follows its end.
+fn picture(name: &str) -> Vec<u8> {
+    let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89\0\0\0\nIDATx\x9cc\0\x01\0\0\x05\0\x01\r\n-\xb4\0\0\0\0IEND\xaeB`\x82".to_vec();
+    png.extend_from_slice(name.as_bytes());
+    png
+}
+
+fn file(content: &[u8]) -> Arc<File> {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(content).unwrap();
+    Arc::new(file)
+}
+
+fn whole(file: &Arc<File>) -> FileBody {
+    stretch(file, 0, file.metadata().unwrap().len())
+}
+
+fn stretch(file: &Arc<File>, offset: u64, size: u64) -> FileBody {
+    let (hasher, bandwidth) = (blake3::Hasher::new(), Bandwidth::unlimited());
+    FileBody::new(
+        Arc::clone(file),
+        offset,
+        size,
+        hasher,
+        Arc::default(),
+        bandwidth,
+    )
+}
+
+#[tokio::test]
+async fn items_are_made_placed_read_moved_and_described() {
+    let rig = Rig::new().await;
+    let client = &rig.client;
+    let album: Album = client
+        .send(&Call::album_create("Rome"))
+        .await
+        .unwrap()
+        .parse()
+        .unwrap();
+    let ab = rig
+        .create(&["a", "b"], Some((&album.id, Position::LastInAlbum)))
+        .await;
+    let c = rig
+        .create(&["c"], Some((&album.id, Position::FirstInAlbum)))
+        .await;
+    let after = Position::AfterMediaItem(ab[0].clone());
+    let d = rig.create(&["d"], Some((&album.id, after))).await;
+    let ordered = [&c[0], &ab[0], &d[0], &ab[1]];
+
+    let search = Call::media_items_search(&album.id, "");
+    let page: MediaItemsPage = client.send(&search).await.unwrap().parse().unwrap();
+    let found: Vec<_> = page.media_items.iter().map(|item| &item.id).collect();
+    assert_eq!(found, ordered);
+
+    client
+        .send(&Call::album_remove(&album.id, &ab))
+        .await
+        .unwrap();
+    client
+        .send(&Call::album_add(&album.id, &ab[1..]))
+        .await
+        .unwrap();
+    client
+        .send(&Call::album_patch(&album.id, "Roma"))
+        .await
+        .unwrap();
+    client
+        .send(&Call::media_item_patch(&ab[0], "the forum"))
+        .await
+        .unwrap();
+    let got: Album = client
+        .send(&Call::album_get(&album.id))
+        .await
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert_eq!((got.title.as_str(), got.items()), ("Roma", 3));
+    let ids = [ab[0].clone(), MediaItemId::new("unknown")];
+    let got: BatchGot = client
+        .send(&Call::batch_get(&ids))
+        .await
+        .unwrap()
+        .parse()
+        .unwrap();
+    let first = got.media_item_results[0].media_item.as_ref().unwrap();
+    assert_eq!(
+        (first.filename.as_str(), first.description.as_str()),
+        ("a", "the forum")
+    );
+    assert_ne!(got.media_item_results[1].status.code, 0);
+    client.send(&Call::albums_list("")).await.unwrap();
+    client.send(&Call::media_items_list("")).await.unwrap();
+    client.send(&Call::media_item_get(&ab[0])).await.unwrap();
+
+    let state = rig.state().await;
+    assert_eq!(state["broken_rules"], json!([]));
+    // The id that nobody knows, and nothing else.
+    let refusals = state["refusals"].as_array().map_or(0, Vec::len);
+    assert_eq!(refusals, 1, "{state}");
+}
+
+#[tokio::test]
+async fn an_interrupted_session_is_asked_and_goes_on_where_it_stands() {
+    let rig = Rig::new().await;
+    let client = &rig.client;
+    let mut content = picture("large");
+    content.resize(3 << 20, 7);
+    let (file, size) = (file(&content), content.len() as u64);
+    let session = client.start_session("image/png", size).await.unwrap();
+    rig.rule("uploads.*", json!({"cut_body_after": 1_000_000}))
+        .await;
+    let cut = client
+        .send_part(&session.url, 0, Part::Last, stretch(&file, 0, size))
+        .await;
+    assert_eq!(cut.unwrap_err().kind(), Kind::Unanswered);
+    let answer = client.query_session(&session.url).await.unwrap();
+    let SessionAnswer::Active {
+        received: Some(offset),
+    } = answer
+    else {
+        panic!("{answer:?}");
+    };
+    assert!(offset > 0 && offset < size, "{offset}");
+    let wrong = client
+        .send_part(&session.url, 5, Part::Last, stretch(&file, 5, size - 5))
+        .await;
+    assert_eq!(wrong.unwrap_err().kind(), Kind::OffsetMismatch);
+    let rest = stretch(&file, offset, size - offset);
+    let answer = client
+        .send_part(&session.url, offset, Part::Last, rest)
+        .await
+        .unwrap();
+    let SessionAnswer::Final(Some(upload_token)) = answer else {
+        panic!("{answer:?}");
+    };
+    let item = NewItem {
+        upload_token,
+        file_name: "large.png".into(),
+        description: None,
+    };
+    let answer = client
+        .send(&Call::batch_create(&[item], None))
+        .await
+        .unwrap();
+    let created: BatchCreated = answer.parse().unwrap();
+    assert!(created.new_media_item_results[0].created().is_some());
+    let hash = <sha2::Sha256 as sha2::Digest>::digest(&content);
+    let hash = ContentHash(hash.into()).to_string();
+    assert_eq!(rig.state().await["items"][0]["sha256"], hash);
+}
+
+#[tokio::test]
+async fn every_scripted_refusal_arrives_as_its_kind() {
+    let rig = Rig::new().await;
+    let limit = Kind::RateLimited;
+    for (action, kind) in [
+        ("daily_429", limit(Limit::Day)),
+        ("minute_429", limit(Limit::Minute)),
+        ("concurrent_429", limit(Limit::Concurrent)),
+        ("storage_full", Kind::StorageFull),
+        ("html_502", Kind::Server),
+        ("server_500", Kind::Server),
+        ("unavailable_503", Kind::Server),
+        ("aborted_409", Kind::Server),
+        ("unauthenticated_401", Kind::AccessTokenRefused),
+        ("scope_403", Kind::ScopeMissing),
+        ("forbidden_403", Kind::Forbidden),
+        ("api_disabled_403", Kind::ApiDisabled),
+        ("photos_disabled_403", Kind::PhotosDisabled),
+        ("bad_upload_token", Kind::BadUploadToken),
+        ("invalid_album", Kind::AlbumRefused),
+        ("album_gone", Kind::AlbumRefused),
+        ("album_forbidden", Kind::AlbumRefused),
+        ("garbage", Kind::Garbled),
+        ("empty", Kind::Garbled),
+        ("cut_before", Kind::Unanswered),
+        ("cut_after", Kind::Unanswered),
+    ] {
+        rig.rule("mediaItems.batchCreate", json!(action)).await;
+        let token = UploadToken::new("token");
+        let item = NewItem {
+            upload_token: token,
+            file_name: "a.jpg".into(),
+            description: None,
+        };
+        let error = rig.client.send(&Call::batch_create(&[item], None)).await;
+        assert_eq!(error.unwrap_err().kind(), kind, "{action}");
+    }
+    for (action, kind) in [
+        ("quota_400_flat", limit(Limit::Minute)),
+        ("quota_403", limit(Limit::Unknown)),
+        ("too_large_413", Kind::TooLarge),
+        ("checksum_400", Kind::Checksum),
+        ("unavailable_503", Kind::Server),
+        ("empty", Kind::EmptyToken),
+        ("cut_after", Kind::Unanswered),
+    ] {
+        rig.rule("uploads.raw", json!(action)).await;
+        let error = rig.upload(&picture(action)).await.unwrap_err();
+        if action == "quota_403" {
+            assert!(matches!(error.kind(), Kind::RateLimited(_)), "{error}");
+        } else {
+            assert_eq!(error.kind(), kind, "{action}");
+        }
+    }
+    let empty = rig.client.upload_raw("image/png", whole(&file(&[]))).await;
+    assert_eq!(empty.unwrap_err().kind(), Kind::EmptyPayload);
+}
+
+#[tokio::test]
+async fn an_access_token_that_dies_is_renewed_and_a_sign_in_that_dies_is_told() {
+    let rig = Rig::new().await;
+    for _ in 0..3 {
+        rig.rule("albums.list", json!("access_dies")).await;
+        let error = rig.client.send(&Call::albums_list("")).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::AccessTokenRefused);
+        rig.client.send(&Call::albums_list("")).await.unwrap();
+    }
+    rig.rule("albums.list", json!("access_dies")).await;
+    rig.rule("oauth.token", json!("refresh_dies")).await;
+    rig.client.send(&Call::albums_list("")).await.unwrap_err();
+    let error = rig.client.send(&Call::albums_list("")).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::LoginNeeded);
+    assert!(error.message().contains("0 hours ago"), "{error}");
+}
+
+#[tokio::test]
+async fn a_scope_that_was_taken_away_is_told_apart_from_a_dead_sign_in() {
+    let rig = Rig::new().await;
+    let taken = json!({"revoke_scopes": ["photoslibrary.edit.appcreateddata"]});
+    rig.rule("*", taken).await;
+    let item = MediaItemId::new("x");
+    let error = rig.client.send(&Call::media_item_patch(&item, "d")).await;
+    assert_eq!(error.unwrap_err().kind(), Kind::ScopeMissing);
+    let left = rig
+        .client
+        .send(&Call::shared_leave("share"))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(left.kind(), Kind::Forbidden | Kind::ScopeMissing),
+        "{left}"
+    );
+}
+
+#[tokio::test]
+async fn logout_ends_the_sign_in() {
+    let rig = Rig::new().await;
+    rig.client.auth().revoke().await.unwrap();
+    let error = rig.client.send(&Call::albums_list("")).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::LoginNeeded);
+}

@@ -1,0 +1,642 @@
+//! The commands as a person types them: the built program, a home of its own, texts and exit codes.
+#![allow(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
+
+use std::{
+    ffi::OsStr,
+    fs,
+    io::{BufRead as _, BufReader, Read as _},
+    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A home without anything in it.
+struct Home(TempDir);
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, relative: &str) -> PathBuf {
+        self.0.path().join(relative)
+    }
+
+    fn write(&self, relative: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(relative);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// A configuration where the user's own belongs.
+    fn configured(self, text: &str) -> Self {
+        self.write(".config/albumen/config.toml", text);
+        self
+    }
+
+    fn albumen<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_albumen"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("HOME", self.0.path())
+            .env("TZ", "UTC")
+            .current_dir(self.0.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Ran {
+        Ran::of(&self.albumen(arguments).output().unwrap(), self)
+    }
+
+    /// Names in the state folder.
+    fn state(&self) -> Vec<String> {
+        let dir = self.path(".local/state/albumen");
+        let entries = fs::read_dir(dir).into_iter().flatten();
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    }
+}
+
+/// What a command said, with the home written as `~`.
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    fn of(output: &Output, home: &Home) -> Self {
+        let home = home.0.path().to_str().unwrap();
+        let text = |bytes: &[u8]| {
+            String::from_utf8(bytes.to_vec())
+                .unwrap()
+                .replace(home, "~")
+        };
+        Self {
+            code: output.status.code().unwrap(),
+            out: text(&output.stdout),
+            err: text(&output.stderr),
+        }
+    }
+}
+
+/// The smallest picture that tells itself from others: a PNG of one pixel of this colour.
+fn picture(colour: u8) -> Vec<u8> {
+    const HEAD: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x01\0\0\0\x01\x08\0\0\0\0";
+    let mut bytes = HEAD.to_vec();
+    bytes.extend_from_slice(&[colour; 32]);
+    bytes
+}
+
+#[test]
+fn init_writes_a_configuration_once_and_the_program_accepts_it() {
+    let home = Home::new();
+    let first = home.run(&["init"]);
+    assert_eq!(
+        (first.code, first.out.as_str()),
+        (0, "~/.config/albumen/config.toml\n")
+    );
+    let second = home.run(&["init"]);
+    assert_eq!(second.code, 2);
+    assert_eq!(
+        second.err,
+        "error: there is a configuration already: `~/.config/albumen/config.toml`\n\
+         hint: edit it, or move it away and run `albumen init` again\n"
+    );
+    assert_eq!(home.run(&["status"]).code, 0);
+    let elsewhere = home.run(&["--config", "mine/c.toml", "init"]);
+    assert_eq!(
+        (elsewhere.code, elsewhere.out.as_str()),
+        (0, "~/mine/c.toml\n")
+    );
+}
+
+#[test]
+fn the_status_of_nothing_is_an_answer_and_leaves_nothing_behind() {
+    let home = Home::new();
+    let text = home.run(&["status"]);
+    assert_eq!(text.code, 0);
+    assert_eq!(
+        text.out,
+        "nothing is queued, and nothing has gone up yet\n\
+         \n\
+         \x20 in Google Photos  0\n\
+         \x20 waiting           0\n\
+         \x20 failed            0\n\
+         \n\
+         \x20 0 of 10,000 requests of the day\n"
+    );
+    let json = home.run(&["--status", "--json"]);
+    let status: Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(status["process"]["running"], false);
+    assert_eq!(status["account"]["state"], "ready");
+    assert_eq!(status["lane"]["state"], "idle");
+    assert_eq!(status["quota"]["limit"], 10_000);
+    for (section, keys) in [
+        (
+            "items",
+            "settling queued uploading uploaded creating created verified failed missing skipped",
+        ),
+        ("placements", "wanted placed leaving gone refused"),
+        ("bytes", "queued sent"),
+    ] {
+        let section = status[section].as_object().unwrap();
+        assert_eq!(section.len(), keys.split(' ').count());
+        for key in keys.split(' ') {
+            assert_eq!(section[key], 0, "{key}");
+        }
+    }
+    for key in ["seconds", "bound_by"] {
+        assert_eq!(status["eta"][key], Value::Null);
+    }
+    assert_eq!(home.run(&["albums"]).code, 0);
+    assert_eq!(home.state(), Vec::<String>::new());
+    assert!(!home.path(".local").exists());
+}
+
+#[test]
+fn a_state_folder_that_may_not_be_read_names_its_owner() {
+    if is_root() {
+        // Nothing can be kept from root.
+        return;
+    }
+    let home = Home::new();
+    let state = home.path("state");
+    fs::create_dir(&state).unwrap();
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o000)).unwrap();
+    let ran = home.run(&["--state-dir", "state", "status"]);
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.err
+            .contains("the state folder `~/state` may not be read"),
+        "{}",
+        ran.err
+    );
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|metadata| {
+        use std::os::unix::fs::MetadataExt as _;
+        metadata.uid() == 0
+    })
+}
+
+#[test]
+fn a_mistake_in_the_configuration_is_shown_with_its_line_and_ends_with_2() {
+    let home = Home::new().configured("[[folder]]\npath = \"~/P\"\nalbun = \"folder\"\n");
+    for command in [
+        &["daemon"][..],
+        &["backfill"],
+        &["status"],
+        &["explain", "x"],
+    ] {
+        let ran = home.run(command);
+        assert_eq!(ran.code, 2, "{command:?}");
+        assert!(
+            ran.err.starts_with("error: unknown key `albun`"),
+            "{}",
+            ran.err
+        );
+        assert!(
+            ran.err.contains(
+                "--> ~/.config/albumen/config.toml:3:1\n  |\n3 | albun = \"folder\"\n  | ^^^^^\n"
+            ),
+            "{}",
+            ran.err
+        );
+    }
+}
+
+#[test]
+fn without_a_configuration_the_daemon_says_where_it_looked() {
+    let home = Home::new();
+    let ran = home.run(&["daemon"]);
+    assert_eq!(ran.code, 2);
+    assert_eq!(
+        ran.err,
+        "error: there is no configuration; looked for `~/.config/albumen/config.toml`\n\
+         hint: `albumen init` writes one, `albumen --config FILE` names another\n"
+    );
+}
+
+#[test]
+fn tokens_do_not_travel_in_the_open() {
+    let home = Home::new().configured("[api]\nendpoint = \"http://photos.example\"\n");
+    let ran = home.run(&["backfill"]);
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.err.contains("2 | endpoint = \"http://photos.example\""),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn usage_that_cannot_be_ends_with_2_and_help_with_0() {
+    let home = Home::new();
+    assert_eq!(home.run(&["backfil"]).code, 2);
+    assert_eq!(home.run(&["retry"]).code, 2);
+    assert_eq!(home.run(&["sandbox", "--listen", "0.0.0.0:80"]).code, 2);
+    let help = home.run(&["--help"]);
+    assert_eq!(help.code, 0);
+    assert!(help.out.contains("130  interrupted"), "{}", help.out);
+    let mistyped = home.run(&["backfill", "nowhere"]);
+    assert_eq!(mistyped.code, 2);
+    assert_eq!(
+        mistyped.err,
+        "error: cannot take `~/nowhere`: No such file or directory (os error 2)\n"
+    );
+}
+
+#[test]
+fn what_is_not_built_says_so() {
+    let ran = Home::new().run(&["album", "remove", "Crete", "a.jpg", "--yes"]);
+    assert_eq!(ran.code, 2);
+    assert_eq!(
+        ran.err,
+        "error: this version cannot take items out of an album yet\n\
+         hint: do it in Google Photos; nothing was changed\n"
+    );
+}
+
+#[test]
+fn explain_names_the_rule_and_the_album_also_of_a_file_that_is_not_there() {
+    let home = Home::new().configured(
+        "[[folder]]\npath = \"~/P\"\nalbum = \"folder\"\norder = \"name\"\nexclude = [\"raw/\"]\n",
+    );
+    home.write("P/Crete/a.png", picture(1));
+    home.write("P/Crete/text.jpg", "no picture at all, only words");
+    let said = |path: &str| {
+        let ran = home.run(&["explain", path]);
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+        ran.out
+    };
+    assert_eq!(
+        said("P/Crete/a.png"),
+        "~/P/Crete/a.png\n\
+         It belongs to the folder `~/P` of the configuration.\n\
+         It goes up, as image/png of 61 B.\n\
+         Its album is \"Crete\", in which it stands by its name.\n\
+         Albumen has not seen it yet.\n"
+    );
+    assert!(
+        said("P/Crete/b.jpg")
+            .contains("There is no such file; by its name and place it would go up.\n")
+    );
+    assert!(said("P/raw/b.jpg").contains("It does not go up: `exclude` names it: \"raw/\".\n"));
+    assert!(said("P/@eaDir/b.jpg").contains("built-in junk list"));
+    assert!(
+        said("P/Crete/text.jpg")
+            .contains("It does not go up: it holds text, not a photo or video.\n")
+    );
+    assert!(
+        said("elsewhere/b.jpg")
+            .starts_with("~/elsewhere/b.jpg\nIt is in no folder of the configuration")
+    );
+}
+
+#[test]
+fn a_name_that_is_not_text_is_explained_and_cannot_write_to_the_terminal() {
+    let home = Home::new();
+    let name = OsStr::from_bytes(b"caf\xe9\x1b[2J.jpg");
+    let ran = home.run(&[OsStr::new("explain"), name]);
+    assert_eq!(ran.code, 0);
+    assert!(
+        ran.out.starts_with("~/caf\\xe9\\u{1b}[2J.jpg\n"),
+        "{}",
+        ran.out
+    );
+}
+
+#[test]
+fn a_dry_run_counts_what_would_go_up_and_what_not_and_changes_nothing() {
+    let home = Home::new().configured("[[folder]]\npath = \"~/P\"\nalbum = \"folder\"\n");
+    for n in 0..60 {
+        home.write(&format!("P/Crete/{n}.png"), picture(n));
+    }
+    home.write("P/Rome/a.png", picture(61));
+    home.write("P/Rome/empty.jpg", "");
+    home.write("P/Rome/notes.txt", "words");
+    home.write("P/.DS_Store", "junk");
+    let ran = home.run(&["backfill", "--dry-run"]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    assert_eq!(
+        ran.out,
+        "61 files would go up, 3.72 kB.\n\
+         It takes 5 requests, 2 of them to make albums; items whose turn in an album comes late may take a few more.\n\
+         A day has 9,800 of them for this: 1 day, at the pace of writes at least 12 s.\n\
+         \x20        60   3.66 kB  album \"Crete\"\n\
+         \x20         1      61 B  album \"Rome\"\n\
+         Left out:\n\
+         \x20         1  it is empty\n\
+         \x20         1  neither photo nor video\n\
+         \x20         1  on the built-in junk list\n"
+    );
+    assert_eq!(home.state(), Vec::<String>::new());
+    let one = home.run(&["backfill", "--dry-run", "P/Rome/a.png"]);
+    assert!(
+        one.out.starts_with("1 file would go up, 61 B.\n"),
+        "{}",
+        one.out
+    );
+}
+
+#[test]
+fn retry_without_a_queue_has_nothing_to_do() {
+    let ran = Home::new().run(&["retry", "--all"]);
+    assert_eq!(
+        (ran.code, ran.out.as_str()),
+        (0, "Nothing failed or is missing there.\n")
+    );
+}
+
+#[test]
+fn pages_are_printed_and_a_reader_that_has_seen_enough_is_no_error() {
+    let home = Home::new();
+    let page = home.run(&["completions", "bash"]);
+    assert_eq!(page.code, 0);
+    assert!(page.out.contains("_albumen"));
+    let manual = home.run(&["man"]);
+    assert!(manual.out.starts_with(".ie") && manual.out.contains(".SS \"albumen backfill\""));
+    let mut child = home
+        .albumen(&["man"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut err = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut err)
+        .unwrap();
+    assert_eq!((child.wait().unwrap().code(), err.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn messages_are_json_where_that_is_asked_for() {
+    let ran = Home::new().run(&["--log-format", "json", "daemon"]);
+    assert_eq!(ran.code, 2);
+    let line: Value = serde_json::from_str(ran.err.lines().next().unwrap()).unwrap();
+    assert_eq!(line["level"], "ERROR");
+    assert_eq!(line["exit_code"], 2);
+    assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
+}
+
+/// A sandbox as `albumen sandbox` serves it; it ends with this.
+struct Sandbox {
+    child: Child,
+    config: String,
+}
+
+impl Sandbox {
+    fn start(home: &Home) -> Self {
+        let mut child = home
+            .albumen(&["sandbox", "--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut next = || lines.next().unwrap().unwrap();
+        assert!(next().starts_with("Gallery: http://127.0.0.1:"));
+        assert_eq!(next(), "");
+        let config = (0..5).map(|_| next() + "\n").collect();
+        Self { child, config }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const CLIENT_SECRET: &str =
+    r#"{"installed":{"client_id":"c","client_secret":"s","redirect_uris":["http://localhost"]}}"#;
+
+/// A home with a sandbox, and a client secret for it.
+fn beside_a_sandbox() -> (Home, Sandbox) {
+    let home = Home::new();
+    let sandbox = Sandbox::start(&home);
+    let secret = home.write(".config/albumen/client_secret.json", CLIENT_SECRET);
+    fs::set_permissions(secret, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::create_dir(home.path("P")).unwrap();
+    let text = format!("{}[[folder]]\npath = \"~/P\"\n", sandbox.config);
+    (home.configured(&text), sandbox)
+}
+
+fn sign_in(home: &Home) {
+    let mut child = home
+        .albumen(&["login", "--no-browser"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut address = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap())
+        .read_line(&mut address)
+        .unwrap();
+    // The browser: the sandbox consents at once and sends it to the program's own page.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let page = runtime.block_on(async {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        http.get(address.trim())
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap()
+    });
+    assert!(page.contains("You are signed in"), "{page}");
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn the_doctor_has_a_remedy_for_each_fault_and_is_content_once_all_is_well() {
+    let (home, _sandbox) = beside_a_sandbox();
+    home.write("P/a.png", picture(1));
+    let before = home.run(&["doctor"]);
+    assert_eq!(before.code, 2);
+    assert!(
+        before.out.contains(
+            "BAD   login          nobody has signed in yet\n      hint: run `albumen login`\n"
+        ),
+        "{}",
+        before.out
+    );
+    assert!(
+        before.out.ends_with("\n1 fault to put right.\n"),
+        "{}",
+        before.out
+    );
+    sign_in(&home);
+    let after = home.run(&["doctor"]);
+    assert_eq!(after.code, 0, "{}", after.out);
+    for line in [
+        "ok    configuration  ~/.config/albumen/config.toml, 1 folder\n",
+        "ok    folder         ~/P: 1 file in 1 folder\n",
+        "ok    clock          it agrees with that of the service\n",
+        "\nAll is well.\n",
+    ] {
+        assert!(after.out.contains(line), "{line}\n{}", after.out);
+    }
+}
+
+#[test]
+fn who_signs_in_gets_a_private_token_file_and_who_signs_out_loses_it() {
+    let (home, _sandbox) = beside_a_sandbox();
+    let early = home.run(&["shared", "leave", "abc"]);
+    assert_eq!(early.code, 3, "{}", early.err);
+    assert!(
+        early.err.ends_with("hint: run `albumen login`\n"),
+        "{}",
+        early.err
+    );
+    sign_in(&home);
+    let token = home.path(".local/state/albumen/token.json");
+    assert_eq!(
+        fs::metadata(&token).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    let out = home.run(&["logout"]);
+    assert_eq!(
+        (out.code, out.err.as_str()),
+        (0, "The access was given back; the queue stays.\n")
+    );
+    assert!(!token.exists());
+    let again = home.run(&["logout"]);
+    assert_eq!(
+        (again.code, again.err.as_str()),
+        (0, "Nobody is signed in.\n")
+    );
+}
+
+#[test]
+fn leaving_a_shared_album_is_refused_in_words_that_help() {
+    let (home, _sandbox) = beside_a_sandbox();
+    sign_in(&home);
+    let ran = home.run(&["shared", "leave", "abc"]);
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.err.contains("retired leaving shared albums"),
+        "{}",
+        ran.err
+    );
+    assert!(
+        ran.err
+            .ends_with("hint: open the album in the Google Photos app and leave it there\n")
+    );
+}
+
+#[test]
+fn a_folder_that_is_held_by_a_process_that_does_not_answer_is_given_up() {
+    let home = Home::new().configured("[[folder]]\npath = \"~/P\"\n");
+    let state = home.path(".local/state/albumen");
+    let lock = albumen::lock::Lock::take(&state).unwrap();
+    let ran = home.run(&["retry", "--all"]);
+    drop(lock);
+    assert_eq!(ran.code, 4);
+    assert!(
+        ran.err
+            .starts_with("error: the albumen that holds the state folder does not answer"),
+        "{}",
+        ran.err
+    );
+    assert!(
+        ran.err
+            .contains(&format!("(process {})", std::process::id())),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn try_uploads_into_a_sandbox_and_keeps_nothing() {
+    let home = Home::new();
+    for n in 0..55 {
+        home.write(&format!("Crete/{n}.png"), picture(n));
+    }
+    home.write("Crete/notes.txt", "words");
+    let tmp = home.path("tmp");
+    fs::create_dir(&tmp).unwrap();
+    let mut child = home
+        .albumen(&["try", "Crete"])
+        .env("TMPDIR", &tmp)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = String::new();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    while !out.contains("The gallery: ") {
+        assert_ne!(lines.read_line(&mut out).unwrap(), 0, "{out}");
+    }
+    assert!(out.starts_with("55 files went up in "), "{out}");
+    let gallery = out.split("The gallery: ").nth(1).unwrap().trim();
+    let state = get(&format!("{gallery}sandbox/state"));
+    assert_eq!(state["items"].as_array().unwrap().len(), 55);
+    assert_eq!(state["albums"][0]["title"], "Crete");
+    assert_eq!(state["broken_rules"], serde_json::json!([]));
+    interrupt(&child);
+    assert!(child.wait().unwrap().success());
+    assert_eq!(fs::read_dir(&tmp).unwrap().count(), 0, "it cleans up");
+    assert!(!home.path(".local").exists() && !home.path(".config").exists());
+}
+
+fn get(address: &str) -> Value {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        http.get(address)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap()
+    })
+}
+
+fn interrupt(child: &Child) {
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    assert!(sent.success());
+}
+
+#[test]
+fn a_watch_of_the_status_ends_with_ctrl_c_and_without_complaint() {
+    let home = Home::new();
+    let mut child = home
+        .albumen(&["status", "--watch", "--json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let status: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(status["process"]["running"], false);
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(Path::new(&home.path(".")).exists());
+}

@@ -1,0 +1,95 @@
+//! Trouble while bytes go up.
+
+use serde_json::json;
+
+use super::{Trip, three, unknown_429};
+
+const RAW: &str = "uploads.raw";
+
+#[tokio::test]
+async fn uploads_are_repeated_while_the_service_is_overloaded() {
+    let library = three(RAW, 4, "unavailable_503").await;
+    assert_eq!(library.calls(RAW), 7);
+}
+
+#[tokio::test]
+async fn an_upload_that_was_cut_before_it_arrived_goes_again() {
+    three(RAW, 2, "cut_before").await;
+}
+
+#[tokio::test]
+async fn an_upload_whose_token_was_lost_goes_again_and_makes_one_item() {
+    three(RAW, 2, "cut_after").await;
+}
+
+#[tokio::test]
+async fn an_upload_that_was_cut_in_the_middle_goes_again() {
+    let trip = Trip::of(2).await;
+    let action = json!({"cut_body_after": 30});
+    trip.home.fault(RAW, Some(2), action).await;
+    trip.backfill().await;
+}
+
+#[tokio::test]
+async fn a_server_error_that_kept_the_bytes_makes_no_second_item() {
+    three(RAW, 2, json!({"canned": "server_500", "commit": true})).await;
+}
+
+#[tokio::test]
+async fn limits_on_uploads_are_waited_for() {
+    three(RAW, 2, "minute_429").await;
+    three(RAW, 2, unknown_429()).await;
+    three(RAW, 1, "concurrent_429").await;
+}
+
+#[tokio::test]
+async fn a_flat_quota_refusal_of_an_upload_is_waited_for() {
+    three(RAW, 1, "quota_400_flat").await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_token_is_none() {
+    three(RAW, 2, "empty").await;
+    three(RAW, 2, "html_502").await;
+}
+
+#[tokio::test]
+async fn a_checksum_that_differs_sends_the_bytes_again() {
+    three(RAW, 1, "checksum_400").await;
+}
+
+#[tokio::test]
+async fn a_daily_stop_of_uploads_ends_with_the_day() {
+    let trip = Trip::of(3).await;
+    trip.home.fault(RAW, Some(1), "daily_429".into()).await;
+    trip.home.run(&["backfill", "--no-wait"]).await.expect(5);
+    let status = trip.home.status().await;
+    assert_eq!(status["account"]["state"], "quota_exhausted");
+    trip.home.pass(26 * 3600).await;
+    trip.backfill().await;
+}
+
+#[tokio::test]
+async fn a_file_that_the_service_finds_too_large_fails_and_holds_up_nobody() {
+    let trip = Trip::of(3).await;
+    trip.home.fault(RAW, Some(1), "too_large_413".into()).await;
+    trip.home.run(&["backfill"]).await.expect(1);
+    let library = trip.home.library().await;
+    assert_eq!(library.n_items(), 2);
+    trip.home.clean(&library).await;
+    let status = trip.home.status().await;
+    assert_eq!(status["items"]["failed"], 1);
+    assert!(
+        status["failures"][0]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("large")
+    );
+}
+
+#[tokio::test]
+async fn an_access_token_that_dies_on_the_way_is_renewed() {
+    three(RAW, 2, "access_dies").await;
+    let library = three("mediaItems.batchCreate", 1, "access_dies").await;
+    assert!(library.calls("oauth.token") >= 2);
+}

@@ -1,0 +1,221 @@
+//! Large files over lines that break: no byte twice that the service has, and never the bytes of a
+//! file that is another one by now.
+#![allow(
+    clippy::unwrap_used,
+    reason = "what goes wrong here fails the test that uses it"
+)]
+
+mod support;
+
+use std::{fs, io::Write as _, path::PathBuf, time::SystemTime};
+
+use serde_json::json;
+
+use support::{home::Home, media::video};
+
+/// Bytes of the video.
+const SIZE: usize = 1_000_000;
+
+/// The same as a number of the service.
+const SIZE_U64: u64 = 1_000_000;
+
+async fn film() -> (Home, PathBuf) {
+    let mut home = Home::with_folder("").await;
+    home.set("upload.resumable_above", "'100kB'");
+    let file = home.write("photos/film.mp4", &video(1, SIZE));
+    (home, file)
+}
+
+/// A backfill that is so slow that it can be met on its way; it has sent some of the film.
+async fn on_its_way(home: &mut Home) -> support::child::Running {
+    home.set("upload.bandwidth", "'200kB'");
+    let running = home.start(&["backfill", "-v"]);
+    home.until("a part of the film", |library| {
+        library.bytes_received() > 150_000
+    })
+    .await;
+    home.set("upload.bandwidth", "'0'");
+    running
+}
+
+#[tokio::test]
+async fn an_upload_that_breaks_three_times_sends_nothing_twice() {
+    let (home, file) = film().await;
+    home.fault(
+        "uploads.upload",
+        Some(3),
+        json!({"cut_body_after": 300_000}),
+    )
+    .await;
+    home.backfill().await;
+    let library = home.all_there(&[file]).await;
+    assert_eq!(library.calls("uploads.start"), 1);
+    assert_eq!(library.calls("uploads.query"), 3);
+    assert!(
+        library.bytes_received() <= SIZE_U64 * 12 / 10,
+        "{}",
+        library.bytes_received()
+    );
+}
+
+#[tokio::test]
+async fn an_upload_goes_on_where_a_killed_process_left_it() {
+    let (mut home, file) = film().await;
+    let running = on_its_way(&mut home).await;
+    running.kill();
+    home.backfill().await;
+    let library = home.all_there(&[file]).await;
+    assert_eq!(library.calls("uploads.start"), 1);
+    assert!(
+        library.bytes_received() <= SIZE_U64 * 12 / 10,
+        "{}",
+        library.bytes_received()
+    );
+}
+
+#[tokio::test]
+async fn an_upload_goes_on_after_an_interrupt() {
+    let (mut home, file) = film().await;
+    let running = on_its_way(&mut home).await;
+    running.stop().await.expect(130);
+    home.backfill().await;
+    let library = home.all_there(&[file]).await;
+    assert_eq!(library.calls("uploads.start"), 1);
+    assert!(
+        library.bytes_received() <= SIZE_U64 * 12 / 10,
+        "{}",
+        library.bytes_received()
+    );
+}
+
+#[tokio::test]
+async fn a_film_goes_up_in_chunks_of_the_size_that_was_asked_for() {
+    let (mut home, file) = film().await;
+    home.set("upload.chunk_size", "'300kB'");
+    home.backfill().await;
+    let library = home.all_there(&[file]).await;
+    // Rounded to two grains of 256 KiB.
+    assert_eq!(library.calls("uploads.upload"), 2);
+    assert_eq!(library.bytes_received(), SIZE_U64);
+}
+
+#[tokio::test]
+async fn chunks_go_on_where_they_broke() {
+    let (mut home, file) = film().await;
+    home.set("upload.chunk_size", "'256KiB'");
+    home.fault("uploads.upload", Some(2), "cut_after".into())
+        .await;
+    home.backfill().await;
+    let library = home.all_there(&[file]).await;
+    assert_eq!(library.calls("uploads.start"), 1);
+    assert!(
+        library.bytes_received() <= SIZE_U64 * 12 / 10,
+        "{}",
+        library.bytes_received()
+    );
+}
+
+#[tokio::test]
+async fn a_session_that_is_gone_is_begun_anew() {
+    let (home, file) = film().await;
+    home.script(json!({"rules": [
+        {"method": "uploads.upload", "action": {"cut_body_after": 100_000}},
+        {"method": "uploads.query", "action": "not_found_404"},
+    ]}))
+    .await;
+    home.backfill().await;
+    let library = home.all_there(&[file]).await;
+    assert_eq!(library.calls("uploads.start"), 2);
+}
+
+#[tokio::test]
+async fn a_token_that_was_lost_with_its_answer_is_asked_for() {
+    let (home, file) = film().await;
+    home.fault("uploads.upload", Some(1), "cut_after".into())
+        .await;
+    home.backfill().await;
+    let library = home.all_there(&[file]).await;
+    assert_eq!(library.bytes_received(), SIZE_U64);
+}
+
+#[tokio::test]
+async fn a_token_that_the_service_does_not_tell_twice_costs_the_bytes_once_more() {
+    let (home, file) = film().await;
+    home.script(json!({"settings": {"final_query_returns_token": false}}))
+        .await;
+    home.fault("uploads.upload", Some(1), "cut_after".into())
+        .await;
+    home.backfill().await;
+    let library = home.all_there(&[file]).await;
+    assert_eq!(library.bytes_received(), 2 * SIZE_U64);
+}
+
+#[tokio::test]
+async fn offsets_that_the_service_disputes_are_asked_for() {
+    for status in [409, 400, 412, 416] {
+        let (home, file) = film().await;
+        home.script(json!({"rules": [
+            {"method": "uploads.upload", "action": {"answer": {"status": status, "body": "offset"}}},
+        ]}))
+        .await;
+        home.backfill().await;
+        home.all_there(&[file]).await;
+    }
+}
+
+#[tokio::test]
+async fn an_access_token_that_dies_under_a_session_is_renewed() {
+    let (home, file) = film().await;
+    home.fault("uploads.upload", Some(1), "access_dies".into())
+        .await;
+    home.backfill().await;
+    let library = home.all_there(&[file]).await;
+    assert_eq!(library.calls("uploads.start"), 1);
+}
+
+#[tokio::test]
+async fn a_film_that_was_replaced_on_its_way_starts_anew() {
+    let (mut home, file) = film().await;
+    let running = on_its_way(&mut home).await;
+    running.kill();
+    // As long as before, and as old.
+    let old = fs::metadata(&file).unwrap().modified().unwrap();
+    fs::write(&file, video(2, SIZE)).unwrap();
+    fs::File::options()
+        .append(true)
+        .open(&file)
+        .unwrap()
+        .set_modified(old)
+        .unwrap();
+    home.backfill().await;
+    let library = home.all_there(&[file]).await;
+    assert_eq!(library.calls("uploads.start"), 2);
+}
+
+#[tokio::test]
+async fn a_film_that_was_touched_on_its_way_is_not_mixed_up() {
+    let (mut home, file) = film().await;
+    let running = on_its_way(&mut home).await;
+    running.kill();
+    let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+    fs::File::options()
+        .append(true)
+        .open(&file)
+        .unwrap()
+        .set_modified(now)
+        .unwrap();
+    home.backfill().await;
+    home.all_there(&[file]).await;
+}
+
+#[tokio::test]
+async fn a_film_that_grows_while_it_is_sent_goes_up_when_it_stands_still() {
+    let (mut home, file) = film().await;
+    let running = on_its_way(&mut home).await;
+    let mut growing = fs::File::options().append(true).open(&file).unwrap();
+    growing.write_all(&[7; 5000]).unwrap();
+    drop(growing);
+    running.ended().await.expect(0);
+    let library = home.all_there(&[file]).await;
+    assert_eq!(library.n_items(), 1, "the shorter film was never made");
+}

@@ -1,0 +1,324 @@
+//! A person's machine: folders with photos, a configuration, a state folder with a sign-in, and the
+//! service beside it. What is run in it is the built program, as a process of its own.
+//!
+//! Waits of the program are hurried by its configuration, and the service expects the same hurry of
+//! it. Nothing here sleeps and hopes: whoever waits, waits for a state, up to [`PATIENCE`].
+
+use std::{
+    ffi::OsStr,
+    fmt::Write as _,
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use albumen::sandbox::{Options, Sandbox};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{
+    child::{Ran, Running},
+    discovery,
+    library::Library,
+    media,
+};
+
+/// How long a state is waited for before the test fails.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Between two looks at what is waited for.
+pub(crate) const LOOK: Duration = Duration::from_millis(15);
+
+/// The first wait after a 429 here; the service is told to expect no more than this.
+const RATE_LIMIT_MS: u64 = 50;
+
+/// When the first of the photos of these tests was taken: 2024-05-01, noon.
+const FIRST_TAKEN: u64 = 1_714_564_800;
+
+/// The machine and the service.
+pub(crate) struct Home {
+    dir: TempDir,
+    sandbox: Sandbox,
+    http: reqwest::Client,
+    settings: Vec<(String, String)>,
+    folders: Vec<String>,
+}
+
+impl Home {
+    /// A machine with a sign-in and no folder yet.
+    pub(crate) async fn new() -> Self {
+        let listen = ([127, 0, 0, 1], 0).into();
+        let sandbox = Sandbox::start(Options {
+            listen,
+            data_dir: None,
+        })
+        .await
+        .unwrap();
+        let home = Self {
+            dir: tempfile::tempdir().unwrap(),
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            settings: Vec::new(),
+            folders: Vec::new(),
+            sandbox,
+        };
+        fs::create_dir(home.path("state")).unwrap();
+        fs::set_permissions(home.path("state"), PermissionsExt::from_mode(0o700)).unwrap();
+        let secret = json!({"installed": {"client_id": "c", "client_secret": "s",
+            "redirect_uris": ["http://localhost"]}});
+        let file = home.write("client_secret.json", secret.to_string().as_bytes());
+        fs::set_permissions(file, PermissionsExt::from_mode(0o600)).unwrap();
+        home.clock(0);
+        home.sign_in("the first");
+        let scale = RATE_LIMIT_MS as f64 / 30_000.0;
+        home.script(json!({"settings": {"rate_limit_scale": scale}}))
+            .await;
+        home
+    }
+
+    /// The same with one folder, `photos`.
+    pub(crate) async fn with_folder(rules: &str) -> Self {
+        let mut home = Self::new().await;
+        home.folder("photos", rules);
+        home
+    }
+
+    /// A path below the home.
+    pub(crate) fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
+        self.dir.path().join(relative)
+    }
+
+    /// Adds a folder to the configuration, and makes it.
+    pub(crate) fn folder(&mut self, name: &str, rules: &str) {
+        fs::create_dir_all(self.path(name)).unwrap();
+        self.folders
+            .push(format!("[[folder]]\npath = '{name}'\n{rules}\n"));
+        self.configure();
+    }
+
+    /// Sets a key of the configuration, as in `set("upload.parallel", "2")`.
+    pub(crate) fn set(&mut self, key: &str, value: &str) {
+        self.settings.push((key.to_owned(), value.to_owned()));
+        self.configure();
+    }
+
+    fn configure(&self) {
+        let url = self.sandbox.url();
+        let mut keys = vec![
+            ("state_dir".to_owned(), "'state'".to_owned()),
+            ("api.endpoint".to_owned(), format!("'{url}'")),
+            (
+                "api.auth_url".to_owned(),
+                format!("'{url}/o/oauth2/v2/auth'"),
+            ),
+            ("api.token_url".to_owned(), format!("'{url}/token'")),
+            ("api.revoke_url".to_owned(), format!("'{url}/revoke'")),
+            ("quota.writes_per_minute".to_owned(), "60000".to_owned()),
+            ("watch.settle".to_owned(), "'100ms'".to_owned()),
+            ("batch.max_wait".to_owned(), "'100ms'".to_owned()),
+            ("retry.server_error_base".to_owned(), "'20ms'".to_owned()),
+            (
+                "retry.rate_limit_base".to_owned(),
+                format!("'{RATE_LIMIT_MS}ms'"),
+            ),
+            ("verify.after".to_owned(), "'never'".to_owned()),
+        ];
+        for (key, value) in &self.settings {
+            keys.retain(|(known, _)| known != key);
+            keys.push((key.clone(), value.clone()));
+        }
+        let mut text = String::new();
+        for (key, value) in keys {
+            let _ = writeln!(text, "{key} = {value}");
+        }
+        text += &self.folders.concat();
+        fs::write(self.path("config.toml"), text).unwrap();
+    }
+
+    /// Leaves a sign-in as `login` does; its access token is over, its refresh token is `refresh`.
+    pub(crate) fn sign_in(&self, refresh: &str) {
+        let tokens = json!({
+            "client_id": "c", "obtained_at": "2026-01-01T00:00:00Z",
+            "scopes": [
+                "https://www.googleapis.com/auth/photoslibrary.appendonly",
+                "https://www.googleapis.com/auth/photoslibrary.readonly.appcreateddata",
+                "https://www.googleapis.com/auth/photoslibrary.edit.appcreateddata",
+            ],
+            "refresh_token": refresh, "access_token": "over", "expires_at": "2026-01-01T01:00:00Z",
+        });
+        let new = self.path("state/token.new");
+        fs::write(&new, tokens.to_string()).unwrap();
+        fs::set_permissions(&new, PermissionsExt::from_mode(0o600)).unwrap();
+        fs::rename(new, self.path("state/token.json")).unwrap();
+    }
+
+    /// Shifts the program's clock.
+    pub(crate) fn clock(&self, seconds: i64) {
+        fs::write(self.path("clock.new"), seconds.to_string()).unwrap();
+        fs::rename(self.path("clock.new"), self.path("clock")).unwrap();
+    }
+
+    /// Shifts the program's clock and the service's; only once in a test.
+    pub(crate) async fn pass(&self, seconds: i64) {
+        self.command(json!({"command": "advance_clock_s", "seconds": seconds}))
+            .await;
+        self.clock(seconds);
+    }
+
+    /// Writes a file below the home; folders are made.
+    pub(crate) fn write(&self, relative: impl AsRef<Path>, bytes: &[u8]) -> PathBuf {
+        let path = self.path(relative);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// Writes a file that was taken as the `minute`th of these tests.
+    pub(crate) fn taken(&self, relative: impl AsRef<Path>, minute: u64, bytes: &[u8]) -> PathBuf {
+        let path = self.write(relative, bytes);
+        set_taken(&path, minute);
+        path
+    }
+
+    /// Writes so many photos into a folder; taken one after another, and named so.
+    pub(crate) fn photos(&self, folder: &str, n: u64) -> Vec<PathBuf> {
+        let photo = |i| self.taken(format!("{folder}/p{i:04}.jpg"), i, &media::photo(i));
+        (0..n).map(photo).collect()
+    }
+
+    /// Runs a command to its end.
+    pub(crate) async fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Ran {
+        self.start(arguments).ended().await
+    }
+
+    /// Starts a command.
+    pub(crate) fn start<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Running {
+        Running::start(self.dir.path(), arguments)
+    }
+
+    /// Starts the daemon, and waits until it says that it runs.
+    pub(crate) async fn daemon(&self) -> Running {
+        let daemon = self.start(&["daemon", "-v"]);
+        let pid = u64::from(daemon.pid());
+        self.until_status("the daemon runs", |status| {
+            status["process"]["running"] == true && status["process"]["pid"] == pid
+        })
+        .await;
+        daemon
+    }
+
+    /// Runs a backfill that must end well.
+    pub(crate) async fn backfill(&self) -> Ran {
+        self.run(&["backfill", "-v"]).await.expect(0)
+    }
+
+    /// What `status --json` says.
+    pub(crate) async fn status(&self) -> Value {
+        let ran = self.run(&["status", "--json"]).await.expect(0);
+        serde_json::from_str(&ran.stdout).unwrap()
+    }
+
+    /// Waits until `status --json` says so.
+    pub(crate) async fn until_status(&self, what: &str, said: impl Fn(&Value) -> bool) -> Value {
+        let since = tokio::time::Instant::now();
+        loop {
+            let status = self.status().await;
+            if said(&status) {
+                return status;
+            }
+            assert!(since.elapsed() < PATIENCE, "{what}: never; {status:#}");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// What the service has.
+    pub(crate) async fn library(&self) -> Library {
+        Library(self.get("/sandbox/state").await)
+    }
+
+    /// Waits until the service has what is asked for.
+    pub(crate) async fn until(&self, what: &str, has: impl Fn(&Library) -> bool) -> Library {
+        let since = tokio::time::Instant::now();
+        loop {
+            let library = self.library().await;
+            if has(&library) {
+                return library;
+            }
+            assert!(since.elapsed() < PATIENCE, "{what}: never; {library:#?}");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Sends a script to the service.
+    pub(crate) async fn script(&self, script: Value) {
+        let url = format!("{}/sandbox/faults", self.sandbox.url());
+        let answer = self.http.post(url).json(&script).send().await.unwrap();
+        let status = answer.status();
+        assert!(status.is_success(), "{}", answer.text().await.unwrap());
+    }
+
+    /// One rule of a script.
+    pub(crate) async fn fault(&self, method: &str, times: Option<u64>, action: Value) {
+        let rule = json!({"method": method, "times": times, "action": action});
+        self.script(json!({"rules": [rule]})).await;
+    }
+
+    /// One command to the service.
+    pub(crate) async fn command(&self, command: Value) {
+        self.script(json!({"commands": [command]})).await;
+    }
+
+    /// Takes all faults back; the hurry stays.
+    pub(crate) async fn no_faults(&self) {
+        let url = format!("{}/sandbox/faults", self.sandbox.url());
+        let answer = self.http.delete(url).send().await.unwrap();
+        assert!(answer.status().is_success());
+        let scale = RATE_LIMIT_MS as f64 / 30_000.0;
+        self.script(json!({"settings": {"rate_limit_scale": scale}}))
+            .await;
+    }
+
+    /// What has to be true at the end of every test: the service has exactly these files' bytes, each
+    /// once; no rule was broken; every call is as the service documents it.
+    pub(crate) async fn all_there(&self, files: &[PathBuf]) -> Library {
+        let library = self.library().await;
+        library.has_exactly(files);
+        self.clean(&library).await;
+        library
+    }
+
+    /// No rule was broken, and every call is as the service documents it.
+    pub(crate) async fn clean(&self, library: &Library) {
+        assert_eq!(library.broken_rules(), Vec::<String>::new());
+        let mut records = self.get("/sandbox/requests").await;
+        for record in records.as_array_mut().unwrap() {
+            // What a script damaged is not the service's answer.
+            if record["answer"].is_string() {
+                record["answer"] = Value::Null;
+            }
+        }
+        let faults = discovery::check_records(&records);
+        assert_eq!(faults, Vec::<String>::new());
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let url = format!("{}{path}", self.sandbox.url());
+        let answer = self.http.get(url).send().await.unwrap();
+        answer.json().await.unwrap()
+    }
+}
+
+/// Makes a file look as if it was taken as the `minute`th of these tests.
+pub(crate) fn set_taken(path: &Path, minute: u64) {
+    let taken = SystemTime::UNIX_EPOCH + Duration::from_secs(FIRST_TAKEN + 60 * minute);
+    let file = fs::File::options().append(true).open(path).unwrap();
+    file.set_modified(taken).unwrap();
+}
+
+/// The names of files, as the service shows them.
+pub(crate) fn names(files: &[PathBuf]) -> Vec<&str> {
+    files
+        .iter()
+        .map(|file| file.file_name().unwrap().to_str().unwrap())
+        .collect()
+}

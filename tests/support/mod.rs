@@ -1,0 +1,17 @@
+//! What several integration tests use. Each test file takes what it needs.
+#![allow(
+    dead_code,
+    reason = "every test file compiles this folder and uses a part of it"
+)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "what goes wrong here fails the test that uses it"
+)]
+
+pub(crate) mod child;
+pub(crate) mod discovery;
+pub(crate) mod front;
+pub(crate) mod home;
+pub(crate) mod library;
+pub(crate) mod media;
+pub(crate) mod stand;
