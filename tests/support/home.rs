@@ -19,9 +19,8 @@ use tempfile::TempDir;
 
 use super::{
     child::{Ran, Running},
-    discovery,
-    library::Library,
     media,
+    service::RATE_LIMIT_MS,
 };
 
 /// How long a state is waited for before the test fails.
@@ -30,17 +29,14 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// Between two looks at what is waited for.
 pub(crate) const LOOK: Duration = Duration::from_millis(15);
 
-/// The first wait after a 429 here; the service is told to expect no more than this.
-const RATE_LIMIT_MS: u64 = 50;
-
 /// When the first of the photos of these tests was taken: 2024-05-01, noon.
 const FIRST_TAKEN: u64 = 1_714_564_800;
 
 /// The machine and the service.
 pub(crate) struct Home {
     dir: TempDir,
-    sandbox: Sandbox,
-    http: reqwest::Client,
+    pub(super) sandbox: Sandbox,
+    pub(super) http: reqwest::Client,
     settings: Vec<(String, String)>,
     folders: Vec<String>,
 }
@@ -229,82 +225,6 @@ impl Home {
             assert!(since.elapsed() < PATIENCE, "{what}: never; {status:#}");
             tokio::time::sleep(LOOK).await;
         }
-    }
-
-    /// What the service has.
-    pub(crate) async fn library(&self) -> Library {
-        Library(self.get("/sandbox/state").await)
-    }
-
-    /// Waits until the service has what is asked for.
-    pub(crate) async fn until(&self, what: &str, has: impl Fn(&Library) -> bool) -> Library {
-        let since = tokio::time::Instant::now();
-        loop {
-            let library = self.library().await;
-            if has(&library) {
-                return library;
-            }
-            assert!(since.elapsed() < PATIENCE, "{what}: never; {library:#?}");
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-
-    /// Sends a script to the service.
-    pub(crate) async fn script(&self, script: Value) {
-        let url = format!("{}/sandbox/faults", self.sandbox.url());
-        let answer = self.http.post(url).json(&script).send().await.unwrap();
-        let status = answer.status();
-        assert!(status.is_success(), "{}", answer.text().await.unwrap());
-    }
-
-    /// One rule of a script.
-    pub(crate) async fn fault(&self, method: &str, times: Option<u64>, action: Value) {
-        let rule = json!({"method": method, "times": times, "action": action});
-        self.script(json!({"rules": [rule]})).await;
-    }
-
-    /// One command to the service.
-    pub(crate) async fn command(&self, command: Value) {
-        self.script(json!({"commands": [command]})).await;
-    }
-
-    /// Takes all faults back; the hurry stays.
-    pub(crate) async fn no_faults(&self) {
-        let url = format!("{}/sandbox/faults", self.sandbox.url());
-        let answer = self.http.delete(url).send().await.unwrap();
-        assert!(answer.status().is_success());
-        let scale = RATE_LIMIT_MS as f64 / 30_000.0;
-        self.script(json!({"settings": {"rate_limit_scale": scale}}))
-            .await;
-    }
-
-    /// What has to be true at the end of every test: the service has exactly these files' bytes, each
-    /// once; no rule was broken; every call is as the service documents it.
-    pub(crate) async fn all_there(&self, files: &[PathBuf]) -> Library {
-        let library = self.library().await;
-        library.has_exactly(files);
-        self.clean(&library).await;
-        library
-    }
-
-    /// No rule was broken, and every call is as the service documents it.
-    pub(crate) async fn clean(&self, library: &Library) {
-        assert_eq!(library.broken_rules(), Vec::<String>::new());
-        let mut records = self.get("/sandbox/requests").await;
-        for record in records.as_array_mut().unwrap() {
-            // What a script damaged is not the service's answer.
-            if record["answer"].is_string() {
-                record["answer"] = Value::Null;
-            }
-        }
-        let faults = discovery::check_records(&records);
-        assert_eq!(faults, Vec::<String>::new());
-    }
-
-    pub(crate) async fn get(&self, path: &str) -> Value {
-        let url = format!("{}{path}", self.sandbox.url());
-        let answer = self.http.get(url).send().await.unwrap();
-        answer.json().await.unwrap()
     }
 }
 

@@ -14,4 +14,5 @@ pub(crate) mod front;
 pub(crate) mod home;
 pub(crate) mod library;
 pub(crate) mod media;
+pub(crate) mod service;
 pub(crate) mod stand;

@@ -6,7 +6,11 @@
 )]
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
+#[path = "../support/mod.rs"]
 mod support;
+
+mod days;
+mod paths;
 
 use std::{
     ffi::OsStr,
@@ -19,7 +23,7 @@ use serde_json::json;
 
 use support::{
     home::{Home, names, set_taken},
-    media::{jpeg, photo, video},
+    media::{photo, video},
 };
 
 const CREATE: &str = "mediaItems.batchCreate";
@@ -255,73 +259,6 @@ async fn batches_are_full() {
     let library = home.all_there(&files).await;
     assert_eq!(library.calls(CREATE), 3);
     assert_eq!(library.names_in("Rome"), names(&files));
-}
-
-#[tokio::test]
-async fn a_day_that_is_used_up_ends_the_run_and_the_next_run_goes_on() {
-    let home = Home::with_folder("album = 'name:Rome'").await;
-    let files = home.photos("photos", 120);
-    // The album and one batch.
-    home.script(json!({"settings": {"daily_limit": 2, "uploads_count": false}}))
-        .await;
-    home.run(&["backfill", "--no-wait"]).await.expect(5);
-    let status = home.status().await;
-    assert_eq!(status["account"]["state"], "quota_exhausted", "{status:#}");
-    assert_eq!(status["items"]["created"], 50);
-    home.run(&["backfill", "--no-wait"]).await.expect(5);
-    home.script(json!({"settings": {"daily_limit": 10_000}}))
-        .await;
-    home.pass(26 * 3600).await;
-    home.backfill().await;
-    let library = home.all_there(&files).await;
-    assert_eq!(library.names_in("Rome"), names(&files));
-}
-
-#[tokio::test]
-async fn our_own_limit_of_a_day_stops_without_asking() {
-    let mut home = Home::with_folder("").await;
-    home.set("quota.requests_per_day", "1");
-    home.set("quota.reserve", "0");
-    let files = home.photos("photos", 60);
-    home.run(&["backfill", "--no-wait"]).await.expect(5);
-    let library = home.library().await;
-    assert_eq!((library.calls(CREATE), library.n_items()), (1, 50));
-    home.pass(26 * 3600).await;
-    home.backfill().await;
-    home.all_there(&files).await;
-}
-
-#[tokio::test]
-async fn a_path_outside_all_folders_goes_up_without_an_album() {
-    let home = Home::with_folder("album = 'name:Rome'").await;
-    home.photos("photos", 2);
-    let file = home.write("elsewhere/a.jpg", &jpeg(20, 10, 1));
-    home.run(&["backfill", "elsewhere"]).await.expect(0);
-    let library = home.all_there(&[file]).await;
-    assert_eq!(library.titles(), Vec::<&str>::new());
-}
-
-#[tokio::test]
-async fn a_path_inside_of_a_folder_follows_its_rules() {
-    let home = Home::with_folder("album = 'name:Rome'").await;
-    let files = home.photos("photos", 3);
-    home.run(&["backfill", "photos/p0001.jpg"]).await.expect(0);
-    let library = home.all_there(&files[1..2]).await;
-    assert_eq!(library.names_in("Rome"), ["p0001.jpg"]);
-    home.backfill().await;
-    let library = home.all_there(&files).await;
-    assert_eq!(
-        library.names_in("Rome"),
-        names(&files),
-        "the late ones came to their places"
-    );
-}
-
-#[tokio::test]
-async fn a_path_that_is_not_there_is_a_mistake() {
-    let home = Home::with_folder("").await;
-    let ran = home.run(&["backfill", "nowhere"]).await.expect(2);
-    assert!(ran.stderr.contains("nowhere"), "{}", ran.stderr);
 }
 
 #[tokio::test]
