@@ -15,6 +15,18 @@ const LONGEST: u32 = 10;
 /// 30, 60 minutes. Shorter waits were measured to be useless (fact sheet, section 7.4).
 const LADDER: [u32; 6] = [1, 10, 20, 30, 60, 120];
 
+/// The wait before a call that got no answer is repeated, after it was sent `sends` times: the first
+/// must surely be dead by then, and a service that never answers is not asked all the time.
+pub fn until_repeat(retry: &Retry, sends: u32) -> Duration {
+    let doubled = 1_u32
+        .checked_shl(sends.saturating_sub(1))
+        .unwrap_or(u32::MAX);
+    retry
+        .rate_limit_base
+        .saturating_mul(doubled)
+        .min(longest(retry))
+}
+
 /// How long a full storage is left alone, as a multiple of `rate_limit_base`: an hour by default.
 const STORAGE: u32 = 120;
 
@@ -87,6 +99,14 @@ mod tests {
     fn a_rate_limit_waits_at_least_its_base() {
         assert_eq!(after_rate_limit(&RETRY, 0, 0.0).as_secs(), 30);
         assert_eq!(after_rate_limit(&RETRY, 99, 0.0).as_secs(), 300);
+    }
+
+    #[test]
+    fn a_call_without_an_answer_is_repeated_less_and_less_often() {
+        let waits: Vec<_> = [1, 2, 3, 4, 5, 99]
+            .map(|sends| until_repeat(&RETRY, sends).as_secs())
+            .into();
+        assert_eq!(waits, [30, 60, 120, 240, 300, 300]);
     }
 
     #[test]

@@ -206,10 +206,11 @@ impl Lane {
         let verdict = self
             .suspects
             .refused(call.album, items, clock::after(now, wait));
-        let (guilty, blamed): (Vec<ItemId>, _) = match verdict {
+        // All of them are blamed too: what is refused for ever must not be sent for ever.
+        let guilty: Vec<ItemId> = match verdict {
             Verdict::Sent => return Ok(()),
-            Verdict::Culprit(item) => (vec![item], Some(retry.max_attempts)),
-            Verdict::All(items) => (items, None),
+            Verdict::Culprit(item) => vec![item],
+            Verdict::All(items) => items,
         };
         let attempts = call.items.first().map_or(0, |(_, attempts)| *attempts);
         let not_before = clock::after(
@@ -217,11 +218,6 @@ impl Lane {
             backoff::after_trouble(&retry, attempts + 2, fastrand::f64()),
         );
         for item in guilty {
-            let not_before = if blamed.is_some() {
-                not_before
-            } else {
-                clock::after(now, wait)
-            };
             self.stage
                 .store
                 .culprit(
@@ -229,7 +225,7 @@ impl Lane {
                     call.album,
                     tokens,
                     not_before,
-                    blamed,
+                    Some(retry.max_attempts),
                     words.to_owned(),
                     now,
                 )

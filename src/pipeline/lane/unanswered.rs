@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::{Lane, Turn, results, waiting};
 use crate::{
     clock,
-    pipeline::Result,
+    pipeline::{Result, backoff},
     store::{CallKind, Journalled, Outcome},
 };
 
@@ -24,7 +24,10 @@ impl Lane {
         if call.kind == CallKind::CreateAlbum {
             return self.album_outcome_open(&call, "no answer came").await;
         }
-        let due = clock::after(call.sent_at, self.stage.config.retry.rate_limit_base);
+        let due = clock::after(
+            call.sent_at,
+            backoff::until_repeat(&self.stage.config.retry, call.sends),
+        );
         // Sent in the future is a clock that was set back: nobody knows when, so it is due.
         if due > now && call.sent_at <= now {
             let reason = "a call got no answer; it is repeated word for word";

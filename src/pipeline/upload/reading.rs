@@ -79,7 +79,7 @@ pub(super) fn read(claim: &Claimed) -> Read {
 }
 
 /// A mount point without its mount is an empty directory, or none.
-fn is_away(root: &Path) -> bool {
+pub(super) fn is_away(root: &Path) -> bool {
     match std::fs::read_dir(root) {
         Ok(mut entries) => entries.next().is_none(),
         Err(_) => true,

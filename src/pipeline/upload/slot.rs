@@ -234,17 +234,29 @@ impl Slot {
 
     /// The file changed while its bytes went up: they are not registered.
     async fn changed(&self, item: ItemId, now: Timestamp) -> Result<Ended> {
-        let path = self.claim.path.clone();
+        let (path, root) = (self.claim.path.clone(), self.claim.root_path.clone());
         let looked = tokio::task::spawn_blocking(move || {
-            std::fs::File::open(&path).and_then(|file| reading::stat_of(&file))
+            let looked = std::fs::File::open(&path).and_then(|file| reading::stat_of(&file));
+            (looked, reading::is_away(&root))
         })
         .await;
-        let Ok(Ok((stat, _))) = looked else {
-            self.stage
-                .store
-                .vanished(self.claim.file, Some(item), now)
-                .await?;
-            return Ok(Ended::Recorded);
+        let stat = match looked {
+            Ok((Ok((stat, _)), _)) => stat,
+            Ok((Err(error), false)) if error.kind() == std::io::ErrorKind::NotFound => {
+                let store = &self.stage.store;
+                store.vanished(self.claim.file, Some(item), now).await?;
+                return Ok(Ended::Recorded);
+            }
+            // A disk that went away, or will not say: nothing is known of the file, so it waits.
+            _ => {
+                let not_before = clock::after(now, UNREADABLE);
+                let store = &self.stage.store;
+                store
+                    .upload_again(self.claim.file, item, not_before, None, now)
+                    .await?;
+                self.stage.bells.intake.ring();
+                return Ok(Ended::Recorded);
+            }
         };
         let base = u64::try_from(self.stage.config.watch.settle.as_millis())
             .unwrap_or(u64::MAX)
