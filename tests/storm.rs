@@ -29,7 +29,6 @@ fn troubles(method: &str) -> Vec<Value> {
         "unavailable_503",
         "html_502",
         "minute_429",
-        "access_dies",
     ];
     let mut all: Vec<Value> = lines.into_iter().map(Value::from).collect();
     all.push(json!({"canned": "server_500", "commit": true}));
