@@ -73,21 +73,23 @@ pub(crate) async fn order(
     let clock = connect::clock(config);
     let before = backfill::tally(config, &clock)?;
     // The others move nothing that could be watched.
-    let has_progress = matches!(order, OrderKind::Backfill { .. });
+    let is_backfill = matches!(order, OrderKind::Backfill { .. });
+    let began = Instant::now();
     let id = leave(config, order, &clock).await?;
     let words = "not waiting any longer; the running albumen goes on with it";
     let signals = Signals::listen(&edge.screen, words)?;
     let stop = signals.stop();
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read).lines();
-    write.write_all(format!("order {id}\n").as_bytes()).await?;
+    // A holder that is about to end may have closed already; then it will not answer either.
+    let _ = write.write_all(format!("order {id}\n").as_bytes()).await;
     match timeout(ANSWER, word(&mut lines, "taken")).await {
         Ok(true) => {}
         // An answer may be lost, the order is not: it may even be done already.
         _ if view(config, id)?.is_some_and(|order| order.begun) => {}
         _ => return Err(silent().into()),
     }
-    let follower = has_progress.then(|| Follower::start(edge, config, &clock, before, None));
+    let follower = is_backfill.then(|| Follower::start(edge, config, &clock, before, None));
     let done = tokio::select! {
         done = word(&mut lines, "done") => Some(done),
         () = stop.cancelled() => None,
@@ -95,10 +97,18 @@ pub(crate) async fn order(
     if let Some(follower) = follower {
         follower.end().await;
     }
-    match done {
-        None => Ok(ExitCode::Interrupted),
-        Some(_) => outcome(view(config, id)?),
+    if done.is_none() {
+        return Ok(ExitCode::Interrupted);
     }
+    let (code, report) = outcome(view(config, id)?)?;
+    // The same words as if this process had done it.
+    let own = if is_backfill {
+        backfill::summary(config, &clock, before, None, began.elapsed(), code)?
+    } else {
+        None
+    };
+    output::print_lines(own.as_deref().unwrap_or(&report))?;
+    Ok(code)
 }
 
 async fn leave(config: &Config, order: OrderKind, clock: &Clock) -> anyhow::Result<OrderId> {
@@ -128,16 +138,16 @@ where
     false
 }
 
-fn outcome(order: Option<OrderView>) -> anyhow::Result<ExitCode> {
-    let Some((number, report)) = order.and_then(|order| Some((order.exit_code?, order.report)))
-    else {
+fn outcome(order: Option<OrderView>) -> anyhow::Result<(ExitCode, String)> {
+    let ended = order.and_then(|order| Some((order.exit_code?, order.report)));
+    let Some((number, report)) = ended else {
         let words = "the running albumen stopped before it was done; what is queued stays queued";
         let hint = "`albumen status` tells how far it is";
         return Err(Failure::new(ExitCode::WorkLeft, words).hint(hint).into());
     };
-    output::print_lines(&report.unwrap_or_default())?;
-    ExitCode::ALL
+    let code = ExitCode::ALL
         .into_iter()
         .find(|code| i32::from(code.number()) == number)
-        .with_context(|| format!("the running albumen gave the exit code {number}"))
+        .with_context(|| format!("the running albumen gave the exit code {number}"))?;
+    Ok((code, report.unwrap_or_default()))
 }

@@ -4,7 +4,7 @@ use std::{
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -13,7 +13,10 @@ use crate::{
     config::Config,
     progress::Progress,
     run::{self, Job, connect},
-    status::summary::{Summary, Tally},
+    status::{
+        Status,
+        summary::{Summary, Tally},
+    },
     store::OrderKind,
 };
 
@@ -110,19 +113,22 @@ pub(crate) async fn here_and_now(
         return Ok(ExitCode::Interrupted);
     };
     let code = result?;
-    if let Some(text) = summary(&config, &clock, before, progress.bytes(), began)? {
+    let took = began.elapsed();
+    if let Some(text) = summary(&config, &clock, before, Some(progress.bytes()), took, code)? {
         output::print(&text)?;
     }
     let interrupted = signals.heard().then_some(ExitCode::Interrupted);
     Ok(ExitCode::merge(interrupted.into_iter().chain([code])))
 }
 
-fn summary(
+/// What came of it, in words; without a count of bytes, those that the working process has sent.
+pub(crate) fn summary(
     config: &Config,
     clock: &Clock,
     before: Tally,
-    bytes: u64,
-    began: Instant,
+    bytes: Option<u64>,
+    took: Duration,
+    code: ExitCode,
 ) -> anyhow::Result<Option<String>> {
     let Some(reader) = look::reader(config)? else {
         return Ok(None);
@@ -130,9 +136,16 @@ fn summary(
     let Some(overview) = look::overview(&reader, clock)? else {
         return Ok(None);
     };
-    // The pipeline has ended, but what it waited for is what it stopped for.
-    let around = look::around(config, clock, true, None);
-    let (here, took) = (here(clock), began.elapsed());
-    let summary = Summary::new(before, &overview, &reader, bytes, took, around, &here)?;
+    let here = here(clock);
+    let bytes = bytes.unwrap_or_else(|| overview.bytes_sent.saturating_sub(before.bytes_sent));
+    let summary = Summary::new(before, &overview, &reader, bytes, took)?;
+    let summary = match code {
+        ExitCode::LoginNeeded | ExitCode::Unusable | ExitCode::WorkLeft => {
+            // The pipeline has ended, but what it waited for is what it stopped for.
+            let around = look::around(config, clock, true, None);
+            summary.stopped(&Status::new(Some(&overview), around), &here)
+        }
+        _ => summary,
+    };
     Ok(Some(summary.text(&here)))
 }

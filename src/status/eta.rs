@@ -60,6 +60,8 @@ pub struct Left {
     pub day_ends_in: u64,
     /// Seconds of a wait that must be sat out before anything goes on.
     pub waits: u64,
+    /// Seconds before the next mutating call.
+    pub lane_waits: u64,
 }
 
 impl Left {
@@ -84,10 +86,10 @@ impl Left {
                 },
             };
         };
-        let by_writes = self.waits.saturating_add(self.by_writes(self.calls));
-        let by_order = self
-            .waits
-            .saturating_add(self.by_writes(self.calls.saturating_add(self.order_calls)));
+        let waits = self.waits.max(self.lane_waits);
+        let by_writes = waits.saturating_add(self.by_writes(self.calls));
+        let all_calls = self.calls.saturating_add(self.order_calls);
+        let by_order = waits.saturating_add(self.by_writes(all_calls));
         // Of equals the first counts: what is plainest to understand.
         let mut slowest = (by_bytes, Bound::Bytes);
         for other in [
@@ -184,6 +186,12 @@ mod tests {
         assert_eq!(
             eta(Left { waits, ..left }),
             (Some(7_260), Some(Bound::Bytes))
+        );
+        let lane_waits = 60;
+        assert_eq!(
+            eta(Left { lane_waits, ..left }),
+            (Some(7_200), Some(Bound::Bytes)),
+            "bytes do not wait for the lane"
         );
     }
 

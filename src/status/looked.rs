@@ -117,12 +117,8 @@ impl Status {
                 },
             count_uploads: around.count_uploads,
             day_ends_in: clock::until(around.now, clock::service_day_ends(around.now)).as_secs(),
-            waits: [self.account.until, self.lane.until]
-                .into_iter()
-                .flatten()
-                .map(|until| clock::until(around.now, until).as_secs())
-                .max()
-                .unwrap_or(0),
+            waits: seconds_until(self.account.until, around),
+            lane_waits: seconds_until(self.lane.until, around),
         }
     }
 
@@ -132,6 +128,10 @@ impl Status {
         let seconds = clock::until(self.process.since?, around.now).as_secs_f64();
         (self.bytes.sent > 0 && seconds >= 1.0).then(|| self.bytes.sent as f64 / seconds)
     }
+}
+
+fn seconds_until(then: Option<Timestamp>, around: Around) -> u64 {
+    then.map_or(0, |then| clock::until(around.now, then).as_secs())
 }
 
 /// A day's end that has passed is known to have, also when nobody has looked since.

@@ -3,7 +3,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use super::{Around, Failure, Status, text, text::Here, words};
+use super::{Failure, Status, text, text::Here, words};
 use crate::{
     shown::Shown,
     store::{Overview, Reader},
@@ -23,8 +23,10 @@ pub struct Tally {
     pub in_trouble: u64,
     /// Files that were left out.
     pub refused: u64,
-    /// Files and items that can still move.
-    pub left: u64,
+    /// Files that no item holds yet.
+    pub files_left: u64,
+    /// Items that can still move.
+    pub items_left: u64,
     /// Places in albums that are to be filled.
     pub wanted: u64,
     /// Bytes that the process has sent.
@@ -32,6 +34,11 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// What can still move.
+    pub fn left(&self) -> u64 {
+        self.files_left + self.items_left
+    }
+
     /// How things stand in this look.
     pub fn of(overview: &Overview) -> Self {
         let file = |state| overview.count("file", state);
@@ -41,12 +48,8 @@ impl Tally {
             held: file("held"),
             in_trouble: item("failed") + item("missing"),
             refused: file("refused"),
-            left: file("settling")
-                + file("queued")
-                + file("claimed")
-                + item("uploading")
-                + item("uploaded")
-                + item("creating"),
+            files_left: file("settling") + file("queued") + file("claimed"),
+            items_left: item("uploading") + item("uploaded") + item("creating"),
             wanted: overview.count("placement", "wanted"),
             bytes_sent: overview.bytes_sent,
         }
@@ -80,11 +83,7 @@ impl Summary {
         reader: &Reader,
         bytes: u64,
         took: Duration,
-        around: Around,
-        here: &Here,
     ) -> crate::store::Result<Self> {
-        let status = Status::new(Some(overview), around);
-        let wait = text::waits_for(&status, here);
         let failures = overview.failures.iter();
         let refusals = reader.refusals()?;
         Ok(Self {
@@ -100,8 +99,18 @@ impl Summary {
                 .into_iter()
                 .map(|(_, n, reason)| (n, Shown::text(&reason).to_string()))
                 .collect(),
-            waits: wait.map(|wait| (wait, text::remedy(&status))),
+            waits: None,
         })
+    }
+
+    /// The same for a work that ended with something left, because it would have had to wait.
+    #[must_use]
+    pub fn stopped(self, status: &Status, here: &Here) -> Self {
+        let wait = text::waits_for(status, here);
+        Self {
+            waits: wait.map(|wait| (wait, text::remedy(status))),
+            ..self
+        }
     }
 
     fn made(&self) -> u64 {
@@ -110,7 +119,7 @@ impl Summary {
 
     /// Files whose content was in the library before: a copy, or a run before this one.
     fn known(&self) -> u64 {
-        let others = self.made() + self.after.in_trouble;
+        let others = self.made() + self.after.in_trouble + self.after.items_left;
         self.after.held.saturating_sub(others)
     }
 
@@ -118,15 +127,15 @@ impl Summary {
     pub fn text(&self, here: &Here) -> String {
         let mut text = self.first_line();
         let counts = [
-            ("were there already", self.known()),
-            ("did not make it", self.after.in_trouble),
-            ("were left out", self.after.refused),
-            ("are still to go", self.after.left),
+            (self.known(), "was there already", "were there already"),
+            (self.after.in_trouble, "did not make it", "did not make it"),
+            (self.after.refused, "was left out", "were left out"),
+            (self.after.left(), "is still to go", "are still to go"),
         ];
-        for (what, n) in counts.into_iter().filter(|(_, n)| *n > 0) {
-            let _ = writeln!(text, "  {} {what}", words::number(n));
+        for (n, one, many) in counts.into_iter().filter(|(n, ..)| *n > 0) {
+            let _ = writeln!(text, "  {}", words::count(n, one, many));
         }
-        if self.after.left == 0 && self.after.wanted > 0 {
+        if self.after.left() == 0 && self.after.wanted > 0 {
             let items = words::count(self.after.wanted, "item is", "items are");
             let _ = writeln!(text, "  {items} not in the album yet");
         }
@@ -151,10 +160,9 @@ impl Summary {
         line + ".\n"
     }
 
-    /// Why something is left. Where nothing is, there is no wait to speak of.
+    /// Why something is left.
     fn tell_wait(&self, text: &mut String) {
-        let is_left = self.after.left > 0 || self.after.wanted > 0;
-        let Some((wait, remedy)) = self.waits.as_ref().filter(|_| is_left) else {
+        let Some((wait, remedy)) = &self.waits else {
             return;
         };
         let _ = writeln!(text, "Stopped: {wait}");
@@ -235,7 +243,8 @@ mod tests {
                 held: 1_329,
                 in_trouble: 22,
                 refused: 3,
-                left: 5,
+                files_left: 4,
+                items_left: 1,
                 wanted: 5,
                 bytes_sent: 0,
             },
@@ -250,7 +259,7 @@ mod tests {
         assert_eq!(
             head,
             "1,204 files went up in 12 min, 3.40 GB at 4.72 MB/s.\n\
-             \x20 103 were there already\n\
+             \x20 102 were there already\n\
              \x20 22 did not make it\n\
              \x20 3 were left out\n\
              \x20 5 are still to go\n\

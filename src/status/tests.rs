@@ -318,13 +318,13 @@ fn the_first_line_says_how_things_stand() {
     let full = paused(AccountState::StorageFull, Some("2026-11-21T13:00:00Z"));
     assert_eq!(
         said(&full),
-        "stopped: the storage of the Google account is full, tried again at 14:00"
+        "stopped: the storage of the Google account is full (tried again at 14:00)"
     );
     let mut quota = paused(AccountState::QuotaExhausted, Some("2026-11-22T08:05:00Z"));
     quota.items.uploading = 0;
     assert_eq!(
         said(&quota),
-        "waiting: the requests of the day are used up until tomorrow 09:05; 1,204 files to go"
+        "waiting: the requests of the day are used up (until tomorrow 09:05); 1,204 files to go"
     );
     let mut done = Status::new(None, around(true));
     done.items.created = 5;
@@ -344,6 +344,6 @@ fn a_wait_of_the_lane_is_told_with_its_reason() {
     };
     assert_eq!(
         headline(&status, &here()),
-        "waiting: the service sees another write in progress until 13:10; 1,204 files to go"
+        "waiting: the service sees another write in progress (until 13:10); 1,204 files to go"
     );
 }

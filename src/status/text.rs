@@ -24,18 +24,18 @@ pub struct Here {
 }
 
 impl Here {
-    /// `, tried again at 09:00`, or nothing.
+    /// ` (tried again at 09:00)`, or nothing.
     fn again(&self, then: Option<Timestamp>) -> String {
         then.filter(|then| *then > self.now)
             .map(|then| words::time(then, self.now, &self.zone))
-            .map(|time| format!(", tried again at {time}"))
+            .map(|time| format!(" (tried again at {time})"))
             .unwrap_or_default()
     }
 
-    /// `until 09:00`, or nothing.
+    /// ` (until 09:00)`, or nothing.
     fn until(&self, then: Option<Timestamp>) -> String {
         then.filter(|then| *then > self.now)
-            .map(|then| format!(" until {}", words::time(then, self.now, &self.zone)))
+            .map(|then| format!(" (until {})", words::time(then, self.now, &self.zone)))
             .unwrap_or_default()
     }
 }
@@ -234,7 +234,7 @@ fn facts(status: &Status, here: &Here) -> String {
         words::number(quota.requests),
         words::number(quota.limit),
         until
-            .map(|until| format!(", none left{until}"))
+            .map(|until| format!("; none left{until}"))
             .unwrap_or_default()
     );
     let headline = headline(status, here);

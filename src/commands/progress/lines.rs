@@ -26,11 +26,12 @@ impl Lines {
         let line = if sight.files_in_all() == 0 {
             sentence
         } else {
+            let bytes = (sight.bytes_in_all() > 0).then(|| format!(", {}", bars::bytes(sight)));
             format!(
-                "{} of {}, {}: {sentence}",
+                "{} of {}{}: {sentence}",
                 words::number(sight.done),
                 words::files(sight.files_in_all()),
-                bars::bytes(sight),
+                bytes.unwrap_or_default(),
             )
         };
         if line != self.last {

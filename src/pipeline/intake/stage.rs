@@ -292,13 +292,8 @@ impl Running {
     async fn answer(&mut self, request: Request) -> Flow<()> {
         let Request { paths, done } = request;
         let parts = if paths.is_empty() {
-            let configured = self
-                .standings
-                .iter()
-                .filter(|(_, it)| it.place.is_configured);
-            Ok(configured
-                .map(|(number, _)| (*number, Part::Whole))
-                .collect())
+            let configured = self.configured().into_iter();
+            Ok(configured.map(|number| (number, Part::Whole)).collect())
         } else {
             self.places.resolve_all(&paths)
         };
@@ -318,6 +313,17 @@ impl Running {
         // With nothing to scan, this is the last of the ticket, and the answer.
         ticket.used();
         Ok(())
+    }
+
+    /// The configured places that take part.
+    fn configured(&self) -> Vec<usize> {
+        let configured = self
+            .standings
+            .iter()
+            .filter(|(_, it)| it.place.is_configured);
+        let mut numbers: Vec<usize> = configured.map(|(number, _)| *number).collect();
+        numbers.sort_unstable();
+        numbers
     }
 
     /// Lets a place take part that did not so far.

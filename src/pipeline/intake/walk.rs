@@ -201,6 +201,16 @@ impl Tree {
         self.nested.iter().any(|root| path.starts_with(root))
     }
 
+    /// Whether a file at `relative` would be taken, by the rules alone.
+    pub(super) fn takes(&self, relative: &Path) -> bool {
+        let is_in_root = relative
+            .parent()
+            .is_none_or(|parent| parent.as_os_str().is_empty());
+        (self.recursive || is_in_root)
+            && self.rules.verdict(relative, false) == Verdict::Take
+            && !self.is_nested(&self.root.join(relative))
+    }
+
     /// Looks at one path, relative to the root; an error if it cannot be looked at, for one because
     /// it is not there.
     pub fn look(&self, relative: &Path) -> io::Result<Look<'_>> {

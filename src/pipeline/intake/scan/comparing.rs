@@ -100,7 +100,7 @@ impl<'a> Comparing<'a> {
     }
 
     fn walk(&mut self, mut walk: Walk<'_>) -> store::Result<()> {
-        while self.sender.is_some() {
+        while !self.is_over() {
             // Taken before the look: a file that is written to while a long directory is read must
             // not seem to have stood still since.
             let now = self.order.clock.now();
@@ -166,7 +166,7 @@ impl<'a> Comparing<'a> {
         for entry in files {
             while let Some(row) = known.next_if(|row| row.name < entry.name) {
                 if !is_unsure(&row) {
-                    self.not_there(&row);
+                    self.not_there(&dir, &row);
                 }
             }
             if let Some(row) = known.next_if(|row| row.name == entry.name) {
@@ -181,7 +181,7 @@ impl<'a> Comparing<'a> {
             }
         }
         for row in known.filter(|row| !is_unsure(row)) {
-            self.not_there(&row);
+            self.not_there(&dir, &row);
         }
         self.decide(now);
     }
@@ -218,9 +218,17 @@ impl<'a> Comparing<'a> {
         }
     }
 
-    /// A file that has a row and is not there.
-    fn not_there(&mut self, row: &KnownFile) {
+    /// A file that has a row and is not there, or not to be taken any more.
+    fn not_there(&mut self, dir: &Path, row: &KnownFile) {
         let may_be_missed = match row.state {
+            FileState::Queued if !self.order.place.tree.takes(&dir.join(&row.name)) => {
+                // No second scan is needed to know the rules.
+                self.send(Change::Missed {
+                    file: row.id,
+                    finally: true,
+                });
+                return;
+            }
             FileState::Held | FileState::Queued | FileState::Refused => true,
             FileState::Settling | FileState::Claimed | FileState::Gone => false,
         };
@@ -231,7 +239,7 @@ impl<'a> Comparing<'a> {
 
     /// Finds the fates of the candidates and hands them over.
     fn decide(&mut self, now: Timestamp) {
-        if self.candidates.is_empty() {
+        if self.candidates.is_empty() || self.is_over() {
             return;
         }
         let (sorts, candidates): (Vec<_>, Vec<_>) =
@@ -257,7 +265,7 @@ impl<'a> Comparing<'a> {
     /// What was known below the part that was scanned and was not come upon; and only now, whether
     /// any of what was not there is told at all.
     fn absent(&mut self) -> store::Result<()> {
-        if !self.order.tells_missing || self.sender.is_none() {
+        if self.is_over() {
             return Ok(());
         }
         match &self.order.part {
@@ -292,16 +300,21 @@ impl<'a> Comparing<'a> {
         self.reader.each_dir(self.order.root, top, |id, path| {
             let is_unread = |dir: &PathBuf| path.starts_with(dir);
             if self.visited.binary_search(&id).is_err() && !self.unreadable.iter().any(is_unread) {
-                vanished.push(id);
+                vanished.push((id, path));
             }
             Ok(())
         })?;
-        for id in vanished {
+        for (id, dir) in vanished {
             for row in self.reader.known_in(id)? {
-                self.not_there(&row);
+                self.not_there(&dir, &row);
             }
         }
         Ok(())
+    }
+
+    /// Whether nobody waits for the outcome any more.
+    fn is_over(&self) -> bool {
+        self.sender.as_ref().is_none_or(mpsc::Sender::is_closed)
     }
 
     fn send(&mut self, change: Change) {

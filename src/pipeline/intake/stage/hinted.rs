@@ -21,21 +21,15 @@ impl Running {
     pub(super) fn start_watch(&mut self) {
         let now = Instant::now();
         let watch = &self.stage.config.watch;
-        let mut numbers: Vec<usize> = self.standings.keys().copied().collect();
-        numbers.sort_unstable();
-        let configured = numbers
-            .into_iter()
-            .filter_map(|number| Some((number, self.places.get(number)?)))
-            .filter(|(_, place)| place.is_configured);
+        let numbers = self.configured();
         if watch.poll == Poll::Always {
-            for (number, _) in configured {
+            for number in numbers {
                 self.agenda.poll(number, PathBuf::new(), false, now);
             }
             return;
         }
-        let trees = configured
-            .map(|(_, place)| Arc::clone(&place.tree))
-            .collect();
+        let places = numbers.iter().filter_map(|number| self.places.get(*number));
+        let trees = places.map(|place| Arc::clone(&place.tree)).collect();
         let options = Options {
             network: watch.poll == Poll::Never,
             again_after: watch.settle,

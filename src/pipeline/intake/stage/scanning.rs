@@ -49,16 +49,8 @@ impl Running {
             }
         }
         if due.everything {
-            let mut numbers: Vec<usize> = self.standings.keys().copied().collect();
-            numbers.sort_unstable();
-            for number in numbers {
-                if self
-                    .places
-                    .get(number)
-                    .is_some_and(|place| place.is_configured)
-                {
-                    self.enqueue(number, Part::Whole, None);
-                }
+            for number in self.configured() {
+                self.enqueue(number, Part::Whole, None);
             }
         }
         Ok(())
@@ -164,19 +156,22 @@ impl Running {
         let (now, took) = (Instant::now(), began.elapsed());
         self.agenda.took(number, &part, took, now);
         let is_whole = part == Part::Whole;
-        if is_whole {
-            self.tell(number, &outcome, took);
-        }
         if let Some(away) = outcome.away {
             self.gone_away(number, away).await?;
             return Ok(true);
+        }
+        if is_whole {
+            self.tell(number, &outcome, took);
         }
         if outcome.wants_second && !is_whole {
             self.agenda.second_look(number, part.clone(), now);
         }
         if let Some(standing) = self.standings.get_mut(&number) {
             standing.first.retain(|first| !is_whole && *first != part);
-            if standing.first.is_empty() {
+            if standing.away.is_some() && !is_whole && standing.place.is_configured {
+                // It is back, and only a part of it was looked at.
+                self.enqueue(number, Part::Whole, None);
+            } else if standing.first.is_empty() {
                 self.open(number, is_whole).await?;
             }
         }

@@ -147,6 +147,26 @@ async fn the_order_by_name_counts_numbers_and_by_modification_looks_at_the_time(
 }
 
 #[tokio::test]
+async fn what_is_excluded_while_it_is_queued_does_not_go_up() {
+    let mut site = Site::new();
+    for name in ["a.jpg", "b.png", "private/c.jpg", "inner/d.jpg"] {
+        site.write(&format!("photos/{name}"), "x");
+    }
+    site.backfill().await;
+    assert_eq!(site.in_state("queued").len(), 4);
+    site.folder().exclude = vec!["*.png".to_owned(), "private/".to_owned()];
+    let inner = Folder::with_defaults(site.path("photos/inner"));
+    site.config.folders.push(inner);
+    site.backfill().await;
+    assert_eq!(
+        site.in_state("gone"),
+        ["photos/b.png", "photos/private/c.jpg"]
+    );
+    let rows = site.rows();
+    assert_eq!(rows["photos/a.jpg"].state, "queued");
+}
+
+#[tokio::test]
 async fn of_nested_folders_the_deepest_wins() {
     let mut site = Site::new();
     let mut inner = Folder::with_defaults(site.path("photos/inner"));
