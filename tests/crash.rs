@@ -184,6 +184,24 @@ async fn killed_after_a_batch_was_made_and_not_started_for_a_day() {
 }
 
 #[tokio::test]
+async fn killed_while_a_limit_was_waited_for_it_is_waited_for_by_the_next() {
+    for method in ["uploads.raw", "mediaItems.batchCreate", "albums.create"] {
+        let mut trip = Trip::pack().await;
+        trip.home.set("retry.rate_limit_base", "'1500ms'");
+        let rule = json!({"method": method, "action": "minute_429"});
+        let hurry = json!({"rate_limit_scale": 0.05});
+        trip.home
+            .script(json!({"rules": [rule], "settings": hurry}))
+            .await;
+        let running = trip.home.start(&["backfill", "-v"]);
+        // What was told is recorded.
+        running.says(&["the lane waits", "uploads wait"]).await;
+        running.kill();
+        trip.recovers().await;
+    }
+}
+
+#[tokio::test]
 async fn killed_while_an_album_was_looked_for() {
     let trip = Trip::pack().await;
     let cut = json!({"method": "albums.create", "action": "cut_after"});

@@ -11,6 +11,7 @@
 //! a crash would lose. What ails the account as a whole is told to the [`gate`], which all stages ask
 //! before they begin something.
 
+mod asked;
 pub mod backoff;
 pub mod bell;
 pub mod gate;

@@ -69,6 +69,19 @@ impl Running {
         read(&self.stderr)
     }
 
+    /// Waits until it has said one of these.
+    pub(crate) async fn says(&self, words: &[&str]) {
+        let since = tokio::time::Instant::now();
+        loop {
+            let said = self.stderr();
+            if words.iter().any(|words| said.contains(words)) {
+                return;
+            }
+            assert!(since.elapsed() < PATIENCE, "{words:?}: never; {said}");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     /// Whether it still runs.
     pub(crate) fn runs(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()

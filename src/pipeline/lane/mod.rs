@@ -29,7 +29,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    Result, Stage, backoff, bell,
+    Result, Stage, asked, backoff, bell,
     gate::{self, Answer},
 };
 use crate::{
@@ -73,15 +73,9 @@ impl Lane {
     pub async fn load(stage: Stage) -> Result<Self> {
         let (kept, refusals) = stage.store.lane().await?;
         let now = stage.clock.now();
-        let longest = clock::after(now, backoff::on_ladder(&stage.config.retry, u32::MAX, 1.0));
-        let stopped = match (kept.state, kept.until) {
-            (LaneState::Waiting, Some(until))
-                if refusals > 0 && until > now && until <= longest =>
-            {
-                Some((until, kept.reason.unwrap_or_default()))
-            }
-            _ => None,
-        };
+        let longest = backoff::on_ladder(&stage.config.retry, u32::MAX, 1.0);
+        let stopped = asked::kept(&stage.store, asked::WRITES, longest, now).await?;
+        let stopped = stopped.map(|until| (until, kept.reason.unwrap_or_default()));
         Ok(Self {
             pace: pace::Pace::new(stage.config.quota.writes_per_minute),
             stage,
@@ -302,10 +296,11 @@ impl Lane {
             _ => backoff::after_trouble(retry, self.strikes, fastrand::f64()),
         };
         self.strikes = self.strikes.saturating_add(1);
-        self.stop_until(
-            clock::after(now, backoff::at_least(wait, error)),
-            gate::in_words(error),
-        );
+        let until = clock::after(now, backoff::at_least(wait, error));
+        if asked::is_asked(error) {
+            asked::keep(&self.stage.store, asked::WRITES, until).await?;
+        }
+        self.stop_until(until, gate::in_words(error));
         Ok(())
     }
 }

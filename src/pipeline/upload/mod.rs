@@ -22,7 +22,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use super::{Result, Stage, backoff, bell, gate::Answer};
+use super::{Result, Stage, asked, backoff, bell, gate::Answer};
 use crate::{
     api::Bandwidth,
     clock,
@@ -45,7 +45,7 @@ enum Ended {
     Sent,
     /// The service or the network had trouble; the file waits in the queue.
     Trouble {
-        /// Not before so long.
+        /// Not before so long, if the service asked for it.
         wait: Option<Duration>,
     },
     /// The stop came; the file goes back into the queue at the next start.
@@ -120,6 +120,10 @@ impl Upload {
     /// Runs until the stop. Uploads under way are abandoned then: their sessions are kept, their
     /// bytes can be sent again.
     pub async fn run(mut self) -> Result<()> {
+        let retry = &self.stage.config.retry;
+        let longest = backoff::longest(retry).max(backoff::on_ladder(retry, u32::MAX, 1.0));
+        let now = self.stage.clock.now();
+        self.not_before = asked::kept(&self.stage.store, asked::UPLOADS, longest, now).await?;
         while !self.stage.stop.is_cancelled() {
             let until = match self.fill().await {
                 Ok(until) => until,
@@ -255,9 +259,20 @@ impl Upload {
             Ok(Ended::Trouble { wait }) => {
                 let own =
                     backoff::after_trouble(&self.stage.config.retry, self.strikes, fastrand::f64());
-                let wait = wait.map_or(own, |wait| wait.max(own));
+                let until = clock::after(
+                    self.stage.clock.now(),
+                    wait.map_or(own, |wait| wait.max(own)),
+                );
                 self.strikes = self.strikes.saturating_add(1);
-                self.not_before = Some(clock::after(self.stage.clock.now(), wait));
+                self.not_before = Some(until);
+                if wait.is_some() {
+                    match asked::keep(&self.stage.store, asked::UPLOADS, until).await {
+                        // This process keeps to it in any case.
+                        Err(super::Error::Store(error)) if error.may_pass() => {}
+                        kept => kept?,
+                    }
+                    tracing::info!(%until, "uploads wait: the service asked for it");
+                }
             }
             Err(super::Error::Store(error)) if error.may_pass() => {
                 // The row still says `claimed`; put it back once the store takes writes again.

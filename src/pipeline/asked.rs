@@ -1,0 +1,45 @@
+//! Waits that the service asked for: they outlive the process, because the service does not know
+//! that it was restarted.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Result;
+use crate::{
+    api::{self, Kind},
+    clock,
+    store::Store,
+};
+
+/// Where the wait of the lane is kept.
+pub(super) const WRITES: &str = "writes_not_before";
+
+/// Where the wait of uploads is kept.
+pub(super) const UPLOADS: &str = "uploads_not_before";
+
+/// Whether the service asked for the wait, and not our own caution.
+pub(super) fn is_asked(error: &api::Error) -> bool {
+    matches!(error.kind(), Kind::RateLimited(_)) || error.retry_after().is_some()
+}
+
+/// Keeps a wait.
+pub(super) async fn keep(store: &Store, place: &'static str, until: Timestamp) -> Result<()> {
+    let millis = until.as_millisecond().to_string();
+    Ok(store.meta_is(place, millis).await?)
+}
+
+/// The wait that still lasts. One that ends further ahead than the longest there is comes from a clock
+/// that was set back.
+pub(super) async fn kept(
+    store: &Store,
+    place: &'static str,
+    longest: Duration,
+    now: Timestamp,
+) -> Result<Option<Timestamp>> {
+    let until = store.meta(place).await?;
+    let until = until.and_then(|millis| millis.parse().ok());
+    Ok(until
+        .map(clock::from_millis)
+        .filter(|until| *until > now && *until <= clock::after(now, longest)))
+}
