@@ -32,13 +32,15 @@ CREATE TABLE lane (
 ) STRICT;
 INSERT INTO lane VALUES (1, 'idle', NULL, NULL, 0, 0);
 
--- The process that holds this folder, or held it last; one row.
+-- The process that holds this folder, or held it last; one row. `rate` is bytes a second of late, as
+-- far as anything moved.
 CREATE TABLE process (
     id    INTEGER PRIMARY KEY CHECK (id = 1),
     mode  TEXT NOT NULL,
     pid   INTEGER NOT NULL,
     since INTEGER NOT NULL,
-    bytes_sent INTEGER NOT NULL DEFAULT 0
+    bytes_sent INTEGER NOT NULL DEFAULT 0,
+    rate  REAL
 ) STRICT;
 
 -- Bytes on their way, written about once a second while there are any, for `status` alone.

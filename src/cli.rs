@@ -66,9 +66,10 @@ impl Global {
         ];
         let from = LADDER.into_iter().position(|level| level == usual);
         let step = from.unwrap_or(0) + usize::from(self.verbose);
-        match self.quiet {
-            true => LevelFilter::WARN,
-            false => *LADDER.get(step).unwrap_or(&LevelFilter::TRACE),
+        if self.quiet {
+            LevelFilter::WARN
+        } else {
+            *LADDER.get(step).unwrap_or(&LevelFilter::TRACE)
         }
     }
 }

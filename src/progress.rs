@@ -1,15 +1,19 @@
 //! Counts what moves. The core counts; the edge decides between bars, lines and silence.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use crate::ids::FileId;
+
+/// The rate is that of the last so many seconds: long enough to be steady, short enough to be true.
+const WINDOW: Duration = Duration::from_secs(30);
 
 /// A handle on the counts of one run; cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -122,6 +126,36 @@ impl Drop for Transfer {
     }
 }
 
+/// How fast bytes go, from what was counted lately.
+#[derive(Debug, Default)]
+pub struct Pace(VecDeque<(Instant, u64)>);
+
+impl Pace {
+    /// So many bytes have been sent in all.
+    pub fn add(&mut self, at: Instant, bytes: u64) {
+        // A new process counts from zero again.
+        if self.0.back().is_some_and(|(_, last)| *last > bytes) {
+            self.0.clear();
+        }
+        self.0.push_back((at, bytes));
+        while self.0.len() > 2 && self.0.get(1).is_some_and(|(then, _)| at - *then >= WINDOW) {
+            self.0.pop_front();
+        }
+    }
+
+    /// Nothing moves: that is no part of the rate, which begins anew when something does.
+    pub fn rest(&mut self) {
+        self.0.clear();
+    }
+
+    /// Bytes a second; none before anything moved.
+    pub fn rate(&self) -> Option<f64> {
+        let ((begin, before), (end, after)) = (self.0.front()?, self.0.back()?);
+        let seconds = end.duration_since(*begin).as_secs_f64();
+        (after > before && seconds > 0.0).then(|| (after - before) as f64 / seconds)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,5 +176,27 @@ mod tests {
         let progress = Progress::default();
         drop(progress.begin(FileId(1), PathBuf::from("a.jpg"), 100));
         assert_eq!((progress.bytes(), progress.uploads()), (0, 0));
+    }
+
+    #[test]
+    fn the_pace_is_that_of_the_last_seconds() {
+        let mut pace = Pace::default();
+        let begin = Instant::now();
+        let second = |n: u64| begin + Duration::from_secs(n);
+        assert_eq!(pace.rate(), None);
+        pace.add(begin, 0);
+        assert_eq!(pace.rate(), None, "one look is no pace");
+        for n in 1..=100 {
+            // A hundred bytes a second, and a thousand for the last thirty.
+            let bytes = if n <= 70 {
+                n * 100
+            } else {
+                7_000 + (n - 70) * 1000
+            };
+            pace.add(second(n), bytes);
+        }
+        assert_eq!(pace.rate(), Some(1000.0));
+        pace.add(second(101), 5);
+        assert_eq!(pace.rate(), None, "another process began");
     }
 }

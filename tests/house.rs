@@ -30,7 +30,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "run",
         &[
-            "album", "api", "cli", "config", "item", "lock", "pipeline", "progress", "store",
+            "album", "api", "cli", "config", "item", "lock", "pipeline", "progress", "status",
+            "store",
         ],
     ),
     (

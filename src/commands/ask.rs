@@ -101,13 +101,14 @@ pub(crate) async fn order(
         return Ok(ExitCode::Interrupted);
     }
     let (code, report) = outcome(view(config, id)?)?;
-    // The same words as if this process had done it.
-    let own = if is_backfill {
-        backfill::summary(config, &clock, before, None, began.elapsed(), code)?
+    let report = if is_backfill {
+        // The same words as if this process had done it.
+        let text = backfill::summary(config, &clock, before, None, began.elapsed(), code)?;
+        text.unwrap_or(report)
     } else {
-        None
+        report
     };
-    output::print_lines(own.as_deref().unwrap_or(&report))?;
+    output::print_lines(&report)?;
     Ok(code)
 }
 

@@ -16,16 +16,16 @@ use crate::{
     album::title,
     cli::ExitCode,
     config::Config,
-    pipeline::intake::walk::{self, Entry, Listing, RootState},
+    pipeline::intake::{
+        place::{Asked, Part, Place, Places},
+        walk::{self, Entry, Listing, RootState},
+    },
     shown::Shown,
     status::{eta::ITEMS_PER_CALL, words},
     store::{Reader, Standing},
 };
 
-use super::{
-    explain, look, output,
-    places::{self, Asked, Part, Place},
-};
+use super::{explain, look, output};
 
 /// Albums that are listed one by one.
 const ALBUMS: usize = 50;
@@ -43,8 +43,23 @@ pub(crate) async fn run(config: Arc<Config>, paths: Vec<PathBuf>) -> anyhow::Res
 fn plan(config: &Config, paths: &[PathBuf]) -> anyhow::Result<String> {
     let reader = look::reader(config)?;
     let mut plan = Plan::default();
-    for asked in places::asked(config, paths)? {
-        plan.take(&asked, reader.as_ref())?;
+    let mut places = Places::new(config.folders.iter().cloned())?;
+    let asked = if paths.is_empty() {
+        let all = places.iter().enumerate();
+        Asked {
+            parts: all.map(|(number, _)| (number, Part::Whole)).collect(),
+            ..Asked::default()
+        }
+    } else {
+        places.resolve_all(paths)?
+    };
+    for (number, part) in &asked.parts {
+        if let Some(place) = places.get(*number) {
+            plan.take(place, part, reader.as_ref())?;
+        }
+    }
+    for (_, reason) in &asked.left_out {
+        plan.leave_out(reason, 1);
     }
     if let Some(reader) = &reader {
         let made = reader.albums()?.into_iter();
@@ -86,8 +101,7 @@ struct Plan {
 }
 
 impl Plan {
-    fn take(&mut self, asked: &Asked, reader: Option<&Reader>) -> anyhow::Result<()> {
-        let place = &asked.place;
+    fn take(&mut self, place: &Place, part: &Part, reader: Option<&Reader>) -> anyhow::Result<()> {
         let tree = &place.tree;
         match tree.root_state() {
             RootState::Present => {}
@@ -95,10 +109,16 @@ impl Plan {
             RootState::Empty => self.problem(&tree.root, &"there is nothing in it"),
             RootState::Unreadable(error) => self.problem(&tree.root, &error),
         }
-        let walk = match &asked.part {
+        let walk = match part {
             Part::Whole => tree.walk(),
             Part::Below(dir) => tree.below(dir),
-            Part::File(file) => return self.take_file(place, file, reader),
+            Part::Only(dir) => tree.only(dir),
+            Part::Files { dir, names } => {
+                for name in names {
+                    self.take_file(place, &dir.join(name), reader)?;
+                }
+                return Ok(());
+            }
         };
         for listing in walk {
             self.take_listing(place, &listing, reader)?;

@@ -4,7 +4,7 @@ use std::{
     fmt::Write as _,
     fs,
     io::{self, Read as _},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     config::{AlbumRule, Config, Order},
     pipeline::intake::{
         kinds::{self, HEAD_BYTES},
+        place::{Place, Places},
         rules::Verdict,
     },
     run::connect,
@@ -22,12 +23,7 @@ use crate::{
     store::{Explained, Reader},
 };
 
-use super::{
-    Edge,
-    failure::quoted,
-    here, look, output,
-    places::{self, Part, Place},
-};
+use super::{Edge, failure::quoted, here, look, output};
 
 /// Explains one path.
 pub(crate) fn run(edge: &Edge, path: &Path) -> anyhow::Result<ExitCode> {
@@ -47,25 +43,16 @@ fn text(
 ) -> anyhow::Result<String> {
     let metadata = fs::metadata(path);
     let is_dir = metadata.as_ref().is_ok_and(fs::Metadata::is_dir);
-    let places = places::configured(config)?;
     let mut text = format!("{}\n", Shown::path(path));
-    let (place, relative) = if let Some((place, relative)) = places::holder(&places, path) {
-        (place.clone(), relative)
-    } else {
-        let asked = places::of_its_own(path, is_dir, config)?;
-        let relative = match asked.part {
-            Part::File(relative) | Part::Below(relative) => relative,
-            Part::Whole => PathBuf::new(),
-        };
-        (asked.place, relative)
-    };
+    let mut places = Places::new(config.folders.iter().cloned())?;
+    let (place, relative) = places.holder(path, is_dir)?;
     text += &folder(&place);
     let goes = verdict(&place, &relative, path, is_dir, &metadata, &mut text);
     if goes {
         text += &album(&place, &relative);
     }
     let known = reader
-        .map(|reader| reader.explain(&place.folder.path.join(&relative)))
+        .map(|reader| reader.explain(&place.root().join(&relative)))
         .transpose()?;
     text += &match known.flatten() {
         Some(known) => self::known(&known, &here(clock)),
@@ -76,8 +63,8 @@ fn text(
 }
 
 fn folder(place: &Place) -> String {
-    let path = quoted(&place.folder.path);
-    if place.configured {
+    let path = quoted(place.root());
+    if place.is_configured {
         format!("It belongs to the folder {path} of the configuration.\n")
     } else {
         "It is in no folder of the configuration: the daemon does not take it, `albumen backfill PATH` does.\n".to_owned()

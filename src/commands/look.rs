@@ -54,6 +54,7 @@ pub(crate) fn around(config: &Config, clock: &Clock, running: bool, rate: Option
         requests_per_day: config.quota.requests_per_day,
         count_uploads: config.quota.count_uploads,
         writes_per_minute: config.quota.writes_per_minute,
+        order_calls: config.batch.order_calls,
     }
 }
 
@@ -62,10 +63,9 @@ pub(crate) fn status(
     config: &Config,
     clock: &Clock,
     reader: Option<&Reader>,
-    rate: Option<f64>,
 ) -> anyhow::Result<Status> {
     let overview = reader.map(|reader| overview(reader, clock)).transpose()?;
     let running = is_running(&config.state_dir);
-    let around = around(config, clock, running, rate);
+    let around = around(config, clock, running, None);
     Ok(Status::new(overview.flatten().as_ref(), around))
 }

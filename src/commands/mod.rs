@@ -21,7 +21,6 @@ mod orders;
 mod output;
 mod owner;
 mod pages;
-mod places;
 mod progress;
 mod sandbox;
 mod shared;

@@ -4,7 +4,6 @@
 //! [`Progress`] of this process, which is ahead of the store by the bytes under way.
 
 use std::{
-    collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     config::Config,
-    progress::Progress,
+    progress::{Pace, Progress},
     shown::Shown,
     status::{Status, Transfer, summary::Tally},
     store::Reader,
@@ -29,39 +28,11 @@ mod lines;
 use bars::Bars;
 use lines::Lines;
 
-/// The rate is that of the last so many seconds: long enough to be steady, short enough to be true.
-const WINDOW: Duration = Duration::from_secs(20);
-
 /// From one look to the next where there are bars.
 const BARS_EVERY: Duration = Duration::from_millis(500);
 
 /// The same where there are lines.
 const LINES_EVERY: Duration = Duration::from_secs(10);
-
-/// How fast bytes go, from what was counted lately.
-#[derive(Debug, Default)]
-pub(crate) struct Pace(VecDeque<(Instant, u64)>);
-
-impl Pace {
-    /// So many bytes have been sent in all.
-    pub(crate) fn add(&mut self, at: Instant, bytes: u64) {
-        // A new process counts from zero again.
-        if self.0.back().is_some_and(|(_, last)| *last > bytes) {
-            self.0.clear();
-        }
-        self.0.push_back((at, bytes));
-        while self.0.len() > 2 && self.0.get(1).is_some_and(|(then, _)| at - *then >= WINDOW) {
-            self.0.pop_front();
-        }
-    }
-
-    /// Bytes a second; none before anything moved.
-    pub(crate) fn rate(&self) -> Option<f64> {
-        let ((begin, before), (end, after)) = (self.0.front()?, self.0.back()?);
-        let seconds = end.duration_since(*begin).as_secs_f64();
-        (after > before && seconds > 0.0).then(|| (after - before) as f64 / seconds)
-    }
-}
 
 /// One look, as the faces show it.
 #[derive(Debug)]
@@ -253,32 +224,5 @@ fn transfer(moving: &crate::progress::Transferring) -> Transfer {
         path: Shown::path(&moving.path).to_string(),
         sent: moving.sent,
         size: moving.size,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_pace_is_that_of_the_last_seconds() {
-        let mut pace = Pace::default();
-        let begin = Instant::now();
-        let second = |n: u64| begin + Duration::from_secs(n);
-        assert_eq!(pace.rate(), None);
-        pace.add(begin, 0);
-        assert_eq!(pace.rate(), None, "one look is no pace");
-        for n in 1..=100 {
-            // A hundred bytes a second, and a thousand for the last twenty.
-            let bytes = if n <= 80 {
-                n * 100
-            } else {
-                8_000 + (n - 80) * 1000
-            };
-            pace.add(second(n), bytes);
-        }
-        assert_eq!(pace.rate(), Some(1000.0));
-        pace.add(second(101), 5);
-        assert_eq!(pace.rate(), None, "another process began");
     }
 }

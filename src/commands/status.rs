@@ -1,6 +1,6 @@
 //! `albumen status`: one look, or one each second.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::{
     cli::{self, ExitCode},
@@ -11,7 +11,7 @@ use crate::{
     store::Reader,
 };
 
-use super::{Edge, here, look, output, progress::Pace};
+use super::{Edge, here, look, output};
 
 /// From one look to the next.
 const EVERY: Duration = Duration::from_secs(1);
@@ -27,7 +27,7 @@ pub(crate) async fn run(edge: &Edge, flags: &cli::Status) -> anyhow::Result<Exit
     if flags.watch {
         return watch(&config, &clock, reader, flags.json).await;
     }
-    let status = look::status(&config, &clock, reader.as_ref(), None)?;
+    let status = look::status(&config, &clock, reader.as_ref())?;
     if flags.json {
         output::print(&format!("{}\n", serde_json::to_string_pretty(&status)?))?;
     } else {
@@ -44,7 +44,6 @@ async fn watch(
     json: bool,
 ) -> anyhow::Result<ExitCode> {
     let mut ticks = tokio::time::interval(EVERY);
-    let mut pace = Pace::default();
     let redraw = !json && output::stdout_is_terminal();
     loop {
         tokio::select! {
@@ -54,8 +53,7 @@ async fn watch(
         if reader.is_none() {
             reader = look::reader(config)?;
         }
-        let status = look::status(config, clock, reader.as_ref(), pace.rate())?;
-        pace.add(Instant::now(), status.bytes.sent);
+        let status = look::status(config, clock, reader.as_ref())?;
         let shown = shown(&status, clock, json, redraw)?;
         if !output::print_or_gone(&shown)? {
             return Ok(ExitCode::Done);

@@ -18,7 +18,8 @@ use crate::{
     cli::ExitCode,
     ids::OrderId,
     pipeline::{Stage, intake::Requests},
-    store::{OrderKind, Reader},
+    status::summary,
+    store::OrderKind,
 };
 
 /// The name of the socket in the state folder.
@@ -110,7 +111,7 @@ async fn carry_out(id: OrderId, stage: &Stage, requests: &Requests) -> anyhow::R
         OrderKind::Retry { paths } => {
             let n = stage.store.retry(paths, stage.clock.now()).await?;
             stage.gate.wake();
-            (ExitCode::Done, format!("{n} put back into the queue"))
+            (ExitCode::Done, summary::retried(n))
         }
         OrderKind::Verify => verification::everything(stage).await?,
         OrderKind::Backfill { paths, no_wait } => {
@@ -120,7 +121,8 @@ async fn carry_out(id: OrderId, stage: &Stage, requests: &Requests) -> anyhow::R
             stage.scanning.fetch_sub(1, Ordering::SeqCst);
             scanned?;
             let code = ending::drained(stage, no_wait).await?;
-            (code, summary(stage)?)
+            // Whoever ordered it looks into the store and tells its own part of the story.
+            (code, String::new())
         }
     };
     stage
@@ -133,14 +135,4 @@ async fn carry_out(id: OrderId, stage: &Stage, requests: &Requests) -> anyhow::R
 fn from_bytes(bytes: Vec<u8>) -> std::path::PathBuf {
     use std::os::unix::ffi::OsStringExt as _;
     std::ffi::OsString::from_vec(bytes).into()
-}
-
-fn summary(stage: &Stage) -> anyhow::Result<String> {
-    let Some(reader) = Reader::open(&stage.config.state_dir)? else {
-        return Ok(String::new());
-    };
-    let overview = reader.overview(stage.clock.now())?;
-    let made = overview.count("item", "created") + overview.count("item", "verified");
-    let failed = overview.count("item", "failed") + overview.count("item", "missing");
-    Ok(format!("{made} in Google Photos, {failed} failed"))
 }

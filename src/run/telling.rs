@@ -1,10 +1,14 @@
 //! What the program tells while it runs: bytes on their way for `status`, and to systemd that it is
 //! ready, what it does, that it lives, and that it stops.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use crate::{
     pipeline::{Stage, gate::Answer},
+    progress::Pace,
     store::{AccountState, Reader, Transfer},
 };
 
@@ -16,7 +20,7 @@ const STATUS_TURNS: u32 = 10;
 
 /// Runs until the stop.
 pub(super) async fn tell(stage: Stage) -> anyhow::Result<()> {
-    let mut told = Vec::new();
+    let mut told = Told::default();
     let mut turn = 0_u32;
     let watchdog = watchdog();
     loop {
@@ -42,7 +46,15 @@ pub(super) async fn tell(stage: Stage) -> anyhow::Result<()> {
     }
 }
 
-async fn transfers(stage: &Stage, told: &mut Vec<Transfer>) -> anyhow::Result<()> {
+/// What was told about transfers, and what the next telling is reckoned from.
+#[derive(Debug, Default)]
+struct Told {
+    transfers: Vec<Transfer>,
+    bytes: u64,
+    pace: Pace,
+}
+
+async fn transfers(stage: &Stage, told: &mut Told) -> anyhow::Result<()> {
     let moving = stage.progress.moving();
     let now: Vec<Transfer> = moving
         .iter()
@@ -52,16 +64,21 @@ async fn transfers(stage: &Stage, told: &mut Vec<Transfer>) -> anyhow::Result<()
             size: moving.size,
         })
         .collect();
-    if now == *told {
+    let bytes = stage.progress.bytes();
+    if now == told.transfers && bytes == told.bytes {
+        if now.is_empty() {
+            told.pace.rest();
+        }
         return Ok(());
     }
+    told.pace.add(Instant::now(), bytes);
     let rows = moving
         .iter()
         .map(|moving| moving.file)
         .zip(now.clone())
         .collect();
-    match stage.store.transfers_are(rows).await {
-        Ok(()) => *told = now,
+    match stage.store.transfers_are(rows, told.pace.rate()).await {
+        Ok(()) => (told.transfers, told.bytes) = (now, bytes),
         // `status` is a little old until the store takes writes again; the stages say why.
         Err(error) if error.may_pass() => {}
         Err(error) => return Err(error.into()),

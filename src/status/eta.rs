@@ -44,8 +44,6 @@ pub struct Left {
     pub uploads: u64,
     /// Mutating calls that their items need in full batches.
     pub calls: u64,
-    /// Calls on top of those, for the sake of order.
-    pub order_calls: u64,
     /// Bytes a second of late; none where nothing moved yet.
     pub rate: Option<f64>,
     /// Writes that the service allows in a minute.
@@ -62,6 +60,8 @@ pub struct Left {
     pub waits: u64,
     /// Seconds before the next mutating call.
     pub lane_waits: u64,
+    /// Seconds before the day whose calls late arrivals wait for, for the sake of order.
+    pub order_waits: u64,
 }
 
 impl Left {
@@ -75,32 +75,17 @@ impl Left {
         if self.is_nothing() {
             return Eta::default();
         }
-        let by_quota = self.by_quota();
-        let Some(by_bytes) = self.by_bytes() else {
-            // Nobody knows how fast the line is, but a wait for another day is longer than any line.
-            return match by_quota {
-                0 => Eta::default(),
-                seconds => Eta {
-                    seconds: Some(seconds),
-                    bound_by: Some(Bound::Quota),
-                },
-            };
-        };
         let waits = self.waits.max(self.lane_waits);
         let by_writes = waits.saturating_add(self.by_writes(self.calls));
-        let all_calls = self.calls.saturating_add(self.order_calls);
-        let by_order = waits.saturating_add(self.by_writes(all_calls));
         // Of equals the first counts: what is plainest to understand.
-        let mut slowest = (by_bytes, Bound::Bytes);
-        for other in [
-            (by_writes, Bound::Writes),
-            (by_order, Bound::Order),
-            (by_quota, Bound::Quota),
-        ] {
-            if other.0 > slowest.0 {
-                slowest = other;
-            }
-        }
+        let mut slowest = match self.by_bytes() {
+            Some(by_bytes) => longer((by_bytes, Bound::Bytes), (by_writes, Bound::Writes)),
+            // Nobody knows how fast the line is, but a wait for another day is longer than any line.
+            None if self.by_order() == 0 && self.by_quota() == 0 => return Eta::default(),
+            None => (0, Bound::Bytes),
+        };
+        slowest = longer(slowest, (self.by_order(), Bound::Order));
+        slowest = longer(slowest, (self.by_quota(), Bound::Quota));
         Eta {
             seconds: Some(slowest.0),
             bound_by: Some(slowest.1),
@@ -115,6 +100,14 @@ impl Left {
         Some(self.waits.saturating_add(ceil(self.bytes as f64 / rate)))
     }
 
+    /// Seconds until the late ones have had their calls; 0 if none waits for those of another day.
+    fn by_order(&self) -> u64 {
+        match self.order_waits {
+            0 => 0,
+            waits => waits.saturating_add(self.by_writes(self.calls)),
+        }
+    }
+
     fn by_writes(&self, calls: u64) -> u64 {
         let a_second = PACE * f64::from(self.writes_per_minute.max(1)) / 60.0;
         ceil(calls as f64 / a_second)
@@ -123,10 +116,7 @@ impl Left {
     /// Seconds until the day whose requests suffice begins; 0 if it is today.
     fn by_quota(&self) -> u64 {
         let uploads = if self.count_uploads { self.uploads } else { 0 };
-        let needed = self
-            .calls
-            .saturating_add(self.order_calls)
-            .saturating_add(uploads);
+        let needed = self.calls.saturating_add(uploads);
         let left_today = self.requests_per_day.saturating_sub(self.requests_today);
         match needed.checked_sub(left_today) {
             None | Some(0) => 0,
@@ -137,6 +127,10 @@ impl Left {
             }
         }
     }
+}
+
+fn longer(one: (u64, Bound), other: (u64, Bound)) -> (u64, Bound) {
+    if other.0 > one.0 { other } else { one }
 }
 
 /// Whole seconds; what is too large for a number is the largest.
@@ -209,13 +203,20 @@ mod tests {
     }
 
     #[test]
-    fn calls_for_the_sake_of_order_are_named_where_they_decide() {
+    fn late_ones_that_wait_for_the_calls_of_another_day_are_named() {
         let left = Left {
             calls: 27,
-            order_calls: 27,
+            order_waits: 3_600,
             ..left()
         };
-        assert_eq!(eta(left), (Some(120), Some(Bound::Order)));
+        assert_eq!(eta(left), (Some(3_660), Some(Bound::Order)));
+        let (bytes, uploads) = (1, 1);
+        let unknown = Left {
+            bytes,
+            uploads,
+            ..left
+        };
+        assert_eq!(eta(unknown), (Some(3_660), Some(Bound::Order)));
     }
 
     #[test]

@@ -92,6 +92,15 @@ impl Status {
         self.eta = self.still_to_do(overview, around).eta();
     }
 
+    /// Whether the lane waits for the next day because late arrivals have used up what this one has
+    /// for the sake of order.
+    fn waits_for_order_calls(&self, overview: &Overview, around: Around) -> bool {
+        overview.ledger.order_calls >= around.order_calls
+            && self.account.state == AccountState::Ready
+            && self.lane.state == LaneState::Waiting
+            && self.lane.until == Some(clock::service_day_ends(around.now))
+    }
+
     fn still_to_do(&self, overview: &Overview, around: Around) -> Left {
         let items = self.items;
         let uploading = overview.bytes("item", "uploading");
@@ -101,12 +110,13 @@ impl Status {
             calls += album.wanted.div_ceil(ITEMS_PER_CALL);
             unplaced = unplaced.saturating_sub(album.wanted);
         }
+        let lane_waits = seconds_until(self.lane.until, around);
+        let is_for_order = self.waits_for_order_calls(overview, around);
         Left {
             bytes: (self.bytes.queued + uploading).saturating_sub(self.bytes_moving()),
             uploads: items.settling + items.queued + items.uploading,
             calls: calls + unplaced.div_ceil(ITEMS_PER_CALL),
-            order_calls: 0,
-            rate: around.rate.or_else(|| self.mean_rate(around)),
+            rate: around.rate.or(overview.rate),
             writes_per_minute: around.writes_per_minute,
             requests_per_day: around.requests_per_day,
             requests_today: self.quota.requests
@@ -118,15 +128,9 @@ impl Status {
             count_uploads: around.count_uploads,
             day_ends_in: clock::until(around.now, clock::service_day_ends(around.now)).as_secs(),
             waits: seconds_until(self.account.until, around),
-            lane_waits: seconds_until(self.lane.until, around),
+            lane_waits: if is_for_order { 0 } else { lane_waits },
+            order_waits: if is_for_order { lane_waits } else { 0 },
         }
-    }
-
-    /// Bytes a second since the process began: too little for one that has rested a while, but
-    /// nothing better is kept.
-    fn mean_rate(&self, around: Around) -> Option<f64> {
-        let seconds = clock::until(self.process.since?, around.now).as_secs_f64();
-        (self.bytes.sent > 0 && seconds >= 1.0).then(|| self.bytes.sent as f64 / seconds)
     }
 }
 

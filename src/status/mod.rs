@@ -194,7 +194,7 @@ pub struct Around {
     pub now: Timestamp,
     /// Whether somebody works in the state folder.
     pub running: bool,
-    /// Bytes a second of late, where that was measured; else the mean since the process began.
+    /// Bytes a second of late, where the caller measures that; else the store says it.
     pub rate: Option<f64>,
     /// The requests that the project has in a day.
     pub requests_per_day: u64,
@@ -202,6 +202,8 @@ pub struct Around {
     pub count_uploads: bool,
     /// Writes that the service allows in a minute.
     pub writes_per_minute: u32,
+    /// Calls of a day that late arrivals may cost for the sake of order.
+    pub order_calls: u64,
 }
 
 impl Status {

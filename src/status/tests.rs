@@ -26,6 +26,7 @@ fn around(running: bool) -> Around {
         requests_per_day: 10_000,
         count_uploads: false,
         writes_per_minute: 30,
+        order_calls: 2_000,
     }
 }
 
@@ -117,6 +118,27 @@ async fn files_of_the_store_are_told_by_state_and_a_refused_one_by_reason() {
         "one call at nine tenths of 30 a minute"
     );
     assert_eq!(status.eta.bound_by, Some(Bound::Writes));
+
+    let mut late = overview.clone();
+    late.rate = Some(1e6);
+    late.lane = Pause {
+        state: LaneState::Waiting,
+        reason: None,
+        until: Some(at("2026-11-22T08:00:00Z")),
+    };
+    let bound_by = |order_calls| {
+        let around = Around {
+            order_calls,
+            ..around(true)
+        };
+        Status::new(Some(&late), around).eta.bound_by
+    };
+    assert_eq!(bound_by(0), Some(Bound::Order), "they are used up");
+    assert_eq!(
+        bound_by(1),
+        Some(Bound::Writes),
+        "it waits for another reason"
+    );
 
     let status = Status::new(Some(&overview), around(false));
     assert_eq!(status.process.pid, None, "nobody runs");

@@ -30,6 +30,8 @@ pub struct Overview {
     counts: HashMap<String, (i64, i64)>,
     /// Bytes that this process, or the last one, has sent.
     pub bytes_sent: u64,
+    /// Bytes a second that it sent of late; none before anything moved.
+    pub rate: Option<f64>,
     /// The service's day.
     pub ledger: Ledger,
     /// Bytes on their way.
@@ -93,20 +95,29 @@ impl Reader {
     /// Everything that `status` tells, from one snapshot.
     pub fn overview(&self, now: Timestamp) -> Result<Overview> {
         let db = self.connection.unchecked_transaction()?;
-        let process: Option<(String, u32, i64, i64)> = db
+        let process = db
             .query_row(
-                "SELECT mode, pid, since, bytes_sent FROM process",
+                "SELECT mode, pid, since, bytes_sent, rate FROM process",
                 [],
-                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+                |row| {
+                    let since = clock::from_millis(row.get(2)?);
+                    let sent = row.get::<_, i64>(3)? as u64;
+                    Ok(((row.get(0)?, row.get(1)?, since), sent, row.get(4)?))
+                },
             )
             .optional()?;
+        let (process, bytes_sent, rate) = match process {
+            Some((process, sent, rate)) => (Some(process), sent, rate),
+            None => (None, 0, None),
+        };
         let counts = db
             .prepare("SELECT name, n, bytes FROM counters")?
             .query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?
             .collect::<rusqlite::Result<_>>()?;
         Ok(Overview {
-            bytes_sent: process.as_ref().map_or(0, |(_, _, _, sent)| *sent as u64),
-            process: process.map(|(mode, pid, since, _)| (mode, pid, clock::from_millis(since))),
+            process,
+            bytes_sent,
+            rate,
             account: account::account(&db)?,
             lane: account::lane(&db)?,
             counts,
@@ -234,12 +245,16 @@ const LANE_HAS_WORK: &str = "SELECT EXISTS (SELECT 1 FROM calls WHERE answered_a
          OR EXISTS (SELECT 1 FROM placements WHERE state = 'wanted' AND made = 1)";
 
 impl super::Store {
-    /// The bytes on their way, for `status`.
+    /// The bytes on their way and how many go in a second, for `status`; without a rate the one
+    /// that was told last stays.
     pub async fn transfers_are(
         &self,
         transfers: Vec<(crate::ids::FileId, Transfer)>,
+        rate: Option<f64>,
     ) -> Result<()> {
         self.write(move |db| {
+            db.prepare_cached("UPDATE process SET rate = coalesce(?1, rate)")?
+                .execute([rate])?;
             db.execute("DELETE FROM transfers", [])?;
             for (file, transfer) in transfers {
                 db.prepare_cached("INSERT OR REPLACE INTO transfers (file_id, path, sent, size) VALUES (?1, ?2, ?3, ?4)")?

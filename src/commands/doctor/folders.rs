@@ -4,30 +4,34 @@ use std::time::{Duration, Instant};
 
 use crate::{
     config::{Config, Poll},
-    pipeline::intake::{walk::RootState, watch},
+    pipeline::intake::{
+        place::{Place, Places},
+        walk::RootState,
+        watch,
+    },
     shown::Shown,
     status::words,
 };
 
-use super::{super::places, Finding};
+use super::Finding;
 
 /// How long all folders together are looked through at most.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Checks all folders.
 pub(super) fn check(config: &Config) -> Vec<Finding> {
-    let places = match places::configured(config) {
+    let places = match Places::new(config.folders.iter().cloned()) {
         Ok(places) => places,
         Err(error) => {
-            let remedy = "put the pattern right in the configuration";
-            return vec![Finding::fault("folder", format!("{error:#}"), remedy)];
+            let remedy = "put it right in the configuration";
+            return vec![Finding::fault("folder", error.to_string(), remedy)];
         }
     };
     let mut findings = Vec::new();
     let mut dirs = 0;
     let mut whole = true;
     let begin = Instant::now();
-    for place in &places {
+    for place in places.iter() {
         let path = Shown::path(&place.folder.path);
         match place.tree.root_state() {
             RootState::Missing => findings.push(Finding::fault(
@@ -61,7 +65,7 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
     findings
 }
 
-fn must_be_watched(config: &Config, place: &places::Place) -> bool {
+fn must_be_watched(config: &Config, place: &Place) -> bool {
     config.watch.poll == Poll::Never || watch::must_poll(&place.folder.path).is_none()
 }
 
@@ -77,7 +81,7 @@ struct Look {
 }
 
 impl Look {
-    fn at(place: &places::Place, deadline: Instant) -> Self {
+    fn at(place: &Place, deadline: Instant) -> Self {
         let mut look = Self {
             whole: true,
             ..Self::default()

@@ -5,7 +5,7 @@
 //! - Those that touch the disk and know no database: [`kinds`] (what the service accepts), [`rules`]
 //!   (what the folder's owner wants), [`walk`] (what is there), [`watch`] (where to look again) and
 //!   [`taken`] (the instant that orders an album).
-//! - Those that know the store: places (whose file is it), scans (what is there, compared with what
+//! - Those that know the store: places ([`place`]: whose file is it), scans (what is there, compared with what
 //!   is known), fates (settle, queue or refuse), second looks at what settles, and the agenda of what
 //!   is to be scanned when.
 //!
@@ -14,7 +14,7 @@
 mod agenda;
 mod fate;
 pub mod kinds;
-mod place;
+pub mod place;
 pub mod rules;
 mod scan;
 mod settle;

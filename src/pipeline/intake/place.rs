@@ -5,10 +5,12 @@
 //! of directories. So a walk of one place leaves out the roots of the others. A place is told by the
 //! root's path as it was configured, not by its real name: an unmounted folder has no real name, and
 //! must still be the one that the store knows.
+//!
+//! The stage asks this, and so do the commands that say beforehand what it would do.
 
 use std::{
     ffi::{OsStr, OsString},
-    fmt, fs, io,
+    fmt, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -27,24 +29,28 @@ use crate::{
     store::{self, Reader, RootSpec},
 };
 
+mod asked;
+
+pub use asked::Asked;
+
 /// A root, and everything that decides what becomes of its files.
 #[derive(Debug)]
-pub(super) struct Place {
+pub struct Place {
     /// Its rules; the path is absolute.
-    pub(super) folder: Folder,
+    pub folder: Folder,
     /// Whether it is of the configuration: others are never watched, and nothing in them is gone.
-    pub(super) is_configured: bool,
+    pub is_configured: bool,
     /// The zone of times without an offset.
     pub(super) zone: TimeZone,
     /// How it is walked.
-    pub(super) tree: Arc<Tree>,
+    pub tree: Arc<Tree>,
     /// The root with all links resolved, as far as it exists.
     real: PathBuf,
 }
 
 /// Which part of a place is to be scanned. Paths are relative to the root.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Part {
+pub enum Part {
     /// All of it.
     Whole,
     /// A directory and what is below it.
@@ -120,7 +126,7 @@ impl Place {
     }
 
     /// The root's path.
-    pub(super) fn root(&self) -> &Path {
+    pub fn root(&self) -> &Path {
         &self.folder.path
     }
 
@@ -149,6 +155,26 @@ impl Place {
         format!("album {album:?}, order {order}, timezone {zone}")
     }
 
+    /// The part that is at `relative`, or why its rules leave that out.
+    fn part(&self, relative: &Path) -> io::Result<std::result::Result<Part, String>> {
+        if relative.as_os_str().is_empty() {
+            return Ok(Ok(Part::Whole));
+        }
+        Ok(match self.tree.look(relative)? {
+            Look::Dir => Ok(Part::Below(relative.to_owned())),
+            Look::File(_) => Ok(Part::Files {
+                dir: relative.parent().unwrap_or(Path::new("")).to_owned(),
+                names: relative
+                    .file_name()
+                    .map(OsStr::to_owned)
+                    .into_iter()
+                    .collect(),
+            }),
+            Look::Refused(verdict) => Err(verdict.to_string()),
+            Look::Nothing => Err("it is no file or folder that is looked into".to_owned()),
+        })
+    }
+
     /// Why it cannot be scanned at the moment, if so.
     pub(super) fn away(&self, id: RootId, reader: &Reader) -> store::Result<Option<Away>> {
         Ok(match self.tree.root_state() {
@@ -162,11 +188,11 @@ impl Place {
 
 /// All places of a run, in the order in which they were named. They are added, never removed.
 #[derive(Debug, Default)]
-pub(super) struct Places(Vec<Arc<Place>>);
+pub struct Places(Vec<Arc<Place>>);
 
 impl Places {
     /// The folders of a configuration.
-    pub(super) fn new(folders: impl IntoIterator<Item = Folder>) -> Result<Self> {
+    pub fn new(folders: impl IntoIterator<Item = Folder>) -> Result<Self> {
         let mut unique: Vec<Folder> = Vec::new();
         for mut folder in folders {
             folder.path = absolute(&folder.path);
@@ -183,8 +209,13 @@ impl Places {
     }
 
     /// The place of this number.
-    pub(super) fn get(&self, number: usize) -> Option<&Arc<Place>> {
+    pub fn get(&self, number: usize) -> Option<&Arc<Place>> {
         self.0.get(number)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Place>> {
+        self.0.iter()
     }
 
     /// The number of the place whose root is `path`.
@@ -203,99 +234,11 @@ impl Places {
         })
     }
 
-    /// What the PATHs that a user gave mean, without what is named twice.
-    pub(super) fn resolve_all(&mut self, paths: &[PathBuf]) -> Result<Vec<(usize, Part)>> {
-        let mut paths: Vec<&PathBuf> = paths.iter().collect();
-        // From the top down, so that a PATH inside of another one is a part of that.
-        paths.sort_by_key(|path| real(&absolute(path)).components().count());
-        let mut all: Vec<(usize, Part)> = Vec::new();
-        for path in paths {
-            for part in self.resolve(path)? {
-                if !all.contains(&part) && !all.contains(&(part.0, Part::Whole)) {
-                    all.push(part);
-                }
-            }
-        }
-        Ok(all)
-    }
-
-    /// What a PATH that a user gave means: parts of places, which are made where there are none. It
-    /// is an error if there is nothing at PATH, and nothing but a warning if the rules of its folder
-    /// leave it out.
-    fn resolve(&mut self, path: &Path) -> Result<Vec<(usize, Part)>> {
-        let unusable = |error: io::Error| {
-            let path = Shown::path(path);
-            Error::Intake(match error.kind() {
-                io::ErrorKind::NotFound => format!(
-                    "there is no file or folder {path}; nothing was begun\nhint: look for a typing mistake, or \
-                     whether the disk is there"
-                ),
-                _ => format!("{path} cannot be read: {error}; nothing was begun"),
-            })
-        };
-        let is_folder = fs::metadata(path).map_err(unusable)?.is_dir();
-        let target = path.canonicalize().map_err(unusable)?;
-        let mut parts = Vec::new();
-        if is_folder {
-            // Folders of the configuration inside of PATH keep their own rules.
-            let inside = self.0.iter().enumerate();
-            let inside = inside.filter(|(_, place)| place.real.starts_with(&target));
-            parts.extend(inside.map(|(number, _)| (number, Part::Whole)));
-        }
-        let root = match (is_folder, target.parent()) {
-            (false, Some(parent)) => parent,
-            _ => &target,
-        };
-        if self.of_real(&target).is_none() {
-            self.add(root)?;
-        }
-        if let Some((number, relative)) = self.of_real(&target)
-            && let Some(part) = self.part(number, &relative).map_err(unusable)?
-            && !parts.contains(&(number, Part::Whole))
-        {
-            parts.push((number, part));
-        }
-        Ok(parts)
-    }
-
-    fn add(&mut self, root: &Path) -> Result<()> {
+    fn add(&mut self, root: &Path) -> Result<Arc<Place>> {
         let nested = nested_in(root, self.0.iter().map(|place| place.root()));
-        let place = Place::new(Folder::with_defaults(root), false, nested)?;
-        self.0.push(Arc::new(place));
-        Ok(())
-    }
-
-    /// The part of the place that is at `relative`; none, with a warning, if its rules leave that out.
-    fn part(&self, number: usize, relative: &Path) -> io::Result<Option<Part>> {
-        let Some(place) = self.0.get(number) else {
-            return Ok(None);
-        };
-        if relative.as_os_str().is_empty() {
-            return Ok(Some(Part::Whole));
-        }
-        let path = place.root().join(relative);
-        let path = Shown::path(&path);
-        Ok(match place.tree.look(relative)? {
-            Look::Dir => Some(Part::Below(relative.to_owned())),
-            Look::File(_) => Some(Part::Files {
-                dir: relative.parent().unwrap_or(Path::new("")).to_owned(),
-                names: relative
-                    .file_name()
-                    .map(OsStr::to_owned)
-                    .into_iter()
-                    .collect(),
-            }),
-            Look::Refused(verdict) => {
-                tracing::warn!("{path} does not go up: {verdict}");
-                None
-            }
-            Look::Nothing => {
-                tracing::warn!(
-                    "{path} does not go up: it is no file or folder that is looked into"
-                );
-                None
-            }
-        })
+        let place = Arc::new(Place::new(Folder::with_defaults(root), false, nested)?);
+        self.0.push(Arc::clone(&place));
+        Ok(place)
     }
 
     fn of_real(&self, target: &Path) -> Option<(usize, PathBuf)> {
@@ -350,3 +293,6 @@ fn real(path: &Path) -> PathBuf {
         (Err(_), _, _) => path.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,7 @@ use tokio::{
 use super::{
     agenda::{Agenda, Times},
     fate::Terms,
-    place::{Part, Places},
+    place::{Asked, Part, Places},
     scan::{Scan, Told},
     standing::{Counted, Standing, Standings},
     watch::{Hint, Hints, Watch},
@@ -84,7 +84,7 @@ impl Intake {
             .iter()
             .filter_map(|path| Some((places.of_root(path)?, Part::Whole)))
             .collect();
-        parts.extend(places.resolve_all(paths)?);
+        parts.extend(places.resolve_all(paths)?.told());
         let first = parts
             .into_iter()
             .map(|(place, part)| (place, part, Counted::new(&stage.scanning)))
@@ -295,7 +295,7 @@ impl Running {
             let configured = self.configured().into_iter();
             Ok(configured.map(|number| (number, Part::Whole)).collect())
         } else {
-            self.places.resolve_all(&paths)
+            self.places.resolve_all(&paths).map(Asked::told)
         };
         let parts: Vec<(usize, Part)> = match parts {
             Ok(parts) => parts,

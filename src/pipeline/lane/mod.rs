@@ -167,7 +167,8 @@ impl Lane {
                     None => Pause::plain(LaneState::Idle),
                     Some(_) if order_bound => waiting(
                         "late photos wait for tomorrow's calls (`batch.order_calls`)",
-                        until,
+                        // Whatever else is looked at sooner.
+                        Some(clock::service_day_ends(now)),
                     ),
                     // Company is expected, not asked for by anybody: no wait that counts.
                     Some(_) => Pause {

@@ -149,14 +149,16 @@ async fn the_states_of_account_and_lane_are_kept() {
         sent: 5,
         size: 10,
     };
-    store
-        .transfers_are(vec![(file, transfer.clone())])
-        .await
-        .unwrap();
-    assert_eq!(
-        store.reader().unwrap().overview(t(2)).unwrap().transfers,
-        [transfer]
-    );
+    store.process_is("daemon", 7, t(1)).await.unwrap();
+    let moving = vec![(file, transfer.clone())];
+    store.transfers_are(moving, Some(1e6)).await.unwrap();
+    let overview = |store: &Store| store.reader().unwrap().overview(t(2)).unwrap();
+    assert_eq!(overview(&store).transfers, [transfer]);
+    store.transfers_are(Vec::new(), None).await.unwrap();
+    let rate = overview(&store).rate;
+    assert_eq!(rate, Some(1e6), "what it was when something last moved");
+    store.process_is("daemon", 8, t(2)).await.unwrap();
+    assert_eq!(overview(&store).rate, None, "that of another process");
 }
 
 #[tokio::test]
