@@ -67,7 +67,9 @@ fn folder(place: &Place) -> String {
     if place.is_configured {
         format!("It belongs to the folder {path} of the configuration.\n")
     } else {
-        "It is in no folder of the configuration: the daemon does not take it, `albumen backfill PATH` does.\n".to_owned()
+        "It is in no folder of the configuration: the daemon leaves it alone, and with `albumen backfill PATH` the \
+         default rules decide.\n"
+            .to_owned()
     }
 }
 

@@ -119,7 +119,7 @@ pub fn waits_for(status: &Status, here: &Here) -> Option<String> {
 /// What a person can do about the wait; none if time does it.
 pub fn remedy(status: &Status) -> Option<&'static str> {
     match status.account.state {
-        AccountState::LoginNeeded => Some("albumen login"),
+        AccountState::LoginNeeded => Some("run `albumen login`"),
         AccountState::StorageFull => Some("free or buy storage; Albumen looks again by itself"),
         AccountState::ApiDisabled => {
             Some("enable the Photos Library API for the project in the Google Cloud console")
