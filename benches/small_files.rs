@@ -27,7 +27,7 @@ fn main() {
     yard.configure(
         None,
         "",
-        "[quota]\nwrites_per_minute = 1000000\n[watch]\nsettle = \"0s\"",
+        "[upload]\nparallel = 12\n[quota]\nwrites_per_minute = 1000000\n[watch]\nsettle = \"0s\"",
     );
     let mut rates: Vec<f64> = (0..3)
         .map(|_| {

@@ -35,7 +35,7 @@ use super::{
 use crate::{
     api::{self, Call, Kind, Limit, Method},
     clock,
-    store::{CallKind, Journalled, LaneState, NewCall, Pause, Planned, Sending},
+    store::{Budget, CallKind, Journalled, LaneState, NewCall, Pause, Planned, Sending},
 };
 
 /// Successes in a row after which concurrent-write refusals are forgotten ("a sustained run", fact
@@ -161,17 +161,22 @@ impl Lane {
             Planned::Batch(batch) => self.create(batch).await,
             Planned::Album(task) => self.resolve(task).await,
             Planned::Add(addition) => self.add(addition).await,
-            Planned::Wait { until, order_bound } => {
+            Planned::Wait { until, bound_by } => {
                 let until = until.map(|until| settling.map_or(until, |due| due.min(until)));
-                let pause = match until {
-                    None => Pause::plain(LaneState::Idle),
-                    Some(_) if order_bound => waiting(
+                // Whatever else is looked at sooner, a budget lasts until the day ends.
+                let day_ends = Some(clock::service_day_ends(now));
+                let pause = match (until, bound_by) {
+                    (None, _) => Pause::plain(LaneState::Idle),
+                    (_, Some(Budget::Order)) => waiting(
                         "late photos wait for tomorrow's calls (`batch.order_calls`)",
-                        // Whatever else is looked at sooner.
-                        Some(clock::service_day_ends(now)),
+                        day_ends,
+                    ),
+                    (_, Some(Budget::Reserve)) => waiting(
+                        "the rest of the day's requests is kept for new photos (`quota.reserve`)",
+                        day_ends,
                     ),
                     // Company is expected, not asked for by anybody: no wait that counts.
-                    Some(_) => Pause {
+                    (Some(_), None) => Pause {
                         state: LaneState::Idle,
                         reason: Some("a batch is being filled".to_owned()),
                         until: None,

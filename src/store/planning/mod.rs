@@ -82,6 +82,15 @@ pub struct Addition {
     pub items: Vec<(ItemId, MediaItemId)>,
 }
 
+/// A part of the day's requests that is used up until midnight Pacific.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Budget {
+    /// What order alone may cost: late items wait.
+    Order,
+    /// What is not kept for fresh files: the backfill waits.
+    Reserve,
+}
+
 /// What the lane shall do next.
 #[derive(Debug, Clone)]
 pub enum Planned {
@@ -95,8 +104,8 @@ pub enum Planned {
     Wait {
         /// When something will be due without anything happening; none if nothing will.
         until: Option<Timestamp>,
-        /// Whether something waits for tomorrow's calls for the sake of order.
-        order_bound: bool,
+        /// Which budget of the day something waits for, if it does.
+        bound_by: Option<Budget>,
     },
 }
 
@@ -158,7 +167,7 @@ pub(super) fn plan(
         now,
         roots: claims::open_roots(db)?,
         wake: None,
-        order_bound: false,
+        bound_by: None,
         best: None,
     };
     let groups = ready::groups(db, now)?;
@@ -197,7 +206,7 @@ pub(super) fn plan(
     }
     Ok(Planned::Wait {
         until: search.wake,
-        order_bound: search.order_bound,
+        bound_by: search.bound_by,
     })
 }
 
@@ -207,7 +216,7 @@ struct Search {
     now: Timestamp,
     roots: Vec<claims::OpenRoot>,
     wake: Option<Timestamp>,
-    order_bound: bool,
+    bound_by: Option<Budget>,
     best: Option<Candidate>,
 }
 
@@ -236,12 +245,13 @@ impl Search {
                 Decision::Leave(n) => n,
             };
             if stretch.costs_order(n) && self.rules.order_calls_left == 0 {
-                self.order_bound = true;
+                self.bound_by = Some(Budget::Order);
                 sooner(&mut self.wake, clock::service_day_ends(self.now));
                 continue;
             }
             let fresh = ready.iter().skip(from).take(n).any(|ready| ready.fresh);
             if self.rules.fresh_only && !fresh {
+                self.bound_by.get_or_insert(Budget::Reserve);
                 sooner(&mut self.wake, clock::service_day_ends(self.now));
                 continue;
             }

@@ -80,8 +80,8 @@ async fn without_budget_late_ones_wait_and_the_tail_goes_on() {
     let calls = bench.make_all(spent, t(2)).await;
     assert_eq!(calls.len(), 1);
     assert_eq!((calls[0].0.len(), &calls[0].1), (3, &Some(Position::Last)));
-    let (until, order_bound) = waits(&bench.plan(spent, t(2)).await);
-    assert!(order_bound);
+    let (until, bound_by) = waits(&bench.plan(spent, t(2)).await);
+    assert_eq!(bound_by, Some(Budget::Order));
     assert_eq!(until, Some(crate::clock::service_day_ends(t(2))));
     let late = bench.make_all(backfill(), t(2)).await;
     assert_eq!(late.len(), 99);

@@ -11,10 +11,10 @@ pub(super) async fn bench(ns: impl IntoIterator<Item = u32>) -> (Bench, RootId) 
     (bench, root)
 }
 
-/// Until when it waits, and whether for tomorrow's calls.
-pub(super) fn waits(planned: &Planned) -> (Option<Timestamp>, bool) {
+/// Until when it waits, and for which budget.
+pub(super) fn waits(planned: &Planned) -> (Option<Timestamp>, Option<Budget>) {
     match planned {
-        Planned::Wait { until, order_bound } => (*until, *order_bound),
+        Planned::Wait { until, bound_by } => (*until, *bound_by),
         other => panic!("it does not wait: {other:?}"),
     }
 }
@@ -30,7 +30,7 @@ async fn what_is_still_to_come_is_waited_for_and_then_passed_over() {
     }
     assert_eq!(
         waits(&bench.plan(backfill(), t(2)).await),
-        (Some(t(601)), false)
+        (Some(t(601)), None)
     );
     assert_eq!(waits(&bench.plan(daemon(), t(2)).await).0, Some(t(31)));
     let batch = bench.batch(daemon(), t(31)).await;
