@@ -239,8 +239,13 @@ async fn killed_again_and_again_at_each_kind_of_call() {
         "albums.create",
         "mediaItems.batchCreate",
     ] {
-        trip.kill_at(method, trip.home.library().await.calls(method), after())
-            .await;
+        let done = trip.home.library().await.calls(method);
+        // The photos do not wait for the video: their album may be made while it is held up, and an
+        // album is made once.
+        if method == "albums.create" && done > 0 {
+            continue;
+        }
+        trip.kill_at(method, done, after()).await;
     }
     let library = trip.recovers().await;
     assert_eq!(library.calls("albums.create"), 1);
