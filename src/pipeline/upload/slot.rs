@@ -212,9 +212,11 @@ impl Slot {
             Sent::Failed(error) => self.failed(item, &error, now).await,
             Sent::Token(upload_token, hash) => {
                 self.stage.gate.bytes_passed().await?;
-                let stood_still = reading::stat_of(&source.file).is_ok_and(|(after, links)| {
-                    links > 0 && reading::same_content(source.stat, after)
-                });
+                // A network disk may hang here as anywhere: not on a thread of the runtime.
+                let file = Arc::clone(&source.file);
+                let looked = tokio::task::spawn_blocking(move || reading::stat_of(&file)).await;
+                let stood_still = matches!(looked, Ok(Ok((after, links)))
+                    if links > 0 && reading::same_content(source.stat, after));
                 if hash != source.hash || !stood_still {
                     return self.changed(item, now).await;
                 }
