@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::{
     error::Fault,
     schema,
-    settings::{AfterUpload, AlbumRule, Dashboard, Description, Folder, OnDelete},
+    settings::{AfterUpload, AlbumRule, Dashboard, Description, Folder},
 };
 
 /// A setting that is understood and not obeyed.
@@ -24,12 +24,6 @@ const OF_FOLDER: &[Unbuilt<Folder, schema::Folder>] = &[
         place: |written| place(&written.album),
         cannot: "fill albums from a template",
         instead: "\"folder\" gives each folder an album of its name, \"name:Holidays\" one to all",
-    },
-    Unbuilt {
-        asked_for: |folder| folder.on_delete == OnDelete::RemoveFromAlbum,
-        place: |written| place(&written.on_delete),
-        cannot: "take items of deleted files out of their albums",
-        instead: "\"keep\" leaves them where they are",
     },
     Unbuilt {
         asked_for: |folder| folder.description == Description::Sidecar,

@@ -171,50 +171,6 @@ impl Store {
         })
         .await
     }
-
-    /// `albums.batchAddMediaItems` was answered: all of it stands in the album, or (with an error)
-    /// none of it does and each is tried again by itself, at most `max_attempts` times.
-    pub async fn additions_answered(
-        &self,
-        call: CallId,
-        album: AlbumRow,
-        error: Option<(String, Timestamp)>,
-        max_attempts: u32,
-        now: Timestamp,
-    ) -> Result<()> {
-        self.write(move |db| {
-            for item in calls::items_of(db, call)? {
-                match &error {
-                    None => placed(db, item, album, false)?,
-                    Some((reason, not_before)) => {
-                        db.prepare_cached(
-                            "UPDATE placements SET attempts = attempts + 1, not_before = ?3, reason = ?4,
-                                    state = iif(attempts + 1 >= ?5, 'refused', state)
-                             WHERE item_id = ?1 AND album_id = ?2 AND state = 'wanted'",
-                        )?
-                        .execute(params![item.0, album.0, not_before.as_millisecond(), reason, max_attempts])?;
-                    }
-                }
-            }
-            let error = error.as_ref().map(|(reason, _)| reason.as_str());
-            calls::answered(db, call, None, error, now)
-        })
-        .await
-    }
-
-    /// The service refused the position of a batch: what it carried is appended, once and for all.
-    pub async fn append_instead(&self, album: AlbumRow, items: Vec<ItemId>) -> Result<()> {
-        self.write(move |db| {
-            for item in items {
-                db.prepare_cached(
-                    "UPDATE placements SET append = 1 WHERE item_id = ?1 AND album_id = ?2 AND state = 'wanted'",
-                )?
-                .execute(params![item.0, album.0])?;
-            }
-            Ok(())
-        })
-        .await
-    }
 }
 
 fn note_result(db: &Connection, call: CallId, outcome: &ItemOutcome) -> Result<()> {
@@ -389,11 +345,23 @@ fn made(
     placed(db, item, albums::LIBRARY, false)
 }
 
-fn placed(db: &Connection, item: ItemId, album: AlbumRow, at_its_place: bool) -> Result<()> {
+/// The item stands in the album.
+pub(super) fn placed(
+    db: &Connection,
+    item: ItemId,
+    album: AlbumRow,
+    at_its_place: bool,
+) -> Result<()> {
     db.prepare_cached(
         "UPDATE placements SET state = 'placed', in_sequence = ?3 AND append = 0 AND album_id <> 0, reason = NULL
          WHERE item_id = ?1 AND album_id = ?2 AND state = 'wanted'",
     )?
     .execute(params![item.0, album.0, at_its_place])?;
+    // It was taken back while the call was under way, and stands there all the same.
+    db.prepare_cached(
+        "UPDATE placements SET state = 'leaving'
+         WHERE item_id = ?1 AND album_id = ?2 AND album_id <> 0 AND state = 'gone'",
+    )?
+    .execute(params![item.0, album.0])?;
     Ok(())
 }

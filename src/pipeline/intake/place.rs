@@ -22,7 +22,7 @@ use super::{
     walk::{Look, RootState, Tree},
 };
 use crate::{
-    config::{Folder, Order, Timezone},
+    config::{Folder, OnDelete, Order, Timezone},
     ids::RootId,
     pipeline::{Error, Result},
     shown::Shown,
@@ -136,6 +136,7 @@ impl Place {
             path: self.folder.path.clone(),
             configured: self.is_configured,
             rule: self.rule(),
+            removes: self.is_configured && self.folder.on_delete == OnDelete::RemoveFromAlbum,
         }
     }
 
