@@ -342,7 +342,7 @@ fn hold(db: &Connection, file: FileId, item: ItemId, state: State, now: Timestam
     // Touched, and nothing else: no edit at all.
     db.prepare_cached("DELETE FROM former_items WHERE file_id = ?1 AND item_id = ?2")?
         .execute(params![file.0, item.0])?;
-    want_placement(db, item, album, &key, state)
+    want_placement(db, item, album, &key, state, now)
 }
 
 /// The part of this album that the item is in already, or the album itself: a file that was touched
@@ -369,6 +369,7 @@ fn want_placement(
     album: AlbumRow,
     key: &[u8],
     state: State,
+    now: Timestamp,
 ) -> Result<()> {
     let made = matches!(state, State::Created | State::Verified);
     let in_library = album.0 == 0 && made;
@@ -382,10 +383,18 @@ fn want_placement(
         return Ok(());
     }
     db.prepare_cached(
-        "INSERT INTO placements (item_id, album_id, order_key, state, made) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (item_id, album_id) DO UPDATE SET state = 'wanted', order_key = ?3
+        "INSERT INTO placements (item_id, album_id, order_key, state, made, wanted_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (item_id, album_id) DO UPDATE SET state = 'wanted', order_key = ?3, wanted_at = ?6
          WHERE state = 'gone' AND reason IS NULL",
     )?
-    .execute(params![item.0, album.0, key, if in_library { "placed" } else { "wanted" }, made])?;
+    .execute(params![
+        item.0,
+        album.0,
+        key,
+        if in_library { "placed" } else { "wanted" },
+        made,
+        now.as_millisecond()
+    ])?;
     Ok(())
 }

@@ -207,7 +207,7 @@ pub(super) fn plan(
     for (index, group) in groups.iter().enumerate() {
         lists.push(search.look_at(db, index, group)?);
     }
-    if let Some(candidate) = search.best
+    if let Some(candidate) = search.best.take()
         && let Some(group) = groups.get(candidate.group)
         && let Some(ready) = lists.get_mut(candidate.group)
     {
@@ -233,7 +233,7 @@ pub(super) fn plan(
         let batch = batch(db, group.album, &candidate.stretch, items, for_order)?;
         return Ok(Planned::Batch(batch));
     }
-    if let Some(next) = additions::next(db, album_limit, now, &mut search.wake)? {
+    if let Some(next) = additions::next(db, album_limit, &mut search)? {
         return Ok(next);
     }
     if let Some(quiet) = search.rules.quiet {
