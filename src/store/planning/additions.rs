@@ -5,8 +5,9 @@ use rusqlite::{Connection, params};
 
 use super::{
     Addition, Planned, Search,
+    parts::{roll_over, room},
     places::{self, Around},
-    ready, roll_over, room, sooner,
+    ready, sooner,
 };
 use crate::{
     album::plan::{Decision, MAX_BATCH, Patience, Stretch},

@@ -3,7 +3,7 @@
 use super::*;
 use crate::ids::FileId;
 
-const QUIET: Duration = Duration::from_secs(60);
+const QUIET: Duration = Duration::from_mins(1);
 
 fn removing() -> PlanRules {
     PlanRules {
