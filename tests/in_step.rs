@@ -377,3 +377,42 @@ async fn photos_are_taken_out_of_an_album_by_hand_after_the_plan_was_shown() {
     );
     home.clean(&home.library().await).await;
 }
+
+/// Kills the daemon while `method` is held up, and starts it again.
+async fn killed_at(home: &Home, daemon: Running, method: &str) -> Running {
+    home.until(method, |library| library.calls(method) > 0)
+        .await;
+    daemon.kill();
+    home.no_faults().await;
+    home.daemon().await
+}
+
+#[tokio::test]
+async fn killed_while_photos_leave_and_join_albums_it_ends_where_it_would_have() {
+    for commit in [false, true] {
+        let (home, daemon) = in_step().await;
+        let files = photos_made(&home, "photos/Crete", 5).await;
+        home.pass(26 * 3600).await;
+        let hang = json!({"hang": true, "commit": commit});
+        home.fault(ADD, None, hang.clone()).await;
+        fs::create_dir(home.path("photos/Rome")).unwrap();
+        fs::rename(&files[0], home.path("photos/Rome/p0000.jpg")).unwrap();
+        fs::rename(&files[3], home.path("photos/Rome/p0003.jpg")).unwrap();
+        let daemon = killed_at(&home, daemon, ADD).await;
+        home.fault(REMOVE, None, hang).await;
+        let daemon = killed_at(&home, daemon, REMOVE).await;
+        let library = home
+            .until("they have moved", |library| {
+                library.names_in("Crete") == ["p0001.jpg", "p0002.jpg", "p0004.jpg"]
+                    && library.names_in("Rome") == ["p0000.jpg", "p0003.jpg"]
+            })
+            .await;
+        assert_eq!(library.n_items(), 5);
+        home.until_status("nothing moves", |status| {
+            status["placements"]["leaving"] == 0 && status["placements"]["wanted"] == 0
+        })
+        .await;
+        daemon.stop().await.expect(0);
+        assert_eq!(home.library().await.broken_rules(), Vec::<String>::new());
+    }
+}
