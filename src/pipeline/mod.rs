@@ -14,6 +14,7 @@
 mod asked;
 pub mod backoff;
 pub mod bell;
+mod embedded;
 pub mod gate;
 pub mod intake;
 pub mod lane;

@@ -20,6 +20,7 @@ mod albums;
 mod calls;
 mod changes;
 mod claims;
+mod describing;
 mod explain;
 mod intake;
 mod items;
@@ -47,6 +48,7 @@ pub use albums::{AlbumTask, AlbumView};
 pub use calls::{CallKind, Journalled, NewCall};
 pub use changes::{Change, Fate, FileStat};
 pub use claims::{Claimed, Content, Hashed};
+pub use describing::Words;
 pub use explain::Explained;
 pub use intake::{FileState, KnownFile, RootRow, RootSpec, Settling};
 pub use ledger::{Ledger, Sending};
@@ -54,7 +56,9 @@ pub use looking::{OrderView, Standing};
 pub use orders::{NewOrder, Order, OrderKind};
 pub use outcomes::{ItemOutcome, Outcome};
 pub use overview::{Failure, Overview, Transfer};
-pub use planning::{Addition, BatchItem, Budget, PlanRules, Planned, PlannedBatch};
+pub use planning::{
+    Addition, BatchItem, Budget, Description, PlanRules, Planned, PlannedBatch,
+};
 pub use sessions::Session;
 pub use verifying::{ToVerify, Verdict};
 

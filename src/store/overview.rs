@@ -237,12 +237,16 @@ pub(super) const CAN_MOVE: &str =
                         SELECT 1 FROM files WHERE files.root_id = roots.id AND files.state = 'queued'))
          OR EXISTS (SELECT 1 FROM files CROSS JOIN roots ON roots.id = files.root_id
                     WHERE files.state = 'settling' AND roots.open = 1 AND roots.away = 0)
-         OR EXISTS (SELECT 1 FROM placements WHERE state = 'wanted' AND made = 1)";
+         OR EXISTS (SELECT 1 FROM placements WHERE state = 'wanted' AND made = 1)
+         OR EXISTS (SELECT 1 FROM items WHERE describe_at IS NOT NULL AND description IS NOT described
+                                              AND state IN ('created', 'verified'))";
 
 /// Whether the lane has something to do.
 const LANE_HAS_WORK: &str = "SELECT EXISTS (SELECT 1 FROM calls WHERE answered_at IS NULL)
          OR EXISTS (SELECT 1 FROM items WHERE state IN ('uploaded', 'creating'))
-         OR EXISTS (SELECT 1 FROM placements WHERE state = 'wanted' AND made = 1)";
+         OR EXISTS (SELECT 1 FROM placements WHERE state = 'wanted' AND made = 1)
+         OR EXISTS (SELECT 1 FROM items WHERE describe_at IS NOT NULL AND description IS NOT described
+                                              AND state IN ('created', 'verified'))";
 
 impl super::Store {
     /// The bytes on their way and how many go in a second, for `status`; without a rate the one

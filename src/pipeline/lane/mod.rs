@@ -6,6 +6,7 @@
 //! - [`suspects`] — who made a whole call fail. Pure.
 //! - [`albums`] — ids of albums, found or made.
 //! - [`additions`] — `albums.batchAddMediaItems`.
+//! - [`descriptions`] — `mediaItems.patch`.
 //! - [`unanswered`] — a call whose answer was lost.
 //! - [`rules`] — what a batch may cost, and what may still join it.
 //!
@@ -18,6 +19,7 @@
 mod additions;
 mod albums;
 mod create;
+mod descriptions;
 mod pace;
 mod results;
 mod rules;
@@ -161,6 +163,7 @@ impl Lane {
             Planned::Batch(batch) => self.create(batch).await,
             Planned::Album(task) => self.resolve(task).await,
             Planned::Add(addition) => self.add(addition).await,
+            Planned::Describe(description) => self.describe(description).await,
             Planned::Wait { until, bound_by } => {
                 let until = until.map(|until| settling.map_or(until, |due| due.min(until)));
                 // Whatever else is looked at sooner, a budget lasts until the day ends.
@@ -328,5 +331,6 @@ fn method(kind: CallKind) -> Method {
         CallKind::CreateAlbum => Method::AlbumsCreate,
         CallKind::AddItems => Method::AlbumsBatchAdd,
         CallKind::RemoveItems => Method::AlbumsBatchRemove,
+        CallKind::DescribeItem => Method::MediaItemsPatch,
     }
 }

@@ -51,6 +51,7 @@ impl Lane {
         match call.kind {
             CallKind::CreateItems => self.created(call, answered).await,
             CallKind::AddItems | CallKind::RemoveItems => self.added(call, answered).await,
+            CallKind::DescribeItem => self.described(call, answered).await,
             CallKind::CreateAlbum => Ok(Turn::Again),
         }
     }

@@ -121,6 +121,7 @@ impl Slot {
             size: source.stat.size,
             mime: source.kind.mime,
             file_name: file_name(&self.claim.name),
+            words: None,
         };
         let now = self.stage.clock.now();
         match self

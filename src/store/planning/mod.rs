@@ -4,11 +4,13 @@
 //! - [`ready`]: living tokens by album.
 //! - [`places`]: where they can stand together, and what is still to come between them.
 //! - [`additions`]: what joins a further album without a token.
+//! - [`describing`]: what is to be told about what is there.
 //!
 //! Called by the lane after each answer and each bell, so nothing here may walk over what is done,
 //! what is in a closed root, or what has failed: `tests::plans` holds the statements against that.
 
 pub(super) mod additions;
+pub(super) mod describing;
 pub(super) mod places;
 pub(super) mod ready;
 
@@ -21,6 +23,7 @@ use crate::{
     clock,
     ids::{AlbumId, AlbumRow, ItemId, MediaItemId, UploadToken},
 };
+pub use describing::Description;
 use ready::{Group, Ready};
 
 /// The most items in one album (fact sheet, section 5.2).
@@ -54,6 +57,8 @@ pub struct BatchItem {
     pub upload_token: UploadToken,
     /// The name under which it appears.
     pub file_name: String,
+    /// What a person wrote about it.
+    pub description: Option<String>,
 }
 
 /// A batch that may leave now.
@@ -100,6 +105,8 @@ pub enum Planned {
     Album(AlbumTask),
     /// Put these into a further album.
     Add(Addition),
+    /// Tell the service this description.
+    Describe(Description),
     /// Nothing now.
     Wait {
         /// When something will be due without anything happening; none if nothing will.
@@ -199,6 +206,10 @@ pub(super) fn plan(
         return Ok(Planned::Batch(batch));
     }
     if let Some(next) = additions::next(db, album_limit, now, &mut search.wake)? {
+        return Ok(next);
+    }
+    let (wake, bound_by) = (&mut search.wake, &mut search.bound_by);
+    if let Some(next) = describing::next(db, rules, now, wake, bound_by)? {
         return Ok(next);
     }
     if let Some(held) = next_held_back(db, now)? {

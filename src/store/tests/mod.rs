@@ -63,6 +63,7 @@ fn content(n: u32) -> Content {
         size: 100,
         mime: "image/jpeg",
         file_name: name(n),
+        words: None,
     }
 }
 
@@ -295,6 +296,7 @@ fn made(item: ItemId) -> ItemOutcome {
         Outcome::Made {
             media_item_id,
             product_url: None,
+            description: None,
         },
     )
 }

@@ -37,7 +37,7 @@ fn walks(db: &Connection, sql: &str) -> Vec<String> {
 }
 
 /// Indexes of what is on its way or in trouble.
-const PARTIAL: [&str; 9] = [
+const PARTIAL: [&str; 10] = [
     "items_moving",
     "items_to_verify",
     "items_in_trouble",
@@ -47,6 +47,7 @@ const PARTIAL: [&str; 9] = [
     "files_refused",
     "placements_joining",
     "calls_unanswered",
+    "items_to_describe",
 ];
 
 #[test]
@@ -86,6 +87,8 @@ fn the_daily_work_never_walks_over_a_large_table() {
         places::UPLOADING,
         additions::JOINED,
         additions::JOINING,
+        planning::describing::NEXT,
+        describing::TAKEN_OVER,
         overview::CAN_MOVE,
         overview::ALBUMS,
         overview::FAILED,
