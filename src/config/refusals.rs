@@ -183,10 +183,6 @@ fn what_is_not_built_is_refused_where_it_is_written() {
             "take items of deleted files out of their albums",
         ),
         (
-            "[[folder]]\npath = 'x'\ndescription = 'sidecar'",
-            "send descriptions",
-        ),
-        (
             "[[folder]]\npath = 'x'\nafter_upload = 'move:done'",
             "move or delete files",
         ),

@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::{
     error::Fault,
     schema,
-    settings::{AfterUpload, AlbumRule, Dashboard, Description, Folder, OnDelete},
+    settings::{AfterUpload, AlbumRule, Dashboard, Folder, OnDelete},
 };
 
 /// A setting that is understood and not obeyed.
@@ -30,12 +30,6 @@ const OF_FOLDER: &[Unbuilt<Folder, schema::Folder>] = &[
         place: |written| place(&written.on_delete),
         cannot: "take items of deleted files out of their albums",
         instead: "\"keep\" leaves them where they are",
-    },
-    Unbuilt {
-        asked_for: |folder| folder.description == Description::Sidecar,
-        place: |written| place(&written.description),
-        cannot: "send descriptions",
-        instead: "\"none\" sends none",
     },
     Unbuilt {
         asked_for: |folder| folder.after_upload != AfterUpload::Keep,

@@ -5,9 +5,7 @@ use std::{ffi::OsString, os::unix::ffi::OsStringExt as _, path::PathBuf};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{
-    FileStat, Result, Session, Store, Words, changes, describing, items, sessions,
-};
+use super::{FileStat, Result, Session, Store, Words, changes, describing, items, sessions};
 use crate::{
     clock,
     ids::{AlbumRow, ContentHash, FileId, ItemId, RootId},

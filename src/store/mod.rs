@@ -56,9 +56,7 @@ pub use looking::{OrderView, Standing};
 pub use orders::{NewOrder, Order, OrderKind};
 pub use outcomes::{ItemOutcome, Outcome};
 pub use overview::{Failure, Overview, Transfer};
-pub use planning::{
-    Addition, BatchItem, Budget, Description, PlanRules, Planned, PlannedBatch,
-};
+pub use planning::{Addition, BatchItem, Budget, Description, PlanRules, Planned, PlannedBatch};
 pub use sessions::Session;
 pub use verifying::{ToVerify, Verdict};
 

@@ -40,7 +40,11 @@ pub(super) fn blocks<R: Read + Seek>(file: &mut R, found: &mut Embedded) -> io::
 }
 
 /// Kind of the box at `at`, where its content begins, and where the next box does.
-fn head<R: Read + Seek>(file: &mut R, at: u64, end: u64) -> io::Result<Option<([u8; 4], u64, u64)>> {
+fn head<R: Read + Seek>(
+    file: &mut R,
+    at: u64,
+    end: u64,
+) -> io::Result<Option<([u8; 4], u64, u64)>> {
     let Some(bytes) = block(file, at, 8)? else {
         return Ok(None);
     };
@@ -57,15 +61,24 @@ fn head<R: Read + Seek>(file: &mut R, at: u64, end: u64) -> io::Result<Option<([
         },
         size => (size, 8),
     };
-    let next = at.checked_add(size).filter(|next| size >= header && *next <= end);
+    let next = at
+        .checked_add(size)
+        .filter(|next| size >= header && *next <= end);
     Ok(next.map(|next| (kind, at + header, next)))
 }
 
 /// Reads the items that hold metadata (ISO/IEC 14496-12, 8.11).
 fn items<R: Read + Seek>(file: &mut R, meta: &[u8], found: &mut Embedded) -> io::Result<()> {
     // Version and flags stand before the boxes.
-    let boxes: Vec<_> = Boxes(Bytes(meta.get(4..).unwrap_or_default())).take(MAX_BOXES).collect();
-    let content = |kind: &[u8; 4]| boxes.iter().find(|(name, _)| name == kind).map(|(_, of)| *of);
+    let boxes: Vec<_> = Boxes(Bytes(meta.get(4..).unwrap_or_default()))
+        .take(MAX_BOXES)
+        .collect();
+    let content = |kind: &[u8; 4]| {
+        boxes
+            .iter()
+            .find(|(name, _)| name == kind)
+            .map(|(_, of)| *of)
+    };
     let (Some(infos), Some(locations)) = (content(b"iinf"), content(b"iloc")) else {
         return Ok(());
     };
@@ -135,7 +148,9 @@ fn item<R: Read + Seek>(
         }
         let piece = match place.method {
             0 => block(file, at, n)?,
-            1 => data.get(at as usize..at.saturating_add(n) as usize).map(<[u8]>::to_vec),
+            1 => data
+                .get(at as usize..at.saturating_add(n) as usize)
+                .map(<[u8]>::to_vec),
             _ => None,
         };
         match piece {
@@ -165,7 +180,11 @@ fn place(locations: &[u8], wanted: u64) -> Option<Place> {
     let n = bytes.number(id)?;
     for _ in 0..n.min(MAX_BOXES as u64 * 16) {
         let number = bytes.number(id)?;
-        let method = if version == 0 { 0 } else { bytes.number(2)? & 0xf };
+        let method = if version == 0 {
+            0
+        } else {
+            bytes.number(2)? & 0xf
+        };
         let _elsewhere = bytes.number(2)?;
         let base = bytes.number(base)?;
         let n_extents = bytes.number(2)? as usize;
@@ -199,7 +218,11 @@ impl<'a> Bytes<'a> {
     /// A number of so many bytes, at most eight; of none it is zero.
     fn number(&mut self, n_bytes: usize) -> Option<u64> {
         let taken = self.take(n_bytes)?;
-        (n_bytes <= 8).then(|| taken.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+        (n_bytes <= 8).then(|| {
+            taken
+                .iter()
+                .fold(0, |number, byte| number << 8 | u64::from(*byte))
+        })
     }
 
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {

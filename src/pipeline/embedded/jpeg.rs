@@ -20,9 +20,19 @@ const APP13: u8 = 0xed;
 
 /// Looks at the segments up to the picture.
 pub(super) fn blocks<R: Read + Seek>(file: &mut R, found: &mut Embedded) -> io::Result<()> {
-    file.seek(SeekFrom::Start(2))?;
     // Photoshop's resources may go on in further segments of the same kind.
     let mut resources = Vec::new();
+    let ended = segments(file, found, &mut resources);
+    found.iptc = iptc::in_resources(&resources);
+    ended
+}
+
+fn segments<R: Read + Seek>(
+    file: &mut R,
+    found: &mut Embedded,
+    resources: &mut Vec<u8>,
+) -> io::Result<()> {
+    file.seek(SeekFrom::Start(2))?;
     for _ in 0..MAX_PARTS {
         let Some(marker) = marker(file)? else { break };
         match marker {
@@ -53,7 +63,6 @@ pub(super) fn blocks<R: Read + Seek>(file: &mut R, found: &mut Embedded) -> io::
             resources.extend_from_slice(part);
         }
     }
-    found.iptc = iptc::in_resources(&resources);
     Ok(())
 }
 

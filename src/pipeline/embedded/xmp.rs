@@ -62,7 +62,9 @@ fn text(bytes: &[u8]) -> Option<String> {
             &[a, b] => Some(unit([a, b])),
             _ => None,
         });
-        char::decode_utf16(units).collect::<Result<String, _>>().ok()
+        char::decode_utf16(units)
+            .collect::<Result<String, _>>()
+            .ok()
     };
     let text = match bytes {
         [0xff, 0xfe, rest @ ..] => wide(rest, u16::from_le_bytes)?,
