@@ -29,6 +29,17 @@ pub(super) fn for_writing(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+/// A database as an earlier version left it.
+#[cfg(test)]
+pub(super) fn as_of(path: &Path, version: i32) -> Result<Connection> {
+    let mut connection = Connection::open(path)?;
+    configure(&connection)?;
+    embedded::migrations::runner()
+        .set_target(refinery::Target::Version(version))
+        .run(&mut connection)?;
+    Ok(connection)
+}
+
 /// Opens an existing, migrated database for a few writes beside its owner.
 pub(super) fn beside(path: &Path) -> Result<Connection> {
     let connection = Connection::open_with_flags(

@@ -29,6 +29,14 @@ pub(super) fn blocks<R: Read + Seek>(file: &mut R, found: &mut Embedded) -> io::
                     items(file, &meta, found)?;
                 }
             }
+            // QuickTime files keep it among the user's data.
+            b"moov" => {
+                if let Some(user) = inside(file, *b"udta", start, next)?
+                    && let Some((start, next)) = inside(file, *b"XMP_", user.0, user.1)?
+                {
+                    found.xmp = block(file, start, next - start)?;
+                }
+            }
             b"uuid" if block(file, start, 16)?.as_deref() == Some(&XMP_UUID) => {
                 found.xmp = block(file, start + 16, next.saturating_sub(start + 16))?;
             }
@@ -37,6 +45,23 @@ pub(super) fn blocks<R: Read + Seek>(file: &mut R, found: &mut Embedded) -> io::
         at = next;
     }
     Ok(())
+}
+
+/// Where the content of the first box `wanted` between `at` and `end` begins and ends.
+fn inside<R: Read + Seek>(
+    file: &mut R,
+    wanted: [u8; 4],
+    mut at: u64,
+    end: u64,
+) -> io::Result<Option<(u64, u64)>> {
+    for _ in 0..MAX_BOXES {
+        match head(file, at, end)? {
+            Some((kind, start, next)) if kind == wanted => return Ok(Some((start, next))),
+            Some((_, _, next)) if next > at => at = next,
+            _ => break,
+        }
+    }
+    Ok(None)
 }
 
 /// Kind of the box at `at`, where its content begins, and where the next box does.

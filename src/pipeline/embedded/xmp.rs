@@ -23,6 +23,11 @@ const TAKEN: [(&str, &str); 3] = [
 /// At most so many nodes are made of a packet; a real one has some hundreds.
 const MAX_NODES: u32 = 65_536;
 
+/// At most so many attributes are taken in one element, and declarations of namespaces in all: the
+/// parser compares each with all before it. Lightroom's settings come to some hundreds.
+const MAX_ATTRIBUTES: usize = 4_096;
+const MAX_DECLARATIONS: usize = 512;
+
 /// What a packet says.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::pipeline) struct Xmp {
@@ -35,6 +40,9 @@ pub(in crate::pipeline) struct Xmp {
 /// Reads a packet or a sidecar; none if it is not XMP.
 pub(in crate::pipeline) fn parse(bytes: &[u8]) -> Option<Xmp> {
     let text = text(bytes)?;
+    if is_laborious(&text) {
+        return None;
+    }
     let options = ParsingOptions {
         allow_dtd: false,
         nodes_limit: MAX_NODES,
@@ -53,6 +61,13 @@ pub(in crate::pipeline) fn parse(bytes: &[u8]) -> Option<Xmp> {
         description: property((DC, "description")),
         taken: TAKEN.into_iter().filter_map(property).collect(),
     })
+}
+
+/// Whether the parser would be kept busy for long.
+fn is_laborious(text: &str) -> bool {
+    let attributes = |tag: &str| tag.bytes().filter(|byte| *byte == b'=').count();
+    text.split('<').any(|tag| attributes(tag) > MAX_ATTRIBUTES)
+        || text.matches("xmlns").count() > MAX_DECLARATIONS
 }
 
 /// The packet as text: UTF-8, or UTF-16 by its byte order mark.

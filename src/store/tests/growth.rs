@@ -26,7 +26,7 @@ async fn make_all(bench: &Bench, now: Timestamp) -> Vec<usize> {
                     .unwrap();
                 calls.push(batch.items.len());
             }
-            Planned::Add(_) | Planned::Wait { .. } => return calls,
+            Planned::Add(_) | Planned::Describe(_) | Planned::Wait { .. } => return calls,
         }
     }
 }
@@ -195,7 +195,7 @@ async fn additions_keep_to_the_limit_too() {
                     .await
                     .unwrap();
             }
-            Planned::Batch(_) | Planned::Wait { .. } => break,
+            Planned::Batch(_) | Planned::Describe(_) | Planned::Wait { .. } => break,
         }
     }
     assert_eq!(sizes, [2, 2]);

@@ -124,7 +124,7 @@ async fn drain(bench: &Bench, now: Timestamp) {
                     .await
                     .unwrap();
             }
-            Planned::Add(_) | Planned::Wait { .. } => return,
+            Planned::Add(_) | Planned::Describe(_) | Planned::Wait { .. } => return,
         }
     }
 }

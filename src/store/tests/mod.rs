@@ -190,7 +190,7 @@ impl Bench {
                     let items = batch.items.iter().map(|b| b.item).collect();
                     calls.push((items, batch.position));
                 }
-                Planned::Add(_) | Planned::Wait { .. } => return calls,
+                Planned::Add(_) | Planned::Describe(_) | Planned::Wait { .. } => return calls,
             }
         }
     }

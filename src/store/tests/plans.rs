@@ -1,7 +1,7 @@
 //! Every statement of the daily work finds its rows by an index: none may walk over what is done.
 
 use super::*;
-use crate::store::{claims, explain, intake, orders, overview, planning, planning::*};
+use crate::store::{self, claims, explain, intake, orders, overview, planning, planning::*};
 
 /// Tables that grow with the library.
 const LARGE: [&str; 6] = [
@@ -88,7 +88,7 @@ fn the_daily_work_never_walks_over_a_large_table() {
         additions::JOINED,
         additions::JOINING,
         planning::describing::NEXT,
-        describing::TAKEN_OVER,
+        store::describing::TAKEN_OVER,
         overview::CAN_MOVE,
         overview::ALBUMS,
         overview::FAILED,

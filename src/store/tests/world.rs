@@ -235,6 +235,7 @@ impl World {
         match self.bench.plan(self.rules(), self.now).await {
             Planned::Album(task) => self.bench.make(&task, self.now).await,
             Planned::Add(addition) => panic!("every item has a token: {addition:?}"),
+            Planned::Describe(description) => panic!("nobody wrote any: {description:?}"),
             Planned::Wait { .. } => {}
             Planned::Batch(batch) => self.send(batch).await,
         }

@@ -1,4 +1,4 @@
-use std::io::{Cursor, Write};
+use std::io::{self, Cursor, SeekFrom, Write};
 
 use proptest::prelude::*;
 
