@@ -155,8 +155,8 @@ impl Beside {
             for number in [meta.size() as i64, meta.mtime(), meta.mtime_nsec()] {
                 hasher.update(&number.to_le_bytes());
             }
-            let changed =
-                Timestamp::new(meta.mtime(), meta.mtime_nsec() as i32).unwrap_or(Timestamp::MIN);
+            let nanoseconds = i32::try_from(meta.mtime_nsec()).unwrap_or(0);
+            let changed = Timestamp::new(meta.mtime(), nanoseconds).unwrap_or(Timestamp::MIN);
             youngest = youngest.max(Some(changed));
         }
         if youngest.is_none() {

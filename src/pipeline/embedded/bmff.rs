@@ -173,9 +173,7 @@ fn item<R: Read + Seek>(
         }
         let piece = match place.method {
             0 => block(file, at, n)?,
-            1 => data
-                .get(at as usize..at.saturating_add(n) as usize)
-                .map(<[u8]>::to_vec),
+            1 => piece(data, at, n),
             _ => None,
         };
         match piece {
@@ -184,6 +182,14 @@ fn item<R: Read + Seek>(
         }
     }
     Ok((!bytes.is_empty()).then_some(bytes))
+}
+
+fn piece(data: &[u8], at: u64, n: u64) -> Option<Vec<u8>> {
+    let (at, end) = (
+        usize::try_from(at).ok()?,
+        usize::try_from(at.checked_add(n)?).ok()?,
+    );
+    data.get(at..end).map(<[u8]>::to_vec)
 }
 
 /// Where an item stands.
@@ -212,7 +218,7 @@ fn place(locations: &[u8], wanted: u64) -> Option<Place> {
         };
         let _elsewhere = bytes.number(2)?;
         let base = bytes.number(base)?;
-        let n_extents = bytes.number(2)? as usize;
+        let n_extents = bytes.number(2)?;
         let mut extents = Vec::new();
         for _ in 0..n_extents {
             bytes.number(index)?;

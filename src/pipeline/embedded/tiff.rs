@@ -124,7 +124,13 @@ fn directory<R: Read + Seek>(
         };
         let n_bytes = u64::from(order.u32([n0, n1, n2, n3])) * width;
         let bytes = if n_bytes <= 4 {
-            Some(value.get(..n_bytes as usize).unwrap_or_default().to_vec())
+            Some(
+                value
+                    .iter()
+                    .copied()
+                    .take(usize::try_from(n_bytes).unwrap_or(4))
+                    .collect(),
+            )
         } else if n_bytes <= BLOCK_LIMIT {
             block(file, u64::from(order.u32(value)), n_bytes)?
         } else {

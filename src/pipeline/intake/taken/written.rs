@@ -4,7 +4,7 @@ use std::io::{Read, Seek};
 
 use jiff::{
     Timestamp,
-    civil::{Date, DateTime},
+    civil::{Date, DateTime, Time},
     fmt::{rfc2822, strtime, temporal::Pieces},
     tz::TimeZone,
 };
@@ -39,33 +39,40 @@ pub(super) fn instant<R: Read + Seek>(
 /// does, or as EXIF. Without an offset it is in `zone`.
 pub(super) fn parsed(text: &str, zone: &TimeZone) -> Option<Timestamp> {
     let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0');
+    if let Ok(time) = rfc2822::parse(text) {
+        return Some(time.timestamp());
+    }
+    let text = dashed(text);
+    if let Ok(instant) = text.parse::<Timestamp>() {
+        return Some(instant);
+    }
+    if let Ok(time) = strtime::parse("%Y-%m-%dT%H:%M:%S%.f%z", &text) {
+        return time.to_timestamp().ok();
+    }
     let civil = |time: DateTime| {
         time.to_zoned(zone.clone())
             .ok()
             .map(|time| time.timestamp())
     };
-    if let Ok(instant) = text.parse::<Timestamp>() {
-        return Some(instant);
-    }
-    if let Ok(time) = rfc2822::parse(text) {
-        return Some(time.timestamp());
-    }
-    if let Ok(time) = strtime::parse("%Y-%m-%dT%H:%M:%S%.f%z", text) {
-        return time.to_timestamp().ok();
-    }
-    if let Ok(pieces) = Pieces::parse(text)
+    if let Ok(pieces) = Pieces::parse(&text)
         && pieces.offset().is_none()
     {
         let time = pieces.time().unwrap_or_default();
         return civil(pieces.date().to_datetime(time));
     }
-    if let Ok(time) = DateTime::strptime("%Y:%m:%d %H:%M:%S%.f", text) {
-        return civil(time);
+    // A month, or a year: its first moment.
+    let first = [format!("{text}-01"), format!("{text}-01-01")]
+        .into_iter()
+        .find_map(|whole| Date::strptime("%Y-%m-%d", whole).ok())?;
+    civil(first.to_datetime(Time::midnight()))
+}
+
+/// EXIF's 2024:05:01 10:11:12 as everybody else writes it.
+fn dashed(text: &str) -> String {
+    match text.as_bytes() {
+        [_, _, _, _, b':', _, _, b':', ..] => text.replacen(':', "-", 2).replacen(' ', "T", 1),
+        _ => text.to_owned(),
     }
-    let part = |format, whole: String| Date::strptime(format, whole).ok();
-    let first = part("%Y-%m-%d", format!("{text}-01"))
-        .or_else(|| part("%Y-%m-%d", format!("{text}-01-01")));
-    civil(first?.to_datetime(jiff::civil::Time::midnight()))
 }
 
 #[cfg(test)]
@@ -86,6 +93,7 @@ mod tests {
             ("2024-05", "2024-04-30T22:00:00Z"),
             ("1931", "1930-12-31T23:00:00Z"),
             ("2024:05:01 10:11:12", "2024-05-01T08:11:12Z"),
+            ("2024:05:01 10:11:12.5+00:00", "2024-05-01T10:11:12.5Z"),
             ("Wed, 01 May 2024 10:11:12 +0000", "2024-05-01T10:11:12Z"),
             ("1 May 2024 10:11:12 GMT", "2024-05-01T10:11:12Z"),
             (" 2024-05-01T10:11:12Z\0", "2024-05-01T10:11:12Z"),

@@ -28,7 +28,7 @@ impl Comparing<'_> {
             return;
         }
         let now = self.order.clock.now();
-        let is_younger = |than| youngest.is_some_and(|then| is_younger(then, than, now));
+        let is_younger = |age| youngest.is_some_and(|changed| is_younger(changed, age, now));
         match row.state {
             FileState::Held => {
                 // A backfill does not come by again.
@@ -58,7 +58,7 @@ impl Comparing<'_> {
     }
 }
 
-/// Whether something changed less than `than` ago. A time ahead of us says nothing.
-fn is_younger(then: Timestamp, than: Duration, now: Timestamp) -> bool {
-    then <= now && clock::after(then, than) > now
+/// Whether something changed less than `age` ago. A time ahead of us says nothing.
+fn is_younger(changed: Timestamp, age: Duration, now: Timestamp) -> bool {
+    changed <= now && clock::after(changed, age) > now
 }
