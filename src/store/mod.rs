@@ -77,6 +77,16 @@ pub enum Error {
         /// The newest that this binary knows.
         known: i32,
     },
+    /// The database was written by an older Albumen, and whoever only looks does not change it.
+    #[error(
+        "the database is of version {found}, and this Albumen, which knows version {known}, has not updated it yet"
+    )]
+    FromThePast {
+        /// What the database says.
+        found: i32,
+        /// What this binary looks for.
+        known: i32,
+    },
     /// The files of the state folder cannot be read or made.
     #[error("the state folder {path} cannot be used")]
     Folder {

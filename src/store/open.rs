@@ -48,6 +48,7 @@ pub(super) fn beside(path: &Path) -> Result<Connection> {
     )?;
     configure(&connection)?;
     refuse_the_future(&connection)?;
+    refuse_the_past(&connection)?;
     Ok(connection)
 }
 
@@ -61,6 +62,7 @@ pub(super) fn for_reading(path: &Path) -> Result<Connection> {
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     refuse_the_future(&connection)?;
+    refuse_the_past(&connection)?;
     Ok(connection)
 }
 
@@ -96,6 +98,25 @@ fn configure(connection: &Connection) -> Result<()> {
 
 /// refinery would refuse too, but not by name.
 fn refuse_the_future(connection: &Connection) -> Result<()> {
+    let (found, known) = versions(connection)?;
+    if found > known {
+        return Err(Error::FromTheFuture { found, known });
+    }
+    Ok(())
+}
+
+/// Who does not migrate can make nothing of an earlier version. One that is only just being made is
+/// of none.
+fn refuse_the_past(connection: &Connection) -> Result<()> {
+    let (found, known) = versions(connection)?;
+    if found > 0 && found < known {
+        return Err(Error::FromThePast { found, known });
+    }
+    Ok(())
+}
+
+/// The version of the database, and the one that this binary makes of it.
+fn versions(connection: &Connection) -> Result<(i32, i32)> {
     let known = embedded::migrations::runner()
         .get_migrations()
         .iter()
@@ -108,15 +129,12 @@ fn refuse_the_future(connection: &Connection) -> Result<()> {
         |row| row.get(0),
     )?;
     if !has_history {
-        return Ok(());
+        return Ok((0, known));
     }
-    let found: i32 = connection.query_row(
+    let found = connection.query_row(
         "SELECT coalesce(max(version), 0) FROM refinery_schema_history",
         [],
         |row| row.get(0),
     )?;
-    if found > known {
-        return Err(Error::FromTheFuture { found, known });
-    }
-    Ok(())
+    Ok((found, known))
 }

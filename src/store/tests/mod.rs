@@ -4,6 +4,7 @@ mod albums;
 mod budgets;
 mod claims;
 mod counters;
+mod describing;
 mod growth;
 mod joining;
 mod journal;

@@ -45,6 +45,9 @@ async fn a_database_of_the_first_version_keeps_all_that_it_held() {
     )
     .unwrap();
     drop(db);
+    // Who only looks changes nothing, and says why it sees nothing.
+    let early = Reader::open(dir.path()).unwrap_err();
+    assert!(matches!(early, Error::FromThePast { found: 1, known: 3 }));
     let store = Store::open(dir.path()).unwrap();
     let bench = Bench { dir, store };
     let left_open = bench.store.unanswered().await.unwrap().unwrap();
