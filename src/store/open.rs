@@ -25,7 +25,10 @@ pub(super) fn for_writing(path: &Path) -> Result<Connection> {
     let mut connection = Connection::open(path)?;
     configure(&connection)?;
     refuse_the_future(&connection)?;
-    embedded::migrations::runner().run(&mut connection)?;
+    // All or nothing: who looks meanwhile sees no version between the old and the new.
+    embedded::migrations::runner()
+        .set_grouped(true)
+        .run(&mut connection)?;
     Ok(connection)
 }
 
