@@ -204,6 +204,9 @@ fn description(path: &Path, known: Option<&Explained>) -> String {
                 Shown::text(wanted)
             );
         }
+        (_, Some(_)) if said.is_some() && is_made(known) && known.describe_error.is_none() => {
+            text.push_str("Google Photos is told so next.\n");
+        }
         (Some(told), _) if said.is_none() => {
             let _ = writeln!(
                 text,
@@ -221,6 +224,10 @@ fn description(path: &Path, known: Option<&Explained>) -> String {
         );
     }
     text
+}
+
+fn is_made(known: &Explained) -> bool {
+    matches!(known.item_state.as_deref(), Some("created" | "verified"))
 }
 
 /// What the store knows.

@@ -40,6 +40,8 @@ pub struct Overview {
     pub albums: Vec<AlbumView>,
     /// Failed, missing and refused, newest first, at most 100.
     pub failures: Vec<Failure>,
+    /// Descriptions that the service is still to be told; counted up to ten thousand.
+    pub to_describe: u64,
     /// How many roots are away.
     pub away: Vec<PathBuf>,
 }
@@ -125,6 +127,7 @@ impl Reader {
             transfers: transfers(&db)?,
             albums: albums_of(&db, i64::from(LISTED))?,
             failures: failures(&db)?,
+            to_describe: db.query_row(TO_DESCRIBE, [], |row| row.get::<_, i64>(0))? as u64,
             away: db
                 .prepare("SELECT path FROM roots WHERE away = 1")?
                 .query_map([], |row| row.get(0).map(changes::path_from))?
@@ -310,6 +313,11 @@ impl super::Store {
         .await
     }
 }
+
+/// How many descriptions are due: a day of requests of them, at most.
+pub(super) const TO_DESCRIBE: &str = "SELECT count(*) FROM (SELECT 1 FROM items
+     WHERE describe_at IS NOT NULL AND description IS NOT described AND state IN ('created', 'verified')
+     LIMIT 10000)";
 
 /// The busiest albums.
 pub(super) const ALBUMS: &str =

@@ -135,7 +135,7 @@ pub fn find(path: &Path, beside: &Beside) -> Found {
 
 /// The caption inside of the file.
 fn in_file(path: &Path, name: &OsStr) -> Option<Description> {
-    let found = embedded::read(&mut open(path).ok()?);
+    let found = embedded::read(&mut open(path, OFlags::empty()).ok()?);
     let iptc = || Some((iptc::caption(found.iptc.as_deref()?)?, Source::Iptc));
     let xmp = || {
         let packet = xmp::parse(found.xmp.as_deref()?)?;
@@ -157,18 +157,18 @@ fn in_file(path: &Path, name: &OsStr) -> Option<Description> {
     })
 }
 
-/// Opens a regular file; should it be a pipe, this does not wait for a writer.
-fn open(path: &Path) -> io::Result<File> {
-    let not_waiting = OFlags::NONBLOCK.bits() as i32;
+/// Opens a file; should it be a pipe, this does not wait for a writer.
+fn open(path: &Path, flags: OFlags) -> io::Result<File> {
+    let flags = flags | OFlags::NONBLOCK;
     File::options()
         .read(true)
-        .custom_flags(not_waiting)
+        .custom_flags(flags.bits() as i32)
         .open(path)
 }
 
-/// A sidecar's bytes; none if it is too large to be one, or no file.
+/// A sidecar's bytes; none if it is too large to be one, or no file. A link could lead anywhere.
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = open(path)?;
+    let file = open(path, OFlags::NOFOLLOW)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() || metadata.len() > BLOCK_LIMIT {
         return Ok(None);

@@ -131,6 +131,10 @@ fn a_sidecar_that_is_no_sidecar_is_passed_over() {
     );
     album.write("clip.xmp", &(xmp_with("too large") + &" ".repeat(1 << 20)));
     album.write("clip.mp4.json", "not JSON");
+    album.write("elsewhere", &xmp_with("from elsewhere"));
+    std::os::unix::fs::symlink("elsewhere", album.0.path().join("phone.xmp")).unwrap();
+    fs::copy(album.real("clip.mp4"), album.0.path().join("phone.mp4")).unwrap();
+    assert_eq!(album.find("phone.mp4"), None);
     assert_eq!(album.find("clip.mp4"), None);
     let beside = Beside::read(album.0.path()).unwrap();
     let nothing_there = find(&album.0.path().join("gone.jpg"), &beside);

@@ -203,7 +203,23 @@ fn cut(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_sent_is_short_enough_and_the_beginning_of_what_was_written(
+            text in prop::collection::vec(any::<char>(), 0..3000),
+        ) {
+            let text: String = text.into_iter().collect();
+            if let Some(sent) = of(&text) {
+                prop_assert!(cleaned(&text).starts_with(&sent));
+                prop_assert!(sent.encode_utf16().count() <= 999);
+                prop_assert!(!sent.is_empty());
+            }
+        }
+    }
 
     fn of(text: &str) -> Option<String> {
         by_a_person(text, OsStr::new("IMG_0815.JPG"))

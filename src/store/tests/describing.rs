@@ -114,6 +114,7 @@ async fn words_go_with_their_picture_and_later_ones_by_themselves_once() {
     assert!(bench.store.is_drained().await.unwrap());
     changed(&bench, file, Some("two"), t(3)).await;
     assert!(!bench.store.is_drained().await.unwrap());
+    assert_eq!(bench.reader().overview(t(3)).unwrap().to_describe, 1);
     assert_eq!(tell(&bench, t(4)).await.as_deref(), Some("two"));
     assert_eq!(tell(&bench, t(4)).await, None);
     assert!(bench.store.is_drained().await.unwrap());

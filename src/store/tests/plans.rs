@@ -90,6 +90,7 @@ fn the_daily_work_never_walks_over_a_large_table() {
         planning::describing::NEXT,
         store::describing::TAKEN_OVER,
         overview::CAN_MOVE,
+        overview::TO_DESCRIBE,
         overview::ALBUMS,
         overview::FAILED,
         overview::REFUSED,
