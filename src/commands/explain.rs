@@ -11,11 +11,14 @@ use crate::{
     album::title,
     cli::ExitCode,
     clock::Clock,
-    config::{AlbumRule, Config, Order},
-    pipeline::intake::{
-        kinds::{self, HEAD_BYTES},
-        place::{Place, Places},
-        rules::Verdict,
+    config::{self, AlbumRule, Config, Order},
+    pipeline::{
+        description::{self, beside::Beside},
+        intake::{
+            kinds::{self, HEAD_BYTES},
+            place::{Place, Places},
+            rules::Verdict,
+        },
     },
     run::connect,
     shown::Shown,
@@ -54,7 +57,11 @@ fn text(
     let known = reader
         .map(|reader| reader.explain(&place.root().join(&relative)))
         .transpose()?;
-    text += &match known.flatten() {
+    let known = known.flatten();
+    if goes && place.folder.description == config::Description::Sidecar {
+        text += &description(path, known.as_ref());
+    }
+    text += &match known {
         Some(known) => self::known(&known, &here(clock)),
         None if is_dir => String::new(),
         None => "Albumen has not seen it yet.\n".to_owned(),
@@ -166,6 +173,61 @@ fn album(place: &Place, relative: &Path) -> String {
             )
         }
     }
+}
+
+/// Which description the file has, where it stands, and what the service knows of it.
+fn description(path: &Path, known: Option<&Explained>) -> String {
+    let dir = path.parent().unwrap_or(Path::new(""));
+    // A folder that cannot be listed has no sidecars that could be read.
+    let beside = Beside::read(dir).unwrap_or_default();
+    let found = description::find(path, &beside).description;
+    let mut text = match &found {
+        Some(found) => format!(
+            "Its description is \"{}\", from {}.\n",
+            Shown::text(&found.text),
+            found.source
+        ),
+        None => {
+            "No text that a person wrote is beside it or in it: it has no description.\n".to_owned()
+        }
+    };
+    let Some(known) = known else { return text };
+    let said = found.map(|found| found.text);
+    match (&known.described, &known.description) {
+        (Some(told), _) if Some(told) == said.as_ref() => {
+            text.push_str("Google Photos has that description.\n");
+        }
+        (_, Some(wanted)) if said.as_ref().is_some_and(|said| said != wanted) => {
+            let _ = writeln!(
+                text,
+                "What is known of it is \"{}\": of an equal file that came first, or from before the last scan.",
+                Shown::text(wanted)
+            );
+        }
+        (_, Some(_)) if said.is_some() && is_made(known) && known.describe_error.is_none() => {
+            text.push_str("Google Photos is told so next.\n");
+        }
+        (Some(told), _) if said.is_none() => {
+            let _ = writeln!(
+                text,
+                "Google Photos keeps the one that it has: \"{}\".",
+                Shown::text(told)
+            );
+        }
+        _ => {}
+    }
+    if let Some(reason) = &known.describe_error {
+        let _ = writeln!(
+            text,
+            "Google Photos did not take a change of it: {}.",
+            Shown::text(reason)
+        );
+    }
+    text
+}
+
+fn is_made(known: &Explained) -> bool {
+    matches!(known.item_state.as_deref(), Some("created" | "verified"))
 }
 
 /// What the store knows.

@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::{
     error::Fault,
     schema,
-    settings::{AfterUpload, AlbumRule, Dashboard, Description, Folder},
+    settings::{AfterUpload, AlbumRule, Dashboard, Folder},
 };
 
 /// A setting that is understood and not obeyed.
@@ -24,12 +24,6 @@ const OF_FOLDER: &[Unbuilt<Folder, schema::Folder>] = &[
         place: |written| place(&written.album),
         cannot: "fill albums from a template",
         instead: "\"folder\" gives each folder an album of its name, \"name:Holidays\" one to all",
-    },
-    Unbuilt {
-        asked_for: |folder| folder.description == Description::Sidecar,
-        place: |written| place(&written.description),
-        cannot: "send descriptions",
-        instead: "\"none\" sends none",
     },
     Unbuilt {
         asked_for: |folder| folder.after_upload != AfterUpload::Keep,

@@ -27,6 +27,12 @@ pub struct Explained {
     pub not_before: Option<Timestamp>,
     /// Where a browser finds it.
     pub product_url: Option<String>,
+    /// The description that the item shall have.
+    pub description: Option<String>,
+    /// The description that the service was told.
+    pub described: Option<String>,
+    /// Why the service would not take the description.
+    pub describe_error: Option<String>,
     /// The albums it is in or goes to, each with the placement's state and reason.
     pub albums: Vec<(String, String, Option<String>)>,
 }
@@ -93,7 +99,8 @@ fn row_of(db: &Connection, root: i64, relative: &Path) -> Result<Option<Found>> 
     Ok(db
         .prepare(
             "SELECT files.state, files.reason, files.item_id, max(files.not_before, coalesce(items.not_before, 0)),
-                    items.state, items.reason, items.message, items.attempts, items.product_url, files.attempts
+                    items.state, items.reason, items.message, items.attempts, items.product_url, files.attempts,
+                    items.description, items.described, items.describe_error
              FROM dirs CROSS JOIN files ON files.dir_id = dirs.id LEFT JOIN items ON items.id = files.item_id
              WHERE dirs.root_id = ?1 AND dirs.path = ?2 AND files.name = ?3",
         )?
@@ -108,6 +115,9 @@ fn row_of(db: &Connection, root: i64, relative: &Path) -> Result<Option<Found>> 
                 attempts: row.get::<_, Option<u32>>(7)?.unwrap_or(0) + row.get::<_, u32>(9)?,
                 not_before: (not_before > 0).then(|| clock::from_millis(not_before)),
                 product_url: row.get(8)?,
+                description: row.get(10)?,
+                described: row.get(11)?,
+                describe_error: row.get(12)?,
                 albums: Vec::new(),
             };
             Ok((explained, row.get(2)?))

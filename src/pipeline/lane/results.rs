@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use crate::{
-    api::wire::{BatchCreate, BatchCreated, NewMediaItemResult},
+    api::wire::{BatchCreate, BatchCreated, NewMediaItem, NewMediaItemResult},
     clock,
     config::Retry,
     ids::ItemId,
@@ -47,13 +47,15 @@ pub(super) fn outcomes(
                 .then(|| answer.new_media_item_results.first())
                 .flatten();
             let again = clock::after(now, backoff::after_trouble(retry, attempts + 2, chance));
-            outcome(*item, result.copied().or(lone), single, again, retry)
+            let result = result.copied().or(lone);
+            outcome(*item, sent, result, single, again, retry)
         })
         .collect()
 }
 
 fn outcome(
     item: ItemId,
+    sent: &NewMediaItem,
     result: Option<&NewMediaItemResult>,
     single: bool,
     again: Timestamp,
@@ -79,6 +81,7 @@ fn outcome(
                 Outcome::Made {
                     media_item_id: made.id.clone(),
                     product_url,
+                    description: sent.description.clone(),
                 },
                 None,
             )
@@ -175,6 +178,7 @@ mod tests {
         Outcome::Made {
             media_item_id: crate::ids::MediaItemId::new(id),
             product_url: None,
+            description: None,
         }
     }
 
