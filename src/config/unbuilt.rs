@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::{
     error::Fault,
     schema,
-    settings::{AfterUpload, AlbumRule, Dashboard, Description, Folder, OnDelete},
+    settings::{AlbumRule, Dashboard, Description, Folder, OnDelete},
 };
 
 /// A setting that is understood and not obeyed.
@@ -36,12 +36,6 @@ const OF_FOLDER: &[Unbuilt<Folder, schema::Folder>] = &[
         place: |written| place(&written.description),
         cannot: "send descriptions",
         instead: "\"none\" sends none",
-    },
-    Unbuilt {
-        asked_for: |folder| folder.after_upload != AfterUpload::Keep,
-        place: |written| place(&written.after_upload),
-        cannot: "move or delete files",
-        instead: "\"keep\" leaves them alone",
     },
 ];
 

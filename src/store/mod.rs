@@ -16,6 +16,7 @@
 //! ([`Store::journal`] and its kin), because a forgotten `albums.create` would become a second album.
 
 mod account;
+mod afterwards;
 mod albums;
 mod calls;
 mod changes;
@@ -43,6 +44,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 pub use account::{AccountState, LaneState, Pause};
+pub use afterwards::{Act, AfterView, Clearance, Intended, Source};
 pub use albums::{AlbumTask, AlbumView};
 pub use calls::{CallKind, Journalled, NewCall};
 pub use changes::{Change, Fate, FileStat};

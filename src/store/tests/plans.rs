@@ -1,16 +1,17 @@
 //! Every statement of the daily work finds its rows by an index: none may walk over what is done.
 
 use super::*;
-use crate::store::{claims, explain, intake, orders, overview, planning, planning::*};
+use crate::store::{afterwards, claims, explain, intake, orders, overview, planning, planning::*};
 
 /// Tables that grow with the library.
-const LARGE: [&str; 6] = [
+const LARGE: [&str; 7] = [
     "files",
     "items",
     "placements",
     "call_items",
     "calls",
     "dirs",
+    "source_acts",
 ];
 
 /// The steps of SQLite's plan for `sql` that walk over a whole large table.
@@ -37,7 +38,7 @@ fn walks(db: &Connection, sql: &str) -> Vec<String> {
 }
 
 /// Indexes of what is on its way or in trouble.
-const PARTIAL: [&str; 9] = [
+const PARTIAL: [&str; 11] = [
     "items_moving",
     "items_to_verify",
     "items_in_trouble",
@@ -47,6 +48,8 @@ const PARTIAL: [&str; 9] = [
     "files_refused",
     "placements_joining",
     "calls_unanswered",
+    "files_afterwards",
+    "source_acts_open",
 ];
 
 #[test]
@@ -99,6 +102,16 @@ fn the_daily_work_never_walks_over_a_large_table() {
         intake::UNCLAIM_ALL,
         verifying::DUE,
         verifying::NEXT_DUE,
+        verifying::DUE_FOR_FILES,
+        verifying::NEXT_DUE_FOR_FILES,
+        verifying::PATH_OF,
+        afterwards::READY,
+        afterwards::OPEN,
+        afterwards::UNARRANGED,
+        afterwards::NEXT_SOURCE,
+        afterwards::RECONSIDER,
+        afterwards::HELD_BY,
+        afterwards::SOURCES_MOVE,
         calls::UNANSWERED,
         items::HOLDER,
         items::HAS_SOURCE,

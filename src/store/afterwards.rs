@@ -1,0 +1,519 @@
+//! What becomes of files whose pictures are safely in the library: which of them are due, and the
+//! journal of what was done to them.
+//!
+//! The state of each file (`files.afterwards`) is kept by triggers of the schema, from the state of
+//! its item; the verbs here only move it on. Nothing is done to a file that was not journalled by
+//! [`Store::intend`], and a file that Albumen let go is marked `gone` by [`Store::acted`] and by
+//! nothing else: it is not a file that somebody deleted.
+
+use std::{
+    ffi::OsString,
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+    path::PathBuf,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::{Error, FileStat, Reader, Result, Store, changes, items};
+use crate::{
+    clock,
+    ids::{ActId, ContentHash, FileId, ItemId},
+};
+
+/// A file whose item was read back.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Its row.
+    pub file: FileId,
+    /// What it holds.
+    pub item: ItemId,
+    /// Where its root is.
+    pub root: PathBuf,
+    /// Its directory, relative to the root.
+    pub dir: PathBuf,
+    /// Its name there.
+    pub name: OsString,
+    /// What it looked like when it was hashed or last looked at.
+    pub stat: FileStat,
+    /// The hash of what was sent.
+    pub hash: ContentHash,
+}
+
+impl Source {
+    /// Where it is.
+    pub fn path(&self) -> PathBuf {
+        self.root.join(&self.dir).join(&self.name)
+    }
+}
+
+/// What is to be done to a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// It moves to this path.
+    Move(PathBuf),
+    /// It is deleted.
+    Delete,
+}
+
+/// An act that was journalled.
+#[derive(Debug, Clone)]
+pub struct Intended {
+    /// Its row.
+    pub id: ActId,
+    /// The file.
+    pub source: Source,
+    /// What is to be done to it.
+    pub act: Act,
+}
+
+/// Whether a file may go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Clearance {
+    /// Nothing holds it.
+    Free,
+    /// Its picture is still to be put into an album.
+    Wanted,
+    /// An album refused its picture; its title.
+    Refused(String),
+}
+
+/// What is known of a file's afterlife, for `explain`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AfterView {
+    /// It goes once its item was read back, which is asked for at this time, if one is set.
+    Waits(Option<Timestamp>),
+    /// Its item was read back: it goes now, or at this time.
+    Ready(Option<Timestamp>),
+    /// It stays where it is, and why.
+    Stays(String),
+    /// It went: where to (nowhere if it was deleted), and when.
+    Done(Option<PathBuf>, Timestamp),
+}
+
+impl Store {
+    /// At each start: these roots act, and no others. What stayed is looked at anew: the trouble may
+    /// be over.
+    pub async fn roots_act(&self, acting: Vec<PathBuf>) -> Result<()> {
+        self.write(move |db| {
+            let before: Vec<(i64, Vec<u8>)> = db
+                .prepare("SELECT id, path FROM roots WHERE acts = 1")?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<rusqlite::Result<_>>()?;
+            for (root, path) in before {
+                if !acting
+                    .iter()
+                    .any(|kept| kept.as_os_str().as_bytes() == path)
+                {
+                    db.execute("UPDATE roots SET acts = 0 WHERE id = ?1", [root])?;
+                    db.execute(
+                        "UPDATE files SET afterwards = NULL, act_at = NULL, stays = NULL
+                         WHERE afterwards IN ('waits', 'ready', 'stays') AND root_id = ?1",
+                        [root],
+                    )?;
+                }
+            }
+            for path in &acting {
+                root_acts(db, path)?;
+            }
+            db.execute(RECONSIDER, [])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Whether any root acts.
+    pub async fn any_root_acts(&self) -> Result<bool> {
+        self.write(|db| {
+            Ok(db
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM roots WHERE acts = 1)")?
+                .query_row([], |row| row.get(0))?)
+        })
+        .await
+    }
+
+    /// Sees to it that the service is asked for each item that a file waits for, `grace` after the
+    /// item was made. Up to `n` files at a time; gives how many there were.
+    pub async fn arrange_read_back(
+        &self,
+        n: usize,
+        grace: Duration,
+        now: Timestamp,
+    ) -> Result<usize> {
+        self.write(move |db| {
+            let unasked: Vec<(i64, i64, Option<i64>, Option<i64>)> = db
+                .prepare_cached(UNARRANGED)?
+                .query_map([n as i64], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+                })?
+                .collect::<rusqlite::Result<_>>()?;
+            for &(file, item, verify_at, made_at) in &unasked {
+                let due = verify_at.unwrap_or_else(|| {
+                    let made_at = made_at.map_or(now, clock::from_millis);
+                    clock::after(made_at, grace).max(now).as_millisecond()
+                });
+                db.prepare_cached(
+                    "UPDATE items SET verify_at = ?2 WHERE id = ?1 AND verify_at IS NULL",
+                )?
+                .execute([item, due])?;
+                db.prepare_cached("UPDATE files SET act_at = ?2 WHERE id = ?1")?
+                    .execute([file, due.max(1)])?;
+            }
+            Ok(unasked.len())
+        })
+        .await
+    }
+
+    /// Up to `n` files whose items were read back and that may be looked at now, of roots that are
+    /// present, each with what holds it.
+    pub async fn sources(&self, n: usize, now: Timestamp) -> Result<Vec<(Source, Clearance)>> {
+        self.write(move |db| {
+            let found: Vec<Source> = db
+                .prepare_cached(READY)?
+                .query_map(params![now.as_millisecond(), n as i64], source)?
+                .collect::<rusqlite::Result<_>>()?;
+            found
+                .into_iter()
+                .map(|source| Ok((clearance(db, source.item)?, source)))
+                .map(|both: Result<_>| both.map(|(clearance, source)| (source, clearance)))
+                .collect()
+        })
+        .await
+    }
+
+    /// When the next file of a root that is present may be looked at, or its item asked for; none if
+    /// nothing is to come.
+    pub async fn next_source(&self) -> Result<Option<Timestamp>> {
+        self.write(|db| {
+            let due: Option<i64> = db
+                .prepare_cached(NEXT_SOURCE)?
+                .query_row([], |row| row.get(0))?;
+            Ok(due.map(clock::from_millis))
+        })
+        .await
+    }
+
+    /// The file is looked at again at `act_at`.
+    pub async fn source_waits(&self, file: FileId, act_at: Timestamp) -> Result<()> {
+        self.write(move |db| {
+            db.prepare_cached(
+                "UPDATE files SET act_at = ?2 WHERE id = ?1 AND afterwards = 'ready'",
+            )?
+            .execute(params![file.0, act_at.as_millisecond()])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The file stays where it is, and why.
+    pub async fn source_stays(&self, file: FileId, reason: String) -> Result<()> {
+        self.write(move |db| stays(db, file, &reason)).await
+    }
+
+    /// Journals what is about to be done, written through to the disk. Gives those that may be done:
+    /// what changed since it was looked at is left out.
+    pub async fn intend(&self, acts: Vec<(Source, Act)>, now: Timestamp) -> Result<Vec<Intended>> {
+        self.write_durably(move |db| {
+            let mut intended = Vec::with_capacity(acts.len());
+            for (source, act) in acts {
+                if !still_free(db, &source)? || clearance(db, source.item)? != Clearance::Free {
+                    continue;
+                }
+                let (word, to) = match &act {
+                    Act::Move(to) => ("move", Some(to.as_os_str().as_bytes())),
+                    Act::Delete => ("delete", None),
+                };
+                db.prepare_cached(
+                    "INSERT INTO source_acts (file_id, item_id, action, from_path, to_path, intended_at)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                )?
+                .execute(params![
+                    source.file.0,
+                    source.item.0,
+                    word,
+                    source.path().as_os_str().as_bytes(),
+                    to,
+                    now.as_millisecond()
+                ])?;
+                let id = ActId(db.last_insert_rowid());
+                intended.push(Intended { id, source, act });
+            }
+            Ok(intended)
+        })
+        .await
+    }
+
+    /// The file is where it was to go, or deleted: it is gone, by Albumen's own hand.
+    pub async fn acted(&self, id: ActId, file: FileId, now: Timestamp) -> Result<()> {
+        self.write(move |db| {
+            let item: Option<i64> = db
+                .prepare_cached("SELECT item_id FROM source_acts WHERE id = ?1")?
+                .query_row([id.0], |row| row.get(0))
+                .optional()?;
+            db.prepare_cached("UPDATE source_acts SET done_at = ?2 WHERE id = ?1 AND error IS NULL")?
+                .execute(params![id.0, now.as_millisecond()])?;
+            // Something else may have taken the name meanwhile, and a scan may have seen that.
+            let let_go = db
+                .prepare_cached(
+                    "UPDATE files SET state = 'gone', missed = 0, changed_at = ?3
+                     WHERE id = ?1 AND item_id = ?2 AND state IN ('held', 'gone')",
+                )?
+                .execute(params![file.0, item, now.as_millisecond()])?;
+            if let (1, Some(item)) = (let_go, item) {
+                db.prepare_cached(
+                    "UPDATE files SET afterwards = 'done', act_at = NULL, stays = NULL WHERE id = ?1",
+                )?
+                .execute([file.0])?;
+                items::let_go(db, ItemId(item), file, now)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Nothing was done, and why: the file stays, or (`again`) is looked at anew.
+    pub async fn not_acted(
+        &self,
+        id: ActId,
+        file: FileId,
+        reason: String,
+        again: bool,
+    ) -> Result<()> {
+        self.write(move |db| {
+            db.prepare_cached(
+                "UPDATE source_acts SET error = ?2 WHERE id = ?1 AND done_at IS NULL",
+            )?
+            .execute(params![id.0, reason])?;
+            if again {
+                Ok(())
+            } else {
+                stays(db, file, &reason)
+            }
+        })
+        .await
+    }
+
+    /// What was intended and has no outcome: a crash came between.
+    pub async fn open_acts(&self) -> Result<Vec<Intended>> {
+        self.write(|db| {
+            let rows = db
+                .prepare_cached(OPEN)?
+                .query_map([], |row| {
+                    let to: Option<Vec<u8>> = row.get(12)?;
+                    let act = to.map_or(Act::Delete, |to| Act::Move(changes::path_from(to)));
+                    Ok(Intended {
+                        id: ActId(row.get(11)?),
+                        source: source(row)?,
+                        act,
+                    })
+                })?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(rows)
+        })
+        .await
+    }
+}
+
+impl Reader {
+    /// What becomes of the file, or has become of it; none if nothing does.
+    pub fn afterwards(&self, file: FileId) -> Result<Option<AfterView>> {
+        let found = self.connection.prepare(
+            "SELECT files.afterwards, files.act_at, files.stays, source_acts.to_path, source_acts.done_at
+             FROM files LEFT JOIN source_acts ON source_acts.id = (
+                 SELECT max(id) FROM source_acts WHERE file_id = files.id AND done_at IS NOT NULL)
+             WHERE files.id = ?1",
+        );
+        let mut statement = match found {
+            Ok(statement) => statement,
+            // The database was not migrated yet: then nothing was done.
+            Err(error) if error.to_string().contains("no such") => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let row = statement
+            .query_row([file.0], |row| {
+                let act_at: Option<i64> = row.get(1)?;
+                let to: Option<Vec<u8>> = row.get(3)?;
+                let done_at: Option<i64> = row.get(4)?;
+                let at = act_at.filter(|at| *at > 1).map(clock::from_millis);
+                let word: Option<String> = row.get(0)?;
+                Ok(match word.as_deref() {
+                    Some("waits") => Some(AfterView::Waits(at)),
+                    Some("ready") => Some(AfterView::Ready(at)),
+                    Some("stays") => {
+                        let reason: Option<String> = row.get(2)?;
+                        Some(AfterView::Stays(reason.unwrap_or_default()))
+                    }
+                    Some("done") => done_at.map(|at| {
+                        AfterView::Done(to.map(changes::path_from), clock::from_millis(at))
+                    }),
+                    _ => None,
+                })
+            })
+            .optional()?;
+        Ok(row.flatten())
+    }
+}
+
+/// The root acts from now on; what it holds already is considered, too.
+fn root_acts(db: &Connection, path: &std::path::Path) -> Result<()> {
+    let path = path.as_os_str().as_bytes();
+    db.execute(
+        "INSERT INTO roots (path, configured) VALUES (?1, 1) ON CONFLICT (path) DO NOTHING",
+        [path],
+    )?;
+    let changed = db.execute(
+        "UPDATE roots SET acts = 1 WHERE path = ?1 AND acts = 0",
+        [path],
+    )?;
+    if changed > 0 {
+        db.execute(
+            "UPDATE files SET (afterwards, act_at, stays) =
+                 (SELECT afterwards, act_at, stays FROM afterwards_of_items WHERE item_id = files.item_id)
+             WHERE dir_id IN (SELECT dirs.id FROM dirs JOIN roots ON roots.id = dirs.root_id
+                              WHERE roots.path = ?1)
+                   AND state = 'held'",
+            [path],
+        )?;
+    }
+    Ok(())
+}
+
+fn stays(db: &Connection, file: FileId, reason: &str) -> Result<()> {
+    db.prepare_cached(
+        "UPDATE files SET afterwards = 'stays', act_at = NULL, stays = ?2
+         WHERE id = ?1 AND afterwards = 'ready'",
+    )?
+    .execute(params![file.0, reason])?;
+    Ok(())
+}
+
+/// What holds the files of an item.
+fn clearance(db: &Connection, item: ItemId) -> Result<Clearance> {
+    let held: Option<(String, Option<String>)> = db
+        .prepare_cached(HELD_BY)?
+        .query_row([item.0], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(match held {
+        None => Clearance::Free,
+        Some((state, title)) if state == "refused" => Clearance::Refused(title.unwrap_or_default()),
+        Some(_) => Clearance::Wanted,
+    })
+}
+
+/// Whether the rows still say what they said when the file was looked at.
+fn still_free(db: &Connection, source: &Source) -> Result<bool> {
+    Ok(db
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM files JOIN items ON items.id = files.item_id
+                            WHERE files.id = ?1 AND items.id = ?2 AND files.state = 'held'
+                                  AND files.afterwards = 'ready' AND files.size = ?3 AND files.mtime_ns = ?4
+                                  AND items.state = 'verified' AND items.read_back = 'sound'
+                                  AND items.hash = ?5)",
+        )?
+        .query_row(
+            params![
+                source.file.0,
+                source.item.0,
+                source.stat.size as i64,
+                source.stat.mtime_ns,
+                source.hash.0.as_slice()
+            ],
+            |row| row.get(0),
+        )?)
+}
+
+fn source(row: &Row<'_>) -> rusqlite::Result<Source> {
+    let hash: Vec<u8> = row.get(10)?;
+    Ok(Source {
+        file: FileId(row.get(0)?),
+        item: ItemId(row.get(1)?),
+        root: changes::path_from(row.get(2)?),
+        dir: changes::path_from(row.get(3)?),
+        name: OsString::from_vec(row.get(4)?),
+        stat: FileStat {
+            size: row.get::<_, i64>(5)? as u64,
+            mtime_ns: row.get(6)?,
+            ctime_ns: row.get(7)?,
+            dev: row.get::<_, i64>(8)? as u64,
+            inode: row.get::<_, i64>(9)? as u64,
+        },
+        // The schema allows no other length.
+        hash: ContentHash(hash.try_into().unwrap_or_default()),
+    })
+}
+
+macro_rules! columns {
+    () => {
+        "files.id, items.id, roots.path, dirs.path, files.name, files.size, files.mtime_ns,
+         files.ctime_ns, files.dev, files.inode, items.hash"
+    };
+}
+
+/// Files whose item was read back.
+pub(super) const READY: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM files CROSS JOIN roots ON roots.id = files.root_id AND roots.open = 1 AND roots.away = 0
+      CROSS JOIN dirs ON dirs.id = files.dir_id CROSS JOIN items ON items.id = files.item_id
+      WHERE files.afterwards = 'ready' AND files.act_at <= ?1 ORDER BY files.act_at LIMIT ?2"
+);
+
+/// Acts that a crash cut short.
+pub(super) const OPEN: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", source_acts.id, source_acts.to_path
+      FROM source_acts CROSS JOIN files ON files.id = source_acts.file_id
+      CROSS JOIN roots ON roots.id = files.root_id
+      CROSS JOIN dirs ON dirs.id = files.dir_id CROSS JOIN items ON items.id = source_acts.item_id
+      WHERE source_acts.done_at IS NULL AND source_acts.error IS NULL ORDER BY source_acts.id"
+);
+
+/// Files whose item nobody has been told to ask for.
+pub(super) const UNARRANGED: &str = "SELECT files.id, items.id, items.verify_at, items.made_at
+     FROM files CROSS JOIN items ON items.id = files.item_id
+     WHERE files.afterwards = 'waits' AND files.act_at = 0 LIMIT ?1";
+
+/// When something of all this is due in a root that is present.
+pub(super) const NEXT_SOURCE: &str = "SELECT min(due) FROM (
+     SELECT (SELECT act_at FROM files CROSS JOIN roots ON roots.id = files.root_id AND roots.open = 1 AND roots.away = 0
+             WHERE files.afterwards = 'ready' AND files.act_at IS NOT NULL ORDER BY files.act_at LIMIT 1) AS due
+     UNION ALL
+     SELECT (SELECT act_at FROM files CROSS JOIN roots ON roots.id = files.root_id AND roots.open = 1 AND roots.away = 0
+             WHERE files.afterwards = 'waits' AND files.act_at IS NOT NULL ORDER BY files.act_at LIMIT 1))";
+
+/// What stayed is looked at anew.
+pub(super) const RECONSIDER: &str = "UPDATE files SET (afterwards, act_at, stays) =
+         (SELECT afterwards, act_at, stays FROM afterwards_of_items WHERE item_id = files.item_id)
+     WHERE afterwards = 'stays'";
+
+/// A placement that keeps the item's files where they are; a refused one counts after all others.
+pub(super) const HELD_BY: &str =
+    "SELECT placements.state, albums.title FROM placements CROSS JOIN albums ON albums.id = placements.album_id
+     WHERE placements.item_id = ?1 AND placements.state IN ('wanted', 'refused')
+     ORDER BY placements.state = 'refused' LIMIT 1";
+
+/// Whether a file of a root that is present waits for its time.
+pub(super) const SOURCES_MOVE: &str = "SELECT EXISTS (
+         SELECT 1 FROM files CROSS JOIN roots ON roots.id = files.root_id AND roots.open = 1 AND roots.away = 0
+         WHERE files.afterwards = 'waits')
+     OR EXISTS (
+         SELECT 1 FROM files CROSS JOIN roots ON roots.id = files.root_id AND roots.open = 1 AND roots.away = 0
+         WHERE files.afterwards = 'ready')";
+
+/// A row of `verify_at` that nobody fills would be waited for for ever.
+pub(super) fn asked_again(db: &Connection, item: ItemId, verify_at: i64) -> Result<()> {
+    db.prepare_cached("UPDATE files SET act_at = ?2 WHERE item_id = ?1 AND afterwards = 'waits'")?
+        .execute(params![item.0, verify_at.max(1)])?;
+    Ok(())
+}
+
+/// Whether any file waits for this item to be read back.
+pub(super) fn is_waited_for(db: &Connection, item: ItemId) -> Result<bool> {
+    db.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM files WHERE item_id = ?1 AND afterwards = 'waits')",
+    )?
+    .query_row([item.0], |row| row.get(0))
+    .map_err(Error::from)
+}
