@@ -10,6 +10,10 @@ ALTER TABLE roots ADD COLUMN acts INTEGER NOT NULL DEFAULT 0 CHECK (acts IN (0, 
 -- or about which the service never gives an answer. Only a sound one lets a file go.
 ALTER TABLE items ADD COLUMN read_back TEXT CHECK (read_back IN ('sound', 'unsound'));
 
+-- When the service first said that it does not know the media item. One such answer may be a lie:
+-- it takes a second one, later, to make the item 'missing'.
+ALTER TABLE items ADD COLUMN absent_at INTEGER;
+
 -- How far a held file of a root that acts is. 'waits': its item is made and is to be read back.
 -- 'ready': it was read back; the file is looked at from act_at on. 'stays': it is left where it is,
 -- and `stays` says why. 'done': Albumen moved or deleted it; then the file is 'gone', and not

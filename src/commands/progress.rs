@@ -23,7 +23,10 @@ use crate::{
 use super::{Edge, look, output::Screen};
 
 mod bars;
+mod counter;
 mod lines;
+
+pub(crate) use counter::Counter;
 
 use bars::Bars;
 use lines::Lines;

@@ -30,11 +30,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::ExitCode,
-    config::Config,
+    config::{AfterUpload, Config},
     lock::{self, Lock},
     pipeline::{
-        self, Mode, Stage, bell::Bells, gate::Gate, intake::Intake, lane::Lane, upload::Upload,
-        verify::Verify,
+        self, Mode, Stage, afterwards::Afterwards, bell::Bells, gate::Gate, intake::Intake,
+        lane::Lane, upload::Upload, verify::Verify,
     },
     progress::Progress,
     store::Store,
@@ -141,6 +141,14 @@ async fn with_store(
         stop: stop.clone(),
         config: Arc::clone(&config),
     };
+    let acting: Vec<PathBuf> = config
+        .folders
+        .iter()
+        .filter(|folder| folder.after_upload != AfterUpload::Keep)
+        .map(|folder| folder.path.clone())
+        .collect();
+    let acts = !acting.is_empty();
+    stage.store.roots_act(acting).await?;
     let (folders, paths) = match job {
         Job::Daemon => (config.folders.clone(), Vec::new()),
         Job::Backfill { paths, .. } if paths.is_empty() => (config.folders.clone(), Vec::new()),
@@ -153,6 +161,13 @@ async fn with_store(
     let lane = tokio::spawn(Lane::load(stage.clone()).await?.run());
     if *job == Job::Daemon {
         spawn(&mut tasks, "verification", Verify::new(stage.clone()).run());
+    } else if acts {
+        let verify = Verify::for_files(stage.clone());
+        spawn(&mut tasks, "verification", verify.run());
+    }
+    if acts || stage.store.any_act_is_open().await? {
+        let afterwards = Afterwards::new(stage.clone());
+        spawn(&mut tasks, "moves and deletions", afterwards.run());
     }
     let listener = socket::Listener::bind(&config.state_dir)?;
     {

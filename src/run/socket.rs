@@ -18,6 +18,7 @@ use crate::{
     cli::ExitCode,
     ids::OrderId,
     pipeline::{Stage, intake::Requests},
+    progress::Count,
     status::summary,
     store::OrderKind,
 };
@@ -113,7 +114,7 @@ async fn carry_out(id: OrderId, stage: &Stage, requests: &Requests) -> anyhow::R
             stage.gate.wake();
             (ExitCode::Done, summary::retried(n))
         }
-        OrderKind::Verify => verification::everything(stage).await?,
+        OrderKind::Verify => verification::everything(stage, &Count::default()).await?,
         OrderKind::Backfill { paths, no_wait } => {
             let paths = paths.into_iter().map(from_bytes).collect();
             stage.scanning.fetch_add(1, Ordering::SeqCst);

@@ -123,14 +123,9 @@ impl Store {
         .await
     }
 
-    /// Whether any root acts.
-    pub async fn any_root_acts(&self) -> Result<bool> {
-        self.write(|db| {
-            Ok(db
-                .prepare_cached("SELECT EXISTS (SELECT 1 FROM roots WHERE acts = 1)")?
-                .query_row([], |row| row.get(0))?)
-        })
-        .await
+    /// Whether an act of an earlier run has no outcome yet.
+    pub async fn any_act_is_open(&self) -> Result<bool> {
+        Ok(!self.open_acts().await?.is_empty())
     }
 
     /// Sees to it that the service is asked for each item that a file waits for, `grace` after the

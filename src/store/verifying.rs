@@ -19,8 +19,10 @@ pub struct ToVerify {
     pub item: ItemId,
     /// Its id.
     pub media_item_id: MediaItemId,
-    /// How often it was asked for already.
+    /// How often it was asked for already, without an answer that settles it.
     pub tries: u32,
+    /// When the service first said that it does not know it; none if it never did.
+    pub absent_at: Option<Timestamp>,
 }
 
 /// What the service said of one.
@@ -30,6 +32,8 @@ pub enum Verdict {
     There,
     /// It is there, but the service still works on it, or could not say: ask again after this long.
     AskAgain(Duration),
+    /// The service says that it does not know it, for the first time: ask again after this long.
+    Doubted(Duration),
     /// It is there, but the service could not make a playable video of it.
     Unplayable(String),
     /// The service answers with an error whenever it is asked for this one; nobody asks any more.
@@ -43,6 +47,7 @@ fn to_verify(row: &Row<'_>) -> rusqlite::Result<(ToVerify, Timestamp)> {
         item: ItemId(row.get(0)?),
         media_item_id: MediaItemId::new(row.get::<_, String>(1)?),
         tries: row.get(2)?,
+        absent_at: row.get::<_, Option<i64>>(4)?.map(clock::from_millis),
     };
     Ok((asked, clock::from_millis(row.get(3)?)))
 }
@@ -119,20 +124,31 @@ impl Store {
         .await
     }
 
+    /// How many items are known to be missing, and the newest `n` of them.
+    pub async fn known_missing(&self, n: usize) -> Result<(u64, Vec<ItemId>)> {
+        self.write(move |db| {
+            let all: i64 = db
+                .prepare_cached("SELECT n FROM counters WHERE name = 'item.missing'")?
+                .query_row([], |row| row.get(0))?;
+            let some = db
+                .prepare_cached(MISSING)?
+                .query_map([n as i64], |row| row.get(0).map(ItemId))?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok((all as u64, some))
+        })
+        .await
+    }
+
     /// All created and verified items after `after`, up to `n`, for a `verify` of everything.
     pub async fn created_after(&self, after: ItemId, n: usize) -> Result<Vec<ToVerify>> {
         self.write(move |db| {
             let rows = db
                 .prepare_cached(
-                    "SELECT id, media_item_id, verify_tries FROM items
+                    "SELECT id, media_item_id, verify_tries, 0, absent_at FROM items
                      WHERE id > ?1 AND state IN ('created', 'verified') ORDER BY id LIMIT ?2",
                 )?
                 .query_map(params![after.0, n as i64], |row| {
-                    Ok(ToVerify {
-                        item: ItemId(row.get(0)?),
-                        media_item_id: MediaItemId::new(row.get::<_, String>(1)?),
-                        tries: row.get(2)?,
-                    })
+                    to_verify(row).map(|(asked, _)| asked)
                 })?
                 .collect::<rusqlite::Result<_>>()?;
             Ok(rows)
@@ -164,6 +180,8 @@ struct Follows {
     is_try: bool,
     /// What is known now; none leaves it open.
     read_back: Option<&'static str>,
+    /// Whether the service did not know it this time.
+    is_doubted: bool,
 }
 
 fn judge(db: &Connection, item: ItemId, verdict: &Verdict, now: Timestamp) -> Result<()> {
@@ -179,7 +197,12 @@ fn judge(db: &Connection, item: ItemId, verdict: &Verdict, now: Timestamp) -> Re
         Verdict::AskAgain(wait) => Follows {
             verify_at: Some(clock::after(now, *wait).as_millisecond()),
             is_try: true,
-            read_back: None,
+            ..Follows::default()
+        },
+        Verdict::Doubted(wait) => Follows {
+            verify_at: Some(clock::after(now, *wait).as_millisecond()),
+            is_doubted: true,
+            ..Follows::default()
         },
         Verdict::Unplayable(reason) => {
             items::apply(db, item, Event::Confirmed, &because(Some(reason)), now)?;
@@ -203,14 +226,17 @@ fn judge(db: &Connection, item: ItemId, verdict: &Verdict, now: Timestamp) -> Re
         }
     };
     db.prepare_cached(
-        "UPDATE items SET verify_at = ?2, verify_tries = iif(?3, verify_tries + 1, 0), read_back = ?4
+        "UPDATE items SET verify_at = ?2, verify_tries = iif(?3, verify_tries + 1, 0), read_back = ?4,
+                absent_at = iif(?5, coalesce(absent_at, ?6), iif(?3, absent_at, NULL))
          WHERE id = ?1",
     )?
     .execute(params![
         item.0,
         follows.verify_at,
         follows.is_try,
-        follows.read_back
+        follows.read_back,
+        follows.is_doubted,
+        now.as_millisecond()
     ])?;
     match follows.verify_at {
         Some(verify_at) => afterwards::asked_again(db, item, verify_at),
@@ -227,8 +253,8 @@ fn there(db: &Connection, item: ItemId, now: Timestamp) -> Result<Follows> {
     let goes_on = is_early && afterwards::is_waited_for(db, item)?;
     Ok(Follows {
         verify_at: verify_at.filter(|_| goes_on),
-        is_try: false,
         read_back: (!is_early).then_some("sound"),
+        ..Follows::default()
     })
 }
 
@@ -252,7 +278,7 @@ fn path_of(db: &Connection, item: ItemId) -> Result<PathBuf> {
 }
 
 /// What is due, the longest first.
-pub(super) const DUE: &str = "SELECT id, media_item_id, verify_tries, verify_at FROM items
+pub(super) const DUE: &str = "SELECT id, media_item_id, verify_tries, verify_at, absent_at FROM items
                      WHERE verify_at <= ?1 AND media_item_id IS NOT NULL ORDER BY verify_at LIMIT ?2";
 
 /// When the next is due.
@@ -260,7 +286,7 @@ pub(super) const NEXT_DUE: &str = "SELECT min(verify_at) FROM items WHERE verify
 
 /// What is due and waited for by a file; the index has those files by the time of the question.
 pub(super) const DUE_FOR_FILES: &str =
-    "SELECT DISTINCT items.id, items.media_item_id, items.verify_tries, items.verify_at
+    "SELECT DISTINCT items.id, items.media_item_id, items.verify_tries, items.verify_at, items.absent_at
      FROM files CROSS JOIN items ON items.id = files.item_id
      WHERE files.afterwards = 'waits' AND files.act_at > 0 AND files.act_at <= ?1
            AND items.verify_at <= ?1 AND items.media_item_id IS NOT NULL LIMIT ?2";
@@ -273,3 +299,7 @@ pub(super) const NEXT_DUE_FOR_FILES: &str =
 pub(super) const PATH_OF: &str = "SELECT roots.path, dirs.path, files.name FROM files
      CROSS JOIN dirs ON dirs.id = files.dir_id CROSS JOIN roots ON roots.id = files.root_id
      WHERE files.item_id = ?1 ORDER BY files.state = 'gone', files.id LIMIT 1";
+
+/// The newest missing items; an index holds what is in trouble, and is told so.
+pub(super) const MISSING: &str = "SELECT id FROM items
+     WHERE state IN ('failed', 'missing') AND state = 'missing' ORDER BY changed_at DESC LIMIT ?1";

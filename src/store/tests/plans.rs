@@ -105,6 +105,7 @@ fn the_daily_work_never_walks_over_a_large_table() {
         verifying::DUE_FOR_FILES,
         verifying::NEXT_DUE_FOR_FILES,
         verifying::PATH_OF,
+        verifying::MISSING,
         afterwards::READY,
         afterwards::OPEN,
         afterwards::UNARRANGED,
