@@ -23,6 +23,8 @@ use crate::{
     store::{Explained, Reader},
 };
 
+mod after;
+
 use super::{Edge, failure::quoted, here, look, output};
 
 /// Explains one path.
@@ -53,12 +55,19 @@ fn text(
     }
     let known = reader
         .map(|reader| reader.explain(&place.root().join(&relative)))
-        .transpose()?;
-    text += &match known.flatten() {
-        Some(known) => self::known(&known, &here(clock)),
+        .transpose()?
+        .flatten();
+    let view = match (reader, &known) {
+        (Some(reader), Some(known)) => reader.afterwards(known.file)?,
+        _ => None,
+    };
+    let here = here(clock);
+    text += &match &known {
+        Some(known) => self::known(known, &here),
         None if is_dir => String::new(),
         None => "Albumen has not seen it yet.\n".to_owned(),
     };
+    text += &after::text(&place, &relative, view.as_ref(), goes, &here);
     Ok(text)
 }
 

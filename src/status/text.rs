@@ -186,7 +186,7 @@ fn table(rows: impl IntoIterator<Item = Vec<String>>) -> String {
 }
 
 fn counts(status: &Status) -> String {
-    let items = status.items;
+    let (items, after) = (status.items, status.after_upload);
     let size = |bytes: u64| {
         if bytes > 0 {
             words::bytes(bytes)
@@ -207,6 +207,9 @@ fn counts(status: &Status) -> String {
         ("skipped", items.skipped, String::new()),
         ("not yet in album", status.placements.wanted, String::new()),
         ("refused by album", status.placements.refused, String::new()),
+        ("to move or delete", after.waiting, String::new()),
+        ("moved or deleted", after.done, String::new()),
+        ("kept for a reason", after.staying, String::new()),
     ];
     let always = |name: &str| matches!(name, "in Google Photos" | "waiting" | "failed");
     table(rows.into_iter().filter_map(|(name, n, size)| {

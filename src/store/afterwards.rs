@@ -191,14 +191,7 @@ impl Store {
 
     /// The file is looked at again at `act_at`.
     pub async fn source_waits(&self, file: FileId, act_at: Timestamp) -> Result<()> {
-        self.write(move |db| {
-            db.prepare_cached(
-                "UPDATE files SET act_at = ?2 WHERE id = ?1 AND afterwards = 'ready'",
-            )?
-            .execute(params![file.0, act_at.as_millisecond()])?;
-            Ok(())
-        })
-        .await
+        self.write(move |db| waits(db, file, act_at)).await
     }
 
     /// The file stays where it is, and why.
@@ -267,23 +260,22 @@ impl Store {
         .await
     }
 
-    /// Nothing was done, and why: the file stays, or (`again`) is looked at anew.
+    /// Nothing was done, and why: the file stays, or is looked at anew at the time of `again`.
     pub async fn not_acted(
         &self,
         id: ActId,
         file: FileId,
         reason: String,
-        again: bool,
+        again: Option<Timestamp>,
     ) -> Result<()> {
         self.write(move |db| {
             db.prepare_cached(
                 "UPDATE source_acts SET error = ?2 WHERE id = ?1 AND done_at IS NULL",
             )?
             .execute(params![id.0, reason])?;
-            if again {
-                Ok(())
-            } else {
-                stays(db, file, &reason)
+            match again {
+                Some(act_at) => waits(db, file, act_at),
+                None => stays(db, file, &reason),
             }
         })
         .await
@@ -371,6 +363,12 @@ fn root_acts(db: &Connection, path: &std::path::Path) -> Result<()> {
             [path],
         )?;
     }
+    Ok(())
+}
+
+fn waits(db: &Connection, file: FileId, act_at: Timestamp) -> Result<()> {
+    db.prepare_cached("UPDATE files SET act_at = ?2 WHERE id = ?1 AND afterwards = 'ready'")?
+        .execute(params![file.0, act_at.as_millisecond()])?;
     Ok(())
 }
 

@@ -47,6 +47,8 @@ pub(super) struct Trouble {
     pub(super) reason: String,
     /// What can be done about it.
     pub(super) hint: Option<&'static str>,
+    /// Whether another look may find it otherwise.
+    pub(super) may_pass: bool,
 }
 
 impl Trouble {
@@ -54,6 +56,7 @@ impl Trouble {
         Self {
             reason: reason.into(),
             hint: None,
+            may_pass: false,
         }
     }
 
@@ -66,6 +69,7 @@ impl Trouble {
         Self {
             reason: format!("{what} {}: {error}", Shown::path(path)),
             hint: denied.then_some(DENIED),
+            may_pass: false,
         }
     }
 }

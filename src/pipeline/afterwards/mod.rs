@@ -11,8 +11,6 @@
 mod aftermath;
 mod go;
 mod look;
-#[cfg(test)]
-mod tests;
 
 use std::{collections::HashSet, path::PathBuf, time::Duration};
 
@@ -37,6 +35,9 @@ const ARRANGED: usize = 500;
 
 /// Rings come in crowds; one look for all that come within this.
 const CROWD: Duration = Duration::from_millis(100);
+
+/// How long after a file was touched at the last moment it is looked at again.
+const SOON: Duration = Duration::from_secs(1);
 
 /// How long after trouble with the store is looked again.
 const STORE_TROUBLE: Duration = Duration::from_secs(5);
@@ -220,9 +221,14 @@ impl Afterwards {
                 }
             }
             Err(trouble) => {
-                self.say(&from, &trouble);
+                let again = trouble
+                    .may_pass
+                    .then(|| clock::after(self.stage.clock.now(), SOON));
+                if again.is_none() {
+                    self.say(&from, &trouble);
+                }
                 let store = &self.stage.store;
-                store.not_acted(id, file, trouble.reason, false).await?;
+                store.not_acted(id, file, trouble.reason, again).await?;
             }
         }
         Ok(())
@@ -266,7 +272,10 @@ impl Afterwards {
                 }
                 Some(Aftermath::Anew(reason)) => {
                     let store = &self.stage.store;
-                    store.not_acted(id, file, reason.to_owned(), true).await?;
+                    let now = self.stage.clock.now();
+                    store
+                        .not_acted(id, file, reason.to_owned(), Some(now))
+                        .await?;
                 }
                 Some(Aftermath::Away) | None => unresolved = true,
             }
