@@ -6,6 +6,9 @@
 //! [`Store::intend`], and a file that Albumen let go is marked `gone` by [`Store::acted`] and by
 //! nothing else: it is not a file that somebody deleted.
 
+mod journal;
+mod view;
+
 use std::{
     ffi::OsString,
     os::unix::ffi::{OsStrExt as _, OsStringExt as _},
@@ -16,11 +19,24 @@ use std::{
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{Error, FileStat, Reader, Result, Store, changes, items};
+use super::{Error, FileStat, Result, Store, changes};
 use crate::{
     clock,
     ids::{ActId, ContentHash, FileId, ItemId},
 };
+
+#[cfg(test)]
+pub(super) use journal::OPEN;
+pub use view::AfterView;
+
+/// What every statement about sources reads first; see [`source`].
+macro_rules! columns {
+    () => {
+        "files.id, items.id, roots.path, dirs.path, files.name, files.size, files.mtime_ns,
+         files.ctime_ns, files.dev, files.inode, items.hash"
+    };
+}
+use columns;
 
 /// A file whose item was read back.
 #[derive(Debug, Clone)]
@@ -79,19 +95,6 @@ pub enum Clearance {
     Refused(String),
 }
 
-/// What is known of a file's afterlife, for `explain`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AfterView {
-    /// It goes once its item was read back, which is asked for at this time, if one is set.
-    Waits(Option<Timestamp>),
-    /// Its item was read back: it goes now, or at this time.
-    Ready(Option<Timestamp>),
-    /// It stays where it is, and why.
-    Stays(String),
-    /// It went: where to (nowhere if it was deleted), and when.
-    Done(Option<PathBuf>, Timestamp),
-}
-
 impl Store {
     /// At each start: these roots act, and no others. What stayed is looked at anew: the trouble may
     /// be over.
@@ -121,11 +124,6 @@ impl Store {
             Ok(())
         })
         .await
-    }
-
-    /// Whether an act of an earlier run has no outcome yet.
-    pub async fn any_act_is_open(&self) -> Result<bool> {
-        Ok(!self.open_acts().await?.is_empty())
     }
 
     /// Sees to it that the service is asked for each item that a file waits for, `grace` after the
@@ -198,148 +196,6 @@ impl Store {
     pub async fn source_stays(&self, file: FileId, reason: String) -> Result<()> {
         self.write(move |db| stays(db, file, &reason)).await
     }
-
-    /// Journals what is about to be done, written through to the disk. Gives those that may be done:
-    /// what changed since it was looked at is left out.
-    pub async fn intend(&self, acts: Vec<(Source, Act)>, now: Timestamp) -> Result<Vec<Intended>> {
-        self.write_durably(move |db| {
-            let mut intended = Vec::with_capacity(acts.len());
-            for (source, act) in acts {
-                if !still_free(db, &source)? || clearance(db, source.item)? != Clearance::Free {
-                    continue;
-                }
-                let (word, to) = match &act {
-                    Act::Move(to) => ("move", Some(to.as_os_str().as_bytes())),
-                    Act::Delete => ("delete", None),
-                };
-                db.prepare_cached(
-                    "INSERT INTO source_acts (file_id, item_id, action, from_path, to_path, intended_at)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                )?
-                .execute(params![
-                    source.file.0,
-                    source.item.0,
-                    word,
-                    source.path().as_os_str().as_bytes(),
-                    to,
-                    now.as_millisecond()
-                ])?;
-                let id = ActId(db.last_insert_rowid());
-                intended.push(Intended { id, source, act });
-            }
-            Ok(intended)
-        })
-        .await
-    }
-
-    /// The file is where it was to go, or deleted: it is gone, by Albumen's own hand.
-    pub async fn acted(&self, id: ActId, file: FileId, now: Timestamp) -> Result<()> {
-        self.write(move |db| {
-            let item: Option<i64> = db
-                .prepare_cached("SELECT item_id FROM source_acts WHERE id = ?1")?
-                .query_row([id.0], |row| row.get(0))
-                .optional()?;
-            db.prepare_cached("UPDATE source_acts SET done_at = ?2 WHERE id = ?1 AND error IS NULL")?
-                .execute(params![id.0, now.as_millisecond()])?;
-            // Something else may have taken the name meanwhile, and a scan may have seen that.
-            let let_go = db
-                .prepare_cached(
-                    "UPDATE files SET state = 'gone', missed = 0, changed_at = ?3
-                     WHERE id = ?1 AND item_id = ?2 AND state IN ('held', 'gone')",
-                )?
-                .execute(params![file.0, item, now.as_millisecond()])?;
-            if let (1, Some(item)) = (let_go, item) {
-                db.prepare_cached(
-                    "UPDATE files SET afterwards = 'done', act_at = NULL, stays = NULL WHERE id = ?1",
-                )?
-                .execute([file.0])?;
-                items::let_go(db, ItemId(item), file, now)?;
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    /// Nothing was done, and why: the file stays, or is looked at anew at the time of `again`.
-    pub async fn not_acted(
-        &self,
-        id: ActId,
-        file: FileId,
-        reason: String,
-        again: Option<Timestamp>,
-    ) -> Result<()> {
-        self.write(move |db| {
-            db.prepare_cached(
-                "UPDATE source_acts SET error = ?2 WHERE id = ?1 AND done_at IS NULL",
-            )?
-            .execute(params![id.0, reason])?;
-            match again {
-                Some(act_at) => waits(db, file, act_at),
-                None => stays(db, file, &reason),
-            }
-        })
-        .await
-    }
-
-    /// What was intended and has no outcome: a crash came between.
-    pub async fn open_acts(&self) -> Result<Vec<Intended>> {
-        self.write(|db| {
-            let rows = db
-                .prepare_cached(OPEN)?
-                .query_map([], |row| {
-                    let to: Option<Vec<u8>> = row.get(12)?;
-                    let act = to.map_or(Act::Delete, |to| Act::Move(changes::path_from(to)));
-                    Ok(Intended {
-                        id: ActId(row.get(11)?),
-                        source: source(row)?,
-                        act,
-                    })
-                })?
-                .collect::<rusqlite::Result<_>>()?;
-            Ok(rows)
-        })
-        .await
-    }
-}
-
-impl Reader {
-    /// What becomes of the file, or has become of it; none if nothing does.
-    pub fn afterwards(&self, file: FileId) -> Result<Option<AfterView>> {
-        let found = self.connection.prepare(
-            "SELECT files.afterwards, files.act_at, files.stays, source_acts.to_path, source_acts.done_at
-             FROM files LEFT JOIN source_acts ON source_acts.id = (
-                 SELECT max(id) FROM source_acts WHERE file_id = files.id AND done_at IS NOT NULL)
-             WHERE files.id = ?1",
-        );
-        let mut statement = match found {
-            Ok(statement) => statement,
-            // The database was not migrated yet: then nothing was done.
-            Err(error) if error.to_string().contains("no such") => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let row = statement
-            .query_row([file.0], |row| {
-                let act_at: Option<i64> = row.get(1)?;
-                let to: Option<Vec<u8>> = row.get(3)?;
-                let done_at: Option<i64> = row.get(4)?;
-                let at = act_at.filter(|at| *at > 1).map(clock::from_millis);
-                let word: Option<String> = row.get(0)?;
-                Ok(match word.as_deref() {
-                    Some("waits") => Some(AfterView::Waits(at)),
-                    Some("ready") => Some(AfterView::Ready(at)),
-                    Some("stays") => {
-                        let reason: Option<String> = row.get(2)?;
-                        Some(AfterView::Stays(reason.unwrap_or_default()))
-                    }
-                    Some("done") => done_at.map(|at| {
-                        AfterView::Done(to.map(changes::path_from), clock::from_millis(at))
-                    }),
-                    _ => None,
-                })
-            })
-            .optional()?;
-        Ok(row.flatten())
-    }
 }
 
 /// The root acts from now on; what it holds already is considered, too.
@@ -394,28 +250,6 @@ fn clearance(db: &Connection, item: ItemId) -> Result<Clearance> {
     })
 }
 
-/// Whether the rows still say what they said when the file was looked at.
-fn still_free(db: &Connection, source: &Source) -> Result<bool> {
-    Ok(db
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM files JOIN items ON items.id = files.item_id
-                            WHERE files.id = ?1 AND items.id = ?2 AND files.state = 'held'
-                                  AND files.afterwards = 'ready' AND files.size = ?3 AND files.mtime_ns = ?4
-                                  AND items.state = 'verified' AND items.read_back = 'sound'
-                                  AND items.hash = ?5)",
-        )?
-        .query_row(
-            params![
-                source.file.0,
-                source.item.0,
-                source.stat.size as i64,
-                source.stat.mtime_ns,
-                source.hash.0.as_slice()
-            ],
-            |row| row.get(0),
-        )?)
-}
-
 fn source(row: &Row<'_>) -> rusqlite::Result<Source> {
     let hash: Vec<u8> = row.get(10)?;
     Ok(Source {
@@ -436,13 +270,6 @@ fn source(row: &Row<'_>) -> rusqlite::Result<Source> {
     })
 }
 
-macro_rules! columns {
-    () => {
-        "files.id, items.id, roots.path, dirs.path, files.name, files.size, files.mtime_ns,
-         files.ctime_ns, files.dev, files.inode, items.hash"
-    };
-}
-
 /// Files whose item was read back.
 pub(super) const READY: &str = concat!(
     "SELECT ",
@@ -450,17 +277,6 @@ pub(super) const READY: &str = concat!(
     " FROM files CROSS JOIN roots ON roots.id = files.root_id AND roots.open = 1 AND roots.away = 0
       CROSS JOIN dirs ON dirs.id = files.dir_id CROSS JOIN items ON items.id = files.item_id
       WHERE files.afterwards = 'ready' AND files.act_at <= ?1 ORDER BY files.act_at LIMIT ?2"
-);
-
-/// Acts that a crash cut short.
-pub(super) const OPEN: &str = concat!(
-    "SELECT ",
-    columns!(),
-    ", source_acts.id, source_acts.to_path
-      FROM source_acts CROSS JOIN files ON files.id = source_acts.file_id
-      CROSS JOIN roots ON roots.id = files.root_id
-      CROSS JOIN dirs ON dirs.id = files.dir_id CROSS JOIN items ON items.id = source_acts.item_id
-      WHERE source_acts.done_at IS NULL AND source_acts.error IS NULL ORDER BY source_acts.id"
 );
 
 /// Files whose item nobody has been told to ask for.
