@@ -5,6 +5,7 @@
 //! - the stages of [`crate::pipeline`];
 //! - [`telling`] — bytes on their way for `status`, the status line and the watchdog for systemd;
 //! - [`socket`] — orders of commands that run beside;
+//! - [`backups`] — a backup of the database, daily;
 //! - [`ending`] — whether a backfill is done.
 //!
 //! A task that ends before the stop ends the program, loudly: systemd starts it again. Stopping is a
@@ -12,6 +13,7 @@
 //! they can be repeated at the cost of bytes; a call of the lane that is under way is awaited, up to
 //! [`CALL_PATIENCE`], and recorded; the store closes last.
 
+mod backups;
 pub mod connect;
 mod ending;
 mod socket;
@@ -178,6 +180,10 @@ async fn with_store(
                 listener.serve(stage, requests).await.map(|()| None),
             )
         });
+    }
+    if *job == Job::Daemon {
+        let stage = stage.clone();
+        tasks.spawn(async move { ("backups", backups::daily(&stage).await.map(|()| None)) });
     }
     let reporter = stage.clone();
     tasks.spawn(async move { ("status", telling::tell(reporter).await.map(|()| None)) });

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Error, Result};
+use super::{Error, Result, backup};
 
 /// How long a connection waits for another process that writes: a command beside the daemon.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,8 +25,23 @@ pub(super) fn for_writing(path: &Path) -> Result<Connection> {
     let mut connection = Connection::open(path)?;
     configure(&connection)?;
     refuse_the_future(&connection)?;
-    embedded::migrations::runner().run(&mut connection)?;
+    if version(&connection)?.is_some_and(|found| found < known()) {
+        // Whatever a new schema does, there is a way back.
+        match backup::write(&connection, path, || false)? {
+            backup::BackedUp::Done => {
+                tracing::info!("the database was backed up before its update")
+            }
+            _ => tracing::warn!("no room for a backup of the database before its update"),
+        }
+    }
+    migrate(&mut connection)?;
     Ok(connection)
+}
+
+/// Brings the schema up to date.
+pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
+    embedded::migrations::runner().run(connection)?;
+    Ok(())
 }
 
 /// Opens an existing, migrated database for a few writes beside its owner.
@@ -55,7 +70,7 @@ pub(super) fn for_reading(path: &Path) -> Result<Connection> {
 
 /// Makes the file before SQLite does, readable by its owner alone: it holds upload tokens and session
 /// addresses. SQLite gives its log the mode of the database.
-fn make_private(path: &Path) -> Result<()> {
+pub(super) fn make_private(path: &Path) -> Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]
@@ -83,29 +98,39 @@ fn configure(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// refinery would refuse too, but not by name.
-fn refuse_the_future(connection: &Connection) -> Result<()> {
-    let known = embedded::migrations::runner()
+/// The newest version of the schema that this binary knows.
+fn known() -> i32 {
+    embedded::migrations::runner()
         .get_migrations()
         .iter()
         .map(refinery::Migration::version)
         .max()
-        .unwrap_or(0);
+        .unwrap_or(0)
+}
+
+/// The version of the schema; none if the database has none of ours.
+pub(super) fn version(connection: &Connection) -> Result<Option<i32>> {
     let has_history: bool = connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'refinery_schema_history')",
         [],
         |row| row.get(0),
     )?;
     if !has_history {
-        return Ok(());
+        return Ok(None);
     }
-    let found: i32 = connection.query_row(
-        "SELECT coalesce(max(version), 0) FROM refinery_schema_history",
+    let found = connection.query_row(
+        "SELECT max(version) FROM refinery_schema_history",
         [],
         |row| row.get(0),
     )?;
-    if found > known {
-        return Err(Error::FromTheFuture { found, known });
+    Ok(found)
+}
+
+/// refinery would refuse too, but not by name.
+pub(super) fn refuse_the_future(connection: &Connection) -> Result<()> {
+    let known = known();
+    match version(connection)? {
+        Some(found) if found > known => Err(Error::FromTheFuture { found, known }),
+        _ => Ok(()),
     }
-    Ok(())
 }
