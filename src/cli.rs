@@ -167,14 +167,9 @@ pub enum Command {
         paths: Vec<PathBuf>,
     },
 
-    /// Bring the database back from a backup
-    ///
-    /// The daemon keeps the last three days' backups beside its database. The present database is
-    /// kept as well. What went up since the backup goes up again, which makes nothing twice. Stop the
-    /// daemon first.
+    /// Bring the database back from one of its daily backups; the present one is kept
     Restore {
         /// The backup; without it, the newest one that is whole
-        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
     },
 

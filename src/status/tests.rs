@@ -181,6 +181,11 @@ fn without_a_store_everything_is_there_and_zero() {
         "gone": 0,
         "refused": 0
       },
+      "after_upload": {
+        "waiting": 0,
+        "staying": 0,
+        "done": 0
+      },
       "bytes": {
         "queued": 0,
         "sent": 0

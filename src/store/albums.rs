@@ -80,10 +80,10 @@ pub(super) fn row_of(db: &Connection, title: Option<&str>) -> Result<AlbumRow> {
 pub(super) fn task(db: &Connection, album: AlbumRow) -> Result<Option<AlbumTask>> {
     Ok(db
         .prepare_cached(
-            "SELECT title, part,
-                    coalesce(asked_at, (SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?2)),
-                    iif(asked_at IS NULL, 1, looked)
-             FROM albums WHERE id = ?1 AND id <> 0 AND album_id IS NULL",
+            "SELECT title, part, coalesce(asked_at, CAST(restored.value AS INTEGER)),
+                    iif(asked_at IS NULL, restored.value IS NOT NULL, looked)
+             FROM albums LEFT JOIN meta AS restored ON restored.key = ?2
+             WHERE id = ?1 AND id <> 0 AND album_id IS NULL",
         )?
         .query_row(params![album.0, backup::RESTORED_AT], |row| {
             Ok(AlbumTask {

@@ -95,22 +95,7 @@ pub(super) fn write(
 ) -> Result<BackedUp> {
     let dir = path.parent().unwrap_or(Path::new(""));
     let unfinished = dir.join(UNFINISHED);
-    let written = has_room(connection, dir)
-        .and_then(|has_room| match has_room {
-            true => copy(connection, &unfinished, is_over),
-            false => Ok(BackedUp::NoRoom),
-        })
-        .and_then(|written| match written {
-            BackedUp::Done => {
-                sound(&unfinished)?;
-                rotate(dir, &unfinished).map_err(|source| Error::Folder {
-                    path: dir.to_owned(),
-                    source,
-                })?;
-                Ok(BackedUp::Done)
-            }
-            other => Ok(other),
-        });
+    let written = write_and_rotate(connection, dir, &unfinished, is_over);
     if !matches!(written, Ok(BackedUp::Done)) {
         remove(&unfinished);
     }
@@ -122,6 +107,26 @@ pub(super) fn write(
         }
         written => written,
     }
+}
+
+fn write_and_rotate(
+    connection: &Connection,
+    dir: &Path,
+    unfinished: &Path,
+    is_over: impl Fn() -> bool,
+) -> Result<BackedUp> {
+    if !has_room(connection, dir)? {
+        return Ok(BackedUp::NoRoom);
+    }
+    let written = copy(connection, unfinished, is_over)?;
+    if written == BackedUp::Done {
+        sound(unfinished)?;
+        rotate(dir, unfinished).map_err(|source| Error::Folder {
+            path: dir.to_owned(),
+            source,
+        })?;
+    }
+    Ok(written)
 }
 
 fn has_room(connection: &Connection, dir: &Path) -> Result<bool> {

@@ -27,11 +27,10 @@ pub(super) fn for_writing(path: &Path) -> Result<Connection> {
     refuse_the_future(&connection)?;
     if version(&connection)?.is_some_and(|found| found < known()) {
         // Whatever a new schema does, there is a way back.
-        match backup::write(&connection, path, || false)? {
-            backup::BackedUp::Done => {
-                tracing::info!("the database was backed up before its update")
-            }
-            _ => tracing::warn!("no room for a backup of the database before its update"),
+        if backup::write(&connection, path, || false)? == backup::BackedUp::Done {
+            tracing::info!("the database was backed up before its update");
+        } else {
+            tracing::warn!("no room for a backup of the database before its update");
         }
     }
     migrate(&mut connection)?;

@@ -189,7 +189,6 @@ pub(super) fn is_still(fit: &Fit, source: &Source) -> io::Result<bool> {
 /// Whether a name's look is that of a file that was looked at.
 #[expect(
     clippy::unnecessary_cast,
-    clippy::cast_lossless,
     reason = "the types of these fields differ between systems"
 )]
 pub(super) fn is_file(there: &Stat, stat: FileStat) -> bool {

@@ -200,9 +200,11 @@ impl Afterwards {
 
     async fn perform(&mut self, intended: Intended, fit: Box<Fit>) -> Result<()> {
         let (id, file) = (intended.id, intended.source.file);
-        let (done, intended) = match blocking(move || (go::go(&intended, &fit), intended)).await {
-            Some(ended) => ended,
-            None => return Ok(()),
+        let Some((done, intended)) = blocking(move || (go::go(&intended, &fit), intended)).await
+        else {
+            // Nobody knows how far it came: that is what the journal is for.
+            self.unresolved = true;
+            return Ok(());
         };
         let from = intended.source.path();
         match done {
