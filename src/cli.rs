@@ -167,9 +167,9 @@ pub enum Command {
         paths: Vec<PathBuf>,
     },
 
-    /// Bring the database back from one of its daily backups; the present one is kept
+    /// Bring the database back from one of its daily backups
     Restore {
-        /// The backup; without it, the newest one that is whole
+        /// The backup, or else the newest one that is whole; the present database is kept
         file: Option<PathBuf>,
     },
 

@@ -300,6 +300,67 @@ async fn a_folder_that_is_told_to_act_later_has_everything_read_back_first() {
     assert_eq!(home.library().await.calls("mediaItems.batchGet"), 1);
 }
 
+#[tokio::test]
+async fn explain_and_status_tell_the_story_of_a_file() {
+    let mut home = home("album = 'name:Rome'\nafter_upload = 'move:done'").await;
+    home.set("verify.after", "'2h'");
+    let file = home.taken("photos/a.jpg", 1, &photo(1));
+    let mut tellings = vec![explained(&home, &file).await];
+    let ran = home.run(&["backfill", "--no-wait"]).await.expect(5);
+    assert!(
+        ran.stdout
+            .contains("1 is to be read back before it is moved or deleted here"),
+        "{}",
+        ran.stdout
+    );
+    tellings.push(explained(&home, &file).await);
+    let status = home.run(&["status"]).await.expect(0).stdout;
+    let headline = status.lines().next().unwrap();
+    assert_eq!(
+        headline,
+        "everything is in Google Photos; 1 file here to be moved or deleted once read back"
+    );
+    home.pass(7201).await;
+    let ran = home.backfill().await;
+    assert!(
+        ran.stdout.contains("1 was moved or deleted here"),
+        "{}",
+        ran.stdout
+    );
+    tellings.push(explained(&home, &file).await);
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter(r"(tomorrow )?\d\d:\d\d(:\d\d)?", "TIME");
+    settings.add_filter(r"https://\S+", "LINK");
+    settings.bind(|| {
+        insta::assert_snapshot!(tellings.join("--\n"), @r#"
+        HOME/photos/a.jpg
+        It belongs to the folder `HOME/photos` of the configuration.
+        It goes up, as image/jpeg of 53 B.
+        Its album is "Rome", in which it stands by the time when it was taken.
+        Albumen has not seen it yet.
+        Once it is safely in Google Photos, the file moves to HOME/done/a.jpg.
+        --
+        HOME/photos/a.jpg
+        It belongs to the folder `HOME/photos` of the configuration.
+        It goes up, as image/jpeg of 53 B.
+        Its album is "Rome", in which it stands by the time when it was taken.
+        It is in Google Photos.
+        LINK
+        It stands in the album "Rome".
+        The file moves to HOME/done/a.jpg once it was read back, which is asked for at TIME.
+        --
+        HOME/photos/a.jpg
+        It belongs to the folder `HOME/photos` of the configuration.
+        There is no such file; by its name and place it would go up.
+        Its album is "Rome", in which it stands by the time when it was taken.
+        It was there once and is gone.
+        LINK
+        It stands in the album "Rome".
+        Albumen moved it to HOME/done/a.jpg (at TIME), after it was read back.
+        "#);
+    });
+}
+
 /// The journal of a home whose program does not run.
 fn journal(home: &Home) -> Connection {
     Connection::open(home.path("state/albumen.db")).unwrap()

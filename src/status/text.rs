@@ -48,7 +48,14 @@ pub fn headline(status: &Status, here: &Here) -> String {
         return format!("stopped: {}", waits_for(status, here).unwrap_or_default());
     }
     if left == 0 && status.placements.wanted == 0 {
-        return finished(status);
+        let files = words::files(status.after_upload.waiting);
+        return match status.after_upload.waiting {
+            0 => finished(status),
+            _ => format!(
+                "{}; {files} here to be moved or deleted once read back",
+                finished(status)
+            ),
+        };
     }
     if !status.process.running {
         let what = match left {

@@ -97,6 +97,16 @@ fn configure(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
+/// Brings an empty database to an earlier version of the schema.
+#[cfg(test)]
+pub(super) fn migrate_to(connection: &mut Connection, version: i32) -> Result<()> {
+    let runner = embedded::migrations::runner();
+    runner
+        .set_target(refinery::Target::Version(version))
+        .run(connection)?;
+    Ok(())
+}
+
 /// The newest version of the schema that this binary knows.
 fn known() -> i32 {
     embedded::migrations::runner()
