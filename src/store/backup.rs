@@ -2,7 +2,7 @@
 //!
 //! A backup is a copy page by page, of one moment, through a connection of its own: it holds up no
 //! writer. It is checked before it takes the place of the newest one, so that a damaged database
-//! does not push out the good ones. [`Store::back_up`] is called daily by the daemon, [`write`] also
+//! does not push out the good ones. [`Store::back_up`] is called daily by the daemon, [`write()`] also
 //! before a migration.
 //!
 //! [`restore`] builds the database aside, complete, and puts it in place with one rename. What is in
