@@ -167,6 +167,12 @@ pub enum Command {
         paths: Vec<PathBuf>,
     },
 
+    /// Bring the database back from one of its daily backups
+    Restore {
+        /// The backup, or else the newest one that is whole; the present database is kept
+        file: Option<PathBuf>,
+    },
+
     /// Write a configuration, every key explained, if there is none
     Init,
 

@@ -26,6 +26,8 @@ use crate::{
     store::{Explained, Reader},
 };
 
+mod after;
+
 use super::{Edge, failure::quoted, here, look, output};
 
 /// Explains one path.
@@ -56,16 +58,22 @@ fn text(
     }
     let known = reader
         .map(|reader| reader.explain(&place.root().join(&relative)))
-        .transpose()?;
-    let known = known.flatten();
+        .transpose()?
+        .flatten();
     if goes && place.folder.description == config::Description::Sidecar {
         text += &description(path, known.as_ref());
     }
-    text += &match known {
-        Some(known) => self::known(&known, &here(clock)),
+    let view = match (reader, &known) {
+        (Some(reader), Some(known)) => reader.afterwards(known.file)?,
+        _ => None,
+    };
+    let here = here(clock);
+    text += &match &known {
+        Some(known) => self::known(known, &here),
         None if is_dir => String::new(),
         None => "Albumen has not seen it yet.\n".to_owned(),
     };
+    text += &after::text(&place, &relative, view.as_ref(), goes, &here);
     Ok(text)
 }
 

@@ -23,6 +23,7 @@ mod owner;
 mod pages;
 mod progress;
 mod removal;
+mod restore;
 mod sandbox;
 mod shared;
 mod signals;
@@ -129,6 +130,7 @@ async fn dispatch(edge: &Edge, command: Command) -> anyhow::Result<ExitCode> {
         Command::Doctor => doctor::run(edge).await,
         Command::Sandbox(flags) => sandbox::run(edge, flags).await,
         Command::Try { paths } => try_out::run(edge, &paths).await,
+        Command::Restore { file } => restore::run(edge, file.as_deref()),
         Command::Init => init::run(edge),
         Command::Completions { shell } => pages::completions(shell),
         Command::Man => pages::man(),

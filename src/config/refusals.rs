@@ -179,14 +179,6 @@ fn what_is_not_built_is_refused_where_it_is_written() {
             "fill albums from a template",
         ),
         (
-            "[[folder]]\npath = 'x'\nafter_upload = 'move:done'",
-            "move or delete files",
-        ),
-        (
-            "[[folder]]\npath = 'x'\nafter_upload = 'delete'",
-            "move or delete files",
-        ),
-        (
             "[dashboard]\nlisten = '127.0.0.1:8420'",
             "serve a dashboard",
         ),

@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::{
     error::Fault,
     schema,
-    settings::{AfterUpload, AlbumRule, Dashboard, Folder},
+    settings::{AlbumRule, Dashboard, Folder},
 };
 
 /// A setting that is understood and not obeyed.
@@ -18,20 +18,12 @@ struct Unbuilt<Settings, Written> {
     instead: &'static str,
 }
 
-const OF_FOLDER: &[Unbuilt<Folder, schema::Folder>] = &[
-    Unbuilt {
-        asked_for: |folder| matches!(folder.album, AlbumRule::Template(_)),
-        place: |written| place(&written.album),
-        cannot: "fill albums from a template",
-        instead: "\"folder\" gives each folder an album of its name, \"name:Holidays\" one to all",
-    },
-    Unbuilt {
-        asked_for: |folder| folder.after_upload != AfterUpload::Keep,
-        place: |written| place(&written.after_upload),
-        cannot: "move or delete files",
-        instead: "\"keep\" leaves them alone",
-    },
-];
+const OF_FOLDER: &[Unbuilt<Folder, schema::Folder>] = &[Unbuilt {
+    asked_for: |folder| matches!(folder.album, AlbumRule::Template(_)),
+    place: |written| place(&written.album),
+    cannot: "fill albums from a template",
+    instead: "\"folder\" gives each folder an album of its name, \"name:Holidays\" one to all",
+}];
 
 const OF_DASHBOARD: &[Unbuilt<Dashboard, schema::Dashboard>] = &[Unbuilt {
     asked_for: |dashboard| dashboard.listen.is_some(),

@@ -48,7 +48,14 @@ pub fn headline(status: &Status, here: &Here) -> String {
         return format!("stopped: {}", waits_for(status, here).unwrap_or_default());
     }
     if left == 0 && status.placements.wanted == 0 {
-        return finished(status);
+        let files = words::files(status.after_upload.waiting);
+        return match status.after_upload.waiting {
+            0 => finished(status),
+            _ => format!(
+                "{}; {files} here to be moved or deleted once read back",
+                finished(status)
+            ),
+        };
     }
     if !status.process.running {
         let what = match left {
@@ -194,7 +201,7 @@ fn table(rows: impl IntoIterator<Item = Vec<String>>) -> String {
 }
 
 fn counts(status: &Status) -> String {
-    let items = status.items;
+    let (items, after) = (status.items, status.after_upload);
     let size = |bytes: u64| {
         if bytes > 0 {
             words::bytes(bytes)
@@ -216,6 +223,9 @@ fn counts(status: &Status) -> String {
         ("not yet in album", status.placements.wanted, String::new()),
         ("leaving album", status.placements.leaving, String::new()),
         ("refused by album", status.placements.refused, String::new()),
+        ("to move or delete", after.waiting, String::new()),
+        ("moved or deleted", after.done, String::new()),
+        ("kept for a reason", after.staying, String::new()),
     ];
     let always = |name: &str| matches!(name, "in Google Photos" | "waiting" | "failed");
     table(rows.into_iter().filter_map(|(name, n, size)| {

@@ -11,6 +11,8 @@ use crate::{clock, ids::FileId};
 /// What the store knows of one file, for `explain`.
 #[derive(Debug, Clone)]
 pub struct Explained {
+    /// Its row.
+    pub file: FileId,
     /// The file's state, a word of the schema.
     pub file_state: String,
     /// Why it was refused.
@@ -100,13 +102,14 @@ fn row_of(db: &Connection, root: i64, relative: &Path) -> Result<Option<Found>> 
         .prepare(
             "SELECT files.state, files.reason, files.item_id, max(files.not_before, coalesce(items.not_before, 0)),
                     items.state, items.reason, items.message, items.attempts, items.product_url, files.attempts,
-                    items.description, items.described, items.describe_error
+                    items.description, items.described, items.describe_error, files.id
              FROM dirs CROSS JOIN files ON files.dir_id = dirs.id LEFT JOIN items ON items.id = files.item_id
              WHERE dirs.root_id = ?1 AND dirs.path = ?2 AND files.name = ?3",
         )?
         .query_row(params![root, dir.as_os_str().as_bytes(), name.as_bytes()], |row| {
             let not_before: i64 = row.get(3)?;
             let explained = Explained {
+                file: FileId(row.get(13)?),
                 file_state: row.get(0)?,
                 file_reason: row.get(1)?,
                 item_state: row.get(4)?,

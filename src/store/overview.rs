@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
-    AccountState, AlbumView, LaneState, Ledger, Pause, Reader, Result, account, albums, changes,
-    ledger,
+    AccountState, AlbumView, LaneState, Ledger, Pause, Reader, Result, account, afterwards, albums,
+    changes, ledger,
 };
 use crate::{
     clock,
@@ -308,13 +308,17 @@ impl super::Store {
     }
 
     /// Whether anything can still move: files to settle or to send from roots that are present, items
-    /// on their way, placements that are wanted of items that are made.
+    /// on their way, placements that are wanted of items that are made, files that are to be moved or
+    /// deleted.
     pub async fn is_drained(&self) -> Result<bool> {
         self.write(|db| {
-            let moving: bool = db
-                .prepare_cached(CAN_MOVE)?
-                .query_row([], |row| row.get(0))?;
-            Ok(!moving)
+            for sql in [CAN_MOVE, afterwards::SOURCES_MOVE] {
+                let moving: bool = db.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+                if moving {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
         })
         .await
     }

@@ -10,7 +10,7 @@
 //! has trouble, the stage sends one probe at a time until one gets through.
 
 pub mod file_name;
-mod reading;
+pub(super) mod reading;
 mod session;
 mod slot;
 

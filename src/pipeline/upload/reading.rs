@@ -49,7 +49,7 @@ pub(super) enum Read {
 }
 
 /// What the file system says of an open file.
-pub(super) fn stat_of(file: &File) -> io::Result<(FileStat, u64)> {
+pub(in crate::pipeline) fn stat_of(file: &File) -> io::Result<(FileStat, u64)> {
     let meta = file.metadata()?;
     let nanos =
         |seconds: i64, nanos: i64| seconds.saturating_mul(1_000_000_000).saturating_add(nanos);
@@ -64,7 +64,7 @@ pub(super) fn stat_of(file: &File) -> io::Result<(FileStat, u64)> {
 }
 
 /// Whether two looks at a file saw the same content, as far as size and time can tell.
-pub(super) fn same_content(one: FileStat, other: FileStat) -> bool {
+pub(in crate::pipeline) fn same_content(one: FileStat, other: FileStat) -> bool {
     one.size == other.size && one.mtime_ns == other.mtime_ns
 }
 
@@ -98,7 +98,7 @@ fn words(claim: &Claimed, dirs: &Dirs) -> Words {
 }
 
 /// A mount point without its mount is an empty directory, or none.
-pub(super) fn is_away(root: &Path) -> bool {
+pub(in crate::pipeline) fn is_away(root: &Path) -> bool {
     match std::fs::read_dir(root) {
         Ok(mut entries) => entries.next().is_none(),
         Err(_) => true,
@@ -143,7 +143,7 @@ fn try_read(claim: &Claimed) -> io::Result<Read> {
 }
 
 /// A hasher that has seen the first `n` bytes of the file.
-pub(super) fn hash_prefix(file: &File, n: u64) -> io::Result<blake3::Hasher> {
+pub(in crate::pipeline) fn hash_prefix(file: &File, n: u64) -> io::Result<blake3::Hasher> {
     let mut file = file;
     file.seek(SeekFrom::Start(0))?;
     let mut hasher = blake3::Hasher::new();
