@@ -30,6 +30,7 @@ mod orders;
 mod outcomes;
 mod overview;
 mod planning;
+mod rebuilding;
 mod sessions;
 mod uploads;
 mod verifying;
@@ -55,6 +56,7 @@ pub use orders::{NewOrder, Order, OrderKind};
 pub use outcomes::{ItemOutcome, Outcome};
 pub use overview::{Failure, Overview, Transfer};
 pub use planning::{Addition, BatchItem, Budget, PlanRules, Planned, PlannedBatch};
+pub use rebuilding::{FoundAgain, ListedAlbum, TakenOver};
 pub use sessions::Session;
 pub use verifying::{ToVerify, Verdict};
 

@@ -109,7 +109,7 @@ fn by_content<R: Read + Seek>(file: &mut R, zone: &TimeZone, latest: Timestamp) 
 
 /// Runs the foreign parser: its panics are answers that it does not have, and what it logs about
 /// broken files (as errors, at that) says nothing to our users.
-fn quietly<T>(parse: impl FnOnce() -> Option<T>) -> Option<T> {
+pub(super) fn quietly<T>(parse: impl FnOnce() -> Option<T>) -> Option<T> {
     tracing::subscriber::with_default(NoSubscriber::new(), || {
         panic::catch_unwind(AssertUnwindSafe(parse)).ok().flatten()
     })
@@ -174,9 +174,9 @@ fn nanoseconds(digits: &str) -> i32 {
 }
 
 /// A reader that ends after so many bytes read, wherever they were read.
-struct Bounded<R> {
-    inner: R,
-    left: u64,
+pub(super) struct Bounded<R> {
+    pub(super) inner: R,
+    pub(super) left: u64,
 }
 
 impl<R: Read> Read for Bounded<R> {

@@ -1,6 +1,7 @@
 //! What a claimed file is: opened, looked at, hashed. Blocking, and run on the blocking pool.
 
 use std::{
+    ffi::OsStr,
     fs::File,
     io::{self, Seek as _, SeekFrom},
     os::unix::fs::MetadataExt as _,
@@ -8,10 +9,11 @@ use std::{
     sync::Arc,
 };
 
+use super::file_name::file_name;
 use crate::{
     ids::ContentHash,
     pipeline::intake::kinds::{self, Kind},
-    store::{Claimed, FileStat},
+    store::{Claimed, Content, FileStat},
 };
 
 /// Read at a time: large enough that the disk and not the call is the cost.
@@ -65,7 +67,7 @@ pub(super) fn same_content(one: FileStat, other: FileStat) -> bool {
 
 /// Opens, looks at and hashes a claimed file.
 pub(super) fn read(claim: &Claimed) -> Read {
-    match try_read(claim) {
+    match try_read(&claim.path, &claim.name, claim.stat) {
         Ok(read) => read,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if is_away(&claim.root_path) {
@@ -86,20 +88,33 @@ pub(super) fn is_away(root: &Path) -> bool {
     }
 }
 
-fn try_read(claim: &Claimed) -> io::Result<Read> {
-    let mut file = File::open(&claim.path)?;
+/// The content of a file that still is what `seen` says; none if it is not, or does not go up.
+pub(super) fn content(path: &Path, name: &OsStr, seen: FileStat) -> io::Result<Option<Content>> {
+    Ok(match try_read(path, name, seen)? {
+        Read::Source(source) => Some(Content {
+            hash: source.hash,
+            size: source.stat.size,
+            mime: source.kind.mime,
+            file_name: file_name(name),
+        }),
+        _ => None,
+    })
+}
+
+fn try_read(path: &Path, name: &OsStr, seen: FileStat) -> io::Result<Read> {
+    let mut file = File::open(path)?;
     let (stat, _) = stat_of(&file)?;
     if !file.metadata()?.is_file() {
         return Ok(Read::Vanished);
     }
-    if !same_content(stat, claim.stat) {
+    if !same_content(stat, seen) {
         return Ok(Read::Changed(stat));
     }
     let mut buffer = vec![0; BUFFER.min(usize::try_from(stat.size).unwrap_or(BUFFER).max(1))];
     let head_len = read_up_to(&mut file, &mut buffer)?;
     let head = buffer.get(..head_len).unwrap_or_default();
     let sniffed = head.get(..kinds::HEAD_BYTES).unwrap_or(head);
-    let kind = match kinds::by_content(sniffed, &claim.name) {
+    let kind = match kinds::by_content(sniffed, name) {
         Ok(kind) => kind,
         Err(not_media) => return Ok(Read::Refused("not_media", not_media.to_string())),
     };
