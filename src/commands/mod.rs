@@ -13,6 +13,7 @@ mod doctor;
 mod dry_run;
 mod explain;
 mod failure;
+mod import;
 mod init;
 mod logging;
 mod login;
@@ -22,6 +23,7 @@ mod output;
 mod owner;
 mod pages;
 mod progress;
+mod rebuild;
 mod sandbox;
 mod shared;
 mod signals;
@@ -119,6 +121,8 @@ async fn dispatch(edge: &Edge, command: Command) -> anyhow::Result<ExitCode> {
         Command::Status(flags) => status::run(edge, &flags).await,
         Command::Verify => orders::verify(edge).await,
         Command::Retry(flags) => orders::retry(edge, &flags).await,
+        Command::Rebuild { dry_run } => rebuild::run(edge, dry_run).await,
+        Command::Import(from) => import::run(edge, &from).await,
         Command::Explain { path } => explain::run(edge, &path),
         Command::Albums => albums::run(edge),
         Command::Album(Album::Remove(_)) => Err(not_built("take items out of an album").into()),

@@ -14,6 +14,7 @@
 
 pub mod connect;
 mod ending;
+mod rebuild;
 mod socket;
 mod telling;
 mod verification;
@@ -40,6 +41,7 @@ use crate::{
     store::Store,
 };
 
+pub use rebuild::rebuild;
 pub use socket::SOCKET_NAME;
 pub use verification::verify;
 

@@ -34,15 +34,15 @@ pub struct ListedAlbum {
     pub product_url: Option<String>,
 }
 
-/// What became of a [`ListedAlbum`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TakenOver {
-    /// Its row had no id and has it now.
-    Now(AlbumRow),
-    /// Its row had this id already.
-    Before(AlbumRow),
-    /// The row of this title and part has another id.
-    Other,
+/// The row that an album of the service is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakenOver {
+    /// The row.
+    pub row: AlbumRow,
+    /// Its title, without the number of the part; another one if somebody renamed the album.
+    pub title: String,
+    /// Whether it had no id before.
+    pub is_new: bool,
 }
 
 /// A file whose bytes are a media item already.
@@ -77,12 +77,13 @@ pub struct FoundAgain {
 }
 
 impl Store {
-    /// Gives albums of the service to the rows of their titles, which are made if need be.
+    /// Gives albums of the service to the rows of their titles, which are made if need be; none where
+    /// the row of this title and part is another album already.
     pub async fn albums_taken_over(
         &self,
         listed: Vec<ListedAlbum>,
         now: Timestamp,
-    ) -> Result<Vec<TakenOver>> {
+    ) -> Result<Vec<Option<TakenOver>>> {
         self.write_durably(move |db| {
             listed
                 .iter()
@@ -148,28 +149,44 @@ impl Store {
     }
 }
 
-fn take_over(db: &Connection, album: &ListedAlbum, now: Timestamp) -> Result<TakenOver> {
-    let known: Option<(i64, Option<String>)> = db
-        .prepare_cached("SELECT id, album_id FROM albums WHERE title = ?1 AND part = ?2")?
+fn take_over(db: &Connection, album: &ListedAlbum, now: Timestamp) -> Result<Option<TakenOver>> {
+    let known: Option<(i64, String)> = db
+        .prepare_cached("SELECT id, title FROM albums WHERE album_id = ?1")?
+        .query_row([album.album_id.as_str()], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    if let Some((row, title)) = known {
+        return Ok(Some(TakenOver {
+            row: AlbumRow(row),
+            title,
+            is_new: false,
+        }));
+    }
+    let of_title: Option<(i64, bool)> = db
+        .prepare_cached(
+            "SELECT id, album_id IS NOT NULL FROM albums WHERE title = ?1 AND part = ?2",
+        )?
         .query_row(params![album.title, album.part], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })
         .optional()?;
-    let row = match known {
-        Some((row, Some(id))) if id == album.album_id.as_str() => {
-            return Ok(TakenOver::Before(AlbumRow(row)));
-        }
-        Some((_, Some(_))) => return Ok(TakenOver::Other),
-        Some((row, None)) => row,
+    let row = match of_title {
+        Some((_, true)) => return Ok(None),
+        Some((row, false)) => AlbumRow(row),
         None => {
             db.prepare_cached("INSERT INTO albums (title, part) VALUES (?1, ?2)")?
                 .execute(params![album.title, album.part])?;
-            db.last_insert_rowid()
+            AlbumRow(db.last_insert_rowid())
         }
     };
     let url = album.product_url.as_deref();
-    albums::stands(db, AlbumRow(row), &album.album_id, url, now)?;
-    Ok(TakenOver::Now(AlbumRow(row)))
+    albums::stands(db, row, &album.album_id, url, now)?;
+    Ok(Some(TakenOver {
+        row,
+        title: album.title.clone(),
+        is_new: true,
+    }))
 }
 
 fn hold(

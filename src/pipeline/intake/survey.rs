@@ -34,7 +34,7 @@ pub struct Surveyed {
     /// What it looks like.
     pub entry: Entry,
     /// Its row, if it has one.
-    pub known: Option<KnownFile>,
+    pub known: Option<Box<KnownFile>>,
 }
 
 /// What intake would make of a file, and what its head tells.
@@ -107,7 +107,11 @@ pub fn survey(
             let row = known.binary_search_by(|row| row.name.cmp(&entry.name));
             seen(Surveyed {
                 dir: Arc::clone(&dir),
-                known: row.ok().and_then(|row| known.get(row)).cloned(),
+                known: row
+                    .ok()
+                    .and_then(|row| known.get(row))
+                    .cloned()
+                    .map(Box::new),
                 entry,
             });
         }

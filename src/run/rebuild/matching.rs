@@ -142,9 +142,7 @@ impl Group {
     fn verdicts(&self, files: &[File], items: &[Item]) -> Vec<(usize, Result<usize, Unsure>)> {
         let files: Vec<(usize, &File)> = numbered(&self.files, files);
         let items: Vec<(usize, &Item)> = numbered(&self.items, items);
-        let judge = |(number, file): &(usize, &File)| {
-            (*number, verdict(file, &files, &items))
-        };
+        let judge = |(number, file): &(usize, &File)| (*number, verdict(file, &files, &items));
         files.iter().map(judge).collect()
     }
 }
@@ -154,19 +152,28 @@ fn numbered<'a, T>(numbers: &[usize], all: &'a [T]) -> Vec<(usize, &'a T)> {
     numbers.iter().filter_map(one).collect()
 }
 
-fn verdict(file: &File, files: &[(usize, &File)], items: &[(usize, &Item)]) -> Result<usize, Unsure> {
+fn verdict(
+    file: &File,
+    files: &[(usize, &File)],
+    items: &[(usize, &Item)],
+) -> Result<usize, Unsure> {
     let Some(moment) = file.moment else {
         return Err(Unsure::Undated);
     };
     let mut possible = items.iter().filter(|(_, item)| may_be(file, item));
     let Some(&(number, item)) = possible.next() else {
-        let has_time = |(_, item): &(usize, &Item)| {
-            item.second.is_some_and(|second| moment.equals(second))
-        };
+        let has_time =
+            |(_, item): &(usize, &Item)| item.second.is_some_and(|second| moment.equals(second));
         let is_size = items.iter().any(has_time);
-        return Err(if is_size { Unsure::OtherSize } else { Unsure::OtherTime });
+        return Err(if is_size {
+            Unsure::OtherSize
+        } else {
+            Unsure::OtherTime
+        });
     };
-    let others = files.iter().filter(|(_, other)| other.content != file.content);
+    let others = files
+        .iter()
+        .filter(|(_, other)| other.content != file.content);
     let is_contested = others.clone().any(|(_, other)| may_be(other, item));
     if possible.next().is_some() || is_contested {
         return Err(Unsure::Several);
@@ -213,7 +220,12 @@ mod tests {
     }
 
     fn photo(content: usize) -> File {
-        file("a.jpg", Some(Moment::WallClock(NOON)), Some((40, 30)), content)
+        file(
+            "a.jpg",
+            Some(Moment::WallClock(NOON)),
+            Some((40, 30)),
+            content,
+        )
     }
 
     fn item(second: i64, pixels: Option<Pixels>) -> Item {

@@ -41,7 +41,10 @@ mod tests {
 
     fn run(keys: &[Option<u8>]) -> Vec<usize> {
         let bytes: Vec<Option<[u8; 1]>> = keys.iter().map(|key| key.map(|key| [key])).collect();
-        let keys: Vec<Option<&[u8]>> = bytes.iter().map(|key| key.as_ref().map(|key| &key[..])).collect();
+        let keys: Vec<Option<&[u8]>> = bytes
+            .iter()
+            .map(|key| key.as_ref().map(|key| &key[..]))
+            .collect();
         let belongs = longest_run(&keys);
         (0..keys.len()).filter(|place| belongs[*place]).collect()
     }
