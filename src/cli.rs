@@ -116,7 +116,7 @@ pub enum Command {
     /// Put failed or missing items back into the queue
     Retry(Retry),
 
-    /// Make a lost database again, from the folders and from what the service has
+    /// Make a lost database again, from folders and service
     ///
     /// It lists what this client made, and finds files again by name, time taken and dimensions, where
     /// that is sure; albums are taken over. What is not sure goes up again at the next backfill, and

@@ -1,9 +1,6 @@
 //! `rebuild`: a database that was lost is made again, and nothing goes up twice, nothing twice into an
 //! album, and nothing to the wrong place.
-#![allow(
-    clippy::unwrap_used,
-    reason = "what goes wrong here fails the test"
-)]
+#![allow(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
 
 #[path = "support/mod.rs"]
 mod support;
@@ -73,9 +70,10 @@ impl Photographer for Home {
 
     fn shots(&self, folder: &str, n: u64) -> Vec<PathBuf> {
         let minute = |i| 2 * i;
+        let initial = &folder.rsplit('/').next().unwrap()[..1];
         (0..n)
             .map(|i| {
-                let path = format!("{folder}/{}{i:04}.jpg", &folder[folder.len() - 1..]);
+                let path = format!("{folder}/{initial}{i:04}.jpg");
                 let seed = 1_000 * folder.len() as u64 + minute(i);
                 self.taken(path, minute(i), &dated(minute(i), seed))
             })
@@ -87,7 +85,12 @@ impl Photographer for Home {
 fn lose(home: &Home) {
     for entry in fs::read_dir(home.path("state")).unwrap() {
         let path = entry.unwrap().path();
-        if path.file_name().unwrap().to_string_lossy().starts_with("albumen.db") {
+        if path
+            .file_name()
+            .unwrap()
+            .to_string_lossy()
+            .starts_with("albumen.db")
+        {
             fs::remove_file(path).unwrap();
         }
     }
@@ -111,20 +114,37 @@ async fn a_lost_database_is_made_again_and_nothing_goes_up_twice() {
         fs::copy(file, &copy).unwrap();
         copy
     }));
-    home.script(json!({"settings": {"list_oddities": true}})).await;
+    home.script(json!({"settings": {"list_oddities": true}}))
+        .await;
     home.backfill().await;
     let before = home.all_there(&files).await;
 
     lose(&home);
     let ran = rebuild(&home).await;
-    assert!(ran.stdout.contains("Google Photos has 67 media items"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("74 files were found again"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("2 albums were taken over:"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("Google Photos has 67 media items"),
+        "{}",
+        ran.stdout
+    );
+    assert!(
+        ran.stdout.contains("74 files were found again"),
+        "{}",
+        ran.stdout
+    );
+    assert!(
+        ran.stdout.contains("2 albums were taken over:"),
+        "{}",
+        ran.stdout
+    );
     assert!(!ran.stdout.contains("without a file"), "{}", ran.stdout);
     home.backfill().await;
     let after = home.all_there(&files).await;
     assert_eq!(uploads(&after), uploads(&before));
-    for method in ["albums.create", "albums.batchAddMediaItems", "mediaItems.batchCreate"] {
+    for method in [
+        "albums.create",
+        "albums.batchAddMediaItems",
+        "mediaItems.batchCreate",
+    ] {
         assert_eq!(after.calls(method), before.calls(method), "{method}");
     }
     home.run(&["verify"]).await.expect(0);
@@ -174,11 +194,26 @@ async fn what_is_not_sure_goes_up_again_and_becomes_no_second_item() {
     let ran = rebuild(&home).await;
     let told = &ran.stdout;
     assert!(told.contains("4 files were found again"), "{told}");
-    assert!(told.contains("2 files not found again, several items or several files"), "{told}");
-    assert!(told.contains("1 file not found again, the file does not say when"), "{told}");
-    assert!(told.contains("1 file not found again, no item in Google Photos has this name"), "{told}");
-    assert!(told.contains("new.jpg") && told.contains("undated.jpg"), "{told}");
-    assert!(told.contains("4 media items without a file for certain:"), "{told}");
+    assert!(
+        told.contains("2 files not found again, several items or several files"),
+        "{told}"
+    );
+    assert!(
+        told.contains("1 file not found again, the file does not say when"),
+        "{told}"
+    );
+    assert!(
+        told.contains("1 file not found again, no item in Google Photos has this name"),
+        "{told}"
+    );
+    assert!(
+        told.contains("new.jpg") && told.contains("undated.jpg"),
+        "{told}"
+    );
+    assert!(
+        told.contains("4 media items without a file for certain:"),
+        "{told}"
+    );
     home.backfill().await;
     let after = home.library().await;
     assert_eq!(after.n_items(), before.n_items() + 1);
@@ -195,8 +230,16 @@ async fn a_dry_run_says_the_same_and_writes_nothing() {
     home.backfill().await;
     lose(&home);
     let ran = home.run(&["rebuild", "--dry-run"]).await.expect(0);
-    assert!(ran.stdout.contains("4 files would be found again"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("1 album would be taken over"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("4 files would be found again"),
+        "{}",
+        ran.stdout
+    );
+    assert!(
+        ran.stdout.contains("1 album would be taken over"),
+        "{}",
+        ran.stdout
+    );
     let status = home.status().await;
     assert_eq!(status["items"]["created"], 0);
     assert_eq!(status["albums"].as_array().unwrap().len(), 0);
@@ -217,14 +260,25 @@ async fn a_database_that_knows_some_is_filled_and_what_it_knows_stays() {
     lose(&home);
     fs::write(home.path("state/albumen.db"), kept).unwrap();
     let ran = rebuild(&home).await;
-    assert!(ran.stdout.contains("1 file was found again"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("4 files had theirs before"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("1 file was found again"),
+        "{}",
+        ran.stdout
+    );
+    assert!(
+        ran.stdout.contains("4 files had theirs before"),
+        "{}",
+        ran.stdout
+    );
     home.backfill().await;
     let after = home.library().await;
     assert_eq!(uploads(&after), uploads(&before));
     assert_eq!(after.n_items(), 5);
     assert_eq!(home.status().await["items"]["verified"], 4);
-    let told = home.run(&["explain", more.to_str().unwrap()]).await.expect(0);
+    let told = home
+        .run(&["explain", more.to_str().unwrap()])
+        .await
+        .expect(0);
     assert!(told.stdout.contains("Google Photos"), "{}", told.stdout);
 }
 
@@ -244,13 +298,26 @@ async fn it_waits_out_a_429_and_goes_on_after_an_interruption() {
     .await;
     running.signal(Signal::INT);
     let ran = running.ended().await.expect(130);
-    assert!(ran.stdout.contains("Stopped: interrupted"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("1 album was taken over"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("Stopped: interrupted"),
+        "{}",
+        ran.stdout
+    );
+    assert!(
+        ran.stdout.contains("1 album was taken over"),
+        "{}",
+        ran.stdout
+    );
 
     home.script(json!({"settings": {"latency_ms": {}}})).await;
-    home.fault("mediaItems.list", Some(2), json!({"quota": "minute"})).await;
+    home.fault("mediaItems.list", Some(2), "minute_429".into())
+        .await;
     let ran = rebuild(&home).await;
-    assert!(ran.stdout.contains("5 files were found again"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("5 files were found again"),
+        "{}",
+        ran.stdout
+    );
     home.backfill().await;
     let after = home.all_there(&files).await;
     assert_eq!(uploads(&after), uploads(&before));
@@ -263,9 +330,14 @@ async fn the_end_of_the_day_ends_it_with_5_and_the_albums_are_kept() {
     home.shots("photos/a", 5);
     home.backfill().await;
     lose(&home);
-    home.fault("mediaItems.list", Some(1), json!({"quota": "day"})).await;
+    home.fault("mediaItems.list", Some(1), "daily_429".into())
+        .await;
     let ran = home.run(&["rebuild"]).await.expect(5);
-    assert!(ran.stdout.contains("1 album was taken over"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("1 album was taken over"),
+        "{}",
+        ran.stdout
+    );
     assert!(ran.stdout.contains("run it again"), "{}", ran.stdout);
     // The day's stop is kept, and nothing is asked before its end.
     let before = home.library().await;
@@ -279,7 +351,11 @@ async fn beside_a_daemon_it_does_nothing() {
     home.shots("photos", 1);
     let daemon = home.daemon().await;
     let ran = home.run(&["rebuild"]).await.expect(4);
-    assert!(ran.stderr.contains("needs the state folder for itself"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("needs the state folder for itself"),
+        "{}",
+        ran.stderr
+    );
     assert!(ran.stderr.contains("hint: "), "{}", ran.stderr);
     daemon.stop().await.expect(0);
 }

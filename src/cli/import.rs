@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueHint};
 /// `albumen import`.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Import {
-    /// Take over folders, credentials and the file tracker of gphotos-uploader-cli
+    /// Take over its folders, client and file tracker
     ///
     /// It prints a configuration for the same folders, puts the client id and secret where Albumen looks
     /// for them, and remembers every file that was sent and still is what it was, so that nothing of it
@@ -20,7 +20,7 @@ pub enum Import {
     /// gphotos-uploader-cli is changed.
     GphotosUploaderCli(FromGphotosUploader),
 
-    /// Take over the credentials of an rclone remote for Google Photos
+    /// Take over the client of a remote for Google Photos
     ///
     /// It puts the client id and secret where Albumen looks for them. More is not to be had: rclone
     /// keeps no list of what it sent, and no list of folders. What it sent with a client of your own,

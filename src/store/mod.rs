@@ -111,6 +111,9 @@ impl Error {
 /// What a verb of the store gives.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// The `kind` of a refusal that is none: another uploader has sent the file, and it is not listed.
+pub const IMPORTED: &str = "imported";
+
 /// The name of the database in the state folder.
 pub const FILE_NAME: &str = "albumen.db";
 
