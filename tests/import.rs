@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use support::{
     child::Ran,
+    dated::dated,
     home::{Home, set_taken},
     media::photo,
 };
@@ -49,6 +50,7 @@ fn track(folder: &Path, entries: &[(PathBuf, String)]) {
 /// An installation of gphotos-uploader-cli whose one job is the folder `photos`.
 fn installed(home: &Home, album: &str, more: &str, sent: &[PathBuf]) {
     let source = home.path("photos");
+    let album = if album.is_empty() { "\"\"" } else { album };
     let config = format!(
         "{{\n  APIAppCredentials:\n  {{\n    ClientID: 123.apps.googleusercontent.com\n    ClientSecret: hush\n  }}\n  \
          Account: ann@example.org\n  SecretsBackendType: file\n  Jobs:\n  [\n    {{\n      SourceFolder: {}\n      \
@@ -90,7 +92,7 @@ async fn what_the_tracker_knows_does_not_go_up_again() {
         ran.stderr
     );
     assert!(
-        ran.stderr.contains("1 file have changed") || ran.stderr.contains("1 file has changed"),
+        ran.stderr.contains("1 file changed since then"),
         "{}",
         ran.stderr
     );
@@ -166,18 +168,33 @@ async fn a_configuration_is_written_once_and_means_the_same() {
     let sent = home.photos("photos", 1);
     let more = "IncludePatterns: [ \"**/*.jpg\" ]\n      ExcludePatterns: [ \"**/Temp/**\" ]\n      DeleteAfterUpload: true";
     installed(&home, "auto:folderName", more, &sent);
-    let run = |arguments: &[&str]| {
-        let mut all = vec!["--config", "own/config.toml", "--state-dir", "state"];
-        all.extend(arguments);
-        home.start(&all)
+    let arguments = [
+        "--state-dir",
+        "state",
+        "import",
+        "gphotos-uploader-cli",
+        OLD,
+        "--write",
+    ];
+    let ran = home.run(&arguments).await.expect(0);
+    let file = home.path("config.toml");
+    assert_eq!(ran.stdout, format!("{}\n", file.display()));
+    assert!(home.path("client_secret.json").exists());
+    let explained = async |path: &str, expected: &str| {
+        let arguments = ["--state-dir", "state", "explain", path];
+        let ran = home.run(&arguments).await.expect(0);
+        assert!(ran.stdout.contains(expected), "{path}: {}", ran.stdout);
     };
-    fs::create_dir(home.path("own")).unwrap();
-    home.write("own/config.toml.none", b"");
-    let ran = run(&["import", "gphotos-uploader-cli", OLD, "--write"])
-        .ended()
-        .await;
-    // A configuration that is named and missing is an error, whatever is asked.
-    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    explained("photos/p0000.jpg", "gphotos-uploader-cli sent it").await;
+    explained("photos/Temp/x.jpg", "`exclude` names it").await;
+    explained("photos/x.png", "no pattern of `include` names it").await;
+    explained("photos/Crete/x.JPG", "Crete").await;
+
+    let written = fs::read(&file).unwrap();
+    let ran = home.run(&arguments).await.expect(0);
+    assert!(ran.stderr.contains("stays as it is"), "{}", ran.stderr);
+    assert_eq!(ran.stdout.as_bytes(), written);
+    assert_eq!(fs::read(&file).unwrap(), written);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -222,7 +239,7 @@ async fn the_folders_are_printed_in_our_words_and_limits_are_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_sent_before_finds_its_media_item_by_a_rebuild() {
     let home = Home::with_folder("album = 'folder'").await;
-    let sent = home.taken("photos/a.jpg", 1, &dated());
+    let sent = home.taken("photos/a.jpg", 1, &dated(1, 1));
     home.backfill().await;
     // As if the other uploader had done that.
     for name in ["albumen.db", "albumen.db-wal", "albumen.db-shm"] {
@@ -244,19 +261,6 @@ async fn what_was_sent_before_finds_its_media_item_by_a_rebuild() {
     home.backfill().await;
     let library = home.all_there(&[sent]).await;
     assert_eq!(library.calls("uploads.raw"), 1);
-}
-
-/// A JPEG that says when it was taken.
-fn dated() -> Vec<u8> {
-    let mut tiff = b"MM\0*\0\0\0\x08\0\x01\x87\x69\0\x04\0\0\0\x01\0\0\0\x1a\0\0\0\0".to_vec();
-    tiff.extend(b"\0\x01\x90\x03\0\x02\0\0\0\x14\0\0\0\x2c\0\0\0\02024:05:01 12:01:00\0");
-    let mut jpeg = b"\xff\xd8\xff\xe1".to_vec();
-    jpeg.extend(u16::try_from(tiff.len() + 8).unwrap().to_be_bytes());
-    jpeg.extend(b"Exif\0\0");
-    jpeg.extend(tiff);
-    jpeg.extend(b"\xff\xc0\0\x11\x08\0\x1e\0\x28\x03\x01\x11\0\x02\x11\x01\x03\x11\x01");
-    jpeg.extend(b"\xff\xda\0\x0c\x03\x01\0\x02\x11\x03\x11\0\x3f\0\0\0\0\0\xff\xd9");
-    jpeg
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,13 +17,14 @@ mod writing;
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::Context as _;
 
 use crate::{
     cli::{ExitCode, FromGphotosUploader, FromRclone, Import},
-    config::Config,
+    config::{self, Config},
     lock::Lock,
     run::connect,
     status::words,
@@ -61,7 +62,7 @@ async fn from_gphotos_uploader(
     for note in &setup.notes {
         edge.screen.say(&format!("note: {note}"));
     }
-    let config = edge.config_or_defaults()?;
+    let config = config(edge)?;
     let written = writing::folders(edge, &setup);
     let lock = Lock::take(&config.state_dir)?;
     if let Some(client) = &setup.client {
@@ -88,7 +89,7 @@ async fn from_gphotos_uploader(
 async fn record(
     edge: &Edge,
     config: &Config,
-    folders: &[crate::config::Folder],
+    folders: &[config::Folder],
     found: PathBuf,
     trust_times: bool,
 ) -> anyhow::Result<Tally> {
@@ -108,18 +109,15 @@ async fn record(
 }
 
 fn tell(edge: &Edge, tally: Tally) {
-    let mut told = vec![(tally.taken, "will not go up again: they were sent before")];
-    told.extend([
-        (tally.known, "are known to Albumen already"),
-        (
-            tally.changed,
-            "have changed since they were sent, and go up",
-        ),
-        (tally.gone, "of the tracker are not there any more"),
-        (tally.unreadable, "cannot be read"),
-        (tally.left_out, "are left out by the rules of their folder"),
-        (tally.outside, "are in no folder of the configuration"),
-    ]);
+    let told = [
+        (tally.taken, "will not go up again: sent before"),
+        (tally.known, "known to Albumen already"),
+        (tally.changed, "changed since then: will go up"),
+        (tally.gone, "in the tracker, and not there any more"),
+        (tally.unreadable, "not to be read"),
+        (tally.left_out, "left out by the rules of the folder"),
+        (tally.outside, "in no folder of the configuration"),
+    ];
     for (n, what) in told {
         if n > 0 {
             edge.screen.say(&format!("{} {what}", words::files(n)));
@@ -132,6 +130,24 @@ fn tell(edge: &Edge, tally: Tally) {
     }
 }
 
+/// The configuration, or the defaults. One that is named and not there yet is where `--write` writes.
+fn config(edge: &Edge) -> Result<Config, config::Error> {
+    let named = edge.global.config.as_ref().map(|file| edge.env.typed(file));
+    let Some(file) = named.filter(|file| std::fs::metadata(file).is_err_and(|it| is_missing(&it)))
+    else {
+        return edge.config_or_defaults().map(Arc::unwrap_or_clone);
+    };
+    let mut config = Config::defaults(&edge.env)?;
+    let name = config.account.client_secret_file.file_name();
+    if let (Some(folder), Some(name)) = (file.parent(), name) {
+        config.account.client_secret_file = folder.join(name);
+    }
+    if let Some(typed) = &edge.global.state_dir {
+        config.state_dir = edge.env.typed(typed);
+    }
+    Ok(config)
+}
+
 fn from_rclone(edge: &Edge, flags: &FromRclone) -> anyhow::Result<ExitCode> {
     let usual = rclone::usual_files(&edge.env);
     let files = match &flags.from {
@@ -141,7 +157,7 @@ fn from_rclone(edge: &Edge, flags: &FromRclone) -> anyhow::Result<ExitCode> {
     let (file, text) = read_first(&files)?;
     let remote =
         rclone::parse(&text, flags.remote.as_deref()).map_err(|refusal| refusal.in_file(&file))?;
-    let config = edge.config_or_defaults()?;
+    let config = config(edge)?;
     for note in remote.notes() {
         edge.screen.say(&format!("note: {note}"));
     }
