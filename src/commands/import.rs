@@ -1,6 +1,6 @@
 //! `albumen import`: what another uploader knows, taken over.
 //!
-//! - [`gphotos_uploader`] (in [`hjson`]) and [`rclone`] — their configurations.
+//! - [`gphotos_uploader`] (in [`hjson`], with its [`patterns`]) and [`rclone`] — their configurations.
 //! - [`tracker`] — the database in which the first keeps what it has sent.
 //! - [`sent`] — what of that is still true, recorded, so that it does not go up again.
 //! - [`writing`] — a configuration and a client secret file, neither of which is ever overwritten.
@@ -9,6 +9,7 @@
 
 mod gphotos_uploader;
 mod hjson;
+mod patterns;
 mod rclone;
 mod sent;
 mod tracker;
@@ -71,13 +72,12 @@ async fn from_gphotos_uploader(
         edge.screen
             .say("note: it names no client id and secret of its own, so none is taken over");
     }
-    let tally = match tracker::find(&dir) {
-        Some(found) => record(edge, &config, &written.folders, found, flags.trust_times).await?,
-        None => {
-            let words = "note: there is no file tracker in it, so nothing is known to be sent";
-            edge.screen.say(words);
-            Tally::default()
-        }
+    let tally = if let Some(found) = tracker::find(&dir) {
+        record(edge, &config, &written.folders, found, flags.trust_times).await?
+    } else {
+        let words = "note: there is no file tracker in it, so nothing is known to be sent";
+        edge.screen.say(words);
+        Tally::default()
     };
     drop(lock);
     tell(edge, tally);

@@ -105,7 +105,7 @@ impl Store {
         self.write(move |db| {
             let mut last_dir = None;
             found
-                .into_iter()
+                .iter()
                 .map(|one| hold(db, one, verify_after, &mut last_dir, now))
                 .collect()
         })
@@ -191,19 +191,19 @@ fn take_over(db: &Connection, album: &ListedAlbum, now: Timestamp) -> Result<Opt
 
 fn hold(
     db: &Connection,
-    found: FoundAgain,
+    found: &FoundAgain,
     verify_after: Option<i64>,
     last_dir: &mut Option<(RootId, PathBuf, DirId)>,
     now: Timestamp,
 ) -> Result<Option<ItemId>> {
-    let Some(item) = item_of(db, &found, verify_after, now)? else {
+    let Some(item) = item_of(db, found, verify_after, now)? else {
         return Ok(None);
     };
     let album = match found.listed_in {
         Some(album) => album,
         None => albums::row_of(db, found.title.as_deref())?,
     };
-    let file = queued(db, &found, last_dir, now)?;
+    let file = queued(db, found, last_dir, now)?;
     db.prepare_cached(
         "UPDATE files SET state = 'held', item_id = ?2, album_id = ?3, changed_at = ?4 WHERE id = ?1",
     )?

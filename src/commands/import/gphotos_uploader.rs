@@ -6,21 +6,10 @@
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
-use super::hjson;
-
-/// Extensions behind `_IMAGE_EXTENSIONS_`, which is also what an empty list means.
-const IMAGES: [&str; 5] = ["jpg", "jpeg", "png", "webp", "gif"];
-
-/// Extensions behind `_RAW_EXTENSIONS_`, as far as Google Photos takes them.
-const RAW: [&str; 10] = [
-    "arw", "cr2", "cr3", "dng", "nef", "nrw", "orf", "raf", "rw2", "srw",
-];
-
-/// Extensions behind `_ALL_VIDEO_FILES_`.
-const VIDEOS: [&str; 17] = [
-    "mpg", "mod", "mmv", "tod", "wmv", "asf", "avi", "divx", "mov", "m4v", "3gp", "3g2", "mp4",
-    "m2t", "m2ts", "mts", "mkv",
-];
+use super::{
+    hjson,
+    patterns::{IMAGES, RAW, VIDEOS, of_extensions, of_pattern},
+};
 
 /// The client id of the example that `init` writes.
 const PLACEHOLDER: &str = "YOUR_APP_CLIENT_ID";
@@ -245,21 +234,6 @@ fn patterns(job: &Value, key: &str, of_names: bool, limits: &mut Vec<String>) ->
         }
     }
     ours
-}
-
-/// A pattern in our notation, in which one without a slash is for names in any depth.
-fn of_pattern(pattern: &str, of_names: bool) -> String {
-    let pattern = pattern.replace("[^", "[!");
-    match pattern.strip_prefix("**/") {
-        Some(name) if !name.contains('/') => name.to_owned(),
-        None if !pattern.contains('/') && !of_names => format!("/{pattern}"),
-        _ => pattern,
-    }
-}
-
-fn of_extensions(extensions: &[&str]) -> Vec<String> {
-    let glob = |extension: &&str| format!("*.{extension}");
-    extensions.iter().map(glob).collect()
 }
 
 fn list<'a>(job: &'a Value, key: &str) -> impl Iterator<Item = String> + use<'a> {

@@ -130,7 +130,7 @@ fn entries(copy: &Path) -> Result<Vec<Tracked>, rusty_leveldb::Status> {
     let mut rows = db.new_iter()?;
     let mut tracked = Vec::new();
     while let Some((key, value)) = rows.next() {
-        tracked.extend(parse(key.to_vec(), &value));
+        tracked.extend(parse(key, &value));
     }
     Ok(tracked)
 }

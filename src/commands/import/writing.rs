@@ -1,6 +1,7 @@
 //! What an import leaves: a configuration and a client secret file, neither over one that is there.
 
 use std::{
+    fmt::Write as _,
     fs::{self, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
@@ -58,12 +59,11 @@ pub(super) fn folders(edge: &Edge, setup: &Setup) -> Written {
 }
 
 fn folder(edge: &Edge, job: &Job) -> String {
-    let path = match job.path.strip_prefix('~') {
-        Some(_) => job.path.clone(),
-        None => {
-            let path = edge.env.typed(Path::new(&job.path));
-            path.to_string_lossy().into_owned()
-        }
+    let path = if job.path.starts_with('~') {
+        job.path.clone()
+    } else {
+        let path = edge.env.typed(Path::new(&job.path));
+        path.to_string_lossy().into_owned()
     };
     let quote = |text: &str| toml::Value::from(text).to_string();
     let list = |globs: &[String]| {
@@ -72,14 +72,14 @@ fn folder(edge: &Edge, job: &Job) -> String {
     };
     let mut text = format!("\n[[folder]]\npath = {}\n", quote(&path));
     for limit in &job.limits {
-        text.push_str(&format!("# {}\n", Shown::text(limit)));
+        let _ = writeln!(text, "# {}", Shown::text(limit));
     }
-    text.push_str(&format!("album = {}\n", quote(&job.album)));
+    let _ = writeln!(text, "album = {}", quote(&job.album));
     if !job.include.is_empty() {
-        text.push_str(&format!("include = {}\n", list(&job.include)));
+        let _ = writeln!(text, "include = {}", list(&job.include));
     }
     if !job.exclude.is_empty() {
-        text.push_str(&format!("exclude = {}\n", list(&job.exclude)));
+        let _ = writeln!(text, "exclude = {}", list(&job.exclude));
     }
     text.push_str("follow_symlinks = true\n");
     if job.deletes {

@@ -34,9 +34,9 @@ fn is_raw(kind: Kind) -> bool {
 }
 
 fn of_picture<R: Read + Seek>(file: R) -> Option<(u32, u32)> {
-    let size = imagesize::reader_size(BufReader::new(file)).ok()?;
+    let found = imagesize::reader_size(BufReader::new(file)).ok()?;
     let side = |n: usize| u32::try_from(n).ok().filter(|n| *n > 0);
-    Some((side(size.width)?, side(size.height)?))
+    Some((side(found.width)?, side(found.height)?))
 }
 
 fn of_video<R: Read + Seek>(file: R) -> Option<(u32, u32)> {

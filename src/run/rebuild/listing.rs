@@ -193,14 +193,12 @@ impl<'a> Lists<'a> {
                 Err(stopped) => return Err(stopped),
             };
             members.extend(page.media_items.into_iter().map(|item| listed.add(item)));
-            page_token = match next(&page_token, page.next_page_token)? {
-                Some(token) => token,
-                None => {
-                    let mut seen = HashSet::new();
-                    members.retain(|number| seen.insert(*number));
-                    return Ok(Some(members));
-                }
+            let Some(token) = next(&page_token, page.next_page_token)? else {
+                let mut seen = HashSet::new();
+                members.retain(|number| seen.insert(*number));
+                return Ok(Some(members));
             };
+            page_token = token;
         }
         Err(endless())
     }
@@ -229,7 +227,7 @@ impl<'a> Lists<'a> {
                 }
                 Err(error) => error,
             };
-            let wait = self.wait_after(&error)?;
+            let wait = self.wait_after(&error);
             self.strikes += 1;
             if self.strikes > PATIENCE || !passes(&error) {
                 stage.gate.met(&error).await?;
@@ -258,16 +256,16 @@ impl<'a> Lists<'a> {
         self.rest(clock::until(stage.clock.now(), until)).await
     }
 
-    fn wait_after(&self, error: &api::Error) -> Result<Duration, Stopped> {
+    fn wait_after(&self, error: &api::Error) -> Duration {
         let retry = &self.stage.config.retry;
         let chance = fastrand::f64();
         let own = match error.kind() {
             // The next call brings a new token.
-            Kind::AccessTokenRefused if self.strikes == 0 => return Ok(Duration::ZERO),
+            Kind::AccessTokenRefused if self.strikes == 0 => return Duration::ZERO,
             Kind::RateLimited(_) => backoff::after_rate_limit(retry, self.strikes, chance),
             _ => backoff::after_trouble(retry, self.strikes, chance),
         };
-        Ok(backoff::at_least(own, error))
+        backoff::at_least(own, error)
     }
 
     async fn rest(&self, wait: Duration) -> Result<(), Stopped> {

@@ -182,7 +182,7 @@ impl Rebuilding {
         let listed = titles::of_albums(&albums, titles);
         let known = self.stage.store.album_ids().await?;
         let taken = if self.report.is_dry {
-            self.as_if_taken(&listed, &known)
+            as_if_taken(&listed, &known)
         } else {
             let now = self.stage.clock.now();
             let rows = self
@@ -209,26 +209,6 @@ impl Rebuilding {
             });
         }
         Ok(())
-    }
-
-    /// What [`Store::albums_taken_over`] would give, as far as that can be known without it.
-    fn as_if_taken(
-        &self,
-        listed: &[ListedAlbum],
-        known: &HashSet<String>,
-    ) -> Vec<Option<(AlbumRow, String, bool)>> {
-        let mut seen = HashSet::new();
-        let mut number = 0;
-        listed
-            .iter()
-            .map(|album| {
-                number -= 1;
-                seen.insert((album.title.clone(), album.part)).then(|| {
-                    let is_new = !known.contains(album.album_id.as_str());
-                    (AlbumRow(number), album.title.clone(), is_new)
-                })
-            })
-            .collect()
     }
 
     /// Lists what the service has, and which of it is an item of ours already.
@@ -344,4 +324,23 @@ impl Rebuilding {
         self.report.stopped = Some(why);
         Ok(code)
     }
+}
+
+/// What [`Store::albums_taken_over`] would give, as far as that can be known without it.
+fn as_if_taken(
+    listed: &[ListedAlbum],
+    known: &HashSet<String>,
+) -> Vec<Option<(AlbumRow, String, bool)>> {
+    let mut seen = HashSet::new();
+    let mut number = 0;
+    listed
+        .iter()
+        .map(|album| {
+            number -= 1;
+            seen.insert((album.title.clone(), album.part)).then(|| {
+                let is_new = !known.contains(album.album_id.as_str());
+                (AlbumRow(number), album.title.clone(), is_new)
+            })
+        })
+        .collect()
 }
