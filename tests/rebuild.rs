@@ -8,22 +8,36 @@ mod support;
 use std::{fs, path::PathBuf};
 
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use support::{
     child::Ran,
-    dated::dated,
+    dated::{dated, dated_of, movie},
     home::{Home, names},
     library::Library,
     media::photo,
 };
 
 trait Photographer {
+    async fn access_token(&self) -> String;
     fn shot(&self, path: &str, minute: u64) -> PathBuf;
     fn shots(&self, folder: &str, n: u64) -> Vec<PathBuf>;
 }
 
 impl Photographer for Home {
+    async fn access_token(&self) -> String {
+        let form = [
+            ("client_id", "c"),
+            ("client_secret", "s"),
+            ("grant_type", "refresh_token"),
+            ("refresh_token", "the first"),
+        ];
+        let url = format!("{}/token", self.sandbox.url());
+        let answer = self.http.post(url).form(&form).send().await.unwrap();
+        let answer: Value = answer.json().await.unwrap();
+        answer["access_token"].as_str().unwrap().to_owned()
+    }
+
     fn shot(&self, path: &str, minute: u64) -> PathBuf {
         self.taken(path, minute, &dated(minute, minute))
     }
@@ -339,4 +353,89 @@ async fn a_kill_at_any_time_leaves_no_second_item() {
     assert_eq!(uploads(&after), uploads(&before));
     assert_eq!(after.titles(), ["a"]);
     assert_eq!(after.names_in("a"), names(&files));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_every_order_the_album_goes_on_as_if_nothing_had_happened() {
+    for (order, expected) in [
+        ("taken", ["c2.jpg", "c1.jpg", "b.jpg", "a.jpg", "d.jpg"]),
+        ("modified", ["c2.jpg", "c1.jpg", "b.jpg", "a.jpg", "d.jpg"]),
+        ("name", ["a.jpg", "b.jpg", "c1.jpg", "c2.jpg", "d.jpg"]),
+        ("arrival", ["d.jpg", "c2.jpg", "a.jpg", "b.jpg", "c1.jpg"]),
+    ] {
+        let home = Home::with_folder(&format!("album = 'name:It'\norder = '{order}'")).await;
+        for (name, minute) in [("d", 40), ("c2", 10), ("a", 30), ("b", 20)] {
+            home.shot(&format!("photos/{name}.jpg"), minute);
+            home.backfill().await;
+        }
+        lose(&home);
+        let ran = rebuild(&home).await;
+        assert!(
+            ran.stdout.contains("4 files were found again"),
+            "{}",
+            ran.stdout
+        );
+        home.shot("photos/c1.jpg", 15);
+        home.backfill().await;
+        let library = home.library().await;
+        assert_eq!(library.names_in("It"), expected, "{order}");
+        home.clean(&library).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn videos_are_known_by_their_header_and_upright_photos_by_either_side() {
+    let home = Home::with_folder("").await;
+    let files = [
+        home.taken("photos/a.mp4", 1, &movie(1920, 1080, 1_714_564_860, 1)),
+        home.taken("photos/b.mp4", 2, &movie(1920, 1080, 0, 2)),
+        home.taken(
+            "photos/c.jpg",
+            3,
+            &dated_of(30, 40, "2024:05:01 12:03:00", 3),
+        ),
+    ];
+    home.backfill().await;
+    lose(&home);
+    let ran = rebuild(&home).await;
+    let told = &ran.stdout;
+    assert!(told.contains("2 files were found again"), "{told}");
+    assert!(
+        told.contains("does not say when it was taken:\n  ") && told.contains("b.mp4"),
+        "{told}"
+    );
+    home.backfill().await;
+    home.all_there(&files).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_albums_of_one_title_the_fuller_is_taken_and_no_third_is_made() {
+    let home = Home::with_folder("album = 'folder'").await;
+    home.shots("photos/a", 3);
+    home.backfill().await;
+    lose(&home);
+    // Somebody else with the same client made another one.
+    let url = format!("{}/v1/albums", home.sandbox.url());
+    let token = home.access_token().await;
+    let body = json!({"album": {"title": "a"}});
+    let answer = home
+        .http
+        .post(url)
+        .bearer_auth(token)
+        .json(&body)
+        .send()
+        .await
+        .unwrap();
+    assert!(answer.status().is_success());
+    let ran = rebuild(&home).await;
+    assert!(
+        ran.stdout.contains("another album has the same title"),
+        "{}",
+        ran.stdout
+    );
+    home.shot("photos/a/later.jpg", 50);
+    home.backfill().await;
+    let library = home.library().await;
+    assert_eq!(library.titles(), ["a", "a"]);
+    assert_eq!(library.names_in("a").len(), 4);
 }

@@ -180,11 +180,12 @@ pub(super) fn compare(
         let Some(name) = name.as_deref().filter(|name| asked.contains(name)) else {
             continue;
         };
+        // There may be very many: it is looked into once more when it is recorded.
         one.look(roots, config, now);
-        let looked = one.looked.as_ref();
+        let looked = one.looked.take();
         files.push(File {
             name: name.into(),
-            moment: looked.and_then(moment),
+            moment: looked.as_ref().and_then(moment),
             pixels: looked.and_then(|looked| looked.pixels),
             content: classes.get(&number).copied().unwrap_or(number),
         });

@@ -20,9 +20,13 @@ mod report;
 mod sequence;
 mod titles;
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use anyhow::Context as _;
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::{Job, connect, take_lock};
@@ -75,7 +79,8 @@ async fn with_store(
     let clock = connect::clock(&config);
     let client = connect::client(&config)?;
     let (bells, auth) = (Bells::default(), client.auth().clone());
-    store.recover(clock.now()).await?;
+    let began = clock.now();
+    store.recover(began).await?;
     let retry = config.retry.clone();
     let gate = Gate::load(store.clone(), auth, retry, clock.clone(), bells.clone()).await?;
     let stage = Stage {
@@ -97,7 +102,8 @@ async fn with_store(
         listed: Arc::default(),
         items: Vec::new(),
         albums: Vec::new(),
-        holds: HashSet::new(),
+        holds: HashMap::new(),
+        began,
         report: Report::new(is_dry),
     };
     let code = match work.run().await {
@@ -127,8 +133,9 @@ struct Rebuilding {
     /// Our item for each listed one, as far as it is known.
     items: Vec<Option<ItemId>>,
     albums: Vec<OurAlbum>,
-    /// Which listed item each album holds.
-    holds: HashSet<(AlbumRow, usize)>,
+    /// At which place which album holds which listed item.
+    holds: HashMap<(AlbumRow, usize), usize>,
+    began: Timestamp,
     report: Report,
 }
 
@@ -193,13 +200,17 @@ impl Rebuilding {
             let row = |taken: TakenOver| (taken.row, taken.title, taken.is_new);
             rows.into_iter().map(|taken| taken.map(row)).collect()
         };
+        let mut new = Vec::new();
         for (album, taken) in listed.into_iter().zip(taken) {
             let Some((row, title, is_new)) = taken else {
                 self.report.double(&album.title);
                 continue;
             };
             if is_new {
-                self.report.album(&album.title);
+                new.push(match album.part {
+                    1 => album.title.clone(),
+                    part => format!("{} ({part})", album.title),
+                });
             }
             self.albums.push(OurAlbum {
                 row,
@@ -207,6 +218,10 @@ impl Rebuilding {
                 id: album.album_id,
                 members: Vec::new(),
             });
+        }
+        new.sort_unstable();
+        for title in new {
+            self.report.album(title);
         }
         Ok(())
     }
@@ -223,7 +238,8 @@ impl Rebuilding {
                 self.report.problem(words);
                 continue;
             };
-            let held = members.iter().map(|number| (album.row, *number));
+            let numbers = members.iter().enumerate();
+            let held = numbers.map(|(place, number)| ((album.row, *number), place));
             self.holds.extend(held);
             album.members = members;
         }

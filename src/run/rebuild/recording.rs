@@ -2,13 +2,18 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    os::unix::ffi::OsStrExt as _,
     path::PathBuf,
     sync::Arc,
 };
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::{OurAlbum, Rebuilding, files::Candidate, listing::Stopped, matching::Unsure, sequence};
 use crate::{
-    album::title,
+    album::{order::OrderKey, title},
+    api::wire::ALBUM_ITEMS_MAX,
+    config::Order,
     ids::{AlbumRow, ContentHash, ItemId},
     store::{Content, FoundAgain},
 };
@@ -144,15 +149,22 @@ impl Rebuilding {
         let root = self.roots.get(one.root)?.row?;
         let (looked, content) = (one.looked?, one.content?);
         let stat = one.file.stat();
+        let listed_in = self.listed_in(looked.album.as_deref(), number);
+        let path = one.file.path(&self.roots.get(one.root)?.place);
+        let arrived = listed_in.and_then(|album| self.arrived(one.root, album, number));
+        let key = match arrived {
+            Some(_) => OrderKey::new(arrived, one.file.entry.name.as_bytes(), &path),
+            None => looked.key,
+        };
         Some(FoundAgain {
             root,
             dir: one.file.dir.to_path_buf(),
             name: one.file.entry.name,
             file: one.file.known.map(|known| known.id),
             stat,
-            listed_in: self.listed_in(looked.album.as_deref(), number),
+            listed_in,
             title: looked.album,
-            key: looked.key,
+            key,
             large: looked.large,
             content: Content {
                 file_name: self.listed.items.get(number)?.name.to_string(),
@@ -167,9 +179,20 @@ impl Rebuilding {
     /// The album of this title, or the part of it, in which the service has the item.
     fn listed_in(&self, title: Option<&str>, number: usize) -> Option<AlbumRow> {
         let title = title.and_then(title::clean)?;
-        let holds =
-            |album: &&OurAlbum| album.title == title && self.holds.contains(&(album.row, number));
+        let holds = |album: &&OurAlbum| {
+            album.title == title && self.holds.contains_key(&(album.row, number))
+        };
         self.albums.iter().find(holds).map(|album| album.row)
+    }
+
+    /// When the item seems to have come to an album that is in the order of arrival: nobody else
+    /// knows, and all that counts is that it was before now, and before those behind it.
+    fn arrived(&self, root: usize, album: AlbumRow, number: usize) -> Option<Timestamp> {
+        let is_arrival = self.roots.get(root)?.place.folder.order == Order::Arrival;
+        let place = i64::try_from(*self.holds.get(&(album, number))?).ok()?;
+        let before = SignedDuration::from_millis(ALBUM_ITEMS_MAX as i64 - place);
+        let arrived = self.began.checked_sub(before).ok();
+        arrived.filter(|_| is_arrival)
     }
 
     /// Finds out how much of each album stands where our order wants it.

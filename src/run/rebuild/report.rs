@@ -80,8 +80,8 @@ impl Report {
     }
 
     /// An album that is ours again.
-    pub(super) fn album(&mut self, title: &str) {
-        self.albums.add(|| title.to_owned());
+    pub(super) fn album(&mut self, title: String) {
+        self.albums.add(|| title);
     }
 
     /// An album whose title another one has already.
