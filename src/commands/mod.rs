@@ -88,7 +88,8 @@ pub async fn run(invocation: Invocation) -> ExitCode {
         quiet: global.quiet,
     });
     let usual = match command {
-        Command::Daemon => LevelFilter::INFO,
+        // The last two may read a whole library, and say how far they are.
+        Command::Daemon | Command::Rebuild { .. } | Command::Import(_) => LevelFilter::INFO,
         _ => LevelFilter::WARN,
     };
     logging::start(&global, usual, &screen);

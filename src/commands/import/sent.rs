@@ -26,6 +26,9 @@ const REASON: &str = "gphotos-uploader-cli sent it; `albumen rebuild` finds its 
 /// Files that are recorded in one transaction.
 const BATCH: usize = 256;
 
+/// After so many files it is said how far the reading is.
+const TOLD_AT: u64 = 1_000;
+
 /// How many files of the tracker are what.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Tally {
@@ -43,6 +46,13 @@ pub(super) struct Tally {
     pub(super) left_out: u64,
     /// They are in no folder.
     pub(super) outside: u64,
+}
+
+impl Tally {
+    fn sum(self) -> u64 {
+        let there = self.taken + self.known + self.changed;
+        there + self.gone + self.unreadable + self.left_out + self.outside
+    }
 }
 
 /// A folder and its row.
@@ -87,6 +97,10 @@ pub(super) async fn record(
             anyhow::Ok((changes, looking.tally))
         })
         .await??;
+        let looked = new_tally.sum();
+        if looked / TOLD_AT > tally.sum() / TOLD_AT {
+            tracing::info!("{looked} files of the tracker are looked at so far");
+        }
         tally = new_tally;
         store.record(changes, now).await?;
     }

@@ -34,6 +34,9 @@ const PATIENCE: u32 = 8;
 /// Pages that a list has at most: at 100 items a page, ten times as many items as anybody has.
 const PAGES: usize = 1_000_000;
 
+/// After so many items it is said how far the list is.
+const TOLD_AT: usize = 5_000;
+
 /// How the page of a media item begins; so long as it is followed by its id, it is not kept.
 const PRODUCT_URL: &str = "https://photos.google.com/lr/photo/";
 
@@ -164,10 +167,13 @@ impl<'a> Lists<'a> {
         let mut page_token = String::new();
         for _ in 0..PAGES {
             let page: MediaItemsPage = self.ask(&Call::media_items_list(&page_token)).await?;
+            let before = listed.items.len();
             for item in page.media_items {
                 listed.add(item);
             }
-            tracing::info!("{} media items are listed so far", listed.items.len());
+            if listed.items.len() / TOLD_AT > before / TOLD_AT {
+                tracing::info!("{} media items are listed so far", listed.items.len());
+            }
             page_token = match next(&page_token, page.next_page_token)? {
                 Some(token) => token,
                 None => return Ok(()),

@@ -21,6 +21,9 @@ use crate::{
 /// Files that are hashed before they are recorded: what a kill costs.
 const BATCH: usize = 32;
 
+/// After so many files it is said how far the reading is.
+const TOLD_AT: u64 = 1_000;
+
 /// A file, and the number of its media item, if it has one.
 type Paired = (Candidate, Option<usize>);
 
@@ -43,6 +46,7 @@ impl Rebuilding {
         }
         let mut of_content = HashMap::new();
         let mut sizes = HashSet::new();
+        let mut told = 0;
         for batch in batches(sure) {
             let (recorded, left) = self.record_batch(batch, Arc::default()).await?;
             for (hash, size, number) in recorded {
@@ -51,6 +55,10 @@ impl Rebuilding {
             }
             for path in left {
                 self.report.left(|| path);
+            }
+            if self.report.matched / TOLD_AT > told {
+                told = self.report.matched / TOLD_AT;
+                tracing::info!("{} files are found again so far", self.report.matched);
             }
         }
         // A copy under another name: the service knows only the first name.

@@ -12,6 +12,7 @@ mod opening;
 mod order;
 mod planning;
 mod plans;
+mod rebuilding;
 mod service;
 mod trouble;
 mod uploads;
