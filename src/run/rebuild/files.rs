@@ -42,8 +42,9 @@ pub(super) struct Candidate {
     pub(super) file: Surveyed,
     /// Whether its bytes are an item already: it is not to be matched, but it may be meant.
     pub(super) is_held: bool,
-    pub(super) looked: Option<Looked>,
-    pub(super) content: Option<Content>,
+    // Boxed, because there may be very many candidates, and few are looked into at a time.
+    pub(super) looked: Option<Box<Looked>>,
+    pub(super) content: Option<Box<Content>>,
 }
 
 impl Candidate {
@@ -57,11 +58,10 @@ impl Candidate {
     pub(super) fn read(&mut self, roots: &[Root]) -> Option<&Content> {
         if self.content.is_none() {
             let (name, seen) = (&self.file.entry.name, self.file.stat());
-            self.content = upload::content(&self.path(roots), name, seen)
-                .ok()
-                .flatten();
+            let content = upload::content(&self.path(roots), name, seen);
+            self.content = content.ok().flatten().map(Box::new);
         }
-        self.content.as_ref()
+        self.content.as_deref()
     }
 
     /// Looks into its head, once.
@@ -69,7 +69,7 @@ impl Candidate {
         if let Some(root) = roots.get(self.root)
             && self.looked.is_none()
         {
-            self.looked = survey::look_into(&root.place, config, &self.file, now);
+            self.looked = survey::look_into(&root.place, config, &self.file, now).map(Box::new);
         }
     }
 }
@@ -185,7 +185,7 @@ pub(super) fn compare(
         let looked = one.looked.take();
         files.push(File {
             name: name.into(),
-            moment: looked.as_ref().and_then(moment),
+            moment: looked.as_deref().and_then(moment),
             pixels: looked.and_then(|looked| looked.pixels),
             content: classes.get(&number).copied().unwrap_or(number),
         });

@@ -155,7 +155,7 @@ impl Rebuilding {
 
     fn found_again(&self, one: Candidate, number: usize) -> Option<FoundAgain> {
         let root = self.roots.get(one.root)?.row?;
-        let (looked, content) = (one.looked?, one.content?);
+        let (looked, content) = (*one.looked?, *one.content?);
         let stat = one.file.stat();
         let listed_in = self.listed_in(looked.album.as_deref(), number);
         let path = one.file.path(&self.roots.get(one.root)?.place);
