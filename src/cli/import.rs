@@ -60,3 +60,38 @@ pub struct FromRclone {
     #[arg(long)]
     pub write: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Command, parse};
+
+    fn import(line: &str) -> Import {
+        match parse(line.split(' ')).unwrap().command {
+            Command::Import(import) => import,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn both_uploaders_are_understood() {
+        let flags = FromGphotosUploader {
+            dir: "old".into(),
+            write: true,
+            trust_times: true,
+        };
+        let line = "albumen import gphotos-uploader-cli old --write --trust-times";
+        assert_eq!(import(line), Import::GphotosUploaderCli(flags));
+        let flags = FromRclone {
+            remote: Some("pics:".to_owned()),
+            from: Some("r.conf".into()),
+            write: false,
+        };
+        let line = "albumen import rclone pics: --from r.conf";
+        assert_eq!(import(line), Import::Rclone(flags));
+        let rebuild = parse("albumen rebuild --dry-run".split(' '))
+            .unwrap()
+            .command;
+        assert_eq!(rebuild, Command::Rebuild { dry_run: true });
+    }
+}

@@ -85,6 +85,12 @@ pub(super) fn parse(text: &str) -> Result<Setup, String> {
         .collect();
     accounts.sort_unstable();
     accounts.dedup();
+    let account = string(Some(&all), "Account");
+    if !account.is_empty() {
+        notes.push(format!(
+            "what it sent went to {account}: sign in with that account"
+        ));
+    }
     if accounts.len() > 1 {
         let accounts = accounts.join(", ");
         notes.push(format!(
@@ -297,6 +303,11 @@ mod tests {
     #[test]
     fn a_configuration_of_today_is_understood() {
         let setup = parse(NEW).unwrap();
+        assert!(
+            setup.notes[0].contains("ann@example.org"),
+            "{:?}",
+            setup.notes
+        );
         let client = setup.client.unwrap();
         assert_eq!(client.id, "20637643488.apps.googleusercontent.com");
         assert!(!format!("{client:?}").contains("hush"));

@@ -4,14 +4,14 @@
 //! version 2), and the xxHash32 of its bytes with the seed 0xCAFE, as a decimal number. The oldest
 //! versions wrote the hash alone. The folder is `uploaded_files` since version 4, before `uploads.db`.
 //!
-//! LevelDB cannot be read without being written to: it is copied first, and the copy is read. The
-//! parser is a stranger's and the files may be damaged, so its panics are errors.
+//! LevelDB cannot be read without being written to, so it is read from a copy in memory. The parser is
+//! a stranger's and the files may be damaged, so its panics are errors.
 
 use std::{
     ffi::OsString,
     fs::{self, File},
     hash::Hasher as _,
-    io::{self, Read as _},
+    io::{self, Read as _, Write as _},
     os::unix::ffi::OsStringExt as _,
     panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
@@ -33,6 +33,12 @@ const SEED: u32 = 0xCAFE;
 
 /// A time that is smaller than this is in seconds: nanoseconds come so far within 17 minutes of 1970.
 const IN_SECONDS: i64 = 1_000_000_000_000;
+
+/// The most bytes of a tracker; a million files take about a hundred million.
+const MAX_BYTES: usize = 1 << 30;
+
+/// What the copy is called; it is the only one there.
+const NAME: &str = "tracker";
 
 /// Bytes that are hashed at a time.
 const BUFFER: usize = 256 << 10;
@@ -74,16 +80,14 @@ pub(super) fn find(dir: &Path) -> Option<PathBuf> {
 /// All that the tracker knows, by path. Blocks.
 pub(super) fn read(folder: &Path) -> anyhow::Result<Vec<Tracked>> {
     refuse_while_in_use(folder)?;
-    let copy = tempfile::tempdir().context("the file tracker cannot be copied")?;
-    copy_to(folder, copy.path())
-        .with_context(|| format!("the file tracker {} cannot be copied", quoted(folder)))?;
-    let read = panic::catch_unwind(AssertUnwindSafe(|| entries(copy.path())));
     let damaged = |why: String| {
         let words = format!("the file tracker {} cannot be read: {why}", quoted(folder));
         let hint =
             "without it every file goes up again; to do so all the same, move that folder away";
         Failure::new(ExitCode::Unusable, words).hint(hint)
     };
+    let options = loaded(folder).map_err(|error| damaged(format!("{error:#}")))?;
+    let read = panic::catch_unwind(AssertUnwindSafe(|| entries(options)));
     let mut tracked = read
         .map_err(|_| damaged("it is damaged".to_owned()))?
         .map_err(|error| damaged(error.to_string()))?;
@@ -104,7 +108,13 @@ fn refuse_while_in_use(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn copy_to(folder: &Path, to: &Path) -> io::Result<()> {
+/// The files of the database, in memory.
+fn loaded(folder: &Path) -> anyhow::Result<Options> {
+    let options = Options {
+        create_if_missing: false,
+        ..rusty_leveldb::in_memory()
+    };
+    let mut left = MAX_BYTES;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = PathBuf::from(entry.file_name());
@@ -116,17 +126,20 @@ fn copy_to(folder: &Path, to: &Path) -> io::Result<()> {
             Some(ending) if ending == "sst" => name.with_extension("ldb"),
             _ => name,
         };
-        fs::copy(entry.path(), to.join(name))?;
+        let bytes = fs::read(entry.path())?;
+        left = left
+            .checked_sub(bytes.len())
+            .context("it is far too large for a file tracker")?;
+        let mut file = options
+            .env
+            .open_writable_file(&Path::new(NAME).join(name))?;
+        file.write_all(&bytes)?;
     }
-    Ok(())
+    Ok(options)
 }
 
-fn entries(copy: &Path) -> Result<Vec<Tracked>, rusty_leveldb::Status> {
-    let options = Options {
-        create_if_missing: false,
-        ..Options::default()
-    };
-    let mut db = DB::open(copy, options)?;
+fn entries(options: Options) -> Result<Vec<Tracked>, rusty_leveldb::Status> {
+    let mut db = DB::open(NAME, options)?;
     let mut rows = db.new_iter()?;
     let mut tracked = Vec::new();
     while let Some((key, value)) = rows.next() {
