@@ -39,8 +39,7 @@ pub(super) fn folders(edge: &Edge, setup: &Setup) -> Written {
         let mut text = folder(edge, &job);
         if let Err(why) = understood(edge, &format!("{}{text}", written.text)) {
             let rule = std::mem::replace(&mut job.album, "none".to_owned());
-            job.limits
-                .push(format!("the album rule \"{rule}\" is not taken: {why}"));
+            job.limits = vec![format!("the album rule \"{rule}\" is not taken: {why}")];
             text = folder(edge, &job);
         }
         if let Err(why) = understood(edge, &format!("{}{text}", written.text)) {
@@ -103,14 +102,10 @@ fn comment(text: &str) -> String {
 
 /// The folders of a configuration, as the program itself reads it; or why it does not, in a line.
 fn understood(edge: &Edge, text: &str) -> Result<Vec<Folder>, String> {
+    // The first line says what; the others show where in a text that nobody has seen.
     let words = |error: &dyn std::fmt::Display| {
         let text = error.to_string();
-        let told = text
-            .lines()
-            .find(|line| line.contains("= ") || line.contains("error"));
-        told.unwrap_or_else(|| text.lines().next().unwrap_or_default())
-            .trim()
-            .to_owned()
+        text.lines().next().unwrap_or_default().to_owned()
     };
     let file = tempfile::Builder::new().suffix(".toml").tempfile();
     let mut file = file.map_err(|error| words(&error))?;
