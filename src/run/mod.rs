@@ -17,6 +17,7 @@ mod alone;
 mod backups;
 pub mod connect;
 mod ending;
+mod rebuild;
 mod removal;
 mod socket;
 mod telling;
@@ -44,6 +45,7 @@ use crate::{
     store::Store,
 };
 
+pub use rebuild::rebuild;
 pub use removal::{Places, remove};
 pub use socket::SOCKET_NAME;
 pub use verification::verify;

@@ -37,6 +37,7 @@ mod orders;
 mod outcomes;
 mod overview;
 mod planning;
+mod rebuilding;
 mod sessions;
 mod uploads;
 mod verifying;
@@ -70,6 +71,7 @@ pub use overview::{Failure, Overview, Transfer};
 pub use planning::{
     Addition, BatchItem, Budget, Description, PlanRules, Planned, PlannedBatch, Removal,
 };
+pub use rebuilding::{FoundAgain, ListedAlbum, TakenOver};
 pub use sessions::Session;
 pub use verifying::{ToVerify, Verdict};
 
@@ -154,6 +156,9 @@ impl Error {
 
 /// What a verb of the store gives.
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// The `kind` of a refusal that is none: another uploader has sent the file, and it is not listed.
+pub const IMPORTED: &str = "imported";
 
 /// The name of the database in the state folder.
 pub const FILE_NAME: &str = "albumen.db";

@@ -341,9 +341,9 @@ pub(super) const FAILED: &str = "SELECT roots.path, dirs.path, files.name, troub
              LEFT JOIN files ON files.id = (SELECT min(id) FROM files WHERE item_id = trouble.id)
              LEFT JOIN dirs ON dirs.id = files.dir_id LEFT JOIN roots ON roots.id = files.root_id";
 
-/// The newest files that were refused, but for other kinds of file.
+/// The newest files that were refused, but for other kinds of file and those that others have sent.
 pub(super) const REFUSED: &str =
     "SELECT roots.path, dirs.path, files.name, files.reason, files.attempts, files.changed_at
              FROM files JOIN dirs ON dirs.id = files.dir_id JOIN roots ON roots.id = files.root_id
-             WHERE files.state = 'refused' AND files.reason_kind <> 'other_kind'
+             WHERE files.state = 'refused' AND files.reason_kind NOT IN ('other_kind', 'imported')
              ORDER BY files.changed_at DESC LIMIT ?1";

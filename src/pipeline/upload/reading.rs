@@ -1,6 +1,7 @@
 //! What a claimed file is: opened, looked at, hashed. Blocking, and run on the blocking pool.
 
 use std::{
+    ffi::OsStr,
     fs::File,
     io::{self, Seek as _, SeekFrom},
     os::unix::fs::MetadataExt as _,
@@ -8,13 +9,14 @@ use std::{
     sync::Arc,
 };
 
+use super::file_name::file_name;
 use crate::{
     ids::ContentHash,
     pipeline::{
         description::{self, beside::Beside, dirs::Dirs},
         intake::kinds::{self, Kind},
     },
-    store::{Claimed, FileStat, Words},
+    store::{Claimed, Content, FileStat, Words},
 };
 
 /// Read at a time: large enough that the disk and not the call is the cost.
@@ -70,7 +72,7 @@ pub(in crate::pipeline) fn same_content(one: FileStat, other: FileStat) -> bool 
 
 /// Opens, looks at and hashes a claimed file. With `dirs` a description is looked for.
 pub(super) fn read(claim: &Claimed, dirs: Option<&Dirs>) -> Read {
-    match try_read(claim) {
+    match try_read(&claim.path, &claim.name, claim.stat) {
         Ok(Read::Source(source)) => Read::Source(Source {
             words: dirs.map(|dirs| words(claim, dirs)),
             ..source
@@ -105,20 +107,34 @@ pub(in crate::pipeline) fn is_away(root: &Path) -> bool {
     }
 }
 
-fn try_read(claim: &Claimed) -> io::Result<Read> {
-    let mut file = File::open(&claim.path)?;
+/// The content of a file that still is what `seen` says; none if it is not, or does not go up.
+pub(super) fn content(path: &Path, name: &OsStr, seen: FileStat) -> io::Result<Option<Content>> {
+    Ok(match try_read(path, name, seen)? {
+        Read::Source(source) => Some(Content {
+            hash: source.hash,
+            size: source.stat.size,
+            mime: source.kind.mime,
+            file_name: file_name(name),
+            words: None,
+        }),
+        _ => None,
+    })
+}
+
+fn try_read(path: &Path, name: &OsStr, seen: FileStat) -> io::Result<Read> {
+    let mut file = File::open(path)?;
     let (stat, _) = stat_of(&file)?;
     if !file.metadata()?.is_file() {
         return Ok(Read::Vanished);
     }
-    if !same_content(stat, claim.stat) {
+    if !same_content(stat, seen) {
         return Ok(Read::Changed(stat));
     }
     let mut buffer = vec![0; BUFFER.min(usize::try_from(stat.size).unwrap_or(BUFFER).max(1))];
     let head_len = read_up_to(&mut file, &mut buffer)?;
     let head = buffer.get(..head_len).unwrap_or_default();
     let sniffed = head.get(..kinds::HEAD_BYTES).unwrap_or(head);
-    let kind = match kinds::by_content(sniffed, &claim.name) {
+    let kind = match kinds::by_content(sniffed, name) {
         Ok(kind) => kind,
         Err(not_media) => return Ok(Read::Refused("not_media", not_media.to_string())),
     };
