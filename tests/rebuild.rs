@@ -439,3 +439,30 @@ async fn of_two_albums_of_one_title_the_fuller_is_taken_and_no_third_is_made() {
     assert_eq!(library.titles(), ["a", "a"]);
     assert_eq!(library.names_in("a").len(), 4);
 }
+
+#[tokio::test]
+async fn words_that_the_service_was_told_are_not_told_again() {
+    let home = Home::with_folder("album = 'folder'\ndescription = 'sidecar'").await;
+    for file in home.shots("photos/Crete", 3) {
+        let words = r#"<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+            xmlns:dc="http://purl.org/dc/elements/1.1/"><rdf:Description><dc:description><rdf:Alt>
+            <rdf:li xml:lang="x-default">By the sea</rdf:li></rdf:Alt></dc:description></rdf:Description></rdf:RDF>
+            </x:xmpmeta>"#;
+        fs::write(format!("{}.xmp", file.display()), words).unwrap();
+    }
+    home.backfill().await;
+    let told = |library: &Library| {
+        let items = library.0["items"].as_array().unwrap().iter();
+        items
+            .filter(|item| item["description"] == "By the sea")
+            .count()
+    };
+    assert_eq!(told(&home.library().await), 3);
+    lose(&home);
+    rebuild(&home).await;
+    home.backfill().await;
+    let library = home.library().await;
+    assert_eq!(told(&library), 3);
+    assert_eq!(library.calls("mediaItems.patch"), 0);
+    assert_eq!(library.n_items(), 3);
+}
