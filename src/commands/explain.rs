@@ -7,6 +7,8 @@ use std::{
     path::Path,
 };
 
+use jiff::Timestamp;
+
 use crate::{
     album::title,
     cli::ExitCode,
@@ -16,6 +18,7 @@ use crate::{
         kinds::{self, HEAD_BYTES},
         place::{Place, Places},
         rules::Verdict,
+        walk::Look,
     },
     run::connect,
     shown::Shown,
@@ -49,7 +52,7 @@ fn text(
     text += &folder(&place);
     let goes = verdict(&place, &relative, path, is_dir, &metadata, &mut text);
     if goes {
-        text += &album(&place, &relative);
+        text += &album(&place, &relative, clock.now());
     }
     let known = reader
         .map(|reader| reader.explain(&place.root().join(&relative)))
@@ -148,24 +151,32 @@ pub(crate) fn content(path: &Path, size: u64) -> Result<&'static str, String> {
     Ok(kind.mime)
 }
 
-fn album(place: &Place, relative: &Path) -> String {
+fn album(place: &Place, relative: &Path, now: Timestamp) -> String {
     let folder = &place.folder;
-    match title::title_for(&folder.album, &folder.path, relative) {
-        None if folder.album == AlbumRule::None => "It goes into no album.\n".to_owned(),
-        None => "It goes into no album: the title would be empty.\n".to_owned(),
-        Some(title) => {
-            let order = match folder.order {
-                Order::Taken => "by the time when it was taken",
-                Order::Name => "by its name",
-                Order::Modified => "by the time when it was last changed",
-                Order::Arrival => "by the time when it was first seen",
-            };
-            format!(
-                "Its album is \"{}\", in which it stands {order}.\n",
-                Shown::text(&title)
-            )
-        }
+    if folder.album == AlbumRule::None {
+        return "It goes into no album.\n".to_owned();
     }
+    let dir = relative.parent().unwrap_or(Path::new(""));
+    let title = match place.tree.look(relative) {
+        Ok(Look::File(entry)) => place.album_for(dir, &entry, now),
+        _ if title::asks_for_day(&folder.album) => {
+            return "Its album depends on when it was taken.\n".to_owned();
+        }
+        _ => title::title_for(&folder.album, &folder.path, relative, None),
+    };
+    let Some(title) = title else {
+        return "It goes into no album: the title would be empty.\n".to_owned();
+    };
+    let order = match folder.order {
+        Order::Taken => "by the time when it was taken",
+        Order::Name => "by its name",
+        Order::Modified => "by the time when it was last changed",
+        Order::Arrival => "by the time when it was first seen",
+    };
+    format!(
+        "Its album is \"{}\", in which it stands {order}.\n",
+        Shown::text(&title)
+    )
 }
 
 /// What the store knows.

@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::{
     error::Fault,
     schema,
-    settings::{AfterUpload, AlbumRule, Dashboard, Description, Folder, OnDelete},
+    settings::{AfterUpload, Dashboard, Description, Folder, OnDelete},
 };
 
 /// A setting that is understood and not obeyed.
@@ -19,12 +19,6 @@ struct Unbuilt<Settings, Written> {
 }
 
 const OF_FOLDER: &[Unbuilt<Folder, schema::Folder>] = &[
-    Unbuilt {
-        asked_for: |folder| matches!(folder.album, AlbumRule::Template(_)),
-        place: |written| place(&written.album),
-        cannot: "fill albums from a template",
-        instead: "\"folder\" gives each folder an album of its name, \"name:Holidays\" one to all",
-    },
     Unbuilt {
         asked_for: |folder| folder.on_delete == OnDelete::RemoveFromAlbum,
         place: |written| place(&written.on_delete),

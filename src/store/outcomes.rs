@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::{Result, Store, albums, calls, items};
+use super::{Result, Store, albums, calls, items, planning::places};
 use crate::{
     clock,
     ids::{AlbumId, AlbumRow, CallId, ItemId, MediaItemId},
@@ -204,16 +204,7 @@ impl Store {
 
     /// The service refused the position of a batch: what it carried is appended, once and for all.
     pub async fn append_instead(&self, album: AlbumRow, items: Vec<ItemId>) -> Result<()> {
-        self.write(move |db| {
-            for item in items {
-                db.prepare_cached(
-                    "UPDATE placements SET append = 1 WHERE item_id = ?1 AND album_id = ?2 AND state = 'wanted'",
-                )?
-                .execute(params![item.0, album.0])?;
-            }
-            Ok(())
-        })
-        .await
+        self.write(move |db| places::append(db, album, items)).await
     }
 }
 

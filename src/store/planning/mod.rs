@@ -37,6 +37,8 @@ pub struct PlanRules {
     pub resumable_above: u64,
     /// Calls that only order asks for, still allowed today.
     pub order_calls_left: u64,
+    /// Whether no day allows any: then late ones go to the end, for they would wait for ever.
+    pub appends_late: bool,
     /// Whether some folder is still being scanned, so that anything may still join.
     pub scanning: bool,
     /// Whether this turn belongs to the backfill rather than to fresh files.
@@ -169,11 +171,15 @@ pub(super) fn plan(
         wake: None,
         bound_by: None,
         best: None,
+        appended: false,
     };
     let groups = ready::groups(db, now)?;
     let mut lists: Vec<Vec<Ready>> = Vec::with_capacity(groups.len());
     for (index, group) in groups.iter().enumerate() {
         lists.push(search.look_at(db, index, group)?);
+    }
+    if search.appended {
+        return plan(db, rules, album_limit, now);
     }
     if let Some(candidate) = search.best
         && let Some(group) = groups.get(candidate.group)
@@ -218,6 +224,8 @@ struct Search {
     wake: Option<Timestamp>,
     bound_by: Option<Budget>,
     best: Option<Candidate>,
+    /// Whether late ones were told to go to the end.
+    appended: bool,
 }
 
 impl Search {
@@ -245,6 +253,12 @@ impl Search {
                 Decision::Leave(n) => n,
             };
             if stretch.costs_order(n) && self.rules.order_calls_left == 0 {
+                if self.rules.appends_late {
+                    let late = ready.iter().skip(from).take(n);
+                    places::append(db, group.album, late.map(|ready| ready.item.item))?;
+                    self.appended = true;
+                    continue;
+                }
                 self.bound_by = Some(Budget::Order);
                 sooner(&mut self.wake, clock::service_day_ends(self.now));
                 continue;

@@ -1,7 +1,7 @@
 //! Every statement of the daily work finds its rows by an index: none may walk over what is done.
 
 use super::*;
-use crate::store::{claims, explain, intake, orders, overview, planning, planning::*};
+use crate::store::{claims, explain, intake, looking, orders, overview, planning, planning::*};
 
 /// Tables that grow with the library.
 const LARGE: [&str; 6] = [
@@ -86,6 +86,7 @@ fn the_daily_work_never_walks_over_a_large_table() {
         places::UPLOADING,
         additions::JOINED,
         additions::JOINING,
+        looking::SEQUENCE,
         overview::CAN_MOVE,
         overview::ALBUMS,
         overview::FAILED,
