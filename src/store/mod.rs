@@ -54,7 +54,9 @@ pub use looking::{OrderView, Standing};
 pub use orders::{NewOrder, Order, OrderKind};
 pub use outcomes::{ItemOutcome, Outcome};
 pub use overview::{Failure, Overview, Transfer};
-pub use planning::{Addition, BatchItem, Budget, PlanRules, Planned, PlannedBatch};
+pub use planning::{
+    Addition, BatchItem, Budget, PlanRules, Planned, PlannedBatch, parts::ALBUM_LIMIT,
+};
 pub use sessions::Session;
 pub use verifying::{ToVerify, Verdict};
 

@@ -173,13 +173,14 @@ impl Store {
     }
 
     /// `albums.batchAddMediaItems` was answered: all of it stands in the album, or (with an error)
-    /// none of it does and each is tried again by itself, at most `max_attempts` times.
+    /// none of it does and is tried again. Where one of it is to blame each goes by itself from then
+    /// on, at most `blamed` times.
     pub async fn additions_answered(
         &self,
         call: CallId,
         album: AlbumRow,
         error: Option<(String, Timestamp)>,
-        max_attempts: u32,
+        blamed: Option<u32>,
         now: Timestamp,
     ) -> Result<()> {
         self.write(move |db| {
@@ -188,11 +189,11 @@ impl Store {
                     None => placed(db, item, album, false)?,
                     Some((reason, not_before)) => {
                         db.prepare_cached(
-                            "UPDATE placements SET attempts = attempts + 1, not_before = ?3, reason = ?4,
-                                    state = iif(attempts + 1 >= ?5, 'refused', state)
+                            "UPDATE placements SET attempts = attempts + (?5 IS NOT NULL), not_before = ?3,
+                                    reason = ?4, state = iif(attempts + 1 >= ?5, 'refused', state)
                              WHERE item_id = ?1 AND album_id = ?2 AND state = 'wanted'",
                         )?
-                        .execute(params![item.0, album.0, not_before.as_millisecond(), reason, max_attempts])?;
+                        .execute(params![item.0, album.0, not_before.as_millisecond(), reason, blamed])?;
                     }
                 }
             }

@@ -170,6 +170,10 @@ impl Lane {
                 self.suspects.cleared();
                 self.inspect_album(call.album, &words).await?;
             }
+            Kind::AlbumFull => {
+                self.suspects.cleared();
+                self.album_full(call.album, &words).await?;
+            }
             Kind::BadUploadToken => self.suspect(&call, &words, true).await?,
             Kind::Server => self.suspect(&call, &words, false).await?,
             Kind::BadRequest | Kind::Forbidden | Kind::NotFound | Kind::BadMediaItemId => {

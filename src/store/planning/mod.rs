@@ -4,11 +4,13 @@
 //! - [`ready`]: living tokens by album.
 //! - [`places`]: where they can stand together, and what is still to come between them.
 //! - [`additions`]: what joins a further album without a token.
+//! - [`parts`]: an album that is full goes on as another one.
 //!
 //! Called by the lane after each answer and each bell, so nothing here may walk over what is done,
 //! what is in a closed root, or what has failed: `tests::plans` holds the statements against that.
 
 pub(super) mod additions;
+pub(super) mod parts;
 pub(super) mod places;
 pub(super) mod ready;
 
@@ -21,10 +23,8 @@ use crate::{
     clock,
     ids::{AlbumId, AlbumRow, ItemId, MediaItemId, UploadToken},
 };
+use parts::{ALBUM_LIMIT, roll_over, room};
 use ready::{Group, Ready};
-
-/// The most items in one album (fact sheet, section 5.2).
-const ALBUM_LIMIT: u64 = 20_000;
 
 /// What the configuration and the day say about planning.
 #[derive(Debug, Clone, Copy)]
@@ -288,14 +288,6 @@ impl Search {
     }
 }
 
-/// How many more items the album takes.
-fn room(album: AlbumRow, placed: u64, album_limit: u64) -> usize {
-    if album == albums::LIBRARY {
-        return usize::MAX;
-    }
-    usize::try_from(album_limit.saturating_sub(placed)).unwrap_or(usize::MAX)
-}
-
 fn batch(
     db: &Connection,
     album: AlbumRow,
@@ -328,50 +320,6 @@ fn better(one: &Candidate, other: &Candidate, rules: PlanRules) -> bool {
 fn sooner(wake: &mut Option<Timestamp>, then: Timestamp) {
     *wake = Some(wake.map_or(then, |known| known.min(then)));
 }
-
-/// The album is full: what is still wanted in it goes to its last part, a new one if need be.
-///
-/// A file that holds such an item goes along: should its bytes have to be sent again, it must not
-/// ask for a place in the full part once more.
-fn roll_over(db: &Connection, album: AlbumRow) -> Result<()> {
-    const LAST: &str =
-        "SELECT id FROM albums WHERE title = (SELECT title FROM albums WHERE id = ?1)
-                        ORDER BY part DESC LIMIT 1";
-    let mut last: i64 = db
-        .prepare_cached(LAST)?
-        .query_row([album.0], |row| row.get(0))?;
-    if last == album.0 {
-        db.prepare_cached(
-            "INSERT INTO albums (title, part) SELECT title, part + 1 FROM albums WHERE id = ?1",
-        )?
-        .execute([album.0])?;
-        last = db.last_insert_rowid();
-    }
-    let [holders, placements, left_over, queued, claimed] = ROLL_OVER;
-    for sql in [holders, placements, claimed] {
-        db.prepare_cached(sql)?.execute([album.0, last])?;
-    }
-    // What has a place in the last part already needs none here.
-    db.prepare_cached(left_over)?.execute([album.0])?;
-    let roots: Vec<i64> = db
-        .prepare_cached("SELECT id FROM roots")?
-        .query_map([], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
-    for root in roots {
-        db.prepare_cached(queued)?.execute([album.0, last, root])?;
-    }
-    Ok(())
-}
-
-/// The statements behind [`roll_over`]: ?1 is the full part, ?2 the last one, ?3 a root.
-pub(super) const ROLL_OVER: [&str; 5] = [
-    "UPDATE files SET album_id = ?2 WHERE album_id = ?1 AND state = 'held' AND item_id IN (
-         SELECT item_id FROM placements WHERE album_id = ?1 AND state = 'wanted')",
-    "UPDATE OR IGNORE placements SET album_id = ?2 WHERE album_id = ?1 AND state = 'wanted'",
-    "UPDATE placements SET state = 'gone' WHERE album_id = ?1 AND state = 'wanted'",
-    "UPDATE files SET album_id = ?2 WHERE root_id = ?3 AND album_id = ?1 AND state = 'queued'",
-    "UPDATE files SET album_id = ?2 WHERE album_id = ?1 AND state = 'claimed'",
-];
 
 /// When the next item or placement that is held back may move.
 fn next_held_back(db: &Connection, now: Timestamp) -> Result<Option<Timestamp>> {

@@ -136,7 +136,7 @@ async fn without_a_living_token_it_is_appended() {
         bench.check();
         bench
             .store
-            .additions_answered(call.id, addition.album, None, 8, now)
+            .additions_answered(call.id, addition.album, None, None, now)
             .await
             .unwrap();
         let albums = bench.reader().albums().unwrap();
@@ -179,7 +179,7 @@ async fn refused_additions_are_tried_one_by_one_and_then_no_more() {
                 let error = bad.then(|| ("refused".to_owned(), now));
                 bench
                     .store
-                    .additions_answered(call.id, album, error, 3, now)
+                    .additions_answered(call.id, album, error, Some(3), now)
                     .await
                     .unwrap();
                 bench.check();
