@@ -61,7 +61,9 @@ impl Placement {
             Self::Wanted => matches!(next, Self::Placed | Self::Refused | Self::Gone),
             Self::Placed => matches!(next, Self::Leaving | Self::Wanted),
             Self::Leaving => matches!(next, Self::Gone | Self::Placed | Self::Refused),
-            Self::Gone | Self::Refused => matches!(next, Self::Wanted),
+            // A call that was under way put it there after it was taken back.
+            Self::Gone => matches!(next, Self::Wanted | Self::Leaving),
+            Self::Refused => matches!(next, Self::Wanted | Self::Gone),
         }
     }
 }
@@ -83,8 +85,8 @@ mod tests {
             // Back to wanted: the album was made anew.
             (Placed, vec![Wanted, Leaving]),
             (Leaving, vec![Placed, Gone, Refused]),
-            (Gone, vec![Wanted]),
-            (Refused, vec![Wanted]),
+            (Gone, vec![Wanted, Leaving]),
+            (Refused, vec![Wanted, Gone]),
         ];
         for (from, to) in allowed {
             let found: Vec<_> = Placement::ALL

@@ -89,6 +89,37 @@ fn push_natural(key: &mut Vec<u8>, name: &[u8]) {
     }
 }
 
+/// Which of `keys`, in the order in which an album was found to stand, are in sequence: a longest
+/// run that only rises, so that as little as possible counts as out of order.
+pub fn in_sequence(keys: &[&[u8]]) -> Vec<bool> {
+    // The index of the smallest last key of a run of each length, and what stands before each key.
+    let mut ends: Vec<usize> = Vec::new();
+    let mut before: Vec<Option<usize>> = Vec::with_capacity(keys.len());
+    for (index, key) in keys.iter().enumerate() {
+        let length = ends.partition_point(|end| keys.get(*end).is_some_and(|last| last < key));
+        before.push(
+            length
+                .checked_sub(1)
+                .and_then(|last| ends.get(last))
+                .copied(),
+        );
+        if length == ends.len() {
+            ends.push(index);
+        } else if let Some(end) = ends.get_mut(length) {
+            *end = index;
+        }
+    }
+    let mut found = vec![false; keys.len()];
+    let mut next = ends.last().copied();
+    while let Some(index) = next {
+        if let Some(found) = found.get_mut(index) {
+            *found = true;
+        }
+        next = before.get(index).copied().flatten();
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -150,5 +181,21 @@ mod tests {
         fn any_bytes_make_a_key(name in proptest::collection::vec(any::<u8>(), 0..64)) {
             let _ = OrderKey::new(None, &name, Path::new("x"));
         }
+    }
+
+    #[test]
+    fn as_little_as_possible_counts_as_out_of_order() {
+        let of = |text: &str| {
+            let keys: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
+            let found = in_sequence(&keys);
+            let kept = text.bytes().zip(found).filter(|(_, kept)| *kept);
+            String::from_utf8(kept.map(|(byte, _)| byte).collect()).unwrap()
+        };
+        assert_eq!(of("abcdef"), "abcdef");
+        assert_eq!(of("abdce").len(), 4);
+        assert_eq!(of("eabcd"), "abcd");
+        assert_eq!(of("bcdea"), "bcde");
+        assert_eq!(of("").len(), 0);
+        assert_eq!(of("fedcba").len(), 1);
     }
 }

@@ -22,6 +22,7 @@ mod output;
 mod owner;
 mod pages;
 mod progress;
+mod removal;
 mod sandbox;
 mod shared;
 mod signals;
@@ -40,7 +41,7 @@ use crate::{
     status::text::Here,
 };
 
-use failure::{Failure, Told};
+use failure::Told;
 use output::{Log, Screen};
 
 /// What every command is given.
@@ -121,7 +122,7 @@ async fn dispatch(edge: &Edge, command: Command) -> anyhow::Result<ExitCode> {
         Command::Retry(flags) => orders::retry(edge, &flags).await,
         Command::Explain { path } => explain::run(edge, &path),
         Command::Albums => albums::run(edge),
-        Command::Album(Album::Remove(_)) => Err(not_built("take items out of an album").into()),
+        Command::Album(Album::Remove(flags)) => removal::run(edge, &flags).await,
         Command::Shared(Shared::Leave { token }) => shared::leave(edge, &token).await,
         Command::Login { no_browser } => login::login(edge, no_browser).await,
         Command::Logout => login::logout(edge).await,
@@ -132,16 +133,6 @@ async fn dispatch(edge: &Edge, command: Command) -> anyhow::Result<ExitCode> {
         Command::Completions { shell } => pages::completions(shell),
         Command::Man => pages::man(),
     }
-}
-
-/// The one place that says what is not built yet.
-fn not_built(what: &str) -> Failure {
-    let hint = "do it in Google Photos; nothing was changed";
-    Failure::new(
-        ExitCode::Unusable,
-        format!("this version cannot {what} yet"),
-    )
-    .hint(hint)
 }
 
 /// The definition of the command line, for the pages that are made from it.

@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::{
     error::Fault,
     schema,
-    settings::{AfterUpload, Dashboard, Description, Folder, OnDelete},
+    settings::{AfterUpload, Dashboard, Description, Folder},
 };
 
 /// A setting that is understood and not obeyed.
@@ -19,12 +19,6 @@ struct Unbuilt<Settings, Written> {
 }
 
 const OF_FOLDER: &[Unbuilt<Folder, schema::Folder>] = &[
-    Unbuilt {
-        asked_for: |folder| folder.on_delete == OnDelete::RemoveFromAlbum,
-        place: |written| place(&written.on_delete),
-        cannot: "take items of deleted files out of their albums",
-        instead: "\"keep\" leaves them where they are",
-    },
     Unbuilt {
         asked_for: |folder| folder.description == Description::Sidecar,
         place: |written| place(&written.description),

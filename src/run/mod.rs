@@ -12,8 +12,10 @@
 //! they can be repeated at the cost of bytes; a call of the lane that is under way is awaited, up to
 //! [`CALL_PATIENCE`], and recorded; the store closes last.
 
+mod alone;
 pub mod connect;
 mod ending;
+mod removal;
 mod socket;
 mod telling;
 mod verification;
@@ -40,6 +42,7 @@ use crate::{
     store::Store,
 };
 
+pub use removal::{Places, remove};
 pub use socket::SOCKET_NAME;
 pub use verification::verify;
 

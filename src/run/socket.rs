@@ -13,10 +13,10 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{ending, verification};
+use super::{ending, removal, verification};
 use crate::{
     cli::ExitCode,
-    ids::OrderId,
+    ids::{AlbumRow, ItemId, OrderId},
     pipeline::{Stage, intake::Requests},
     status::summary,
     store::OrderKind,
@@ -114,6 +114,11 @@ async fn carry_out(id: OrderId, stage: &Stage, requests: &Requests) -> anyhow::R
             (ExitCode::Done, summary::retried(n))
         }
         OrderKind::Verify => verification::everything(stage).await?,
+        OrderKind::Remove { places, held } => {
+            let places = places.into_iter();
+            let places = places.map(|(item, album)| (ItemId(item), AlbumRow(album)));
+            removal::take_out(stage, places.collect(), held).await?
+        }
         OrderKind::Backfill { paths, no_wait } => {
             let paths = paths.into_iter().map(from_bytes).collect();
             stage.scanning.fetch_add(1, Ordering::SeqCst);

@@ -4,20 +4,17 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Job, Stage, connect, take_lock};
+use super::{Stage, alone};
 use crate::{
     api::Error,
     cli::ExitCode,
     config::Config,
     ids::ItemId,
     pipeline::{
-        Mode,
-        bell::Bells,
-        gate::{self, Gate},
+        gate,
         verify::{GROUP, judge},
     },
-    progress::Progress,
-    store::{Store, ToVerify, Verdict},
+    store::{ToVerify, Verdict},
 };
 
 /// Verifies everything in a process of its own; gives the exit code and the report.
@@ -25,38 +22,9 @@ pub async fn verify(
     config: Arc<Config>,
     stop: CancellationToken,
 ) -> anyhow::Result<(ExitCode, String)> {
-    let job = Job::Backfill {
-        paths: Vec::new(),
-        no_wait: false,
-    };
-    let lock = take_lock(&config, &job).await?;
-    let store = Store::open(&config.state_dir)?;
-    let clock = connect::clock(&config);
-    let client = connect::client(&config)?;
-    let bells = Bells::default();
-    let auth = client.auth().clone();
-    let gate = Gate::load(
-        store.clone(),
-        auth,
-        config.retry.clone(),
-        clock.clone(),
-        bells.clone(),
-    )
-    .await?;
-    let stage = Stage {
-        store: store.clone(),
-        client,
-        clock,
-        progress: Progress::default(),
-        bells,
-        gate,
-        mode: Mode::Backfill,
-        scanning: Arc::default(),
-        stop,
-        config,
-    };
+    let (lock, stage) = alone::stage(config, stop).await?;
     let ended = everything(&stage).await;
-    store.close().await;
+    stage.store.close().await;
     drop(lock);
     ended
 }

@@ -186,6 +186,7 @@ fn placements(overview: &Overview) -> Placements {
         leaving: placement("leaving"),
         gone: placement("gone"),
         refused: placement("refused"),
+        held: overview.count("departure", "held"),
     }
 }
 

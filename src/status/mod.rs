@@ -120,6 +120,8 @@ pub struct Placements {
     pub gone: u64,
     /// Refused by the service.
     pub refused: u64,
+    /// Filled by files that are gone: so many at once that a person has to say whether they leave.
+    pub held: u64,
 }
 
 /// Bytes.

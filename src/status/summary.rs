@@ -6,7 +6,7 @@ use std::{fmt::Write as _, time::Duration};
 use super::{Failure, Status, text, text::Here, words};
 use crate::{
     shown::Shown,
-    store::{Overview, Reader},
+    store::{Leaver, Overview, Reader},
 };
 
 /// Failures that are listed one by one.
@@ -54,6 +54,36 @@ impl Tally {
             bytes_sent: overview.bytes_sent,
         }
     }
+}
+
+/// What came of taking photos out of albums.
+pub fn taken_out(places: &[Leaver]) -> String {
+    let count = |state: &str| places.iter().filter(|place| place.state == state).count() as u64;
+    let (gone, left) = (count("gone"), count("leaving"));
+    let mut text = match gone {
+        0 if left == 0 && count("refused") == 0 => "nothing had to leave an album\n".to_owned(),
+        n => {
+            words::count(n, "photo has", "photos have")
+                + " left the album; in the library they stay\n"
+        }
+    };
+    if left > 0 {
+        let photos = words::count(left, "photo leaves", "photos leave");
+        let _ = writeln!(text, "{photos} later: the service cannot be asked now");
+    }
+    for place in places
+        .iter()
+        .filter(|place| place.state == "refused")
+        .take(LISTED)
+    {
+        let reason = place.reason.as_deref().unwrap_or("no reason was given");
+        let (path, title) = (Shown::path(&place.path), Shown::text(&place.title));
+        let _ = writeln!(text, "still in \"{title}\": {path}: {reason}");
+    }
+    if count("refused") > 0 {
+        text.push_str("hint: take it out by hand in Google Photos\n");
+    }
+    text
 }
 
 /// What happened between two looks, and all that is to be told about it.

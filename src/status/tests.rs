@@ -62,6 +62,7 @@ async fn files_of_the_store_are_told_by_state_and_a_refused_one_by_reason() {
         path: "/photos".into(),
         configured: true,
         rule: String::new(),
+        removes: false,
     };
     let roots = store.roots(vec![spec]).await.unwrap();
     let queue = |name: &str| {

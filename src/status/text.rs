@@ -153,6 +153,14 @@ pub fn text(status: &Status, here: &Here) -> String {
             "away: {path} is missing or empty; nothing in it is taken for deleted"
         );
     }
+    if status.placements.held > 0 {
+        let photos = words::count(status.placements.held, "file", "files");
+        let _ = writeln!(
+            text,
+            "held: {photos} gone from disk at once; their photos stay in their albums until you say so\n\
+             hint: `albumen album remove --held` takes them out; if the files come back, there is nothing to do"
+        );
+    }
     let _ = write!(text, "\n{}", counts(status));
     section(&mut text, &facts(status, here));
     section(&mut text, &transfers(status));
@@ -206,6 +214,7 @@ fn counts(status: &Status) -> String {
         ("missing", items.missing, String::new()),
         ("skipped", items.skipped, String::new()),
         ("not yet in album", status.placements.wanted, String::new()),
+        ("leaving album", status.placements.leaving, String::new()),
         ("refused by album", status.placements.refused, String::new()),
     ];
     let always = |name: &str| matches!(name, "in Google Photos" | "waiting" | "failed");

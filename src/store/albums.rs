@@ -72,6 +72,25 @@ pub(super) fn row_of(db: &Connection, title: Option<&str>) -> Result<AlbumRow> {
     Ok(AlbumRow(db.last_insert_rowid()))
 }
 
+/// The albums that a person means by a title or an id: every part by the bare title, one by its own.
+pub(super) fn named(db: &Connection, title_or_id: &str) -> Result<Vec<AlbumRow>> {
+    let rows: Vec<(AlbumRow, String, i64, Option<String>)> = db
+        .prepare_cached("SELECT id, title, part, album_id FROM albums WHERE id <> 0 ORDER BY id")?
+        .query_map([], |row| {
+            Ok((AlbumRow(row.get(0)?), row.get(1)?, row.get(2)?, row.get(3)?))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(rows
+        .into_iter()
+        .filter(|(_, title, part, album_id)| {
+            title == title_or_id
+                || part_title(title, *part) == title_or_id
+                || album_id.as_deref() == Some(title_or_id)
+        })
+        .map(|(row, ..)| row)
+        .collect())
+}
+
 /// What is to be known before a batch may go to this album; none if it has its id.
 pub(super) fn task(db: &Connection, album: AlbumRow) -> Result<Option<AlbumTask>> {
     Ok(db
@@ -191,7 +210,11 @@ impl Store {
             )?
             .execute([album.0])?;
             db.prepare_cached(
-                "UPDATE albums SET album_id = NULL, product_url = NULL, made_at = NULL, asked_at = NULL,
+                "UPDATE placements SET state = 'gone' WHERE album_id = ?1 AND state = 'leaving'",
+            )?
+            .execute([album.0])?;
+            db.prepare_cached(
+                "UPDATE albums SET album_id = NULL, unread = 0, product_url = NULL, made_at = NULL, asked_at = NULL,
                         looked = 0, not_before = 0, absent_at = NULL,
                         reason = 'it was deleted in Google Photos and is made again'
                  WHERE id = ?1",

@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Result, Store, items};
+use super::{Result, Store, claims, departures, items, moves};
 use crate::{
     album::order::OrderKey,
     ids::{AlbumRow, DirId, FileId, ItemId, RootId},
@@ -259,7 +259,8 @@ fn found(
         now.as_millisecond(),
     ])?;
     if inserted > 0 {
-        return Ok(());
+        let file = FileId(db.last_insert_rowid());
+        return moved_here(db, file, &columns, stat, now);
     }
     // The same name was recorded since the scan read its directory. If the file is what it was then,
     // there is nothing to tell; otherwise the row that is there keeps its history.
@@ -304,7 +305,8 @@ fn altered(
     }
     let Some(columns) = Columns::of(db, fate)? else {
         db.prepare_cached(
-            "UPDATE files SET size = ?2, mtime_ns = ?3, ctime_ns = ?4, dev = ?5, inode = ?6, missed = 0
+            "UPDATE files SET size = ?2, mtime_ns = ?3, ctime_ns = ?4, dev = ?5, inode = ?6, missed = 0,
+                    edited = 1
              WHERE id = ?1",
         )?
         .execute(params![
@@ -317,6 +319,10 @@ fn altered(
         ])?;
         return Ok(());
     };
+    if let Some(item) = item.filter(|_| state == "held") {
+        db.prepare_cached(FORMER)?
+            .execute(params![file.0, item, now.as_millisecond()])?;
+    }
     db.prepare_cached(
         "UPDATE files SET size = ?2, mtime_ns = ?3, ctime_ns = ?4, dev = ?5, inode = ?6, state = ?7,
                 item_id = NULL, album_id = ?8, order_key = ?9, large = ?10, fresh = coalesce(?11, fresh), due_at = ?12,
@@ -342,11 +348,32 @@ fn altered(
         columns.reason,
         now.as_millisecond(),
     ])?;
+    moved_here(db, file, &columns, stat, now)?;
     match item {
         Some(item) => items::let_go(db, ItemId(item), file, now),
         None => Ok(()),
     }
 }
+
+/// What is sure to be a known file under another name is not read: a move is a row.
+fn moved_here(
+    db: &Connection,
+    file: FileId,
+    columns: &Columns<'_>,
+    stat: FileStat,
+    now: Timestamp,
+) -> Result<()> {
+    if columns.state == "queued"
+        && let Some(item) = moves::item_of(db, file, &stat)?
+    {
+        claims::hold_known(db, file, item, now)?;
+    }
+    Ok(())
+}
+
+/// The file held a media item that it does not hold any more; the service still has it.
+const FORMER: &str = "INSERT OR IGNORE INTO former_items (file_id, item_id, until)
+     SELECT ?1, id, ?3 FROM items WHERE id = ?2 AND state IN ('created', 'verified')";
 
 fn missed(db: &Connection, file: FileId, finally: bool, now: Timestamp) -> Result<()> {
     if !finally {
@@ -354,7 +381,16 @@ fn missed(db: &Connection, file: FileId, finally: bool, now: Timestamp) -> Resul
             .execute([file.0])?;
         return Ok(());
     }
-    gone(db, file, now)
+    let was_held: bool = db
+        .prepare_cached("SELECT state = 'held' FROM files WHERE id = ?1")?
+        .query_row([file.0], |row| row.get(0))
+        .optional()?
+        .unwrap_or(false);
+    gone(db, file, now)?;
+    if was_held {
+        departures::depart(db, file, now)?;
+    }
+    Ok(())
 }
 
 /// The file is gone for good; what it held looks for another holder.

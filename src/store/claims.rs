@@ -256,11 +256,9 @@ impl Slots {
 }
 
 fn hashed(db: &Connection, file: FileId, content: &Content, now: Timestamp) -> Result<Hashed> {
-    let (former, album, key, fresh): (Option<i64>, i64, Vec<u8>, bool) = db
-        .prepare_cached("SELECT item_id, album_id, order_key, fresh FROM files WHERE id = ?1")?
-        .query_row([file.0], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-        })?;
+    let (former, fresh): (Option<i64>, bool) = db
+        .prepare_cached("SELECT item_id, fresh FROM files WHERE id = ?1")?
+        .query_row([file.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let known: Option<(i64, String)> = db
         .prepare_cached("SELECT id, state FROM items WHERE hash = ?1")?
         .query_row([content.hash.0.as_slice()], |row| {
@@ -271,14 +269,10 @@ fn hashed(db: &Connection, file: FileId, content: &Content, now: Timestamp) -> R
         Some((id, word)) => (ItemId(id), items::parse_state(&word)?),
         None => (born(db, content, fresh, now)?, State::Queued),
     };
-    db.prepare_cached(
-        "UPDATE files SET state = 'held', item_id = ?2, attempts = 0, changed_at = ?3 WHERE id = ?1",
-    )?
-    .execute(params![file.0, item.0, now.as_millisecond()])?;
+    hold(db, file, item, state, now)?;
     if let Some(former) = former.map(ItemId).filter(|former| *former != item) {
         items::let_go(db, former, file, now)?;
     }
-    want_placement(db, item, AlbumRow(album), &key, state)?;
     let plain = items::Because::default();
     match state {
         State::Queued => {}
@@ -313,7 +307,62 @@ fn born(db: &Connection, content: &Content, fresh: bool, now: Timestamp) -> Resu
     Ok(ItemId(db.last_insert_rowid()))
 }
 
-/// The first file that brings an item to an album decides its place there.
+/// The file holds what a media item was made of, or is being made of, and not a byte has to be read.
+/// One that still waits for its bytes is left alone: the file goes through the queue.
+pub(super) fn hold_known(
+    db: &Connection,
+    file: FileId,
+    item: ItemId,
+    now: Timestamp,
+) -> Result<()> {
+    let state = items::state_of(db, item)?;
+    match state {
+        State::Queued | State::Skipped => Ok(()),
+        State::Uploading
+        | State::Uploaded
+        | State::Creating
+        | State::Created
+        | State::Verified
+        | State::Failed
+        | State::Missing => hold(db, file, item, state, now),
+    }
+}
+
+/// The queued or claimed file holds this item now, and brings it to its album.
+fn hold(db: &Connection, file: FileId, item: ItemId, state: State, now: Timestamp) -> Result<()> {
+    let (album, key): (i64, Vec<u8>) = db
+        .prepare_cached("SELECT album_id, order_key FROM files WHERE id = ?1")?
+        .query_row([file.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let album = known_part(db, item, AlbumRow(album))?;
+    db.prepare_cached(
+        "UPDATE files SET state = 'held', item_id = ?2, album_id = ?3, edited = 0, attempts = 0, changed_at = ?4
+         WHERE id = ?1",
+    )?
+    .execute(params![file.0, item.0, album.0, now.as_millisecond()])?;
+    // Touched, and nothing else: no edit at all.
+    db.prepare_cached("DELETE FROM former_items WHERE file_id = ?1 AND item_id = ?2")?
+        .execute(params![file.0, item.0])?;
+    want_placement(db, item, album, &key, state)
+}
+
+/// The part of this album that the item is in already, or the album itself: a file that was touched
+/// must not come into "Title (2)" as well.
+fn known_part(db: &Connection, item: ItemId, album: AlbumRow) -> Result<AlbumRow> {
+    let known = db
+        .prepare_cached(KNOWN_PART)?
+        .query_row(params![item.0, album.0], |row| row.get(0).map(AlbumRow))
+        .optional()?;
+    Ok(known.unwrap_or(album))
+}
+
+/// Where the item stands among the parts of an album.
+pub(super) const KNOWN_PART: &str = "SELECT placements.album_id FROM placements
+     CROSS JOIN albums ON albums.id = placements.album_id
+     WHERE placements.item_id = ?1 AND placements.state IN ('placed', 'leaving') AND albums.id <> 0
+           AND albums.title = (SELECT title FROM albums WHERE id = ?2) LIMIT 1";
+
+/// The first file that brings an item to an album decides its place there. One that is about to leave
+/// stays, and counts as out of order from then on; one that a person took out stays out.
 fn want_placement(
     db: &Connection,
     item: ItemId,
@@ -323,10 +372,19 @@ fn want_placement(
 ) -> Result<()> {
     let made = matches!(state, State::Created | State::Verified);
     let in_library = album.0 == 0 && made;
+    let stays = db
+        .prepare_cached(
+            "UPDATE placements SET state = 'placed', reason = NULL
+             WHERE item_id = ?1 AND album_id = ?2 AND state = 'leaving'",
+        )?
+        .execute(params![item.0, album.0])?;
+    if stays > 0 {
+        return Ok(());
+    }
     db.prepare_cached(
         "INSERT INTO placements (item_id, album_id, order_key, state, made) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (item_id, album_id) DO UPDATE SET state = 'wanted', reason = NULL, order_key = ?3
-         WHERE state = 'gone'",
+         ON CONFLICT (item_id, album_id) DO UPDATE SET state = 'wanted', order_key = ?3
+         WHERE state = 'gone' AND reason IS NULL",
     )?
     .execute(params![item.0, album.0, key, if in_library { "placed" } else { "wanted" }, made])?;
     Ok(())

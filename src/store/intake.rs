@@ -24,6 +24,8 @@ pub struct RootSpec {
     pub configured: bool,
     /// The album rule and order in one line: when it changes, what is still queued is decided anew.
     pub rule: String,
+    /// Whether what is gone from it leaves its album.
+    pub removes: bool,
 }
 
 /// A root as the store knows it.
@@ -162,10 +164,16 @@ impl Store {
 fn root_row(db: &Connection, spec: &RootSpec) -> Result<RootRow> {
     let path = spec.path.as_os_str().as_bytes();
     db.prepare_cached(
-        "INSERT INTO roots (path, configured, rule) VALUES (?1, ?2, ?3)
-         ON CONFLICT (path) DO UPDATE SET configured = ?2 WHERE configured <> ?2",
+        "INSERT INTO roots (path, configured, rule, removes) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (path) DO UPDATE SET configured = ?2, removes = ?4
+         WHERE configured <> ?2 OR removes <> ?4",
     )?
-    .execute(params![path, spec.configured, spec.rule])?;
+    .execute(params![path, spec.configured, spec.rule, spec.removes])?;
+    // What waits to leave its album waits in vain once the configuration says "keep".
+    db.prepare_cached(
+        "DELETE FROM departures WHERE root_id IN (SELECT id FROM roots WHERE path = ?1 AND removes = 0)",
+    )?
+    .execute([path])?;
     let row = db
         .prepare_cached("SELECT id, scanned_at, rule <> ?2 FROM roots WHERE path = ?1")?
         .query_row(params![path, spec.rule], |row| {

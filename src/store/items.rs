@@ -54,6 +54,11 @@ pub(super) fn apply(
             "UPDATE placements SET in_sequence = 0 WHERE item_id = ?1 AND in_sequence = 1",
         )?
         .execute([item.0])?;
+        // And what is not there has left every album.
+        db.prepare_cached(
+            "UPDATE placements SET state = 'gone' WHERE item_id = ?1 AND state = 'leaving'",
+        )?
+        .execute([item.0])?;
     }
     let keeps_token = matches!(
         after,

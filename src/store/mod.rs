@@ -20,11 +20,14 @@ mod albums;
 mod calls;
 mod changes;
 mod claims;
+mod departures;
 mod explain;
 mod intake;
 mod items;
 mod ledger;
 mod looking;
+mod membership;
+mod moves;
 mod open;
 mod orders;
 mod outcomes;
@@ -47,6 +50,7 @@ pub use albums::{AlbumTask, AlbumView};
 pub use calls::{CallKind, Journalled, NewCall};
 pub use changes::{Change, Fate, FileStat};
 pub use claims::{Claimed, Content, Hashed};
+pub use departures::Leaver;
 pub use explain::Explained;
 pub use intake::{FileState, KnownFile, RootRow, RootSpec, Settling};
 pub use ledger::{Ledger, Sending};
@@ -55,7 +59,7 @@ pub use orders::{NewOrder, Order, OrderKind};
 pub use outcomes::{ItemOutcome, Outcome};
 pub use overview::{Failure, Overview, Transfer};
 pub use planning::{
-    Addition, BatchItem, Budget, PlanRules, Planned, PlannedBatch, parts::ALBUM_LIMIT,
+    Addition, BatchItem, Budget, PlanRules, Planned, PlannedBatch, Removal, parts::ALBUM_LIMIT,
 };
 pub use sessions::Session;
 pub use verifying::{ToVerify, Verdict};

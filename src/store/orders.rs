@@ -31,6 +31,13 @@ pub enum OrderKind {
     },
     /// Ask the service for every created item.
     Verify,
+    /// Take items out of albums.
+    Remove {
+        /// Rows of items and albums.
+        places: Vec<(i64, i64)>,
+        /// What was held back because so many files were gone at once, too.
+        held: bool,
+    },
 }
 
 impl OrderKind {
@@ -39,6 +46,7 @@ impl OrderKind {
             Self::Backfill { .. } => "backfill",
             Self::Retry { .. } => "retry",
             Self::Verify => "verify",
+            Self::Remove { .. } => "remove",
         }
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::{Result, Store, albums, calls, items, planning::places};
+use super::{Result, Store, albums, calls, items};
 use crate::{
     clock,
     ids::{AlbumId, AlbumRow, CallId, ItemId, MediaItemId},
@@ -170,42 +170,6 @@ impl Store {
             calls::answered(db, call, None, Some(&error), now)
         })
         .await
-    }
-
-    /// `albums.batchAddMediaItems` was answered: all of it stands in the album, or (with an error)
-    /// none of it does and is tried again. Where one of it is to blame each goes by itself from then
-    /// on, at most `blamed` times.
-    pub async fn additions_answered(
-        &self,
-        call: CallId,
-        album: AlbumRow,
-        error: Option<(String, Timestamp)>,
-        blamed: Option<u32>,
-        now: Timestamp,
-    ) -> Result<()> {
-        self.write(move |db| {
-            for item in calls::items_of(db, call)? {
-                match &error {
-                    None => placed(db, item, album, false)?,
-                    Some((reason, not_before)) => {
-                        db.prepare_cached(
-                            "UPDATE placements SET attempts = attempts + (?5 IS NOT NULL), not_before = ?3,
-                                    reason = ?4, state = iif(attempts + 1 >= ?5, 'refused', state)
-                             WHERE item_id = ?1 AND album_id = ?2 AND state = 'wanted'",
-                        )?
-                        .execute(params![item.0, album.0, not_before.as_millisecond(), reason, blamed])?;
-                    }
-                }
-            }
-            let error = error.as_ref().map(|(reason, _)| reason.as_str());
-            calls::answered(db, call, None, error, now)
-        })
-        .await
-    }
-
-    /// The service refused the position of a batch: what it carried is appended, once and for all.
-    pub async fn append_instead(&self, album: AlbumRow, items: Vec<ItemId>) -> Result<()> {
-        self.write(move |db| places::append(db, album, items)).await
     }
 }
 
@@ -381,11 +345,23 @@ fn made(
     placed(db, item, albums::LIBRARY, false)
 }
 
-fn placed(db: &Connection, item: ItemId, album: AlbumRow, at_its_place: bool) -> Result<()> {
+/// The item stands in the album.
+pub(super) fn placed(
+    db: &Connection,
+    item: ItemId,
+    album: AlbumRow,
+    at_its_place: bool,
+) -> Result<()> {
     db.prepare_cached(
         "UPDATE placements SET state = 'placed', in_sequence = ?3 AND append = 0 AND album_id <> 0, reason = NULL
          WHERE item_id = ?1 AND album_id = ?2 AND state = 'wanted'",
     )?
     .execute(params![item.0, album.0, at_its_place])?;
+    // It was taken back while the call was under way, and stands there all the same.
+    db.prepare_cached(
+        "UPDATE placements SET state = 'leaving'
+         WHERE item_id = ?1 AND album_id = ?2 AND album_id <> 0 AND state = 'gone'",
+    )?
+    .execute(params![item.0, album.0])?;
     Ok(())
 }

@@ -216,7 +216,11 @@ fn failures(db: &Connection) -> Result<Vec<Failure>> {
 }
 
 /// An item may have outlived its files; then there is no path to show.
-fn joined(root: Option<Vec<u8>>, dir: Option<Vec<u8>>, name: Option<Vec<u8>>) -> PathBuf {
+pub(super) fn joined(
+    root: Option<Vec<u8>>,
+    dir: Option<Vec<u8>>,
+    name: Option<Vec<u8>>,
+) -> PathBuf {
     let mut path = root.map(changes::path_from).unwrap_or_default();
     for part in [dir, name]
         .into_iter()
@@ -237,12 +241,14 @@ pub(super) const CAN_MOVE: &str =
                         SELECT 1 FROM files WHERE files.root_id = roots.id AND files.state = 'queued'))
          OR EXISTS (SELECT 1 FROM files CROSS JOIN roots ON roots.id = files.root_id
                     WHERE files.state = 'settling' AND roots.open = 1 AND roots.away = 0)
-         OR EXISTS (SELECT 1 FROM placements WHERE state = 'wanted' AND made = 1)";
+         OR EXISTS (SELECT 1 FROM placements WHERE state = 'wanted' AND made = 1)
+         OR EXISTS (SELECT 1 FROM placements WHERE state = 'leaving')";
 
 /// Whether the lane has something to do.
 const LANE_HAS_WORK: &str = "SELECT EXISTS (SELECT 1 FROM calls WHERE answered_at IS NULL)
          OR EXISTS (SELECT 1 FROM items WHERE state IN ('uploaded', 'creating'))
-         OR EXISTS (SELECT 1 FROM placements WHERE state = 'wanted' AND made = 1)";
+         OR EXISTS (SELECT 1 FROM placements WHERE state = 'wanted' AND made = 1)
+         OR EXISTS (SELECT 1 FROM placements WHERE state = 'leaving')";
 
 impl super::Store {
     /// The bytes on their way and how many go in a second, for `status`; without a rate the one

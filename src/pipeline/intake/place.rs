@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     album::{order::OrderKey, title},
-    config::{Folder, Order, Timezone},
+    config::{Folder, OnDelete, Order, Timezone},
     ids::RootId,
     pipeline::{Error, Result},
     shown::Shown,
@@ -138,6 +138,7 @@ impl Place {
             path: self.folder.path.clone(),
             configured: self.is_configured,
             rule: self.rule(),
+            removes: self.is_configured && self.folder.on_delete == OnDelete::RemoveFromAlbum,
         }
     }
 

@@ -17,6 +17,11 @@ use crate::{
 /// the service stumbles over.
 const STUMBLES: u32 = 6;
 
+/// After a repetition that made all of its items, the album is read only if it holds no more than
+/// this: twenty pages. That an item failed in the call whose answer was lost, and not in its
+/// repetition, is too rare to spend hundreds of requests on.
+const READ_ON_SUSPICION: u64 = 2000;
+
 impl Lane {
     /// Sends a planned batch.
     pub(super) async fn create(&mut self, batch: PlannedBatch) -> Result<Turn> {
@@ -116,6 +121,12 @@ impl Lane {
                 now,
             )
             .await?;
+        if call.sends > 1 && call.items.len() > 1 {
+            // What was made the first time keeps its place, and what was not comes behind or before.
+            let all_made = made == call.items.len();
+            let most = all_made.then_some(READ_ON_SUSPICION);
+            self.stage.store.album_in_doubt(call.album, most).await?;
+        }
         tracing::info!(
             batch.id = call.id.0,
             album.row = call.album.0,

@@ -6,6 +6,8 @@
 //! - [`suspects`] — who made a whole call fail. Pure.
 //! - [`albums`] — ids of albums, found or made.
 //! - [`additions`] — `albums.batchAddMediaItems`.
+//! - [`removals`] — `albums.batchRemoveMediaItems`.
+//! - [`reading`] — how an album stands, where a lost answer left that in doubt.
 //! - [`unanswered`] — a call whose answer was lost.
 //! - [`rules`] — what a batch may cost, and what may still join it.
 //!
@@ -19,6 +21,8 @@ mod additions;
 mod albums;
 mod create;
 mod pace;
+mod reading;
+mod removals;
 mod results;
 mod rules;
 mod suspects;
@@ -57,6 +61,8 @@ pub struct Lane {
     stage: Stage,
     pace: pace::Pace,
     suspects: suspects::Suspects,
+    /// The same for what leaves albums; nothing else waits for these.
+    leavers: suspects::Suspects,
     /// Nothing leaves before this instant, and why.
     stopped: Option<(Timestamp, String)>,
     /// Failures in a row that the service is to blame for.
@@ -80,6 +86,7 @@ impl Lane {
             pace: pace::Pace::new(stage.config.quota.writes_per_minute),
             stage,
             suspects: suspects::Suspects::default(),
+            leavers: suspects::Suspects::default(),
             stopped,
             strikes: 0,
             refusals,
@@ -161,6 +168,8 @@ impl Lane {
             Planned::Batch(batch) => self.create(batch).await,
             Planned::Album(task) => self.resolve(task).await,
             Planned::Add(addition) => self.add(addition).await,
+            Planned::Remove(removal) => self.remove(removal).await,
+            Planned::Read(album, album_id) => self.read(album, &album_id).await,
             Planned::Wait { until, bound_by } => {
                 let until = until.map(|until| settling.map_or(until, |due| due.min(until)));
                 // Whatever else is looked at sooner, a budget lasts until the day ends.

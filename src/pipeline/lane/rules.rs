@@ -15,6 +15,11 @@ use crate::{
 /// Of so many batches, one stays with the backfill while there are fresh files.
 const BACKFILL_TURN: u64 = 4;
 
+/// Files that are gone leave their albums once nothing more has gone for so many times
+/// `watch.settle`: a minute by default. By then the other half of a move has settled and was hashed,
+/// and a folder that is being deleted is gone as a whole.
+const QUIET: u32 = 12;
+
 /// How long after a file may have settled is looked again: by then it is queued, refused, or settles
 /// anew.
 const SETTLED_BY: Duration = Duration::from_millis(250);
@@ -60,6 +65,8 @@ impl Lane {
             scanning: settling || self.stage.scanning.load(Ordering::SeqCst) > 0,
             backfill_turn: self.batches % BACKFILL_TURN == BACKFILL_TURN - 1,
             fresh_only: limit - used <= config.quota.reserve,
+            // Only a daemon looks often enough to know what is gone.
+            quiet: (self.stage.mode == Mode::Daemon).then(|| config.watch.settle * QUIET),
         }))
     }
 

@@ -50,7 +50,8 @@ impl Lane {
         let answered = self.send(&call).await?;
         match call.kind {
             CallKind::CreateItems => self.created(call, answered).await,
-            CallKind::AddItems | CallKind::RemoveItems => self.added(call, answered).await,
+            CallKind::AddItems => self.added(call, answered).await,
+            CallKind::RemoveItems => self.removed(call, answered).await,
             CallKind::CreateAlbum => Ok(Turn::Again),
         }
     }
@@ -76,6 +77,8 @@ impl Lane {
             .store
             .items_refused(call.id, call.album, None, words.to_owned(), outcomes, now)
             .await?;
+        // Some of it may stand in the album, at a place that nobody planned for what comes now.
+        self.stage.store.album_in_doubt(call.album, None).await?;
         self.wake_others();
         Ok(Turn::Again)
     }

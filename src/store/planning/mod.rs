@@ -5,6 +5,7 @@
 //! - [`places`]: where they can stand together, and what is still to come between them.
 //! - [`additions`]: what joins a further album without a token.
 //! - [`parts`]: an album that is full goes on as another one.
+//! - [`removals`]: what leaves an album.
 //!
 //! Called by the lane after each answer and each bell, so nothing here may walk over what is done,
 //! what is in a closed root, or what has failed: `tests::plans` holds the statements against that.
@@ -13,11 +14,14 @@ pub(super) mod additions;
 pub(super) mod parts;
 pub(super) mod places;
 pub(super) mod ready;
+pub(super) mod removals;
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::{AlbumTask, Result, Store, albums, claims};
+use super::{AlbumTask, Result, Store, albums, claims, departures};
 use crate::{
     album::plan::{Decision, MAX_BATCH, Patience, Position, Stretch},
     clock,
@@ -45,6 +49,9 @@ pub struct PlanRules {
     pub backfill_turn: bool,
     /// Whether only fresh files may still spend the requests of the day.
     pub fresh_only: bool,
+    /// Files that are gone leave their albums after so long without another one going; none if this
+    /// process lets none leave.
+    pub quiet: Option<Duration>,
 }
 
 /// One item of a planned batch.
@@ -84,6 +91,17 @@ pub struct Addition {
     pub items: Vec<(ItemId, MediaItemId)>,
 }
 
+/// Media items that leave an album.
+#[derive(Debug, Clone)]
+pub struct Removal {
+    /// Which album.
+    pub album: AlbumRow,
+    /// Its id.
+    pub album_id: AlbumId,
+    /// What leaves it.
+    pub items: Vec<(ItemId, MediaItemId)>,
+}
+
 /// A part of the day's requests that is used up until midnight Pacific.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Budget {
@@ -102,6 +120,10 @@ pub enum Planned {
     Album(AlbumTask),
     /// Put these into a further album.
     Add(Addition),
+    /// Take these out of an album.
+    Remove(Removal),
+    /// First read how this album stands.
+    Read(AlbumRow, AlbumId),
     /// Nothing now.
     Wait {
         /// When something will be due without anything happening; none if nothing will.
@@ -142,6 +164,16 @@ impl Store {
     /// How many tokens wait for the lane.
     pub async fn tokens_ready(&self) -> Result<u64> {
         self.write(|db| Ok(ready::tokens_ready(db)?)).await
+    }
+
+    /// What of these still is to leave their album, for a removal that is sent in parts.
+    pub async fn plan_removal(
+        &self,
+        album: AlbumRow,
+        items: Vec<ItemId>,
+    ) -> Result<Option<Removal>> {
+        self.write(move |db| removals::part(db, album, &items))
+            .await
     }
 
     /// The place of these items in their album, for a batch that is sent in parts.
@@ -190,6 +222,9 @@ pub(super) fn plan(
         {
             return Ok(Planned::Album(task));
         }
+        if let Some(album_id) = &group.unread {
+            return Ok(Planned::Read(group.album, album_id.clone()));
+        }
         let room = room(group.album, group.placed, album_limit);
         if room == 0 {
             roll_over(db, group.album)?;
@@ -205,6 +240,12 @@ pub(super) fn plan(
         return Ok(Planned::Batch(batch));
     }
     if let Some(next) = additions::next(db, album_limit, now, &mut search.wake)? {
+        return Ok(next);
+    }
+    if let Some(quiet) = search.rules.quiet {
+        departures::settle(db, quiet, now, &mut search.wake)?;
+    }
+    if let Some(next) = removals::next(db, now, &mut search.wake)? {
         return Ok(next);
     }
     if let Some(held) = next_held_back(db, now)? {
@@ -317,7 +358,7 @@ fn better(one: &Candidate, other: &Candidate, rules: PlanRules) -> bool {
     (preferred(one), full(one), size(one)) > (preferred(other), full(other), size(other))
 }
 
-fn sooner(wake: &mut Option<Timestamp>, then: Timestamp) {
+pub(super) fn sooner(wake: &mut Option<Timestamp>, then: Timestamp) {
     *wake = Some(wake.map_or(then, |known| known.min(then)));
 }
 

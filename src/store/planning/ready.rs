@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::BatchItem;
 use crate::{
     clock,
-    ids::{AlbumRow, ItemId, UploadToken},
+    ids::{AlbumId, AlbumRow, ItemId, UploadToken},
     item::Event,
     store::{Result, items},
 };
@@ -22,6 +22,8 @@ pub(super) struct Group {
     pub(super) title_ready: bool,
     pub(super) not_before: Timestamp,
     pub(super) placed: u64,
+    /// Its id, if it has to be read before more is placed.
+    pub(super) unread: Option<AlbumId>,
 }
 
 /// An item with a living token that is wanted in the album.
@@ -90,7 +92,8 @@ const READY_TWICE: &str =
 /// The statement behind [`groups`].
 pub(in crate::store) fn groups_sql() -> String {
     format!(
-        "SELECT albums.id, albums.album_id IS NOT NULL OR albums.id = 0, albums.not_before, albums.placed
+        "SELECT albums.id, albums.album_id IS NOT NULL OR albums.id = 0, albums.not_before, albums.placed,
+                iif(albums.unread, albums.album_id, NULL)
          FROM albums WHERE albums.id IN (
              SELECT placements.album_id FROM items
              CROSS JOIN placements ON placements.item_id = items.id WHERE {READY}
@@ -114,6 +117,7 @@ pub(super) fn groups(db: &Connection, now: Timestamp) -> Result<Vec<Group>> {
                     title_ready: row.get(1)?,
                     not_before: clock::from_millis(row.get(2)?),
                     placed: row.get::<_, i64>(3)? as u64,
+                    unread: row.get::<_, Option<String>>(4)?.map(AlbumId::new),
                 })
             },
         )?

@@ -31,6 +31,7 @@ async fn an_album_of_two_roots_is_filled_in_one_order() {
         path: path.into(),
         configured: true,
         rule: String::new(),
+        removes: false,
     };
     let rows = bench
         .store
@@ -123,6 +124,7 @@ async fn nothing_is_claimed_from_a_root_that_is_closed_or_away() {
         path: "/p".into(),
         configured: true,
         rule: "rule".to_owned(),
+        removes: false,
     };
     bench.store.roots(vec![spec]).await.unwrap();
     assert!(bench.store.claim(9, false, t(1)).await.unwrap().is_empty());
@@ -137,6 +139,7 @@ async fn a_changed_rule_is_told_until_a_scan_has_applied_it() {
             path: "/p".into(),
             configured: true,
             rule: rule.to_owned(),
+            removes: false,
         }]
     };
     let row = bench.store.roots(spec("one")).await.unwrap().remove(0);

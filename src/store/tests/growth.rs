@@ -26,7 +26,9 @@ async fn make_all(bench: &Bench, now: Timestamp) -> Vec<usize> {
                     .unwrap();
                 calls.push(batch.items.len());
             }
-            Planned::Add(_) | Planned::Wait { .. } => return calls,
+            Planned::Add(_) | Planned::Remove(_) | Planned::Read(..) | Planned::Wait { .. } => {
+                return calls;
+            }
         }
     }
 }
@@ -195,7 +197,7 @@ async fn additions_keep_to_the_limit_too() {
                     .await
                     .unwrap();
             }
-            Planned::Batch(_) | Planned::Wait { .. } => break,
+            _ => break,
         }
     }
     assert_eq!(sizes, [2, 2]);

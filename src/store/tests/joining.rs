@@ -185,7 +185,7 @@ async fn refused_additions_are_tried_one_by_one_and_then_no_more() {
                 bench.check();
             }
             Planned::Wait { .. } => break,
-            Planned::Batch(batch) => panic!("{batch:?}"),
+            other => panic!("{other:?}"),
         }
     }
     assert_eq!(sizes, [3, 1, 1, 1, 1]);

@@ -56,6 +56,7 @@ async fn measure(albums: u32) {
         path: "/p".into(),
         configured: true,
         rule: String::new(),
+        removes: false,
     };
     let root = bench.store.roots(vec![spec]).await.unwrap()[0].id;
     let begun = Instant::now();
@@ -124,7 +125,7 @@ async fn drain(bench: &Bench, now: Timestamp) {
                     .await
                     .unwrap();
             }
-            Planned::Add(_) | Planned::Wait { .. } => return,
+            _ => return,
         }
     }
 }

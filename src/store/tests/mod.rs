@@ -4,14 +4,17 @@ mod albums;
 mod budgets;
 mod claims;
 mod counters;
+mod departures;
 mod growth;
 mod joining;
 mod journal;
 mod million;
+mod moves;
 mod opening;
 mod order;
 mod planning;
 mod plans;
+mod reading;
 mod service;
 mod trouble;
 mod uploads;
@@ -49,7 +52,8 @@ fn name(n: u32) -> String {
 fn stat(size: u64) -> FileStat {
     FileStat {
         size,
-        mtime_ns: 1,
+        // A whole second, as many files have: nothing to tell a moved file by.
+        mtime_ns: 1_000_000_000,
         ctime_ns: 2,
         dev: 3,
         inode: 4,
@@ -85,9 +89,23 @@ impl Bench {
             path: PathBuf::from(path),
             configured: true,
             rule: "rule".to_owned(),
+            removes: false,
         };
         let root = self.store.roots(vec![spec]).await.unwrap()[0].id;
         self.store.root_opened(root, true, t(0)).await.unwrap();
+        root
+    }
+
+    /// The same, of a folder with `on_delete = "remove-from-album"`.
+    async fn removing_root(&self, path: &str) -> RootId {
+        let root = self.root(path).await;
+        let spec = RootSpec {
+            path: PathBuf::from(path),
+            configured: true,
+            rule: "rule".to_owned(),
+            removes: true,
+        };
+        self.store.another_root(spec).await.unwrap();
         root
     }
 
@@ -189,7 +207,8 @@ impl Bench {
                     let items = batch.items.iter().map(|b| b.item).collect();
                     calls.push((items, batch.position));
                 }
-                Planned::Add(_) | Planned::Wait { .. } => return calls,
+                Planned::Add(_) | Planned::Remove(_) | Planned::Wait { .. } => return calls,
+                Planned::Read(album, _) => self.store.album_read(album, Vec::new()).await.unwrap(),
             }
         }
     }
@@ -314,6 +333,7 @@ fn backfill() -> PlanRules {
         scanning: false,
         backfill_turn: false,
         fresh_only: false,
+        quiet: None,
     }
 }
 

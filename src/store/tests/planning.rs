@@ -94,11 +94,13 @@ async fn a_file_in_a_root_that_went_away_is_not_waited_for() {
         path: "/q".into(),
         configured: true,
         rule: String::new(),
+        removes: false,
     };
     let p = RootSpec {
         path: "/p".into(),
         configured: true,
         rule: "rule".to_owned(),
+        removes: false,
     };
     let rows = bench.store.roots(vec![p, spec]).await.unwrap();
     for row in &rows {

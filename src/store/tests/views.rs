@@ -204,6 +204,7 @@ async fn a_root_of_earlier_days_does_not_hide_a_file() {
         path: path.into(),
         configured: false,
         rule: String::new(),
+        removes: false,
     };
     bench.store.roots(vec![spec("/p/sub")]).await.unwrap();
     let explained = bench

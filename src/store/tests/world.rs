@@ -85,6 +85,7 @@ impl World {
             path: PathBuf::from(path),
             configured: true,
             rule: String::new(),
+            removes: false,
         };
         let store = &self.bench.store;
         let rows = store.roots(vec![spec("/a"), spec("/b")]).await.unwrap();
@@ -234,9 +235,9 @@ impl World {
     async fn lane(&mut self) {
         match self.bench.plan(self.rules(), self.now).await {
             Planned::Album(task) => self.bench.make(&task, self.now).await,
-            Planned::Add(addition) => panic!("every item has a token: {addition:?}"),
             Planned::Wait { .. } => {}
             Planned::Batch(batch) => self.send(batch).await,
+            other => panic!("every item has a token, and nothing leaves: {other:?}"),
         }
     }
 

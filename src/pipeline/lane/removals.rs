@@ -1,0 +1,162 @@
+//! `albums.batchRemoveMediaItems`: what leaves an album. It stays in the library: the service lets
+//! nobody delete a media item.
+//!
+//! The call is all or nothing. A refused group is repeated after a wait, because such refusals pass
+//! (fact sheet, section 5.2); then it is halved until the culprit is alone. What will not leave is
+//! looked for in the album: a person may have taken it out before.
+
+use std::collections::HashSet;
+
+use super::{Answered, Lane, Turn, suspects::Verdict, waiting};
+use crate::{
+    api::{Call, Kind},
+    clock,
+    ids::{AlbumRow, ItemId, MediaItemId},
+    pipeline::{Result, gate},
+    store::{CallKind, Journalled, NewCall, Removal},
+};
+
+impl Lane {
+    /// Takes out what is planned, or the next part of a group that was refused.
+    pub(super) async fn remove(&mut self, planned: Removal) -> Result<Turn> {
+        let now = self.stage.clock.now();
+        let Some(group) = self.leavers.first() else {
+            return self.send_removal(planned).await;
+        };
+        if group.not_before > now {
+            let until = Some(group.not_before);
+            let reason =
+                "photos could not be taken out of their album; that is tried again in parts";
+            return Ok(Turn::Rest(until, waiting(reason, until)));
+        }
+        let Some(group) = self.leavers.take() else {
+            return Ok(Turn::Again);
+        };
+        let store = &self.stage.store;
+        let Some(part) = store.plan_removal(group.album, group.items).await? else {
+            self.leavers.cleared();
+            return Ok(Turn::Again);
+        };
+        let turn = self.send_removal(part).await;
+        if self.stage.stop.is_cancelled() {
+            self.leavers.postponed();
+        }
+        turn
+    }
+
+    async fn send_removal(&mut self, removal: Removal) -> Result<Turn> {
+        let ids: Vec<MediaItemId> = removal.items.iter().map(|(_, id)| id.clone()).collect();
+        let request = Call::album_remove(&removal.album_id, &ids);
+        let call = NewCall {
+            kind: CallKind::RemoveItems,
+            album: removal.album,
+            position: None,
+            path: request.path,
+            body: request.body,
+            items: removal.items.iter().map(|(item, _)| *item).collect(),
+            for_order: false,
+        };
+        match self.perform(call).await? {
+            Some((call, answered)) => self.removed(call, answered).await,
+            None => Ok(Turn::Again),
+        }
+    }
+
+    /// Records what a removal led to.
+    pub(super) async fn removed(&mut self, call: Journalled, answered: Answered) -> Result<Turn> {
+        let (now, store) = (self.stage.clock.now(), self.stage.store.clone());
+        let Err(error) = answered else {
+            store
+                .removals_answered(call.id, call.album, None, now)
+                .await?;
+            self.leavers.cleared();
+            tracing::info!(
+                album.row = call.album.0,
+                n_items = call.items.len(),
+                "taken out of an album"
+            );
+            self.wake_others();
+            return Ok(Turn::Again);
+        };
+        // Repeated from the journal: whether it was done the first time is told by the album.
+        if error.kind().outcome_unknown() {
+            self.trouble(&error).await?;
+            return Ok(Turn::Again);
+        }
+        let words = gate::in_words(&error);
+        tracing::warn!(
+            album.row = call.album.0,
+            n_items = call.items.len(),
+            "not taken out of an album: {words}"
+        );
+        store
+            .removals_answered(call.id, call.album, Some(words.clone()), now)
+            .await?;
+        match error.kind() {
+            Kind::AlbumRefused => {
+                self.leavers.cleared();
+                self.inspect_album(call.album, &words).await?;
+            }
+            Kind::BadMediaItemId
+            | Kind::BadRequest
+            | Kind::NotFound
+            | Kind::Forbidden
+            | Kind::DuplicateIds => self.will_not_leave(&call, &words).await?,
+            _ => {
+                self.leavers.postponed();
+                self.trouble(&error).await?;
+            }
+        }
+        self.wake_others();
+        Ok(Turn::Again)
+    }
+
+    /// A group, or one item, that the service refuses to take out.
+    async fn will_not_leave(&mut self, call: &Journalled, words: &str) -> Result<()> {
+        let items: Vec<ItemId> = call.items.iter().map(|(item, _)| *item).collect();
+        if call.sends > 1 {
+            self.leavers.cleared();
+            return self.look_who_is_there(call.album, items, None).await;
+        }
+        let now = self.stage.clock.now();
+        let again = clock::after(now, self.stage.config.retry.rate_limit_base);
+        match self.leavers.refused(call.album, items, again) {
+            Verdict::Sent => Ok(()),
+            Verdict::Culprit(item) => {
+                self.look_who_is_there(call.album, vec![item], Some(words))
+                    .await
+            }
+            Verdict::All(items) => self.look_who_is_there(call.album, items, Some(words)).await,
+        }
+    }
+
+    /// What does not stand in the album has left it. With `words`, what does cannot leave.
+    async fn look_who_is_there(
+        &mut self,
+        album: AlbumRow,
+        items: Vec<ItemId>,
+        words: Option<&str>,
+    ) -> Result<()> {
+        let store = self.stage.store.clone();
+        let Some(removal) = store.plan_removal(album, items).await? else {
+            return Ok(());
+        };
+        let Some(standing) = self.standing(album, &removal.album_id).await? else {
+            return Ok(());
+        };
+        let standing: HashSet<MediaItemId> = standing.into_iter().collect();
+        let (there, left): (Vec<_>, Vec<_>) = removal
+            .items
+            .into_iter()
+            .partition(|(_, id)| standing.contains(id));
+        let only_items = |pairs: Vec<(ItemId, MediaItemId)>| -> Vec<ItemId> {
+            pairs.into_iter().map(|(item, _)| item).collect()
+        };
+        store.left_already(album, only_items(left)).await?;
+        if let Some(words) = words {
+            let reason = format!("the service would not take it out of the album: {words}");
+            store.cannot_leave(album, only_items(there), reason).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,174 @@
+//! What came of calls that change who is in an album, and how an album was found to stand.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::{Result, Store, calls, outcomes, planning::places};
+use crate::{
+    album::order,
+    ids::{AlbumRow, CallId, ItemId, MediaItemId},
+};
+
+impl Store {
+    /// `albums.batchAddMediaItems` was answered: all of it stands in the album, or (with an error)
+    /// none of it does and is tried again. Where one of it is to blame each goes by itself from then
+    /// on, at most `blamed` times.
+    pub async fn additions_answered(
+        &self,
+        call: CallId,
+        album: AlbumRow,
+        error: Option<(String, Timestamp)>,
+        blamed: Option<u32>,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.write(move |db| {
+            for item in calls::items_of(db, call)? {
+                match &error {
+                    None => outcomes::placed(db, item, album, false)?,
+                    Some((reason, not_before)) => {
+                        db.prepare_cached(
+                            "UPDATE placements SET attempts = attempts + (?5 IS NOT NULL), not_before = ?3,
+                                    reason = ?4, state = iif(attempts + 1 >= ?5, 'refused', state)
+                             WHERE item_id = ?1 AND album_id = ?2 AND state = 'wanted'",
+                        )?
+                        .execute(params![item.0, album.0, not_before.as_millisecond(), reason, blamed])?;
+                    }
+                }
+            }
+            let error = error.as_ref().map(|(reason, _)| reason.as_str());
+            calls::answered(db, call, None, error, now)
+        })
+        .await
+    }
+
+    /// The service refused the position of a batch: what it carried is appended, once and for all.
+    pub async fn append_instead(&self, album: AlbumRow, items: Vec<ItemId>) -> Result<()> {
+        self.write(move |db| places::append(db, album, items)).await
+    }
+
+    /// `albums.batchRemoveMediaItems` was answered: all of it has left the album, or (with an error)
+    /// none of it has. What came back meanwhile is wanted there again.
+    pub async fn removals_answered(
+        &self,
+        call: CallId,
+        album: AlbumRow,
+        error: Option<String>,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.write(move |db| {
+            if error.is_none() {
+                for item in calls::items_of(db, call)? {
+                    left(db, item, album)?;
+                }
+            }
+            calls::answered(db, call, None, error.as_deref(), now)
+        })
+        .await
+    }
+
+    /// These have left the album without a call: a person took them out before.
+    pub async fn left_already(&self, album: AlbumRow, items: Vec<ItemId>) -> Result<()> {
+        self.write(move |db| {
+            for item in items {
+                left(db, item, album)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// The service would not take these out of the album, each asked for by itself: they stay, and
+    /// the reason stands beside.
+    pub async fn cannot_leave(
+        &self,
+        album: AlbumRow,
+        items: Vec<ItemId>,
+        reason: String,
+    ) -> Result<()> {
+        self.write(move |db| {
+            for item in items {
+                db.prepare_cached(
+                    "UPDATE placements SET state = 'refused', reason = ?3
+                     WHERE item_id = ?1 AND album_id = ?2 AND state = 'leaving'",
+                )?
+                .execute(params![item.0, album.0, reason])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// The order of the album is in doubt: it is read before more is placed, if it holds no more than
+    /// `most` items.
+    pub async fn album_in_doubt(&self, album: AlbumRow, most: Option<u64>) -> Result<()> {
+        self.write(move |db| {
+            db.prepare_cached(
+                "UPDATE albums SET unread = 1 WHERE id = ?1 AND id <> 0 AND (?2 IS NULL OR placed <= ?2)",
+            )?
+            .execute(params![album.0, most.map(|most| most as i64)])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The album was read: `standing` is all that is in it, in its order. What stands in order is in
+    /// sequence from now on, and nothing else of what was seen. What was not seen is left as it is:
+    /// the service's lists are late.
+    pub async fn album_read(&self, album: AlbumRow, standing: Vec<MediaItemId>) -> Result<()> {
+        self.write(move |db| read(db, album, &standing)).await
+    }
+}
+
+fn left(db: &Connection, item: ItemId, album: AlbumRow) -> Result<()> {
+    db.prepare_cached(
+        "UPDATE placements SET state = iif(state = 'leaving', 'gone', 'wanted'), in_sequence = 0, append = 0,
+                attempts = 0, not_before = 0
+         WHERE item_id = ?1 AND album_id = ?2 AND state IN ('leaving', 'placed')",
+    )?
+    .execute(params![item.0, album.0])?;
+    Ok(())
+}
+
+fn read(db: &Connection, album: AlbumRow, standing: &[MediaItemId]) -> Result<()> {
+    let places: HashMap<&str, usize> = standing
+        .iter()
+        .enumerate()
+        .map(|(place, id)| (id.as_str(), place))
+        .collect();
+    let rows: Vec<(ItemId, Vec<u8>, String)> = db
+        .prepare_cached(IN_ALBUM)?
+        .query_map([album.0], |row| {
+            Ok((ItemId(row.get(0)?), row.get(1)?, row.get(2)?))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut seen: Vec<(usize, ItemId, Vec<u8>)> = rows
+        .into_iter()
+        .filter_map(|(item, key, id)| Some((*places.get(id.as_str())?, item, key)))
+        .collect();
+    seen.sort_unstable_by_key(|(place, ..)| *place);
+    let keys: Vec<&[u8]> = seen.iter().map(|(.., key)| key.as_slice()).collect();
+    for ((_, item, _), in_sequence) in seen.iter().zip(order::in_sequence(&keys)) {
+        db.prepare_cached(
+            "UPDATE placements SET in_sequence = ?3, state = 'placed', reason = NULL
+             WHERE item_id = ?1 AND album_id = ?2 AND state IN ('placed', 'wanted')
+                   AND (in_sequence <> ?3 OR state = 'wanted')",
+        )?
+        .execute(params![item.0, album.0, in_sequence])?;
+    }
+    db.prepare_cached("UPDATE albums SET unread = 0 WHERE id = ?1")?
+        .execute([album.0])?;
+    Ok(())
+}
+
+/// What is taken for in sequence in an album, or wanted there although it is made.
+pub(super) const IN_ALBUM: &str =
+    "SELECT items.id, placements.order_key, items.media_item_id
+     FROM placements CROSS JOIN items ON items.id = placements.item_id
+     WHERE placements.album_id = ?1 AND placements.in_sequence = 1 AND items.media_item_id IS NOT NULL
+     UNION ALL
+     SELECT items.id, placements.order_key, items.media_item_id
+     FROM placements CROSS JOIN items ON items.id = placements.item_id
+     WHERE placements.album_id = ?1 AND placements.state = 'wanted' AND placements.made = 1
+           AND items.media_item_id IS NOT NULL";

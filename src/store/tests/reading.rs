@@ -1,0 +1,75 @@
+//! An album whose order is in doubt is read, and what stands in order is in sequence from then on.
+
+use super::*;
+use crate::album::plan::Position;
+
+fn in_sequence(bench: &Bench) -> Vec<i64> {
+    let reader = bench.reader();
+    let mut statement = reader
+        .connection
+        .prepare("SELECT item_id FROM placements WHERE in_sequence = 1 ORDER BY order_key")
+        .unwrap();
+    let rows = statement.query_map([], |row| row.get(0)).unwrap();
+    rows.map(|row| row.unwrap()).collect()
+}
+
+#[tokio::test]
+async fn an_album_in_doubt_is_read_before_more_is_placed() {
+    let bench = Bench::new();
+    let root = bench.root("/p").await;
+    bench.queue(root, Some("A"), [10, 20, 30, 40]).await;
+    let items = bench.send_all(t(0)).await;
+    bench.make_all(backfill(), t(0)).await;
+    bench.store.album_in_doubt(AlbumRow(1), None).await.unwrap();
+    bench.queue(root, Some("A"), [35]).await;
+    bench.send_all(t(1)).await;
+    let Planned::Read(album, _) = bench.plan(backfill(), t(1)).await else {
+        panic!("it is not read");
+    };
+    // The third came behind the fourth.
+    let standing = [0, 1, 3, 2]
+        .map(|n: usize| media_item_id(items[n]))
+        .to_vec();
+    bench.store.album_read(album, standing).await.unwrap();
+    // The fourth is out of sequence now, so nothing that counts stands behind the third.
+    let three = [items[0].0, items[1].0, items[2].0];
+    assert_eq!(in_sequence(&bench), three);
+    let batch = bench.batch(backfill(), t(2)).await;
+    assert_eq!(batch.position, Some(Position::Last));
+    bench.check();
+}
+
+#[tokio::test]
+async fn what_the_list_does_not_show_yet_keeps_its_place() {
+    let bench = Bench::new();
+    let root = bench.root("/p").await;
+    bench.queue(root, Some("A"), [10, 20, 30]).await;
+    let items = bench.send_all(t(0)).await;
+    bench.make_all(backfill(), t(0)).await;
+    let standing = vec![media_item_id(items[0])];
+    bench.store.album_read(AlbumRow(1), standing).await.unwrap();
+    assert_eq!(in_sequence(&bench).len(), 3);
+}
+
+#[tokio::test]
+async fn a_large_album_is_not_read_on_mere_suspicion() {
+    let bench = Bench::new();
+    let root = bench.root("/p").await;
+    bench.queue(root, Some("A"), [10, 20, 30]).await;
+    bench.send_all(t(0)).await;
+    bench.make_all(backfill(), t(0)).await;
+    let unread =
+        |bench: &Bench| -> bool { bench.one("SELECT unread FROM albums WHERE id = ?1", 1) };
+    bench
+        .store
+        .album_in_doubt(AlbumRow(1), Some(2))
+        .await
+        .unwrap();
+    assert!(!unread(&bench));
+    bench
+        .store
+        .album_in_doubt(AlbumRow(1), Some(3))
+        .await
+        .unwrap();
+    assert!(unread(&bench));
+}
