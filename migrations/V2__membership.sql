@@ -22,6 +22,9 @@ CREATE TABLE former_items (
 -- could not be repeated: the service is asked how the album stands before more is placed.
 ALTER TABLE albums ADD COLUMN unread INTEGER NOT NULL DEFAULT 0 CHECK (unread IN (0, 1));
 
+-- Since when it is wanted: what joins a further album waits a little for company.
+ALTER TABLE placements ADD COLUMN wanted_at INTEGER NOT NULL DEFAULT 0;
+
 -- A file that two scans agree is gone, whose item is to leave the album. It waits here until
 -- nothing more disappears and no file of its size is on its way, which may be the same one moved.
 -- `held`: so many were gone at once that a person has to say so first. A file that comes back is

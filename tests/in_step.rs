@@ -372,7 +372,7 @@ async fn photos_are_taken_out_of_an_album_by_hand_after_the_plan_was_shown() {
         .expect(2);
     assert_eq!(
         unknown.stderr,
-        "albumen: no album \"Rome\" is known here\n\
+        "error: no album \"Rome\" is known here\n\
          hint: `albumen albums` lists those that Albumen made; others it cannot change\n"
     );
     home.clean(&home.library().await).await;

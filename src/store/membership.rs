@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Result, Store, calls, outcomes, planning::places};
 use crate::{
@@ -26,7 +26,10 @@ impl Store {
         self.write(move |db| {
             for item in calls::items_of(db, call)? {
                 match &error {
-                    None => outcomes::placed(db, item, album, false)?,
+                    None => {
+                        let at_its_place = is_last(db, item, album)?;
+                        outcomes::placed(db, item, album, at_its_place)?;
+                    }
                     Some((reason, not_before)) => {
                         db.prepare_cached(
                             "UPDATE placements SET attempts = attempts + (?5 IS NOT NULL), not_before = ?3,
@@ -119,6 +122,19 @@ impl Store {
     pub async fn album_read(&self, album: AlbumRow, standing: Vec<MediaItemId>) -> Result<()> {
         self.write(move |db| read(db, album, &standing)).await
     }
+}
+
+/// Whether the item is later than all that stands in sequence: then the end is its place.
+fn is_last(db: &Connection, item: ItemId, album: AlbumRow) -> Result<bool> {
+    let is_last = db
+        .prepare_cached(
+            "SELECT order_key > coalesce((SELECT max(order_key) FROM placements
+                                          WHERE album_id = ?2 AND in_sequence = 1), x'')
+             FROM placements WHERE item_id = ?1 AND album_id = ?2",
+        )?
+        .query_row(params![item.0, album.0], |row| row.get(0))
+        .optional()?;
+    Ok(is_last.unwrap_or(false))
 }
 
 fn left(db: &Connection, item: ItemId, album: AlbumRow) -> Result<()> {

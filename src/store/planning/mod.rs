@@ -213,7 +213,7 @@ pub(super) fn plan(
     if search.appended {
         return plan(db, rules, album_limit, now);
     }
-    if let Some(candidate) = search.best
+    if let Some(candidate) = search.best.take()
         && let Some(group) = groups.get(candidate.group)
         && let Some(ready) = lists.get_mut(candidate.group)
     {
@@ -231,6 +231,12 @@ pub(super) fn plan(
             return plan(db, rules, album_limit, now);
         }
         let n = candidate.n.min(room);
+        if let Some(last) = ready.get((candidate.from + n).saturating_sub(1))
+            && candidate.stretch.position() == Position::Last
+            && let Some(ahead) = additions::ahead_of(db, group.album, last, room, now)?
+        {
+            return Ok(Planned::Add(ahead));
+        }
         let for_order = candidate.stretch.costs_order(n);
         let items = ready
             .drain(candidate.from..candidate.from + n)
@@ -239,7 +245,7 @@ pub(super) fn plan(
         let batch = batch(db, group.album, &candidate.stretch, items, for_order)?;
         return Ok(Planned::Batch(batch));
     }
-    if let Some(next) = additions::next(db, album_limit, now, &mut search.wake)? {
+    if let Some(next) = additions::next(db, album_limit, &mut search)? {
         return Ok(next);
     }
     if let Some(quiet) = search.rules.quiet {

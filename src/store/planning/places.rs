@@ -140,7 +140,7 @@ pub(in crate::store) const UPLOADING: &str = "SELECT min(placements.order_key) F
            AND placements.order_key > ?3 AND (?4 IS NULL OR placements.order_key < ?4)";
 
 /// The lowest order key between the neighbours that is still to come and is waited for.
-fn awaited(
+pub(super) fn awaited(
     db: &Connection,
     album: AlbumRow,
     around: &Around,
