@@ -1,0 +1,1 @@
+//! What order may cost in a day.

@@ -1,0 +1,1 @@
+//! Positions that the service refuses.
