@@ -37,7 +37,7 @@ fn seeds(usual: Range<u64>) -> Range<u64> {
 }
 
 async fn every(order: Order) {
-    for seed in seeds(0..3) {
+    for seed in seeds(0..4) {
         // The cases of each order meet all kinds of trouble between them.
         let trouble = Trouble::ALL[(seed as usize) % Trouble::ALL.len()];
         eprintln!("ALBUMEN_SEED={seed}: {order:?}, {trouble:?}");
