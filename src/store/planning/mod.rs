@@ -139,6 +139,7 @@ struct Candidate {
     n: usize,
     stretch: Stretch,
     fresh: bool,
+    alone: bool,
 }
 
 impl Store {
@@ -322,6 +323,7 @@ impl Search {
                 n,
                 stretch,
                 fresh,
+                alone,
             };
             if self
                 .best
@@ -355,13 +357,15 @@ fn batch(
     })
 }
 
-/// Fresh files first, unless it is the backfill's turn; among those full batches; then the fullest
+/// What may be made already and goes alone before all, so that nothing comes between it and its
+/// neighbours. Fresh files first, unless it is the backfill's turn; among those full batches; then the fullest
 /// where uploads stand still, and otherwise the album that comes first.
 fn better(one: &Candidate, other: &Candidate, rules: PlanRules) -> bool {
     let full = |c: &Candidate| c.n >= MAX_BATCH;
     let preferred = |c: &Candidate| c.fresh != rules.backfill_turn;
     let size = |c: &Candidate| if rules.patience.hurried { c.n } else { 0 };
-    (preferred(one), full(one), size(one)) > (preferred(other), full(other), size(other))
+    let rank = |c: &Candidate| (c.alone, preferred(c), full(c), size(c));
+    rank(one) > rank(other)
 }
 
 pub(super) fn sooner(wake: &mut Option<Timestamp>, then: Timestamp) {
