@@ -23,6 +23,30 @@ impl Home {
     }
 }
 
+/// The text with what only the clock knows left out: when something will be, how long it took, and
+/// the number of a process.
+pub(crate) fn without_times(text: &str) -> String {
+    let mut text = text.to_owned();
+    for (before, after, said) in [
+        ("(until ", ")", "THEN"),
+        ("(tried again at ", ")", "THEN"),
+        ("is tried again at ", ".\n", "THEN"),
+        ("done in about ", "\n", "SOME TIME"),
+        ("(process ", "\n", "1) since THEN"),
+        ("went up in ", ".\n", "SOME TIME"),
+    ] {
+        let mut out = String::new();
+        let mut rest = text.as_str();
+        while let Some((head, tail)) = rest.split_once(before) {
+            let cut = tail.find(after).unwrap_or(tail.len());
+            out += &format!("{head}{before}{said}");
+            rest = &tail[cut..];
+        }
+        text = out + rest;
+    }
+    text
+}
+
 /// Ids of the service have 100 characters; nothing else that is said has so long a word.
 fn without_ids(text: &str) -> String {
     let is_of_id = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
