@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Result, Store, claims, departures, items, moves};
+use super::{Result, Store, claims, going, items, moves};
 use crate::{
     album::order::OrderKey,
     ids::{AlbumRow, DirId, FileId, ItemId, RootId},
@@ -137,7 +137,7 @@ pub(super) fn apply(
             found(db, root, dir_id, &name, stat, &fate, now)
         }
         Change::Altered { file, stat, fate } => altered(db, file, stat, &fate, now),
-        Change::Missed { file, finally } => missed(db, file, finally, now),
+        Change::Missed { file, finally } => going::missed(db, file, finally, now),
         Change::Back(file) => {
             db.prepare_cached("UPDATE files SET missed = 0 WHERE id = ?1")?
                 .execute([file.0])?;
@@ -374,43 +374,6 @@ fn moved_here(
 /// The file held a media item that it does not hold any more; the service still has it.
 const FORMER: &str = "INSERT OR IGNORE INTO former_items (file_id, item_id, until)
      SELECT ?1, id, ?3 FROM items WHERE id = ?2 AND state IN ('created', 'verified')";
-
-fn missed(db: &Connection, file: FileId, finally: bool, now: Timestamp) -> Result<()> {
-    if !finally {
-        db.prepare_cached("UPDATE files SET missed = missed + 1 WHERE id = ?1")?
-            .execute([file.0])?;
-        return Ok(());
-    }
-    let was_held: bool = db
-        .prepare_cached("SELECT state = 'held' FROM files WHERE id = ?1")?
-        .query_row([file.0], |row| row.get(0))
-        .optional()?
-        .unwrap_or(false);
-    gone(db, file, now)?;
-    if was_held {
-        departures::depart(db, file, now)?;
-    }
-    Ok(())
-}
-
-/// The file is gone for good; what it held looks for another holder.
-pub(super) fn gone(db: &Connection, file: FileId, now: Timestamp) -> Result<()> {
-    let item: Option<i64> = db
-        .prepare_cached("SELECT item_id FROM files WHERE id = ?1 AND state <> 'claimed'")?
-        .query_row([file.0], |row| row.get(0))
-        .optional()?
-        .flatten();
-    db.prepare_cached(
-        "UPDATE files SET state = 'gone', due_at = NULL, reason_kind = NULL, reason = NULL, missed = 0,
-                changed_at = ?2
-         WHERE id = ?1 AND state <> 'claimed'",
-    )?
-    .execute(params![file.0, now.as_millisecond()])?;
-    match item {
-        Some(item) => items::let_go(db, ItemId(item), file, now),
-        None => Ok(()),
-    }
-}
 
 /// The bytes of a path, as the store keeps them.
 pub(super) fn path_from(bytes: Vec<u8>) -> PathBuf {

@@ -22,6 +22,7 @@ mod changes;
 mod claims;
 mod departures;
 mod explain;
+mod going;
 mod intake;
 mod items;
 mod ledger;

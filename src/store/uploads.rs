@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::{Change, Fate, FileStat, Result, Store, changes, items, sessions};
+use super::{Change, Fate, FileStat, Result, Store, changes, going, items, sessions};
 use crate::{
     clock,
     ids::{FileId, ItemId, UploadToken},
@@ -170,7 +170,7 @@ impl Store {
                 "UPDATE files SET state = 'queued' WHERE id = ?1 AND state = 'claimed'",
             )?
             .execute([file.0])?;
-            changes::gone(db, file, now)
+            going::gone(db, file, now)
         })
         .await
     }

@@ -62,7 +62,7 @@ fn the_status_of_nothing_is_an_answer_and_leaves_nothing_behind() {
             "items",
             "settling queued uploading uploaded creating created verified failed missing skipped",
         ),
-        ("placements", "wanted placed leaving gone refused"),
+        ("placements", "wanted placed leaving gone refused held"),
         ("bytes", "queued sent"),
     ] {
         let section = status[section].as_object().unwrap();
@@ -171,17 +171,6 @@ fn usage_that_cannot_be_ends_with_2_and_help_with_0() {
     assert_eq!(
         mistyped.err,
         "error: cannot take `~/nowhere`: No such file or directory (os error 2)\n"
-    );
-}
-
-#[test]
-fn what_is_not_built_says_so() {
-    let ran = Home::new().run(&["album", "remove", "Crete", "a.jpg", "--yes"]);
-    assert_eq!(ran.code, 2);
-    assert_eq!(
-        ran.err,
-        "error: this version cannot take items out of an album yet\n\
-         hint: do it in Google Photos; nothing was changed\n"
     );
 }
 

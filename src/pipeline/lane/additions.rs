@@ -3,7 +3,7 @@
 //! The call is all or nothing and can only append. After a refusal each goes by itself, so that one
 //! that cannot join keeps no other out.
 
-use super::{Answered, Lane, Turn};
+use super::{Answered, Lane, Turn, create::STUMBLES};
 use crate::{
     api::{Call, Kind},
     clock,
@@ -50,14 +50,16 @@ impl Lane {
             return Ok(Turn::Again);
         };
         // Adding twice is adding once: an open outcome is repeated from the journal.
-        if error.kind().outcome_unknown() {
+        let stumbles = error.kind() == Kind::Server && call.sends >= STUMBLES;
+        if error.kind().outcome_unknown() && !stumbles {
             self.trouble(&error).await?;
             return Ok(Turn::Again);
         }
         let words = gate::in_words(&error);
         let own = matches!(
             error.kind(),
-            Kind::BadMediaItemId
+            Kind::Server
+                | Kind::BadMediaItemId
                 | Kind::BadRequest
                 | Kind::NotFound
                 | Kind::Forbidden

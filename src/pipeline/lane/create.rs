@@ -15,7 +15,7 @@ use crate::{
 
 /// Answers of "could not" in a row after which a call is taken apart: one of its items may be what
 /// the service stumbles over.
-const STUMBLES: u32 = 6;
+pub(super) const STUMBLES: u32 = 6;
 
 /// After a repetition that made all of its items, the album is read only if it holds no more than
 /// this: twenty pages. That an item failed in the call whose answer was lost, and not in its

@@ -7,7 +7,7 @@
 
 use std::collections::HashSet;
 
-use super::{Answered, Lane, Turn, suspects::Verdict, waiting};
+use super::{Answered, Lane, Turn, create::STUMBLES, suspects::Verdict, waiting};
 use crate::{
     api::{Call, Kind},
     clock,
@@ -79,7 +79,8 @@ impl Lane {
             return Ok(Turn::Again);
         };
         // Repeated from the journal: whether it was done the first time is told by the album.
-        if error.kind().outcome_unknown() {
+        let stumbles = error.kind() == Kind::Server && call.sends >= STUMBLES;
+        if error.kind().outcome_unknown() && !stumbles {
             self.trouble(&error).await?;
             return Ok(Turn::Again);
         }
@@ -97,11 +98,12 @@ impl Lane {
                 self.leavers.cleared();
                 self.inspect_album(call.album, &words).await?;
             }
-            Kind::BadMediaItemId
+            Kind::Server
+            | Kind::BadMediaItemId
             | Kind::BadRequest
             | Kind::NotFound
             | Kind::Forbidden
-            | Kind::DuplicateIds => self.will_not_leave(&call, &words).await?,
+            | Kind::DuplicateIds => self.will_not_leave(&call, stumbles, &words).await?,
             _ => {
                 self.leavers.postponed();
                 self.trouble(&error).await?;
@@ -112,9 +114,15 @@ impl Lane {
     }
 
     /// A group, or one item, that the service refuses to take out.
-    async fn will_not_leave(&mut self, call: &Journalled, words: &str) -> Result<()> {
+    async fn will_not_leave(
+        &mut self,
+        call: &Journalled,
+        stumbles: bool,
+        words: &str,
+    ) -> Result<()> {
         let items: Vec<ItemId> = call.items.iter().map(|(item, _)| *item).collect();
-        if call.sends > 1 {
+        if call.sends > 1 && !stumbles {
+            // Refused, because it was done the first time.
             self.leavers.cleared();
             return self.look_who_is_there(call.album, items, None).await;
         }

@@ -9,9 +9,10 @@ use rusqlite::{Connection, params};
 
 use super::{
     Addition, Planned, Search,
+    parts::{roll_over, room},
     places::{self, Around},
     ready::{self, Ready},
-    roll_over, room, sooner,
+    sooner,
 };
 use crate::{
     album::plan::{Decision, MAX_BATCH, Patience, Stretch},

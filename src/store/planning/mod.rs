@@ -4,8 +4,8 @@
 //! - [`ready`]: living tokens by album.
 //! - [`places`]: where they can stand together, and what is still to come between them.
 //! - [`additions`]: what joins a further album without a token.
-//! - [`parts`]: an album that is full goes on as another one.
 //! - [`removals`]: what leaves an album.
+//! - [`parts`]: an album that is full goes on as "Title (2)".
 //!
 //! Called by the lane after each answer and each bell, so nothing here may walk over what is done,
 //! what is in a closed root, or what has failed: `tests::plans` holds the statements against that.

@@ -77,7 +77,7 @@ fn the_daily_work_never_walks_over_a_large_table() {
         .collect();
     statements.extend([ready::groups_sql(), ready::ready_sql()]);
     statements.extend(planning::HELD_BACK.map(str::to_owned));
-    statements.extend(planning::parts::ROLL_OVER.map(str::to_owned));
+    statements.extend(parts::ROLL_OVER.map(str::to_owned));
     for sql in [
         claims::BEGUN,
         claims::NEXT_CLAIM,
