@@ -22,11 +22,13 @@ use crate::{
     },
     run::connect,
     shown::Shown,
-    status::{text::Here, words},
-    store::{Explained, Reader},
+    status::{text::waits_for, words},
+    store::Reader,
 };
 
 use super::{Edge, failure::quoted, here, look, output};
+
+mod known;
 
 /// Explains one path.
 pub(crate) fn run(edge: &Edge, path: &Path) -> anyhow::Result<ExitCode> {
@@ -50,15 +52,30 @@ fn text(
     let mut places = Places::new(config.folders.iter().cloned())?;
     let (place, relative) = places.holder(path, is_dir)?;
     text += &folder(&place);
-    let goes = verdict(&place, &relative, path, is_dir, &metadata, &mut text);
-    if goes {
-        text += &album(&place, &relative, clock.now());
-    }
     let known = reader
         .map(|reader| reader.explain(&place.root().join(&relative)))
-        .transpose()?;
-    text += &match known.flatten() {
-        Some(known) => self::known(&known, &here(clock)),
+        .transpose()?
+        .flatten();
+    let is_up = known.as_ref().is_some_and(known::is_up);
+    let goes = verdict(
+        &place,
+        &relative,
+        path,
+        (is_dir, is_up),
+        &metadata,
+        &mut text,
+    );
+    if goes && !is_up {
+        text += &album(&place, &relative, clock.now());
+    }
+    let here = here(clock);
+    text += &match &known {
+        Some(known) if known::may_move(known) => {
+            let status = look::status(config, clock, reader)?;
+            let waits = waits_for(&status, &here);
+            known::text(known, &here) + &known::waiting(waits.as_deref())
+        }
+        Some(known) => known::text(known, &here),
         None if is_dir => String::new(),
         None => "Albumen has not seen it yet.\n".to_owned(),
     };
@@ -81,7 +98,7 @@ fn verdict(
     place: &Place,
     relative: &Path,
     path: &Path,
-    is_dir: bool,
+    (is_dir, is_up): (bool, bool),
     metadata: &io::Result<fs::Metadata>,
     text: &mut String,
 ) -> bool {
@@ -128,8 +145,8 @@ fn verdict(
     }
     match content(path, metadata.len()) {
         Ok(mime) => {
-            let size = words::bytes(metadata.len());
-            let _ = writeln!(text, "It goes up, as {mime} of {size}.");
+            let goes = if is_up { "It is" } else { "It goes up, as" };
+            let _ = writeln!(text, "{goes} {}.", words::kind(mime, metadata.len()));
             true
         }
         Err(reason) => refuse(text, &reason),
@@ -177,63 +194,4 @@ fn album(place: &Place, relative: &Path, now: Timestamp) -> String {
         "Its album is \"{}\", in which it stands {order}.\n",
         Shown::text(&title)
     )
-}
-
-/// What the store knows.
-fn known(known: &Explained, here: &Here) -> String {
-    let mut text = standing(known).to_owned();
-    if let Some(reason) = known.item_reason.as_ref().or(known.file_reason.as_ref()) {
-        let _ = write!(text, ": {}", Shown::text(reason));
-    }
-    if let Some(message) = &known.message {
-        let _ = write!(text, " (the service said: {})", Shown::text(message));
-    }
-    if known.attempts > 1 {
-        let _ = write!(text, ", after {} attempts", known.attempts);
-    }
-    text.push_str(".\n");
-    if let Some(then) = known.not_before.filter(|then| *then > here.now) {
-        let _ = writeln!(
-            text,
-            "It is tried again at {}.",
-            words::time(then, here.now, &here.zone)
-        );
-    }
-    if let Some(link) = &known.product_url {
-        let _ = writeln!(text, "{}", Shown::text(link));
-    }
-    for (title, state, reason) in &known.albums {
-        let place = match state.as_str() {
-            "wanted" => "is to be put into",
-            "placed" => "stands in",
-            "leaving" => "is to leave",
-            "gone" => "has left",
-            _ => "was refused by",
-        };
-        let _ = write!(text, "It {place} the album \"{}\"", Shown::text(title));
-        if let Some(reason) = reason {
-            let _ = write!(text, ": {}", Shown::text(reason));
-        }
-        text.push_str(".\n");
-    }
-    text
-}
-
-fn standing(known: &Explained) -> &'static str {
-    match (known.file_state.as_str(), known.item_state.as_deref()) {
-        ("settling", _) => "It may still be written to, so it is left alone for a moment",
-        ("queued", _) => "It is in the queue",
-        ("claimed", _) => "It is being read",
-        ("refused", _) => "It was looked at and left out",
-        ("gone", _) => "It was there once and is gone",
-        (_, Some("queued")) => "Its bytes are in the queue",
-        (_, Some("uploading")) => "It is being sent",
-        (_, Some("uploaded")) => "Its bytes are sent; it is to be created in the library",
-        (_, Some("creating")) => "It is being created in the library",
-        (_, Some("created")) => "It is in Google Photos",
-        (_, Some("verified")) => "It is in Google Photos, and was read back",
-        (_, Some("failed")) => "It failed",
-        (_, Some("missing")) => "It was in Google Photos, which no longer knows it",
-        _ => "Its bytes are known, and no file held them any more for a while",
-    }
 }

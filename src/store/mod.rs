@@ -52,7 +52,7 @@ pub use calls::{CallKind, Journalled, NewCall};
 pub use changes::{Change, Fate, FileStat};
 pub use claims::{Claimed, Content, Hashed};
 pub use departures::Leaver;
-pub use explain::Explained;
+pub use explain::{Explained, Former, Membership};
 pub use intake::{FileState, KnownFile, RootRow, RootSpec, Settling};
 pub use ledger::{Ledger, Sending};
 pub use looking::{OrderView, Standing};

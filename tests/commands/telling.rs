@@ -190,7 +190,7 @@ fn explain_names_the_rule_and_the_album_also_of_a_file_that_is_not_there() {
         said("P/Crete/a.png"),
         "~/P/Crete/a.png\n\
          It belongs to the folder `~/P` of the configuration.\n\
-         It goes up, as image/png of 61 B.\n\
+         It goes up, as a photo (PNG, 61 B).\n\
          Its album is \"Crete\", in which it stands by its name.\n\
          Albumen has not seen it yet.\n"
     );
