@@ -13,7 +13,7 @@ use crate::{
     album::title,
     cli::ExitCode,
     clock::Clock,
-    config::{AlbumRule, Config, Order},
+    config::{self, AlbumRule, Config, Order},
     pipeline::intake::{
         kinds::{self, HEAD_BYTES},
         place::{Place, Places},
@@ -28,6 +28,7 @@ use crate::{
 
 use super::{Edge, failure::quoted, here, look, output};
 
+mod description;
 mod known;
 
 /// Explains one path.
@@ -67,6 +68,9 @@ fn text(
     );
     if goes && !is_up {
         text += &album(&place, &relative, clock.now());
+    }
+    if goes && place.folder.description == config::Description::Sidecar {
+        text += &description::text(path, known.as_ref());
     }
     let here = here(clock);
     text += &match &known {

@@ -124,6 +124,10 @@ fn of_store(error: &store::Error) -> Option<Judgement> {
                 "run the newer albumen that wrote it, or name another folder with `--state-dir`";
             Some((ExitCode::Unusable, Some(hint.to_owned())))
         }
+        store::Error::FromThePast { .. } => {
+            let hint = "start `albumen daemon` anew, or run `albumen backfill`: either updates it";
+            Some((ExitCode::Unusable, Some(hint.to_owned())))
+        }
         store::Error::Folder { path, .. } => Some((ExitCode::Unusable, super::owner::hint(path))),
         error if error.may_pass() => {
             let hint = "see whether the disk of the state folder is full or broken; `albumen doctor` looks at it";
@@ -176,6 +180,8 @@ mod tests {
         assert_eq!(told(held).code, ExitCode::StateHeld);
         let future = store::Error::FromTheFuture { found: 9, known: 1 };
         assert_eq!(told(future).code, ExitCode::Unusable);
+        let past = store::Error::FromThePast { found: 1, known: 3 };
+        assert_eq!(told(past).code, ExitCode::Unusable);
         assert_eq!(told(store::Error::Closed).code, ExitCode::Internal);
         let api = |kind| told(api::Error::new(kind, "")).code;
         assert_eq!(api(api::Kind::ScopeMissing), ExitCode::LoginNeeded);

@@ -175,14 +175,6 @@ fn folders_with_impossible_rules_are_refused() {
 fn what_is_not_built_is_refused_where_it_is_written() {
     let cases = [
         (
-            "[[folder]]\npath = 'x'\non_delete = 'remove-from-album'",
-            "take items of deleted files out of their albums",
-        ),
-        (
-            "[[folder]]\npath = 'x'\ndescription = 'sidecar'",
-            "send descriptions",
-        ),
-        (
             "[[folder]]\npath = 'x'\nafter_upload = 'move:done'",
             "move or delete files",
         ),

@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::{
     error::Fault,
     schema,
-    settings::{AfterUpload, Dashboard, Description, Folder},
+    settings::{AfterUpload, Dashboard, Folder},
 };
 
 /// A setting that is understood and not obeyed.
@@ -18,20 +18,12 @@ struct Unbuilt<Settings, Written> {
     instead: &'static str,
 }
 
-const OF_FOLDER: &[Unbuilt<Folder, schema::Folder>] = &[
-    Unbuilt {
-        asked_for: |folder| folder.description == Description::Sidecar,
-        place: |written| place(&written.description),
-        cannot: "send descriptions",
-        instead: "\"none\" sends none",
-    },
-    Unbuilt {
-        asked_for: |folder| folder.after_upload != AfterUpload::Keep,
-        place: |written| place(&written.after_upload),
-        cannot: "move or delete files",
-        instead: "\"keep\" leaves them alone",
-    },
-];
+const OF_FOLDER: &[Unbuilt<Folder, schema::Folder>] = &[Unbuilt {
+    asked_for: |folder| folder.after_upload != AfterUpload::Keep,
+    place: |written| place(&written.after_upload),
+    cannot: "move or delete files",
+    instead: "\"keep\" leaves them alone",
+}];
 
 const OF_DASHBOARD: &[Unbuilt<Dashboard, schema::Dashboard>] = &[Unbuilt {
     asked_for: |dashboard| dashboard.listen.is_some(),

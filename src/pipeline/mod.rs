@@ -14,6 +14,8 @@
 mod asked;
 pub mod backoff;
 pub mod bell;
+pub mod description;
+mod embedded;
 pub mod gate;
 pub mod intake;
 pub mod lane;

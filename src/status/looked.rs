@@ -115,7 +115,7 @@ impl Status {
         Left {
             bytes: (self.bytes.queued + uploading).saturating_sub(self.bytes_moving()),
             uploads: items.settling + items.queued + items.uploading,
-            calls: calls + unplaced.div_ceil(ITEMS_PER_CALL),
+            calls: calls + unplaced.div_ceil(ITEMS_PER_CALL) + overview.to_describe,
             rate: around.rate.or(overview.rate),
             writes_per_minute: around.writes_per_minute,
             requests_per_day: around.requests_per_day,

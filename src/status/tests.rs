@@ -180,7 +180,8 @@ fn without_a_store_everything_is_there_and_zero() {
         "placed": 0,
         "leaving": 0,
         "gone": 0,
-        "refused": 0
+        "refused": 0,
+        "held": 0
       },
       "bytes": {
         "queued": 0,

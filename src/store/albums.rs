@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Result, Store};
+use super::{Result, Store, calls};
 use crate::{
     clock,
-    ids::{AlbumId, AlbumRow},
+    ids::{AlbumId, AlbumRow, CallId},
 };
 
 /// The row of the library itself: no album.
@@ -221,6 +221,44 @@ impl Store {
             )?
             .execute([album.0])?;
             Ok(())
+        })
+        .await
+    }
+
+    /// `albums.create` was answered: the album has its id.
+    pub async fn album_created(
+        &self,
+        call: CallId,
+        album: AlbumRow,
+        album_id: AlbumId,
+        product_url: Option<String>,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.write_durably(move |db| {
+            stands(db, album, &album_id, product_url.as_deref(), now)?;
+            calls::answered(db, call, Some(200), None, now)
+        })
+        .await
+    }
+
+    /// `albums.create` was refused for certain, or its outcome is open (`open`): then the service's
+    /// own list decides, not before `not_before`.
+    pub async fn album_not_created(
+        &self,
+        call: CallId,
+        album: AlbumRow,
+        open: bool,
+        not_before: Timestamp,
+        error: String,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.write_durably(move |db| {
+            db.prepare_cached(
+                "UPDATE albums SET asked_at = iif(?2, asked_at, NULL), looked = 0, not_before = ?3, reason = ?4
+                 WHERE id = ?1",
+            )?
+            .execute(params![album.0, open, not_before.as_millisecond(), error])?;
+            calls::answered(db, call, None, Some(&error), now)
         })
         .await
     }

@@ -25,6 +25,8 @@ pub enum CallKind {
     AddItems,
     /// albums.batchRemoveMediaItems
     RemoveItems,
+    /// mediaItems.patch
+    DescribeItem,
 }
 
 impl CallKind {
@@ -34,6 +36,7 @@ impl CallKind {
             Self::CreateAlbum => "create_album",
             Self::AddItems => "add_items",
             Self::RemoveItems => "remove_items",
+            Self::DescribeItem => "describe_item",
         }
     }
 
@@ -43,6 +46,7 @@ impl CallKind {
             "create_album" => Ok(Self::CreateAlbum),
             "add_items" => Ok(Self::AddItems),
             "remove_items" => Ok(Self::RemoveItems),
+            "describe_item" => Ok(Self::DescribeItem),
             other => Err(Error::Corrupt(format!("a call of kind `{other}`"))),
         }
     }

@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Result, Store, claims, going, items, moves};
+use super::{Result, Store, Words, claims, describing, going, items, moves};
 use crate::{
     album::order::OrderKey,
     ids::{AlbumRow, DirId, FileId, ItemId, RootId},
@@ -96,6 +96,13 @@ pub enum Change {
     },
     /// A file that was missed is there again, unchanged.
     Back(FileId),
+    /// The sidecars of a known file are others than before.
+    Described {
+        /// Which.
+        file: FileId,
+        /// What was found of a person's words.
+        words: Words,
+    },
 }
 
 impl Store {
@@ -138,6 +145,7 @@ pub(super) fn apply(
         }
         Change::Altered { file, stat, fate } => altered(db, file, stat, &fate, now),
         Change::Missed { file, finally } => going::missed(db, file, finally, now),
+        Change::Described { file, words } => describing::changed(db, file, &words),
         Change::Back(file) => {
             db.prepare_cached("UPDATE files SET missed = 0 WHERE id = ?1")?
                 .execute([file.0])?;

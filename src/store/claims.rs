@@ -5,7 +5,7 @@ use std::{ffi::OsString, os::unix::ffi::OsStringExt as _, path::PathBuf};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{FileStat, Result, Session, Store, changes, items, moves, sessions};
+use super::{FileStat, Result, Session, Store, Words, changes, describing, items, moves, sessions};
 use crate::{
     clock,
     ids::{AlbumRow, ContentHash, FileId, ItemId, RootId},
@@ -46,6 +46,8 @@ pub struct Content {
     pub mime: &'static str,
     /// The name under which the media item appears.
     pub file_name: String,
+    /// What a person wrote about it; none where the folder sends no descriptions.
+    pub words: Option<Words>,
 }
 
 /// What the hash of a claimed file led to.
@@ -272,6 +274,9 @@ fn hashed(db: &Connection, file: FileId, content: &Content, now: Timestamp) -> R
     hold(db, file, item, state, now)?;
     if let Some(former) = former.map(ItemId).filter(|former| *former != item) {
         items::let_go(db, former, file, now)?;
+    }
+    if let Some(words) = &content.words {
+        describing::found(db, item, file, words)?;
     }
     let plain = items::Because::default();
     match state {

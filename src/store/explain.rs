@@ -34,6 +34,12 @@ pub struct Explained {
     pub not_before: Option<Timestamp>,
     /// Where a browser finds it.
     pub product_url: Option<String>,
+    /// The description that the item shall have.
+    pub description: Option<String>,
+    /// The description that the service was told.
+    pub described: Option<String>,
+    /// Why the service would not take the description.
+    pub describe_error: Option<String>,
     /// The albums it is in or goes to.
     pub albums: Vec<Membership>,
     /// What it was in the library before: its former content, or itself before it was sent again.
@@ -183,7 +189,7 @@ fn row_of(db: &Connection, root: i64, relative: &Path) -> Result<Option<Found>> 
         .prepare(
             "SELECT files.state, files.reason, files.item_id, max(files.not_before, coalesce(items.not_before, 0)),
                     items.state, items.reason, items.message, items.attempts, items.product_url, files.attempts,
-                    files.id
+                    items.description, items.described, items.describe_error, files.id
              FROM dirs CROSS JOIN files ON files.dir_id = dirs.id LEFT JOIN items ON items.id = files.item_id
              WHERE dirs.root_id = ?1 AND dirs.path = ?2 AND files.name = ?3",
         )?
@@ -198,11 +204,14 @@ fn row_of(db: &Connection, root: i64, relative: &Path) -> Result<Option<Found>> 
                 attempts: row.get::<_, Option<u32>>(7)?.unwrap_or(0) + row.get::<_, u32>(9)?,
                 not_before: (not_before > 0).then(|| clock::from_millis(not_before)),
                 product_url: row.get(8)?,
+                description: row.get(10)?,
+                described: row.get(11)?,
+                describe_error: row.get(12)?,
                 albums: Vec::new(),
                 former: Vec::new(),
                 copies: Vec::new(),
             };
-            Ok((explained, FileId(row.get(10)?), row.get(2)?))
+            Ok((explained, FileId(row.get(13)?), row.get(2)?))
         })
         .optional()?)
 }

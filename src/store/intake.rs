@@ -56,6 +56,8 @@ pub struct KnownFile {
     pub settle_ms: u64,
     /// Whether it was first seen after its root's first full scan.
     pub fresh: bool,
+    /// Its sidecars when its words were last looked for; none if nobody looked.
+    pub sidecars: Option<i64>,
 }
 
 /// Where a file stands; see the schema.
@@ -193,7 +195,7 @@ pub(super) const UNCLAIM_ALL: &str = "UPDATE files SET state = 'queued' WHERE st
 pub(super) const INTERRUPTED: &str = "SELECT id FROM items WHERE state IN ('uploading', 'uploaded', 'creating') AND state = 'uploading'";
 
 const KNOWN: &str = "files.id, files.name, files.size, files.mtime_ns, files.ctime_ns, files.dev, files.inode, \
-                     files.state, files.missed, files.settle_ms, files.fresh";
+                     files.state, files.missed, files.settle_ms, files.fresh, files.sidecars";
 
 fn known(row: &Row<'_>) -> rusqlite::Result<KnownFile> {
     let state = match row.get_ref(7)?.as_str()? {
@@ -219,6 +221,7 @@ fn known(row: &Row<'_>) -> rusqlite::Result<KnownFile> {
         missed: row.get(8)?,
         settle_ms: row.get::<_, i64>(9)? as u64,
         fresh: row.get(10)?,
+        sidecars: row.get(11)?,
     })
 }
 
@@ -294,12 +297,12 @@ impl Reader {
         while found.len() < n
             && let Some(row) = rows.next()?
         {
-            let root = RootId(row.get(11)?);
+            let root = RootId(row.get(12)?);
             // Those of roots that nobody asked for wait until somebody does.
             if roots.contains(&root) {
                 found.push(Settling {
                     root,
-                    dir: changes::path_from(row.get(12)?),
+                    dir: changes::path_from(row.get(13)?),
                     file: known(row)?,
                 });
             }

@@ -21,6 +21,7 @@ mod calls;
 mod changes;
 mod claims;
 mod departures;
+mod describing;
 mod explain;
 mod going;
 mod intake;
@@ -52,6 +53,7 @@ pub use calls::{CallKind, Journalled, NewCall};
 pub use changes::{Change, Fate, FileStat};
 pub use claims::{Claimed, Content, Hashed};
 pub use departures::Leaver;
+pub use describing::Words;
 pub use explain::{Explained, Former, Membership};
 pub use intake::{FileState, KnownFile, RootRow, RootSpec, Settling};
 pub use ledger::{Ledger, Sending};
@@ -60,7 +62,8 @@ pub use orders::{NewOrder, Order, OrderKind};
 pub use outcomes::{ItemOutcome, Outcome};
 pub use overview::{Failure, Overview, Transfer};
 pub use planning::{
-    Addition, BatchItem, Budget, PlanRules, Planned, PlannedBatch, Removal, parts::ALBUM_LIMIT,
+    Addition, BatchItem, Budget, Description, PlanRules, Planned, PlannedBatch, Removal,
+    parts::ALBUM_LIMIT,
 };
 pub use sessions::Session;
 pub use verifying::{ToVerify, Verdict};
@@ -80,6 +83,16 @@ pub enum Error {
         /// What the database says.
         found: i32,
         /// The newest that this binary knows.
+        known: i32,
+    },
+    /// The database was written by an older Albumen, and whoever only looks does not change it.
+    #[error(
+        "the database is of version {found}, and this Albumen, which knows version {known}, has not updated it yet"
+    )]
+    FromThePast {
+        /// What the database says.
+        found: i32,
+        /// What this binary looks for.
         known: i32,
     },
     /// The files of the state folder cannot be read or made.

@@ -25,7 +25,21 @@ pub(super) fn for_writing(path: &Path) -> Result<Connection> {
     let mut connection = Connection::open(path)?;
     configure(&connection)?;
     refuse_the_future(&connection)?;
-    embedded::migrations::runner().run(&mut connection)?;
+    // All or nothing: who looks meanwhile sees no version between the old and the new.
+    embedded::migrations::runner()
+        .set_grouped(true)
+        .run(&mut connection)?;
+    Ok(connection)
+}
+
+/// A database as an earlier version left it.
+#[cfg(test)]
+pub(super) fn as_of(path: &Path, version: i32) -> Result<Connection> {
+    let mut connection = Connection::open(path)?;
+    configure(&connection)?;
+    embedded::migrations::runner()
+        .set_target(refinery::Target::Version(version))
+        .run(&mut connection)?;
     Ok(connection)
 }
 
@@ -37,6 +51,7 @@ pub(super) fn beside(path: &Path) -> Result<Connection> {
     )?;
     configure(&connection)?;
     refuse_the_future(&connection)?;
+    refuse_the_past(&connection)?;
     Ok(connection)
 }
 
@@ -50,6 +65,7 @@ pub(super) fn for_reading(path: &Path) -> Result<Connection> {
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     refuse_the_future(&connection)?;
+    refuse_the_past(&connection)?;
     Ok(connection)
 }
 
@@ -85,6 +101,25 @@ fn configure(connection: &Connection) -> Result<()> {
 
 /// refinery would refuse too, but not by name.
 fn refuse_the_future(connection: &Connection) -> Result<()> {
+    let (found, known) = versions(connection)?;
+    if found > known {
+        return Err(Error::FromTheFuture { found, known });
+    }
+    Ok(())
+}
+
+/// Who does not migrate can make nothing of an earlier version. One that is only just being made is
+/// of none.
+fn refuse_the_past(connection: &Connection) -> Result<()> {
+    let (found, known) = versions(connection)?;
+    if found > 0 && found < known {
+        return Err(Error::FromThePast { found, known });
+    }
+    Ok(())
+}
+
+/// The version of the database, and the one that this binary makes of it.
+fn versions(connection: &Connection) -> Result<(i32, i32)> {
     let known = embedded::migrations::runner()
         .get_migrations()
         .iter()
@@ -97,15 +132,12 @@ fn refuse_the_future(connection: &Connection) -> Result<()> {
         |row| row.get(0),
     )?;
     if !has_history {
-        return Ok(());
+        return Ok((0, known));
     }
-    let found: i32 = connection.query_row(
+    let found = connection.query_row(
         "SELECT coalesce(max(version), 0) FROM refinery_schema_history",
         [],
         |row| row.get(0),
     )?;
-    if found > known {
-        return Err(Error::FromTheFuture { found, known });
-    }
-    Ok(())
+    Ok((found, known))
 }

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::{Result, Store, albums, calls, items};
+use super::{Result, Store, albums, calls, describing, items};
 use crate::{
     clock,
-    ids::{AlbumId, AlbumRow, CallId, ItemId, MediaItemId},
+    ids::{AlbumRow, CallId, ItemId, MediaItemId},
     item::{self, Event, State},
 };
 
@@ -34,6 +34,8 @@ pub enum Outcome {
         media_item_id: MediaItemId,
         /// Where a browser finds it.
         product_url: Option<String>,
+        /// The description that the call carried for it.
+        description: Option<String>,
     },
     /// The same token goes into another call at `not_before`.
     Again {
@@ -139,44 +141,6 @@ impl Store {
         })
         .await
     }
-
-    /// `albums.create` was answered: the album has its id.
-    pub async fn album_created(
-        &self,
-        call: CallId,
-        album: AlbumRow,
-        album_id: AlbumId,
-        product_url: Option<String>,
-        now: Timestamp,
-    ) -> Result<()> {
-        self.write_durably(move |db| {
-            albums::stands(db, album, &album_id, product_url.as_deref(), now)?;
-            calls::answered(db, call, Some(200), None, now)
-        })
-        .await
-    }
-
-    /// `albums.create` was refused for certain, or its outcome is open (`open`): then the service's
-    /// own list decides, not before `not_before`.
-    pub async fn album_not_created(
-        &self,
-        call: CallId,
-        album: AlbumRow,
-        open: bool,
-        not_before: Timestamp,
-        error: String,
-        now: Timestamp,
-    ) -> Result<()> {
-        self.write_durably(move |db| {
-            db.prepare_cached(
-                "UPDATE albums SET asked_at = iif(?2, asked_at, NULL), looked = 0, not_before = ?3, reason = ?4
-                 WHERE id = ?1",
-            )?
-            .execute(params![album.0, open, not_before.as_millisecond(), error])?;
-            calls::answered(db, call, None, Some(&error), now)
-        })
-        .await
-    }
 }
 
 fn note_result(db: &Connection, call: CallId, outcome: &ItemOutcome) -> Result<()> {
@@ -209,7 +173,9 @@ fn settle_outcome(
         Outcome::Made {
             media_item_id,
             product_url,
+            description,
         } => {
+            describing::made_with(db, item, description.as_deref())?;
             made(
                 db,
                 item,

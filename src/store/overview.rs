@@ -40,6 +40,8 @@ pub struct Overview {
     pub albums: Vec<AlbumView>,
     /// Failed, missing and refused, newest first, at most 100.
     pub failures: Vec<Failure>,
+    /// Descriptions that the service is still to be told; counted up to ten thousand.
+    pub to_describe: u64,
     /// How many roots are away.
     pub away: Vec<PathBuf>,
 }
@@ -125,6 +127,7 @@ impl Reader {
             transfers: transfers(&db)?,
             albums: albums_of(&db, i64::from(LISTED))?,
             failures: failures(&db)?,
+            to_describe: db.query_row(TO_DESCRIBE, [], |row| row.get::<_, i64>(0))? as u64,
             away: db
                 .prepare("SELECT path FROM roots WHERE away = 1")?
                 .query_map([], |row| row.get(0).map(changes::path_from))?
@@ -242,13 +245,17 @@ pub(super) const CAN_MOVE: &str =
          OR EXISTS (SELECT 1 FROM files CROSS JOIN roots ON roots.id = files.root_id
                     WHERE files.state = 'settling' AND roots.open = 1 AND roots.away = 0)
          OR EXISTS (SELECT 1 FROM placements WHERE state = 'wanted' AND made = 1)
-         OR EXISTS (SELECT 1 FROM placements WHERE state = 'leaving')";
+         OR EXISTS (SELECT 1 FROM placements WHERE state = 'leaving')
+         OR EXISTS (SELECT 1 FROM items WHERE describe_at IS NOT NULL AND description IS NOT described
+                                              AND state IN ('created', 'verified'))";
 
 /// Whether the lane has something to do.
 const LANE_HAS_WORK: &str = "SELECT EXISTS (SELECT 1 FROM calls WHERE answered_at IS NULL)
          OR EXISTS (SELECT 1 FROM items WHERE state IN ('uploaded', 'creating'))
          OR EXISTS (SELECT 1 FROM placements WHERE state = 'wanted' AND made = 1)
-         OR EXISTS (SELECT 1 FROM placements WHERE state = 'leaving')";
+         OR EXISTS (SELECT 1 FROM placements WHERE state = 'leaving')
+         OR EXISTS (SELECT 1 FROM items WHERE describe_at IS NOT NULL AND description IS NOT described
+                                              AND state IN ('created', 'verified'))";
 
 impl super::Store {
     /// The bytes on their way and how many go in a second, for `status`; without a rate the one
@@ -312,6 +319,11 @@ impl super::Store {
         .await
     }
 }
+
+/// How many descriptions are due: a day of requests of them, at most.
+pub(super) const TO_DESCRIBE: &str = "SELECT count(*) FROM (SELECT 1 FROM items
+     WHERE describe_at IS NOT NULL AND description IS NOT described AND state IN ('created', 'verified')
+     LIMIT 10000)";
 
 /// The busiest albums.
 pub(super) const ALBUMS: &str =

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     album::{order::OrderKey, title},
-    config::{Folder, OnDelete, Order, Timezone},
+    config::{Description, Folder, OnDelete, Order, Timezone},
     ids::RootId,
     pipeline::{Error, Result},
     shown::Shown,
@@ -116,6 +116,7 @@ impl Place {
             rules: Arc::new(rules),
             recursive: folder.recursive,
             follow_symlinks: folder.follow_symlinks,
+            sidecars: folder.description == Description::Sidecar,
             nested,
         };
         Ok(Self {
@@ -300,7 +301,7 @@ fn nested_in<'a>(root: &Path, roots: impl Iterator<Item = &'a Path>) -> Vec<Path
 }
 
 /// The path from the top, written in the one way in which the store knows it.
-fn absolute(path: &Path) -> PathBuf {
+pub(in crate::pipeline) fn absolute(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     path.components().collect()
 }

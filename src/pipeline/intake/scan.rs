@@ -95,6 +95,8 @@ pub(super) struct Outcome {
     pub(super) wants_second: bool,
     /// Files that are there and of other types.
     pub(super) other_kind: u64,
+    /// Directories in which a sidecar may still be written to.
+    pub(super) again: Vec<PathBuf>,
 }
 
 /// A scan that is under way. Dropping it ends it at its next batch.

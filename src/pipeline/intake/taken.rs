@@ -1,7 +1,8 @@
 //! When a photo or video was taken: the instant that gives it its place in an album.
 //!
-//! Asked in this order, the first sane answer counts: what the camera wrote into the file, a date in
-//! the file's name, the time of its last change. Camera times without an offset, and times in names,
+//! Asked in this order, the first sane answer counts: what the camera wrote into the file (EXIF, the
+//! header of a video), what a program wrote there (XMP, the "Creation Time" of a PNG), a date in the
+//! file's name, the time of its last change. Camera times without an offset, and times in names,
 //! are in the zone that the folder's configuration names. The clock of the GPS is not asked: it is
 //! often minutes or a whole trip behind.
 //!
@@ -10,7 +11,7 @@
 
 use std::{
     ffi::OsStr,
-    io::{self, Read, Seek, SeekFrom},
+    io::{Read, Seek},
     panic::{self, AssertUnwindSafe},
 };
 
@@ -20,12 +21,15 @@ use nom_exif::{
 };
 use tracing::subscriber::NoSubscriber;
 
+use crate::pipeline::embedded::{self, Bounded};
+
 mod movie;
 mod name;
+mod written;
 
-/// At most so many bytes of a file are read to find its time. The directories of a raw file or of a
-/// video's samples can have a few MB, rarely more.
-pub const READ_LIMIT: u64 = 8 * 1024 * 1024;
+/// At most so many bytes of a file are read to find its time, and as many once more where the camera
+/// left none. The directories of a raw file or of a video's samples can have a few MB, rarely more.
+pub const READ_LIMIT: u64 = embedded::READ_LIMIT;
 
 /// Seconds from 1970 back to 1826, when the first photograph was taken: scans carry such dates.
 const FIRST_PHOTO: i64 = -4_544_208_000;
@@ -49,6 +53,8 @@ pub enum Source {
     Exif,
     /// The camera, in the video's header.
     Video,
+    /// A program, in the file's XMP data or named texts.
+    Written,
     /// A date in the file's name.
     FileName,
     /// Nobody; it is when the file was changed last.
@@ -69,6 +75,12 @@ pub fn taken<R: Read + Seek>(
     let latest = now.saturating_add(AHEAD).unwrap_or(Timestamp::MAX);
     if let Some(taken) = by_content(file, zone, latest) {
         return taken;
+    }
+    if let Some(instant) = written::instant(file, zone, latest) {
+        return Taken {
+            instant,
+            source: Source::Written,
+        };
     }
     match name::instant(name, modified, zone, latest) {
         Some(instant) => Taken {
@@ -101,10 +113,22 @@ fn by_content<R: Read + Seek>(file: &mut R, zone: &TimeZone, latest: Timestamp) 
         }
     });
     from_library.or_else(|| {
-        // The library wants the whole header in its buffer; one number of it can be had for less.
-        let seconds = movie::created(file).ok().flatten()?;
-        video_instant(Timestamp::from_second(seconds).ok()?, latest)
+        // The library wants the whole header in its buffer; two values of it can be had for less.
+        let movie = movie::times(file).ok()?;
+        let said = movie.said.and_then(|said| written::parsed(&said, zone));
+        let created = movie
+            .created
+            .and_then(|seconds| Timestamp::from_second(seconds).ok());
+        [said, created]
+            .into_iter()
+            .flatten()
+            .find_map(|instant| video_instant(instant, latest))
     })
+}
+
+/// The earliest time that is believed.
+fn earliest() -> Timestamp {
+    Timestamp::from_second(FIRST_PHOTO).unwrap_or(Timestamp::MIN)
 }
 
 /// Runs the foreign parser: its panics are answers that it does not have, and what it logs about
@@ -117,7 +141,6 @@ fn quietly<T>(parse: impl FnOnce() -> Option<T>) -> Option<T> {
 
 /// The first sane one of the times that EXIF knows, the one of the shutter first.
 fn exif_instant(exif: &Exif, zone: &TimeZone, latest: Timestamp) -> Option<Taken> {
-    let first = Timestamp::from_second(FIRST_PHOTO).unwrap_or(Timestamp::MIN);
     [
         (ExifTag::DateTimeOriginal, ExifTag::SubSecTimeOriginal),
         (ExifTag::CreateDate, ExifTag::SubSecTimeDigitized),
@@ -132,7 +155,7 @@ fn exif_instant(exif: &Exif, zone: &TimeZone, latest: Timestamp) -> Option<Taken
             zone,
         )
     })
-    .find(|instant| (first..=latest).contains(instant))
+    .find(|instant| (earliest()..=latest).contains(instant))
     .map(|instant| Taken {
         instant,
         source: Source::Exif,
@@ -170,26 +193,6 @@ fn nanoseconds(digits: &str) -> i32 {
         nine.parse().unwrap_or(0)
     } else {
         0
-    }
-}
-
-/// A reader that ends after so many bytes read, wherever they were read.
-struct Bounded<R> {
-    inner: R,
-    left: u64,
-}
-
-impl<R: Read> Read for Bounded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = (&mut self.inner).take(self.left).read(buffer)?;
-        self.left -= n as u64;
-        Ok(n)
-    }
-}
-
-impl<R: Seek> Seek for Bounded<R> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.inner.seek(to)
     }
 }
 

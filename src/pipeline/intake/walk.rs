@@ -23,6 +23,7 @@ use std::{
 };
 
 use super::rules::{Rules, Verdict};
+use crate::pipeline::description::beside;
 
 mod reading;
 
@@ -37,6 +38,8 @@ pub struct Tree {
     pub recursive: bool,
     /// Whether symbolic links count as what they lead to.
     pub follow_symlinks: bool,
+    /// Whether the names of sidecars are listed, for descriptions.
+    pub sidecars: bool,
     /// Roots of other folders below this one, absolute: they are not this one's.
     pub nested: Vec<PathBuf>,
 }
@@ -65,6 +68,8 @@ pub struct Listing {
     pub dir: PathBuf,
     /// The files that the rules take, in no order.
     pub files: Vec<Entry>,
+    /// The names of what may be sidecars; none where nobody asks.
+    pub sidecars: Option<Vec<OsString>>,
     /// What the rules do not take, counted.
     pub passed_over: PassedOver,
     /// Files that are to be taken, but about which the disk would not say anything.
@@ -199,6 +204,14 @@ impl Tree {
     /// Whether the absolute path belongs to another folder, nested in this one.
     pub(super) fn is_nested(&self, path: &Path) -> bool {
         self.nested.iter().any(|root| path.starts_with(root))
+    }
+
+    /// Whether the path may be a sidecar that tells about a file.
+    pub(super) fn is_sidecar(&self, path: &Path) -> bool {
+        self.sidecars
+            && path
+                .file_name()
+                .is_some_and(|name| beside::sort(name).is_some())
     }
 
     /// Whether a file at `relative` would be taken, by the rules alone.

@@ -34,7 +34,7 @@ impl Lane {
             .map(|item| NewItem {
                 upload_token: item.upload_token.clone(),
                 file_name: item.file_name.clone(),
-                description: None,
+                description: item.description.clone(),
             })
             .collect();
         let place = batch

@@ -8,6 +8,7 @@
 //! - [`additions`] — `albums.batchAddMediaItems`.
 //! - [`removals`] — `albums.batchRemoveMediaItems`.
 //! - [`reading`] — how an album stands, where a lost answer left that in doubt.
+//! - [`descriptions`] — `mediaItems.patch`.
 //! - [`unanswered`] — a call whose answer was lost.
 //! - [`rules`] — what a batch may cost, and what may still join it.
 //!
@@ -20,6 +21,7 @@
 mod additions;
 mod albums;
 mod create;
+mod descriptions;
 mod pace;
 mod reading;
 mod removals;
@@ -170,6 +172,7 @@ impl Lane {
             Planned::Add(addition) => self.add(addition).await,
             Planned::Remove(removal) => self.remove(removal).await,
             Planned::Read(album, album_id) => self.read(album, &album_id).await,
+            Planned::Describe(description) => self.describe(description).await,
             Planned::Wait { until, bound_by } => {
                 let until = until.map(|until| settling.map_or(until, |due| due.min(until)));
                 // Whatever else is looked at sooner, a budget lasts until the day ends.
@@ -337,5 +340,6 @@ fn method(kind: CallKind) -> Method {
         CallKind::CreateAlbum => Method::AlbumsCreate,
         CallKind::AddItems => Method::AlbumsBatchAdd,
         CallKind::RemoveItems => Method::AlbumsBatchRemove,
+        CallKind::DescribeItem => Method::MediaItemsPatch,
     }
 }

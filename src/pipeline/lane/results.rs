@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use crate::{
-    api::wire::{BatchCreate, BatchCreated, NewMediaItemResult},
+    api::wire::{BatchCreate, BatchCreated, NewMediaItem, NewMediaItemResult},
     clock,
     config::Retry,
     ids::ItemId,
@@ -49,13 +49,14 @@ pub(super) fn outcomes(
             let again = clock::after(now, backoff::after_trouble(retry, attempts + 2, chance));
             let result = result.copied().or(lone);
             let is_first = *attempts == 0;
-            outcome(*item, result, (single, is_first), again, retry)
+            outcome(*item, sent, result, (single, is_first), again, retry)
         })
         .collect()
 }
 
 fn outcome(
     item: ItemId,
+    sent: &NewMediaItem,
     result: Option<&NewMediaItemResult>,
     (single, is_first): (bool, bool),
     again: Timestamp,
@@ -87,6 +88,7 @@ fn outcome(
                 Outcome::Made {
                     media_item_id: made.id.clone(),
                     product_url,
+                    description: sent.description.clone(),
                 },
                 None,
             )
@@ -188,6 +190,7 @@ mod tests {
         Outcome::Made {
             media_item_id: crate::ids::MediaItemId::new(id),
             product_url: None,
+            description: None,
         }
     }
 

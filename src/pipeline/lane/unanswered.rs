@@ -52,6 +52,7 @@ impl Lane {
             CallKind::CreateItems => self.created(call, answered).await,
             CallKind::AddItems => self.added(call, answered).await,
             CallKind::RemoveItems => self.removed(call, answered).await,
+            CallKind::DescribeItem => self.described(call, answered).await,
             CallKind::CreateAlbum => Ok(Turn::Again),
         }
     }

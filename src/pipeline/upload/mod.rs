@@ -22,7 +22,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use super::{Result, Stage, asked, backoff, bell, gate::Answer};
+use super::{Result, Stage, asked, backoff, bell, description, gate::Answer};
 use crate::{
     api::Bandwidth,
     clock,
@@ -64,6 +64,7 @@ pub struct Upload {
     strikes: u32,
     not_before: Option<Timestamp>,
     history: History,
+    dirs: description::dirs::Dirs,
 }
 
 /// Who failed when, to tell an item's own trouble from everybody's.
@@ -114,6 +115,7 @@ impl Upload {
             strikes: 0,
             not_before: None,
             history: History::default(),
+            dirs: description::dirs::Dirs::default(),
         }
     }
 
@@ -223,6 +225,7 @@ impl Upload {
             stage: self.stage.clone(),
             bandwidth: self.bandwidth.clone(),
             history: self.history.clone(),
+            dirs: self.dirs.clone(),
             claim,
         };
         let file = slot.claim.file;

@@ -10,8 +10,11 @@ use std::{
 
 use crate::{
     ids::ContentHash,
-    pipeline::intake::kinds::{self, Kind},
-    store::{Claimed, FileStat},
+    pipeline::{
+        description::{self, beside::Beside, dirs::Dirs},
+        intake::kinds::{self, Kind},
+    },
+    store::{Claimed, FileStat, Words},
 };
 
 /// Read at a time: large enough that the disk and not the call is the cost.
@@ -24,6 +27,8 @@ pub(super) struct Source {
     pub(super) stat: FileStat,
     pub(super) kind: Kind,
     pub(super) hash: ContentHash,
+    /// What a person wrote about it; none where nobody asks.
+    pub(super) words: Option<Words>,
 }
 
 /// What opening and hashing a claimed file led to.
@@ -63,9 +68,13 @@ pub(super) fn same_content(one: FileStat, other: FileStat) -> bool {
     one.size == other.size && one.mtime_ns == other.mtime_ns
 }
 
-/// Opens, looks at and hashes a claimed file.
-pub(super) fn read(claim: &Claimed) -> Read {
+/// Opens, looks at and hashes a claimed file. With `dirs` a description is looked for.
+pub(super) fn read(claim: &Claimed, dirs: Option<&Dirs>) -> Read {
     match try_read(claim) {
+        Ok(Read::Source(source)) => Read::Source(Source {
+            words: dirs.map(|dirs| words(claim, dirs)),
+            ..source
+        }),
         Ok(read) => read,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if is_away(&claim.root_path) {
@@ -76,6 +85,16 @@ pub(super) fn read(claim: &Claimed) -> Read {
         }
         Err(error) => Read::Unreadable(error),
     }
+}
+
+/// A folder that cannot be listed has no sidecars for now; the next scan of it may find some.
+fn words(claim: &Claimed, dirs: &Dirs) -> Words {
+    let beside = claim.path.parent().map(|dir| dirs.beside(dir));
+    let found = match beside {
+        Some(Ok(beside)) => description::find(&claim.path, &beside),
+        Some(Err(_)) | None => description::find(&claim.path, &Beside::default()),
+    };
+    found.words()
 }
 
 /// A mount point without its mount is an empty directory, or none.
@@ -119,6 +138,7 @@ fn try_read(claim: &Claimed) -> io::Result<Read> {
         stat,
         kind,
         hash,
+        words: None,
     }))
 }
 

@@ -9,7 +9,11 @@ use crate::{
     api::{self, Bandwidth, FileBody, Kind},
     clock,
     ids::{ContentHash, ItemId, UploadToken},
-    pipeline::{Result, Stage, backoff, gate},
+    pipeline::{
+        Result, Stage, backoff,
+        description::{self, dirs::Dirs},
+        gate,
+    },
     progress::Transfer,
     shown::Shown,
     store::{Claimed, Content, FileStat, Hashed, Sending},
@@ -27,6 +31,7 @@ pub(super) struct Slot {
     pub(super) stage: Stage,
     pub(super) bandwidth: Bandwidth,
     pub(super) history: History,
+    pub(super) dirs: Dirs,
     pub(super) claim: Claimed,
 }
 
@@ -45,7 +50,10 @@ impl Slot {
     /// Takes the file as far as it gets.
     pub(super) async fn run(&self) -> Result<Ended> {
         let claim = self.claim.clone();
-        let Ok(read) = tokio::task::spawn_blocking(move || reading::read(&claim)).await else {
+        let wants_words = description::is_wanted(&self.stage.config, &claim.root_path);
+        let dirs = wants_words.then(|| self.dirs.clone());
+        let read = tokio::task::spawn_blocking(move || reading::read(&claim, dirs.as_ref()));
+        let Ok(read) = read.await else {
             return Ok(Ended::Stopped);
         };
 
@@ -115,12 +123,13 @@ impl Slot {
         Ok(Ended::Recorded)
     }
 
-    async fn hashed(&self, source: reading::Source) -> Result<Ended> {
+    async fn hashed(&self, mut source: reading::Source) -> Result<Ended> {
         let content = Content {
             hash: source.hash,
             size: source.stat.size,
             mime: source.kind.mime,
             file_name: file_name(&self.claim.name),
+            words: source.words.take(),
         };
         let now = self.stage.clock.now();
         match self

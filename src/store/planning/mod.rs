@@ -6,11 +6,13 @@
 //! - [`additions`]: what joins a further album without a token.
 //! - [`removals`]: what leaves an album.
 //! - [`parts`]: an album that is full goes on as "Title (2)".
+//! - [`describing`]: what is to be told about what is there.
 //!
 //! Called by the lane after each answer and each bell, so nothing here may walk over what is done,
 //! what is in a closed root, or what has failed: `tests::plans` holds the statements against that.
 
 pub(super) mod additions;
+pub(super) mod describing;
 pub(super) mod parts;
 pub(super) mod places;
 pub(super) mod ready;
@@ -27,6 +29,7 @@ use crate::{
     clock,
     ids::{AlbumId, AlbumRow, ItemId, MediaItemId, UploadToken},
 };
+pub use describing::Description;
 use parts::{ALBUM_LIMIT, roll_over, room};
 use ready::{Group, Ready};
 
@@ -63,6 +66,8 @@ pub struct BatchItem {
     pub upload_token: UploadToken,
     /// The name under which it appears.
     pub file_name: String,
+    /// What a person wrote about it.
+    pub description: Option<String>,
 }
 
 /// A batch that may leave now.
@@ -124,6 +129,8 @@ pub enum Planned {
     Remove(Removal),
     /// First read how this album stands.
     Read(AlbumRow, AlbumId),
+    /// Tell the service this description.
+    Describe(Description),
     /// Nothing now.
     Wait {
         /// When something will be due without anything happening; none if nothing will.
@@ -253,6 +260,10 @@ pub(super) fn plan(
         departures::settle(db, quiet, now, &mut search.wake)?;
     }
     if let Some(next) = removals::next(db, now, &mut search.wake)? {
+        return Ok(next);
+    }
+    let (wake, bound_by) = (&mut search.wake, &mut search.bound_by);
+    if let Some(next) = describing::next(db, rules, now, wake, bound_by)? {
         return Ok(next);
     }
     if let Some(held) = next_held_back(db, now)? {

@@ -187,7 +187,9 @@ pub(super) fn of_part(
     for item in wanted {
         let row = db
             .prepare_cached(
-                "SELECT items.upload_token, items.file_name, placements.order_key, placements.append FROM items
+                "SELECT items.upload_token, items.file_name, placements.order_key, placements.append,
+                        items.description
+                 FROM items
                  JOIN placements ON placements.item_id = items.id AND placements.album_id = ?2
                  WHERE items.id = ?1 AND items.upload_token IS NOT NULL AND placements.state = 'wanted'",
             )?
@@ -197,10 +199,11 @@ pub(super) fn of_part(
                     row.get(1)?,
                     row.get::<_, Vec<u8>>(2)?,
                     row.get::<_, bool>(3)?,
+                    row.get(4)?,
                 ))
             })
             .optional()?;
-        let Some((upload_token, file_name, key, to_the_end)) = row else {
+        let Some((upload_token, file_name, key, to_the_end, description)) = row else {
             continue;
         };
         first_key.get_or_insert(key);
@@ -209,6 +212,7 @@ pub(super) fn of_part(
             item: *item,
             upload_token: UploadToken::new(upload_token),
             file_name,
+            description,
         });
     }
     let around = if append {

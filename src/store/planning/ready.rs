@@ -129,7 +129,7 @@ pub(super) fn groups(db: &Connection, now: Timestamp) -> Result<Vec<Group>> {
 pub(in crate::store) fn ready_sql() -> String {
     const COLUMNS: &str =
         "items.id, items.upload_token, items.file_name, placements.order_key AS order_key,
-                           items.token_at, items.fresh, items.alone, placements.append AS append";
+                           items.token_at, items.fresh, items.alone, placements.append AS append, items.description";
     format!(
         "SELECT {COLUMNS} FROM items CROSS JOIN placements ON placements.item_id = items.id
          WHERE {READY} AND placements.album_id = ?4
@@ -153,6 +153,7 @@ pub(super) fn ready_in(db: &Connection, album: AlbumRow, now: Timestamp) -> Resu
                         item: ItemId(row.get(0)?),
                         upload_token: UploadToken::new(row.get::<_, String>(1)?),
                         file_name: row.get(2)?,
+                        description: row.get(8)?,
                     },
                     key: row.get(3)?,
                     since: clock::from_millis(row.get(4)?),

@@ -5,6 +5,7 @@ mod budgets;
 mod claims;
 mod counters;
 mod departures;
+mod describing;
 mod growth;
 mod joining;
 mod journal;
@@ -67,6 +68,7 @@ fn content(n: u32) -> Content {
         size: 100,
         mime: "image/jpeg",
         file_name: name(n),
+        words: None,
     }
 }
 
@@ -207,8 +209,8 @@ impl Bench {
                     let items = batch.items.iter().map(|b| b.item).collect();
                     calls.push((items, batch.position));
                 }
-                Planned::Add(_) | Planned::Remove(_) | Planned::Wait { .. } => return calls,
                 Planned::Read(album, _) => self.store.album_read(album, Vec::new()).await.unwrap(),
+                _ => return calls,
             }
         }
     }
@@ -314,6 +316,7 @@ fn made(item: ItemId) -> ItemOutcome {
         Outcome::Made {
             media_item_id,
             product_url: None,
+            description: None,
         },
     )
 }

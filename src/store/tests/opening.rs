@@ -28,6 +28,45 @@ async fn a_fresh_database_is_migrated_and_keeps_its_history() {
 }
 
 #[tokio::test]
+async fn a_database_of_the_first_version_keeps_all_that_it_held() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open::as_of(&dir.path().join(FILE_NAME), 1).unwrap();
+    db.execute_batch(
+        "INSERT INTO items (hash, size, mime, file_name, state, media_item_id, changed_at)
+         VALUES (zeroblob(32), 7, 'image/jpeg', 'a.jpg', 'created', 'm1', 0);
+         INSERT INTO roots (path, configured) VALUES (x'2f70', 1);
+         INSERT INTO dirs (root_id, path) VALUES (1, x'');
+         INSERT INTO files (root_id, dir_id, name, size, mtime_ns, ctime_ns, dev, inode, state, item_id, album_id,
+                            order_key, changed_at)
+         VALUES (1, 1, x'61', 7, 1, 1, 1, 1, 'held', 1, 0, x'00', 0);
+         INSERT INTO calls (kind, album_id, path, sent_at, answered_at) VALUES ('create_items', 0, '/v1', 5, 6);
+         INSERT INTO calls (kind, album_id, path, body, sent_at) VALUES ('add_items', 0, '/v1', '{}', 7);
+         INSERT INTO call_items VALUES (1, 0, 1, NULL, NULL), (2, 0, 1, 3, 'no')",
+    )
+    .unwrap();
+    drop(db);
+    // Who only looks changes nothing, and says why it sees nothing.
+    let early = Reader::open(dir.path()).unwrap_err();
+    assert!(matches!(early, Error::FromThePast { found: 1, known: 3 }));
+    let store = Store::open(dir.path()).unwrap();
+    let bench = Bench { dir, store };
+    let left_open = bench.store.unanswered().await.unwrap().unwrap();
+    assert_eq!((left_open.id.0, left_open.items), (2, vec![(ItemId(1), 0)]));
+    let said: String = bench.one("SELECT message FROM call_items WHERE call_id = ?1", 2);
+    assert_eq!(said, "no");
+    let answered: i64 = bench.one("SELECT answered_at FROM calls WHERE id = ?1", 1);
+    assert_eq!(answered, 6);
+    let rows = bench.reader().known_in(crate::ids::DirId(1)).unwrap();
+    assert_eq!(rows[0].sidecars, None);
+    // The references are those of before: a call that is not there carries nothing.
+    let stray = bench
+        .store
+        .write(|db| Ok(db.execute("INSERT INTO call_items VALUES (9, 0, 1, NULL, NULL)", [])?));
+    assert!(stray.await.is_err());
+    bench.check();
+}
+
+#[tokio::test]
 async fn a_database_is_opened_again_with_all_it_held() {
     let bench = Bench::new();
     let root = bench.root("/p").await;

@@ -22,6 +22,7 @@ pub(super) async fn mixed() -> Bench {
         outcome: Outcome::Made {
             media_item_id: MediaItemId::new("m0"),
             product_url: Some("https://photos/m0".to_owned()),
+            description: None,
         },
         ..outcome(batch.items[0].item, Outcome::Alone)
     };

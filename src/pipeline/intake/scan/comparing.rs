@@ -13,13 +13,18 @@ use super::{BATCH, Order, Outcome};
 use crate::{
     config::OnEdit,
     ids::{DirId, FileId},
-    pipeline::intake::{
-        fate::{self, Candidate, Seen},
-        place::Part,
-        walk::{Entry, Listing, Look, Walk},
+    pipeline::{
+        description::beside::Beside,
+        intake::{
+            fate::{self, Candidate, Seen},
+            place::Part,
+            walk::{Entry, Listing, Look, Walk},
+        },
     },
     store::{self, Change, Fate, FileStat, FileState, KnownFile},
 };
+
+mod describing;
 
 /// A comparison under way.
 pub(super) struct Comparing<'a> {
@@ -149,6 +154,7 @@ impl<'a> Comparing<'a> {
         let Listing {
             dir,
             files,
+            sidecars,
             passed_over,
             unreadable,
             problem,
@@ -159,6 +165,8 @@ impl<'a> Comparing<'a> {
             let path = self.order.place.root().join(&dir).join(name);
             self.order.told.unreadable(path, error);
         }
+        // What could not be listed to its end may have sidecars that were not come upon.
+        let beside = sidecars.filter(|_| problem.is_none()).map(Beside::new);
         let is_unsure = |row: &KnownFile| {
             problem.is_some() || unreadable.iter().any(|(name, _)| *name == row.name)
         };
@@ -170,7 +178,7 @@ impl<'a> Comparing<'a> {
                 }
             }
             if let Some(row) = known.next_if(|row| row.name == entry.name) {
-                self.known(&dir, entry, &row);
+                self.known(&dir, entry, &row, beside.as_ref());
             } else {
                 let is_fresh = self.order.is_fresh;
                 let candidate = candidate(&dir, entry, 0, is_fresh);
@@ -187,10 +195,13 @@ impl<'a> Comparing<'a> {
     }
 
     /// A file that is there and has a row.
-    fn known(&mut self, dir: &Path, entry: Entry, row: &KnownFile) {
+    fn known(&mut self, dir: &Path, entry: Entry, row: &KnownFile, beside: Option<&Beside>) {
         let changed = differs(&entry, &row.stat)
             // What was refused may be readable now.
             || (row.state == FileState::Refused && entry.ctime_ns != row.stat.ctime_ns);
+        if let Some(beside) = beside.filter(|_| !changed) {
+            self.sidecars(dir, row, beside);
+        }
         match row.state {
             // Its upload slot, or the look when its time is over, sees what becomes of it.
             FileState::Claimed | FileState::Settling => {}

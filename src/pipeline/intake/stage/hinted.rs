@@ -51,7 +51,11 @@ impl Running {
                         && let Some(name) = relative.file_name()
                     {
                         let dir = relative.parent().map(PathBuf::from).unwrap_or_default();
-                        self.agenda.written(number, dir, name.to_owned(), now);
+                        if self.is_sidecar(number, &path) {
+                            self.agenda.hint(number, Part::Only(dir), now);
+                        } else {
+                            self.agenda.written(number, dir, name.to_owned(), now);
+                        }
                     }
                 }
                 Hint::Gone(path) => self.take_in_gone(&path, now),
@@ -74,10 +78,12 @@ impl Running {
             return;
         };
         if let Some(name) = relative.file_name() {
-            let part = Part::Files {
-                dir: relative.parent().map(PathBuf::from).unwrap_or_default(),
-                names: vec![name.to_owned()],
-            };
+            let dir = relative.parent().map(PathBuf::from).unwrap_or_default();
+            if self.is_sidecar(number, path) {
+                self.agenda.hint(number, Part::Only(dir.clone()), now);
+            }
+            let names = vec![name.to_owned()];
+            let part = Part::Files { dir, names };
             self.agenda.hint(number, part, now);
             return;
         }
@@ -86,6 +92,13 @@ impl Running {
         if let Some(watch) = &self.watch {
             watch.cover(path);
         }
+    }
+
+    /// Whether the path may be a sidecar. Which files it tells about is seen by reading its directory.
+    fn is_sidecar(&self, number: usize, path: &Path) -> bool {
+        self.places
+            .get(number)
+            .is_some_and(|place| place.tree.is_sidecar(path))
     }
 
     fn take_in_lost(&mut self, dir: &Path, reason: &Lost, now: Instant) {

@@ -166,6 +166,9 @@ impl Running {
         if outcome.wants_second && !is_whole {
             self.agenda.second_look(number, part.clone(), now);
         }
+        for dir in outcome.again {
+            self.agenda.second_look(number, Part::Only(dir), now);
+        }
         if let Some(standing) = self.standings.get_mut(&number) {
             standing.first.retain(|first| !is_whole && *first != part);
             if standing.away.is_some() && !is_whole && standing.place.is_configured {

@@ -1,4 +1,4 @@
-use std::io::{Cursor, Write};
+use std::io::{self, Cursor, SeekFrom, Write};
 
 use proptest::prelude::*;
 
@@ -145,6 +145,35 @@ fn video_time_is_greenwich_time_in_its_short_and_long_form() {
         let zero = movie(&moov(0, long));
         let (_, source) = when(&mut Cursor::new(zero), "VID_20240501_101112.mp4", "UTC");
         assert_eq!(source, Source::FileName);
+    }
+}
+
+#[test]
+fn a_time_with_its_offset_is_found_without_the_whole_header() {
+    // As FFmpeg and ExifTool write it: among named values, and another one in the header.
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/clip.mov");
+    let mut file = std::fs::File::open(path).unwrap();
+    let times = movie::times(&mut file).unwrap();
+    assert_eq!(times.said.as_deref(), Some("2024-05-01T16:00:00+0200"));
+    let created = times.created.and_then(|s| Timestamp::from_second(s).ok());
+    assert_eq!(created.unwrap().to_string(), "2020-01-01T00:00:00Z");
+    let (instant, source) = when(&mut file, "a.mov", "UTC");
+    assert_eq!(
+        (instant.as_str(), source),
+        ("2024-05-01T14:00:00Z", Source::Video)
+    );
+}
+
+#[test]
+fn what_a_program_wrote_counts_before_the_name() {
+    for (name, expected) in [
+        ("edited.jpg", "2024-05-01T16:00:00Z"),
+        ("chart.png", "2024-05-01T17:00:00Z"),
+    ] {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/");
+        let mut file = std::fs::File::open(format!("{dir}{name}")).unwrap();
+        let (instant, source) = when(&mut file, "IMG_20200101_000000.jpg", "UTC");
+        assert_eq!((instant.as_str(), source), (expected, Source::Written));
     }
 }
 

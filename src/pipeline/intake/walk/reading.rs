@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{Entry, Listing, PassedOver, Pending, Walk};
-use crate::pipeline::intake::rules::Verdict;
+use crate::pipeline::{description::beside, intake::rules::Verdict};
 
 impl Iterator for Walk<'_> {
     type Item = Listing;
@@ -17,6 +17,7 @@ impl Iterator for Walk<'_> {
         let Pending { dir, linked } = self.pending.pop()?;
         let mut listing = Listing {
             dir,
+            sidecars: self.tree.sidecars.then(Vec::new),
             ..Listing::default()
         };
         match fs::read_dir(self.tree.root.join(&listing.dir)) {
@@ -54,6 +55,11 @@ impl Walk<'_> {
             self.take_in_link(name, linked, listing);
         } else if sort.is_dir() {
             self.take_in_dir(name, linked, listing);
+        } else if let Some(sidecars) = &mut listing.sidecars
+            && sort.is_file()
+            && beside::sort(&name).is_some()
+        {
+            sidecars.push(name);
         } else if sort.is_file() && self.is_wanted(&name, listing) {
             match entry.metadata() {
                 // It may have been replaced since its name was read.

@@ -12,6 +12,7 @@ use super::*;
 
 fn tree(root: &Path) -> Tree {
     Tree {
+        sidecars: false,
         root: root.to_owned(),
         rules: Arc::new(Rules::new(&[], &["excluded".to_owned()]).unwrap()),
         recursive: true,

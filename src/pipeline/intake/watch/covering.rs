@@ -319,11 +319,12 @@ impl<'a> Covering<'a> {
             .map(AsRef::as_ref)
     }
 
-    /// Whether the path is a root, or may be a file or directory that its folder takes.
+    /// Whether the path is a root, or may be a file or directory that its folder takes, or a sidecar.
     fn is_ours(&self, path: &Path) -> bool {
         self.tree_of(path).is_some_and(|tree| {
             path.strip_prefix(&tree.root).is_ok_and(|relative| {
                 relative.as_os_str().is_empty()
+                    || tree.is_sidecar(path)
                     || tree.rules.verdict(relative, false) == Verdict::Take
             })
         })

@@ -19,6 +19,7 @@ impl Follower {
     /// Begins to follow, and returns once the root is watched.
     async fn start(root: &Path, max_watches: Option<usize>) -> Self {
         let tree = Arc::new(Tree {
+            sidecars: false,
             root: root.to_owned(),
             rules: Arc::new(Rules::new(&[], &[]).unwrap()),
             recursive: true,

@@ -1,0 +1,97 @@
+//! `mediaItems.patch`: a description that changed after its media item was made, one item a call.
+//!
+//! It is the least urgent write of the lane. Telling twice is telling once, so a call without an
+//! answer is repeated from the journal. What the service refuses for the item's own sake is tried
+//! [`TRIES`] times and then left alone until its words change.
+
+use serde::Deserialize;
+
+use super::{Answered, Lane, Turn};
+use crate::{
+    api::{Call, Kind},
+    clock,
+    ids::AlbumRow,
+    pipeline::{Result, backoff, gate},
+    store::{CallKind, Description, Journalled, NewCall},
+};
+
+/// A refusal of the item itself is believed when it came so often: a media item may not be found
+/// for a moment after it was made, and nothing else about it mends by itself.
+const TRIES: u32 = 3;
+
+/// The library: a description belongs to no album.
+const NO_ALBUM: AlbumRow = AlbumRow(0);
+
+/// What of the call's own words is needed again.
+#[derive(Deserialize)]
+struct Told {
+    description: String,
+}
+
+impl Lane {
+    /// Sends a planned description.
+    pub(super) async fn describe(&mut self, description: Description) -> Result<Turn> {
+        let request = Call::media_item_patch(&description.media_item_id, &description.text);
+        let call = NewCall {
+            kind: CallKind::DescribeItem,
+            album: NO_ALBUM,
+            position: None,
+            path: request.path,
+            body: request.body,
+            items: vec![description.item],
+            for_order: false,
+        };
+        match self.perform(call).await? {
+            Some((call, answered)) => self.described(call, answered).await,
+            None => Ok(Turn::Again),
+        }
+    }
+
+    /// Records what a description led to.
+    pub(super) async fn described(&mut self, call: Journalled, answered: Answered) -> Result<Turn> {
+        let now = self.stage.clock.now();
+        let store = self.stage.store.clone();
+        let Some((item, _)) = call.items.first().copied() else {
+            return Ok(Turn::Again);
+        };
+        let error = match answered {
+            Ok(answer) => {
+                // Our own words, as they were written before the call was sent.
+                let told: Told = serde_json::from_str(&call.body).map_err(|_| {
+                    crate::store::Error::Corrupt("a description in the journal".to_owned())
+                })?;
+                let http_status = answer.http_status;
+                store
+                    .description_answered(call.id, item, told.description, http_status, now)
+                    .await?;
+                tracing::info!(item.id = item.0, "description changed");
+                self.stage.bells.moved.ring();
+                return Ok(Turn::Again);
+            }
+            Err(error) => error,
+        };
+        if error.kind().outcome_unknown() {
+            self.trouble(&error).await?;
+            return Ok(Turn::Again);
+        }
+        let retry = self.stage.config.retry.clone();
+        let words = gate::in_words(&error);
+        let own = matches!(
+            error.kind(),
+            Kind::BadMediaItemId | Kind::BadRequest | Kind::NotFound | Kind::Forbidden
+        );
+        let wait = backoff::after_trouble(&retry, if own { 4 } else { 0 }, fastrand::f64());
+        let most = own.then(|| TRIES.min(retry.max_attempts));
+        if own {
+            tracing::warn!(item.id = item.0, "description refused: {words}");
+        }
+        store
+            .description_refused(call.id, item, words, clock::after(now, wait), most, now)
+            .await?;
+        if !own {
+            self.trouble(&error).await?;
+        }
+        self.stage.bells.moved.ring();
+        Ok(Turn::Again)
+    }
+}
