@@ -62,7 +62,7 @@ fn text(
         &place,
         &relative,
         path,
-        (is_dir, is_up),
+        (is_dir, is_up, known.is_some()),
         &metadata,
         &mut text,
     );
@@ -74,12 +74,14 @@ fn text(
     }
     let here = here(clock);
     text += &match &known {
-        Some(known) if known::may_move(known) => {
-            let status = look::status(config, clock, reader)?;
-            let waits = waits_for(&status, &here);
-            known::text(known, &here) + &known::waiting(waits.as_deref())
+        Some(known) => {
+            let mut text = known::text(known, metadata.is_ok(), &here);
+            if known::may_move(known) {
+                let status = look::status(config, clock, reader)?;
+                text += &known::waiting(waits_for(&status, &here).as_deref());
+            }
+            text
         }
-        Some(known) => known::text(known, &here),
         None if is_dir => String::new(),
         None => "Albumen has not seen it yet.\n".to_owned(),
     };
@@ -102,7 +104,7 @@ fn verdict(
     place: &Place,
     relative: &Path,
     path: &Path,
-    (is_dir, is_up): (bool, bool),
+    (is_dir, is_up, is_known): (bool, bool, bool),
     metadata: &io::Result<fs::Metadata>,
     text: &mut String,
 ) -> bool {
@@ -136,8 +138,12 @@ fn verdict(
     let metadata = match metadata {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            text.push_str("There is no such file; by its name and place it would go up.\n");
-            return true;
+            text.push_str(if is_known {
+                "There is no such file any more.\n"
+            } else {
+                "There is no such file; by its name and place it would go up.\n"
+            });
+            return !is_known;
         }
         Err(error) => return refuse(text, &format!("it cannot be read ({error})")),
     };

@@ -52,20 +52,20 @@ async fn calls_for_order_are_made_as_many_as_a_day_allows_and_the_rest_the_next_
     assert!((1..=25 * 3600).contains(&day_ends_in), "{day_ends_in}");
     let said = home.said(&["status"], 0).await;
     insta::assert_snapshot!(without_times(&said), @r"
-        waiting: late photos wait for tomorrow's calls (`batch.order_calls`) (until THEN); 3 files to go
+    waiting: late photos wait for their places: today's `batch.order_calls` are used up (until THEN); 3 files to go
 
-          in Google Photos     9
-          sent, to be created  3
-          waiting              0
-          failed               0
-          not yet in album     3
+      in Google Photos     9
+      sent, to be created  3
+      waiting              0
+      failed               0
+      not yet in album     3
 
-          daemon (process 1) since THEN
-          5 of 10,000 requests of the day
+      daemon (process 1) since THEN
+      5 of 10,000 requests of the day
 
-        Albums:
-          Rome  9 items
-        ");
+    Albums:
+      Rome  9 items
+    ");
     daemon.stop().await.expect(0);
     let library = home.library().await;
     assert_eq!(library.calls(CREATE), 4);
@@ -74,7 +74,7 @@ async fn calls_for_order_are_made_as_many_as_a_day_allows_and_the_rest_the_next_
     Nothing new went up in SOME TIME.
       9 were there already
       3 are still to go
-    Stopped: late photos wait for tomorrow's calls (`batch.order_calls`) (until 08:00)
+    Stopped: late photos wait for their places: today's `batch.order_calls` are used up (until THEN)
     ");
     // Three are left for two days.
     home.pass(26 * 3600).await;

@@ -40,11 +40,10 @@ async fn a_place_behind_what_a_person_took_out_is_given_up_and_that_is_remembere
     insta::assert_snapshot!(explained, @r#"
     ~/photos/late0.jpg
     It belongs to the folder `~/photos` of the configuration.
-    It goes up, as image/jpeg of 53 B.
-    Its album is "Rome", in which it stands by the time when it was taken.
+    It is a photo (JPEG, 53 B).
     It is in Google Photos.
     https://photos.google.com/lr/photo/ID
-    It stands in the album "Rome".
+    It stands in the album "Rome", but not at its place in the order: it could only be put at the end.
     "#);
     // Remembered: whatever comes next asks for no place beside them.
     files.push(home.taken("photos/z.jpg", 9, &photo(99)));

@@ -34,6 +34,9 @@ pub(crate) fn without_times(text: &str) -> String {
         ("done in about ", "\n", "SOME TIME"),
         ("(process ", "\n", "1) since THEN"),
         ("went up in ", ".\n", "SOME TIME"),
+        ("the sign-in of ", " has expired", "SOME TIME ago"),
+        ("it was changed (", ")", "THEN"),
+        ("no longer there (", ")", "THEN"),
     ] {
         let mut out = String::new();
         let mut rest = text.as_str();

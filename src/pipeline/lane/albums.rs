@@ -263,7 +263,14 @@ impl Lane {
             );
             self.stage.store.album_lost(album).await?;
         } else {
-            let reason = format!("it may have been deleted in Google Photos: {words}");
+            tracing::info!(
+                album.row = album.0,
+                "an album may have been deleted: {words}"
+            );
+            let reason =
+                "it may have been deleted in Google Photos; it is asked for once more before \
+                          it is made again"
+                    .to_owned();
             self.stage.store.album_waits(album, sure_at, reason).await?;
         }
         Ok(())

@@ -266,7 +266,7 @@ pub(super) fn plan(
     if let Some(next) = describing::next(db, rules, now, wake, bound_by)? {
         return Ok(next);
     }
-    if let Some(held) = next_held_back(db, now)? {
+    if let Some(held) = ready::next_held_back(db, now)? {
         sooner(&mut search.wake, held);
     }
     Ok(Planned::Wait {
@@ -382,22 +382,3 @@ fn better(one: &Candidate, other: &Candidate, rules: PlanRules) -> bool {
 pub(super) fn sooner(wake: &mut Option<Timestamp>, then: Timestamp) {
     *wake = Some(wake.map_or(then, |known| known.min(then)));
 }
-
-/// When the next item or placement that is held back may move.
-fn next_held_back(db: &Connection, now: Timestamp) -> Result<Option<Timestamp>> {
-    let mut next: Option<i64> = None;
-    for sql in HELD_BACK {
-        let due: Option<i64> = db
-            .prepare_cached(sql)?
-            .query_row([now.as_millisecond()], |row| row.get(0))?;
-        next = [next, due].into_iter().flatten().min();
-    }
-    Ok(next.map(clock::from_millis))
-}
-
-/// The statements behind [`next_held_back`].
-pub(super) const HELD_BACK: [&str; 2] = [
-    "SELECT min(not_before) FROM items
-     WHERE state IN ('uploading', 'uploaded', 'creating') AND state = 'uploaded' AND not_before > ?1",
-    "SELECT min(not_before) FROM placements WHERE state = 'wanted' AND made = 1 AND not_before > ?1",
-];

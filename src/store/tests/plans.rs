@@ -77,7 +77,7 @@ fn the_daily_work_never_walks_over_a_large_table() {
         .map(|order| format!("{} {order}", claims::CLAIMABLE))
         .collect();
     statements.extend([ready::groups_sql(), ready::ready_sql()]);
-    statements.extend(planning::HELD_BACK.map(str::to_owned));
+    statements.extend(ready::HELD_BACK.map(str::to_owned));
     statements.extend(parts::ROLL_OVER.map(str::to_owned));
     for sql in [
         claims::BEGUN,
@@ -96,6 +96,7 @@ fn the_daily_work_never_walks_over_a_large_table() {
         planning::describing::NEXT,
         store::describing::TAKEN_OVER,
         overview::CAN_MOVE,
+        overview::JOINING,
         overview::TO_DESCRIBE,
         overview::ALBUMS,
         overview::FAILED,

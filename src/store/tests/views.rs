@@ -120,7 +120,8 @@ async fn the_overview_counts_and_names_what_did_not_go_up() {
             album.wanted,
             album.out_of_sequence
         ),
-        ("A", 1, 2, 0)
+        ("A", 1, 1, 0),
+        "what failed does not come"
     );
 }
 
