@@ -73,8 +73,10 @@ impl Stretch {
             return Decision::Leave(self.before_gap.min(MAX_BATCH));
         }
         let due = clock::after(self.oldest, patience.max_wait);
-        // A stored time from the future is a clock that was set back: it is due.
-        if due <= now || self.oldest > now || patience.hurried {
+        // A stored time from the future is a clock that was set back: it is due. A little ahead is only
+        // what became ready after the caller had looked at the clock.
+        let was_set_back = self.oldest > clock::after(now, clock::LOOK_AGAIN);
+        if due <= now || was_set_back || patience.hurried {
             // What is still to come is passed over and put in later, behind its predecessor.
             return Decision::Leave(self.ready.min(MAX_BATCH));
         }
@@ -186,6 +188,12 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_back_holds_nothing_up() {
         assert_eq!(tail(7, 7, true).decide(DAEMON, at(10)), Decision::Leave(7));
+        let only_just = tail(7, 3, true).decide(BACKFILL, at(999));
+        assert_eq!(
+            only_just,
+            Decision::Wait(at(1600)),
+            "ready since a second ago is no such clock"
+        );
     }
 
     #[test]

@@ -45,6 +45,11 @@ fn refusals_of_batch_create_are_told_apart_by_their_words() {
     );
     check(
         400,
+        "The album would hold more than 20000 media items.",
+        Kind::AlbumFull,
+    );
+    check(
+        400,
         "No permission to add media items to this album.",
         Kind::AlbumRefused,
     );

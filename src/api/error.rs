@@ -73,6 +73,8 @@ pub enum Kind {
     BadUploadToken,
     /// The album is unknown, foreign or malformed; 400 or 404, see [`Error::http_status`].
     AlbumRefused,
+    /// The album would hold more items than an album can.
+    AlbumFull,
     /// No such thing, or none that this client made (404).
     NotFound,
     /// The resumable session is over: start a new one from the first byte.
@@ -119,7 +121,7 @@ impl Kind {
             | Self::TooLarge
             | Self::EmptyPayload
             | Self::Body => Scope::Item,
-            Self::AlbumRefused => Scope::Album,
+            Self::AlbumRefused | Self::AlbumFull => Scope::Album,
             Self::Unreachable
             | Self::RateLimited(Limit::Minute | Limit::Concurrent | Limit::Unknown)
             | Self::AccessTokenRefused
@@ -158,6 +160,7 @@ impl Kind {
             Self::StorageFull => "the storage of the account is full",
             Self::BadUploadToken => "an upload token is no longer valid",
             Self::AlbumRefused => "the service does not take this album",
+            Self::AlbumFull => "the album is full",
             Self::NotFound => "the service does not know it, or hides it from this client",
             Self::SessionGone => "the upload session is over",
             Self::OffsetMismatch => "the upload session stands at another byte",

@@ -48,6 +48,12 @@ const TEXTS: &[Text] = &[
         "no permission to add media items to this album",
         Kind::AlbumRefused,
     ),
+    // Nobody has written down what a full album answers (fact sheet, section 5.2); these are the ways
+    // to say it. For other words the lane counts what is in the album.
+    text(&[400], "album would hold more than", Kind::AlbumFull),
+    text(&[400], "album is full", Kind::AlbumFull),
+    text(&[400], "too many media items in album", Kind::AlbumFull),
+    text(&[400], "too many media items in the album", Kind::AlbumFull),
     text(&[400], "invalid media item id", Kind::BadMediaItemId),
     text(&[400], "duplicated ids", Kind::DuplicateIds),
     text(&[400], "payload must not be empty", Kind::EmptyPayload),

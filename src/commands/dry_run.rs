@@ -2,7 +2,7 @@
 //!
 //! It walks and looks into files as intake does, and asks the store what it knows, but writes
 //! nothing, makes no database and sends nothing. Files are not read to their end, so two new files
-//! with equal bytes count as two.
+//! with equal bytes count as two. What their order costs is counted by [`cost`].
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -12,26 +12,27 @@ use std::{
     sync::Arc,
 };
 
+use jiff::Timestamp;
+
 use crate::{
-    album::title,
     cli::ExitCode,
     config::Config,
     pipeline::intake::{
         place::{Asked, Part, Place, Places},
         walk::{self, Entry, Listing, RootState},
     },
+    run::connect,
     shown::Shown,
-    status::{eta::ITEMS_PER_CALL, words},
+    status::words,
     store::{Reader, Standing},
 };
 
 use super::{explain, look, output};
 
+mod cost;
+
 /// Albums that are listed one by one.
 const ALBUMS: usize = 50;
-
-/// The share of the allowed writes that the lane takes (the design, section 5).
-const PACE: f64 = 0.9;
 
 /// Says what a backfill of `paths` would do; nothing is the folders of the configuration.
 pub(crate) async fn run(config: Arc<Config>, paths: Vec<PathBuf>) -> anyhow::Result<ExitCode> {
@@ -42,7 +43,7 @@ pub(crate) async fn run(config: Arc<Config>, paths: Vec<PathBuf>) -> anyhow::Res
 
 fn plan(config: &Config, paths: &[PathBuf]) -> anyhow::Result<String> {
     let reader = look::reader(config)?;
-    let mut plan = Plan::default();
+    let mut plan = Plan::at(connect::clock(config).now());
     let mut places = Places::new(config.folders.iter().cloned())?;
     let asked = if paths.is_empty() {
         let all = places.iter().enumerate();
@@ -86,8 +87,9 @@ impl Amount {
 }
 
 /// What would happen.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Plan {
+    now: Timestamp,
     /// What would go up, by album title.
     albums: BTreeMap<Option<String>, Amount>,
     /// What would not, by reason.
@@ -98,9 +100,23 @@ struct Plan {
     problems: Vec<String>,
     /// Titles of albums that need not be made.
     made: Vec<String>,
+    /// What would join albums that stand already.
+    places: cost::Places,
 }
 
 impl Plan {
+    fn at(now: Timestamp) -> Self {
+        Self {
+            now,
+            albums: BTreeMap::new(),
+            left_out: BTreeMap::new(),
+            there: 0,
+            problems: Vec::new(),
+            made: Vec::new(),
+            places: cost::Places::default(),
+        }
+    }
+
     fn take(&mut self, place: &Place, part: &Part, reader: Option<&Reader>) -> anyhow::Result<()> {
         let tree = &place.tree;
         match tree.root_state() {
@@ -157,7 +173,7 @@ impl Plan {
         self.leave_out("not named by `include`", passed.not_included);
         let known = known(reader, place, dir)?;
         for entry in &listing.files {
-            self.take_entry(place, dir, entry, known.get(&entry.name));
+            self.take_entry(place, (dir, entry), known.get(&entry.name), reader)?;
         }
         Ok(())
     }
@@ -173,7 +189,7 @@ impl Plan {
             Ok(walk::Look::File(entry)) => {
                 let dir = file.parent().unwrap_or(Path::new(""));
                 let known = known(reader, place, dir)?;
-                self.take_entry(place, dir, &entry, known.get(&entry.name));
+                self.take_entry(place, (dir, &entry), known.get(&entry.name), reader)?;
             }
             Ok(walk::Look::Refused(verdict)) => self.leave_out(&verdict.to_string(), 1),
             Ok(walk::Look::Dir | walk::Look::Nothing) => {
@@ -184,27 +200,46 @@ impl Plan {
         Ok(())
     }
 
-    fn take_entry(&mut self, place: &Place, dir: &Path, entry: &Entry, known: Option<&Standing>) {
-        let relative = dir.join(&entry.name);
+    fn take_entry(
+        &mut self,
+        place: &Place,
+        (dir, entry): (&Path, &Entry),
+        known: Option<&Standing>,
+        reader: Option<&Reader>,
+    ) -> anyhow::Result<()> {
         let same =
             known.filter(|known| known.size == entry.size && known.mtime_ns == entry.mtime_ns);
         if let Some(known) = same {
             match (known.file_state.as_str(), known.item_state.as_deref()) {
-                ("held", Some("created" | "verified")) => return self.there += 1,
+                ("held", Some("created" | "verified")) => {
+                    self.there += 1;
+                    return Ok(());
+                }
                 ("held", Some("failed" | "missing")) => {
-                    return self.leave_out("failed or missing; `albumen retry` tries again", 1);
+                    self.leave_out("failed or missing; `albumen retry` tries again", 1);
+                    return Ok(());
                 }
                 ("refused", _) => {
                     let reason = known.file_reason.as_deref().unwrap_or("left out before");
-                    return self.leave_out(reason, 1);
+                    self.leave_out(reason, 1);
+                    return Ok(());
                 }
                 _ => {}
             }
-        } else if let Err(reason) = explain::content(&place.tree.root.join(&relative), entry.size) {
-            return self.leave_out(&reason, 1);
+        } else {
+            let path = place.tree.root.join(dir).join(&entry.name);
+            if let Err(reason) = explain::content(&path, entry.size) {
+                self.leave_out(&reason, 1);
+                return Ok(());
+            }
         }
-        let title = title::title_for(&place.folder.album, &place.tree.root, &relative);
+        let title = place.album_for(dir, entry, self.now);
+        if let (Some(title), Some(reader)) = (&title, reader) {
+            self.places
+                .note(title, place, (dir, entry), reader, self.now)?;
+        }
         self.albums.entry(title).or_default().add(entry.size);
+        Ok(())
     }
 
     fn total(&self) -> Amount {
@@ -216,12 +251,17 @@ impl Plan {
         total
     }
 
-    /// Calls that make items, and calls that make albums.
-    fn calls(&self) -> (u64, u64) {
-        let items = self.albums.values().map(calls_for).sum();
+    fn cost(&self) -> cost::Cost {
+        let mut items = cost::Calls::default();
+        for (title, amount) in &self.albums {
+            items += self.places.calls(title.as_deref(), amount.files);
+        }
         let titles = self.albums.keys().flatten();
-        let albums = titles.filter(|title| !self.made.contains(title)).count();
-        (items, albums as u64)
+        cost::Cost {
+            albums: titles.filter(|title| !self.made.contains(title)).count() as u64,
+            uploads: self.total().files,
+            items,
+        }
     }
 
     fn text(&self, config: &Config) -> String {
@@ -235,7 +275,7 @@ impl Plan {
             ),
         };
         if total.files > 0 {
-            self.tell_cost(&mut text, config);
+            text += &self.cost().text(config);
             self.tell_albums(&mut text);
         }
         if self.there > 0 {
@@ -258,37 +298,6 @@ impl Plan {
             }
         }
         text
-    }
-
-    fn tell_cost(&self, text: &mut String, config: &Config) {
-        let (items, albums) = self.calls();
-        let calls = items + albums;
-        let made = match albums {
-            0 => String::new(),
-            n => format!(", {} of them to make albums", words::number(n)),
-        };
-        let _ = writeln!(
-            text,
-            "It takes {}{made}; items whose turn in an album comes late may take a few more.",
-            words::count(calls, "request", "requests"),
-        );
-        let uploads = if config.quota.count_uploads {
-            self.total().files
-        } else {
-            0
-        };
-        let a_day = config
-            .quota
-            .requests_per_day
-            .saturating_sub(config.quota.reserve);
-        let days = (calls + uploads).div_ceil(a_day.max(1));
-        let _ = writeln!(
-            text,
-            "A day has {} of them for this: {}, at the pace of writes at least {}.",
-            words::number(a_day),
-            words::count(days, "day", "days"),
-            words::span(pace_seconds(calls, config.quota.writes_per_minute))
-        );
     }
 
     fn tell_albums(&self, text: &mut String) {
@@ -314,19 +323,6 @@ impl Plan {
             );
         }
     }
-}
-
-/// Calls that make so many items, all in one album or in none.
-fn calls_for(amount: &Amount) -> u64 {
-    amount.files.div_ceil(ITEMS_PER_CALL)
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a cast from float to integer saturates, which is what is wanted"
-)]
-fn pace_seconds(calls: u64, writes_per_minute: u32) -> u64 {
-    (calls as f64 * 60.0 / (PACE * f64::from(writes_per_minute.max(1)))).ceil() as u64
 }
 
 fn known(

@@ -7,28 +7,31 @@ use std::{
     path::Path,
 };
 
+use jiff::Timestamp;
+
 use crate::{
     album::title,
     cli::ExitCode,
     clock::Clock,
     config::{self, AlbumRule, Config, Order},
-    pipeline::{
-        description::{self, beside::Beside},
-        intake::{
-            kinds::{self, HEAD_BYTES},
-            place::{Place, Places},
-            rules::Verdict,
-        },
+    pipeline::intake::{
+        kinds::{self, HEAD_BYTES},
+        place::{Place, Places},
+        rules::Verdict,
+        walk::Look,
     },
     run::connect,
     shown::Shown,
-    status::{text::Here, words},
-    store::{Explained, Reader},
+    status::{text::waits_for, words},
+    store::Reader,
 };
 
 mod after;
 
 use super::{Edge, failure::quoted, here, look, output};
+
+mod description;
+mod known;
 
 /// Explains one path.
 pub(crate) fn run(edge: &Edge, path: &Path) -> anyhow::Result<ExitCode> {
@@ -52,16 +55,24 @@ fn text(
     let mut places = Places::new(config.folders.iter().cloned())?;
     let (place, relative) = places.holder(path, is_dir)?;
     text += &folder(&place);
-    let goes = verdict(&place, &relative, path, is_dir, &metadata, &mut text);
-    if goes {
-        text += &album(&place, &relative);
-    }
     let known = reader
         .map(|reader| reader.explain(&place.root().join(&relative)))
         .transpose()?
         .flatten();
+    let is_up = known.as_ref().is_some_and(known::is_up);
+    let goes = verdict(
+        &place,
+        &relative,
+        path,
+        (is_dir, is_up, known.is_some()),
+        &metadata,
+        &mut text,
+    );
+    if goes && !is_up {
+        text += &album(&place, &relative, clock.now());
+    }
     if goes && place.folder.description == config::Description::Sidecar {
-        text += &description(path, known.as_ref());
+        text += &description::text(path, known.as_ref());
     }
     let view = match (reader, &known) {
         (Some(reader), Some(known)) => reader.afterwards(known.file)?,
@@ -69,7 +80,14 @@ fn text(
     };
     let here = here(clock);
     text += &match &known {
-        Some(known) => self::known(known, &here),
+        Some(known) => {
+            let mut text = known::text(known, metadata.is_ok(), &here);
+            if known::may_move(known) {
+                let status = look::status(config, clock, reader)?;
+                text += &known::waiting(waits_for(&status, &here).as_deref());
+            }
+            text
+        }
         None if is_dir => String::new(),
         None => "Albumen has not seen it yet.\n".to_owned(),
     };
@@ -93,7 +111,7 @@ fn verdict(
     place: &Place,
     relative: &Path,
     path: &Path,
-    is_dir: bool,
+    (is_dir, is_up, is_known): (bool, bool, bool),
     metadata: &io::Result<fs::Metadata>,
     text: &mut String,
 ) -> bool {
@@ -127,8 +145,12 @@ fn verdict(
     let metadata = match metadata {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            text.push_str("There is no such file; by its name and place it would go up.\n");
-            return true;
+            text.push_str(if is_known {
+                "There is no such file any more.\n"
+            } else {
+                "There is no such file; by its name and place it would go up.\n"
+            });
+            return !is_known;
         }
         Err(error) => return refuse(text, &format!("it cannot be read ({error})")),
     };
@@ -140,8 +162,8 @@ fn verdict(
     }
     match content(path, metadata.len()) {
         Ok(mime) => {
-            let size = words::bytes(metadata.len());
-            let _ = writeln!(text, "It goes up, as {mime} of {size}.");
+            let goes = if is_up { "It is" } else { "It goes up, as" };
+            let _ = writeln!(text, "{goes} {}.", words::kind(mime, metadata.len()));
             true
         }
         Err(reason) => refuse(text, &reason),
@@ -163,136 +185,30 @@ pub(crate) fn content(path: &Path, size: u64) -> Result<&'static str, String> {
     Ok(kind.mime)
 }
 
-fn album(place: &Place, relative: &Path) -> String {
+fn album(place: &Place, relative: &Path, now: Timestamp) -> String {
     let folder = &place.folder;
-    match title::title_for(&folder.album, &folder.path, relative) {
-        None if folder.album == AlbumRule::None => "It goes into no album.\n".to_owned(),
-        None => "It goes into no album: the title would be empty.\n".to_owned(),
-        Some(title) => {
-            let order = match folder.order {
-                Order::Taken => "by the time when it was taken",
-                Order::Name => "by its name",
-                Order::Modified => "by the time when it was last changed",
-                Order::Arrival => "by the time when it was first seen",
-            };
-            format!(
-                "Its album is \"{}\", in which it stands {order}.\n",
-                Shown::text(&title)
-            )
-        }
+    if folder.album == AlbumRule::None {
+        return "It goes into no album.\n".to_owned();
     }
-}
-
-/// Which description the file has, where it stands, and what the service knows of it.
-fn description(path: &Path, known: Option<&Explained>) -> String {
-    let dir = path.parent().unwrap_or(Path::new(""));
-    // A folder that cannot be listed has no sidecars that could be read.
-    let beside = Beside::read(dir).unwrap_or_default();
-    let found = description::find(path, &beside).description;
-    let mut text = match &found {
-        Some(found) => format!(
-            "Its description is \"{}\", from {}.\n",
-            Shown::text(&found.text),
-            found.source
-        ),
-        None => {
-            "No text that a person wrote is beside it or in it: it has no description.\n".to_owned()
+    let dir = relative.parent().unwrap_or(Path::new(""));
+    let title = match place.tree.look(relative) {
+        Ok(Look::File(entry)) => place.album_for(dir, &entry, now),
+        _ if title::asks_for_day(&folder.album) => {
+            return "Its album depends on when it was taken.\n".to_owned();
         }
+        _ => title::title_for(&folder.album, &folder.path, relative, None),
     };
-    let Some(known) = known else { return text };
-    let said = found.map(|found| found.text);
-    match (&known.described, &known.description) {
-        (Some(told), _) if Some(told) == said.as_ref() => {
-            text.push_str("Google Photos has that description.\n");
-        }
-        (_, Some(wanted)) if said.as_ref().is_some_and(|said| said != wanted) => {
-            let _ = writeln!(
-                text,
-                "What is known of it is \"{}\": of an equal file that came first, or from before the last scan.",
-                Shown::text(wanted)
-            );
-        }
-        (_, Some(_)) if said.is_some() && is_made(known) && known.describe_error.is_none() => {
-            text.push_str("Google Photos is told so next.\n");
-        }
-        (Some(told), _) if said.is_none() => {
-            let _ = writeln!(
-                text,
-                "Google Photos keeps the one that it has: \"{}\".",
-                Shown::text(told)
-            );
-        }
-        _ => {}
-    }
-    if let Some(reason) = &known.describe_error {
-        let _ = writeln!(
-            text,
-            "Google Photos did not take a change of it: {}.",
-            Shown::text(reason)
-        );
-    }
-    text
-}
-
-fn is_made(known: &Explained) -> bool {
-    matches!(known.item_state.as_deref(), Some("created" | "verified"))
-}
-
-/// What the store knows.
-fn known(known: &Explained, here: &Here) -> String {
-    let mut text = standing(known).to_owned();
-    if let Some(reason) = known.item_reason.as_ref().or(known.file_reason.as_ref()) {
-        let _ = write!(text, ": {}", Shown::text(reason));
-    }
-    if let Some(message) = &known.message {
-        let _ = write!(text, " (the service said: {})", Shown::text(message));
-    }
-    if known.attempts > 1 {
-        let _ = write!(text, ", after {} attempts", known.attempts);
-    }
-    text.push_str(".\n");
-    if let Some(then) = known.not_before.filter(|then| *then > here.now) {
-        let _ = writeln!(
-            text,
-            "It is tried again at {}.",
-            words::time(then, here.now, &here.zone)
-        );
-    }
-    if let Some(link) = &known.product_url {
-        let _ = writeln!(text, "{}", Shown::text(link));
-    }
-    for (title, state, reason) in &known.albums {
-        let place = match state.as_str() {
-            "wanted" => "is to be put into",
-            "placed" => "stands in",
-            "leaving" => "is to leave",
-            "gone" => "has left",
-            _ => "was refused by",
-        };
-        let _ = write!(text, "It {place} the album \"{}\"", Shown::text(title));
-        if let Some(reason) = reason {
-            let _ = write!(text, ": {}", Shown::text(reason));
-        }
-        text.push_str(".\n");
-    }
-    text
-}
-
-fn standing(known: &Explained) -> &'static str {
-    match (known.file_state.as_str(), known.item_state.as_deref()) {
-        ("settling", _) => "It may still be written to, so it is left alone for a moment",
-        ("queued", _) => "It is in the queue",
-        ("claimed", _) => "It is being read",
-        ("refused", _) => "It was looked at and left out",
-        ("gone", _) => "It was there once and is gone",
-        (_, Some("queued")) => "Its bytes are in the queue",
-        (_, Some("uploading")) => "It is being sent",
-        (_, Some("uploaded")) => "Its bytes are sent; it is to be created in the library",
-        (_, Some("creating")) => "It is being created in the library",
-        (_, Some("created")) => "It is in Google Photos",
-        (_, Some("verified")) => "It is in Google Photos, and was read back",
-        (_, Some("failed")) => "It failed",
-        (_, Some("missing")) => "It was in Google Photos, which no longer knows it",
-        _ => "Its bytes are known, and no file held them any more for a while",
-    }
+    let Some(title) = title else {
+        return "It goes into no album: the title would be empty.\n".to_owned();
+    };
+    let order = match folder.order {
+        Order::Taken => "by the time when it was taken",
+        Order::Name => "by its name",
+        Order::Modified => "by the time when it was last changed",
+        Order::Arrival => "by the time when it was first seen",
+    };
+    format!(
+        "Its album is \"{}\", in which it stands {order}.\n",
+        Shown::text(&title)
+    )
 }

@@ -21,7 +21,8 @@ pub(crate) async fn leave(edge: &Edge, share_token: &str) -> anyhow::Result<Exit
         }
         Err(error) if error.http_status() == Some(403) && is_refusal(error.kind()) => {
             let words = format!(
-                "{error}; Google retired leaving shared albums through the Library API on 31 March 2025"
+                "the album was not left: on 31 March 2025 Google retired what lets a program leave shared \
+                 albums ({error})"
             );
             let hint = "open the album in the Google Photos app and leave it there";
             Err(Failure::new(ExitCode::SomeFailed, words).hint(hint).into())

@@ -9,15 +9,13 @@ use super::{
     error::Fault,
     schema,
     settings::{AfterUpload, AlbumRule, Description, Folder, OnDelete, OnEdit, Order},
-    unbuilt, values,
+    template::Template,
+    values,
 };
 
 /// The longest album title: the service takes 500 characters, and the parts of a full album have
 /// " (2)" and so on behind it.
 const TITLE_CHARS: usize = 490;
-
-/// What a template may ask for: folders of the file, and the time at which it was taken.
-const PLACEHOLDERS: &[&str] = &["folder", "parent", "path", "year", "month", "day"];
 
 /// All folders of the file, whose relative paths begin at `base`.
 pub(super) fn check(
@@ -81,7 +79,6 @@ fn folder(written: &schema::Folder, base: &Path, env: &Environment) -> Result<Fo
     if let Some(text) = &written.after_upload {
         folder.after_upload = after_upload(text, base, env)?;
     }
-    unbuilt::refuse_of_folder(&folder, written)?;
     Ok(folder)
 }
 
@@ -147,25 +144,15 @@ fn album_title(text: &Spanned<String>, title: &str) -> Result<AlbumRule, Fault> 
 }
 
 fn template(text: &Spanned<String>) -> Result<AlbumRule, Fault> {
-    let mut rest = text.get_ref().as_str();
-    while let Some((plain, behind)) = rest.split_once('{') {
-        let Some((name, after)) = behind.split_once('}') else {
-            return Err(Fault::at(text, "a `{` is not closed"));
-        };
-        if plain.contains('}') {
-            break;
-        }
-        if !PLACEHOLDERS.contains(&name) {
-            let message = format!("`{{{name}}}` is not a placeholder");
-            let known: Vec<_> = PLACEHOLDERS.iter().map(|it| format!("{{{it}}}")).collect();
-            return Err(Fault::at(text, message).hint(format!("there are {}", known.join(", "))));
-        }
-        rest = after;
-    }
-    if rest.contains('}') {
-        return Err(Fault::at(text, "a `}` has no `{` before it"));
-    }
-    Ok(AlbumRule::Template(text.get_ref().clone()))
+    Template::parse(text.get_ref())
+        .map(AlbumRule::Template)
+        .map_err(|mistake| {
+            let fault = Fault::at(text, mistake.message);
+            match mistake.hint {
+                Some(hint) => fault.hint(hint),
+                None => fault,
+            }
+        })
 }
 
 fn after_upload(

@@ -21,6 +21,7 @@ mod folders;
 mod schema;
 mod sections;
 mod settings;
+mod template;
 mod unbuilt;
 mod values;
 
@@ -35,6 +36,7 @@ pub use settings::{
     Account, AfterUpload, AlbumRule, Api, Batch, Dashboard, Description, Folder, OnDelete, OnEdit,
     Order, Poll, Quota, Retry, Timezone, Upload, Verify, Watch,
 };
+pub use template::{Piece, Placeholder, Template};
 pub use values::is_loopback;
 
 use error::Fault;

@@ -11,6 +11,8 @@ use std::{
 
 use url::Url;
 
+use super::template::Template;
+
 /// A thousand times a thousand bytes: sizes in the configuration follow the SI where they say "MB".
 const MB: u64 = 1_000_000;
 
@@ -109,8 +111,8 @@ pub enum AlbumRule {
     Name(String),
     /// The one named as the file's own folder; in the root, as the root.
     Folder,
-    /// The one whose title this template gives; its placeholders are known to be right.
-    Template(String),
+    /// The one whose title this template gives.
+    Template(Template),
 }
 
 /// What decides the place of a file in its album.

@@ -299,7 +299,13 @@ pub fn in_words(error: &api::Error) -> String {
     let mut words = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {
-        words = format!("{words}: {next}");
+        let told = next.to_string();
+        // An error that carries one of its own kind need not name the kind twice.
+        let new = match told.split_once(": ") {
+            Some((kind, rest)) if words.starts_with(kind) => rest,
+            _ => &told,
+        };
+        words = format!("{words}: {new}");
         cause = next.source();
     }
     words

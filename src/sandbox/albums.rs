@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{
     answer::Refusal,
     clock::Millis,
-    library::{ALBUM_CAPACITY, Album, Entry, looks_like_id, new_id},
+    library::{Album, Entry, looks_like_id, new_id},
     media_items::{base_url, check_ids, page_size},
     oauth::value,
     paging::{self, Wish},
@@ -186,12 +186,7 @@ pub(super) fn batch_add(
     };
     let ids = ids(body, is_known)?;
     let n_new = ids.iter().filter(|id| !album.holds(id)).count();
-    if album.n_items() + n_new > ALBUM_CAPACITY {
-        return Err(Refusal::broken(
-            "album_full",
-            "The album would hold more than 20000 media items.",
-        ));
-    }
+    album.check_room(n_new, &world.settings)?;
     if let Some(album) = world.library.albums.get_mut(id) {
         album.insert(usize::MAX, ids.into_iter().map(str::to_owned));
     }

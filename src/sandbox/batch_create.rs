@@ -12,7 +12,7 @@ use super::{
     clock::{Millis, SECOND},
     faults::Effect,
     fields::Mask,
-    library::{ALBUM_CAPACITY, Item, Upload, looks_like_id, new_id},
+    library::{Item, Upload, looks_like_id, new_id},
     media_items,
     world::World,
 };
@@ -191,12 +191,7 @@ fn place(
             !item.is_some_and(|item| album.holds(&item.id))
         })
         .collect();
-    if album.n_items() + new.len() > ALBUM_CAPACITY {
-        return Err(Refusal::broken(
-            "album_full",
-            "The album would hold more than 20000 media items.",
-        ));
-    }
+    album.check_room(new.len(), &world.settings)?;
     Ok(place)
 }
 
@@ -305,7 +300,10 @@ fn answered(results: Vec<Value>, effect: &Effect, mask: &Mask) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::media, *};
+    use super::{
+        super::{library::ALBUM_CAPACITY, media},
+        *,
+    };
 
     #[test]
     fn an_album_holds_twenty_thousand_items_and_no_more() {

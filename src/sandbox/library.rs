@@ -235,6 +235,20 @@ impl Album {
         self.members.contains(id)
     }
 
+    /// Whether so many more can be in it. The documented limit is known to a client.
+    pub(super) fn check_room(&self, n_new: usize, settings: &Settings) -> Result<(), Refusal> {
+        let limit = settings.album_limit;
+        if self.n_items() + n_new <= limit {
+            return Ok(());
+        }
+        let message = format!("The album would hold more than {limit} media items.");
+        Err(if self.n_items() + n_new > ALBUM_CAPACITY {
+            Refusal::broken("album_full", message)
+        } else {
+            Refusal::bad("album_full", message)
+        })
+    }
+
     pub(super) fn is_visible(&self, now: Millis, settings: &Settings) -> bool {
         now >= self.created + settings.album_visible_after_s * SECOND
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::route::Method;
+use super::{library::ALBUM_CAPACITY, route::Method};
 
 /// The switches, by the names that a script uses.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -42,6 +42,8 @@ pub(super) struct Settings {
     pub(super) offset_mismatch_status: u16,
     /// Of the sizes of all chunks but the last.
     pub(super) granularity: u64,
+    /// Media items that an album can hold; a client can know only the documented number.
+    pub(super) album_limit: usize,
     /// How long a new album is unknown to all other methods.
     pub(super) album_visible_after_s: i64,
     /// How long a new media item is unknown to all other methods.
@@ -81,6 +83,7 @@ impl Default for Settings {
             final_query_returns_token: true,
             offset_mismatch_status: 409,
             granularity: 262_144,
+            album_limit: ALBUM_CAPACITY,
             album_visible_after_s: 0,
             items_visible_after_s: 0,
             list_oddities: false,

@@ -189,6 +189,7 @@ fn placements(overview: &Overview) -> Placements {
         leaving: placement("leaving"),
         gone: placement("gone"),
         refused: placement("refused"),
+        joining: overview.joining,
         held: overview.count("departure", "held"),
     }
 }
@@ -239,6 +240,7 @@ impl From<&crate::store::AlbumView> for Album {
             title: Shown::text(&album.title).to_string(),
             id: album.album_id.as_ref().map(ToString::to_string),
             items: album.placed,
+            reason: (album.reason.as_ref()).map(|reason| Shown::text(reason).to_string()),
         }
     }
 }

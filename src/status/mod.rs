@@ -122,6 +122,9 @@ pub struct Placements {
     pub gone: u64,
     /// Refused by the service.
     pub refused: u64,
+    /// Of those to be filled: those whose items are in the library already.
+    #[serde(skip)]
+    pub joining: u64,
     /// Filled by files that are gone: so many at once that a person has to say whether they leave.
     pub held: u64,
 }
@@ -181,6 +184,8 @@ pub struct Album {
     pub id: Option<String>,
     /// How many items stand in it.
     pub items: u64,
+    /// Why nothing goes to it at the moment; null if nothing is wrong with it.
+    pub reason: Option<String>,
 }
 
 /// Something that did not go up.

@@ -265,6 +265,7 @@ fn busy() -> Status {
         title: "Crete".into(),
         id: Some("x".into()),
         items: 1_100,
+        reason: None,
     }];
     status.failures = vec![
         Failure {

@@ -47,7 +47,8 @@ pub fn headline(status: &Status, here: &Here) -> String {
     if status.waits_for_a_person() {
         return format!("stopped: {}", waits_for(status, here).unwrap_or_default());
     }
-    if left == 0 && status.placements.wanted == 0 {
+    // What has failed is wanted in its album, too, and does not come.
+    if left == 0 && status.placements.joining == 0 {
         let files = words::files(status.after_upload.waiting);
         return match status.after_upload.waiting {
             0 => finished(status),
@@ -59,7 +60,7 @@ pub fn headline(status: &Status, here: &Here) -> String {
     }
     if !status.process.running {
         let what = match left {
-            0 => words::count(status.placements.wanted, "item", "items") + " not yet in its album",
+            0 => words::count(status.placements.joining, "item", "items") + " not yet in its album",
             _ => words::files(left) + " waiting",
         };
         let owed = waits_for(status, here).map(|wait| format!("; {wait}"));
@@ -209,6 +210,10 @@ fn counts(status: &Status) -> String {
             String::new()
         }
     };
+    let not_in_album = match items.left() {
+        0 => status.placements.joining,
+        _ => status.placements.wanted,
+    };
     let rows = [
         ("in Google Photos", items.created, String::new()),
         ("  and read back", items.verified, String::new()),
@@ -220,7 +225,7 @@ fn counts(status: &Status) -> String {
         ("failed", items.failed, String::new()),
         ("missing", items.missing, String::new()),
         ("skipped", items.skipped, String::new()),
-        ("not yet in album", status.placements.wanted, String::new()),
+        ("not yet in album", not_in_album, String::new()),
         ("leaving album", status.placements.leaving, String::new()),
         ("refused by album", status.placements.refused, String::new()),
         ("to move or delete", after.waiting, String::new()),
@@ -335,6 +340,11 @@ fn albums(status: &Status) -> String {
         ]
     });
     let mut text = format!("Albums:\n{}", table(rows));
+    for album in status.albums.iter().take(ALBUMS) {
+        if let Some(reason) = &album.reason {
+            let _ = writeln!(text, "  \"{}\" waits: {reason}", album.title);
+        }
+    }
     if status.albums.len() > ALBUMS {
         text.push_str("  `albumen albums` lists all\n");
     }

@@ -28,6 +28,21 @@ pub fn files(n: u64) -> String {
     count(n, "file", "files")
 }
 
+/// What a file is to a person: "a photo (JPEG, 3.40 MB)".
+pub fn kind(mime: &str, size: u64) -> String {
+    let (kind, name) = mime.split_once('/').unwrap_or(("", mime));
+    let name = match name {
+        "quicktime" => "QuickTime",
+        "x-msvideo" => "AVI",
+        "x-matroska" => "Matroska",
+        "webp" => "WebP",
+        // Vendors come before their formats: x-canon-cr2.
+        name => &name.rsplit('-').next().unwrap_or(name).to_uppercase(),
+    };
+    let kind = if kind == "image" { "photo" } else { "video" };
+    format!("a {kind} ({name}, {})", bytes(size))
+}
+
 /// A size in steps of a thousand, with three digits.
 pub fn bytes(n: u64) -> String {
     const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
@@ -114,6 +129,16 @@ mod tests {
         for (n, text) in cases {
             assert_eq!(bytes(n), text, "{n}");
         }
+    }
+
+    #[test]
+    fn files_are_what_people_call_them() {
+        assert_eq!(kind("image/jpeg", 61), "a photo (JPEG, 61 B)");
+        assert_eq!(kind("image/x-canon-cr2", 61), "a photo (CR2, 61 B)");
+        assert_eq!(
+            kind("video/quicktime", 1000),
+            "a video (QuickTime, 1.00 kB)"
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{ffi::OsString, os::unix::ffi::OsStringExt as _, path::PathBuf};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{FileStat, Result, Session, Store, Words, changes, describing, items, sessions};
+use super::{FileStat, Result, Session, Store, Words, changes, describing, items, moves, sessions};
 use crate::{
     clock,
     ids::{AlbumRow, ContentHash, FileId, ItemId, RootId},
@@ -338,33 +338,28 @@ fn hold(db: &Connection, file: FileId, item: ItemId, state: State, now: Timestam
     let (album, key): (i64, Vec<u8>) = db
         .prepare_cached("SELECT album_id, order_key FROM files WHERE id = ?1")?
         .query_row([file.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let album = known_part(db, item, AlbumRow(album))?;
+    // Touched, and nothing else: no edit at all, and no reason to go to another album, even if the
+    // title is made of the time of the last change.
+    let was_touched = db
+        .prepare_cached("DELETE FROM former_items WHERE file_id = ?1 AND item_id = ?2")?
+        .execute(params![file.0, item.0])?
+        > 0;
+    let stays = if was_touched {
+        moves::only_album(db, item)?
+    } else {
+        None
+    };
+    let album = match stays {
+        Some(album) => album,
+        None => moves::known_part(db, item, AlbumRow(album))?,
+    };
     db.prepare_cached(
         "UPDATE files SET state = 'held', item_id = ?2, album_id = ?3, edited = 0, attempts = 0, changed_at = ?4
          WHERE id = ?1",
     )?
     .execute(params![file.0, item.0, album.0, now.as_millisecond()])?;
-    // Touched, and nothing else: no edit at all.
-    db.prepare_cached("DELETE FROM former_items WHERE file_id = ?1 AND item_id = ?2")?
-        .execute(params![file.0, item.0])?;
     want_placement(db, item, album, &key, state, now)
 }
-
-/// The part of this album that the item is in already, or the album itself: a file that was touched
-/// must not come into "Title (2)" as well.
-fn known_part(db: &Connection, item: ItemId, album: AlbumRow) -> Result<AlbumRow> {
-    let known = db
-        .prepare_cached(KNOWN_PART)?
-        .query_row(params![item.0, album.0], |row| row.get(0).map(AlbumRow))
-        .optional()?;
-    Ok(known.unwrap_or(album))
-}
-
-/// Where the item stands among the parts of an album.
-pub(super) const KNOWN_PART: &str = "SELECT placements.album_id FROM placements
-     CROSS JOIN albums ON albums.id = placements.album_id
-     WHERE placements.item_id = ?1 AND placements.state IN ('placed', 'leaving') AND albums.id <> 0
-           AND albums.title = (SELECT title FROM albums WHERE id = ?2) LIMIT 1";
 
 /// The first file that brings an item to an album decides its place there. One that is about to leave
 /// stays, and counts as out of order from then on; one that a person took out stays out.

@@ -1,12 +1,19 @@
 //! What the store knows of one path: `explain`, and what `retry` is asked for by path.
 
-use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::Path};
+use std::{
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Reader, Result, albums};
-use crate::{clock, ids::FileId};
+use super::{Reader, Result, albums, changes};
+use crate::{
+    clock,
+    ids::{FileId, MediaItemId},
+};
 
 /// What the store knows of one file, for `explain`.
 #[derive(Debug, Clone)]
@@ -35,8 +42,40 @@ pub struct Explained {
     pub described: Option<String>,
     /// Why the service would not take the description.
     pub describe_error: Option<String>,
-    /// The albums it is in or goes to, each with the placement's state and reason.
-    pub albums: Vec<(String, String, Option<String>)>,
+    /// The albums it is in or goes to.
+    pub albums: Vec<Membership>,
+    /// What it was in the library before: its former content, or itself before it was sent again.
+    pub former: Vec<Former>,
+    /// Where else the same bytes are.
+    pub copies: Vec<PathBuf>,
+}
+
+/// An album that a file is in or goes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    /// Its title.
+    pub title: String,
+    /// The state of the placement, a word of the schema.
+    pub state: String,
+    /// Why it stands there.
+    pub reason: Option<String>,
+    /// Whether it stands at its place in the order.
+    pub is_in_order: bool,
+    /// What is wrong with the album itself.
+    pub album_reason: Option<String>,
+}
+
+/// A media item that a file was before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Former {
+    /// Its id.
+    pub media_item_id: MediaItemId,
+    /// Where a browser finds it.
+    pub product_url: Option<String>,
+    /// Until when.
+    pub until: Timestamp,
+    /// Whether it was of another content, and is there still.
+    pub was_edited: bool,
 }
 
 impl Reader {
@@ -47,27 +86,77 @@ impl Reader {
 }
 
 /// What one file row tells, and its item.
-type Found = (Explained, Option<i64>);
+type Found = (Explained, FileId, Option<i64>);
+
+/// The most copies that are named.
+const COPIES: i64 = 10;
 
 fn explain(db: &Connection, path: &Path) -> Result<Option<Explained>> {
-    let Some((mut explained, item)) = find(db, path)? else {
+    let Some((mut explained, file, item)) = find(db, path)? else {
         return Ok(None);
     };
+    explained.former = former(db, file, item)?;
+    explained.copies = copies(db, file, item)?;
     explained.albums = db
         .prepare(
-            "SELECT albums.title, albums.part, placements.state, placements.reason FROM placements
+            "SELECT albums.title, albums.part, placements.state, placements.reason, placements.in_sequence,
+                    albums.reason FROM placements
              JOIN albums ON albums.id = placements.album_id
              WHERE placements.item_id = ?1 AND albums.id <> 0 ORDER BY albums.title, albums.part",
         )?
         .query_map([item], |row| {
-            Ok((
-                albums::part_title(&row.get::<_, String>(0)?, row.get(1)?),
-                row.get(2)?,
-                row.get(3)?,
-            ))
+            Ok(Membership {
+                title: albums::part_title(&row.get::<_, String>(0)?, row.get(1)?),
+                state: row.get(2)?,
+                reason: row.get(3)?,
+                is_in_order: row.get(4)?,
+                album_reason: row.get(5)?,
+            })
         })?
         .collect::<rusqlite::Result<_>>()?;
     Ok(Some(explained))
+}
+
+/// What the file, or its item, was before; the oldest first.
+fn former(db: &Connection, file: FileId, item: Option<i64>) -> Result<Vec<Former>> {
+    let rows = db
+        .prepare(
+            "SELECT items.media_item_id, items.product_url, former_items.until AS until, 1
+             FROM former_items JOIN items ON items.id = former_items.item_id
+             WHERE former_items.file_id = ?1 AND items.media_item_id IS NOT NULL
+             UNION ALL
+             SELECT media_item_id, NULL, until, 0 FROM former_media_items WHERE item_id = ?2
+             ORDER BY until",
+        )?
+        .query_map(params![file.0, item], |row| {
+            Ok(Former {
+                media_item_id: MediaItemId::new(row.get::<_, String>(0)?),
+                product_url: row.get(1)?,
+                until: clock::from_millis(row.get(2)?),
+                was_edited: row.get(3)?,
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(rows)
+}
+
+/// Other files that hold the same item.
+fn copies(db: &Connection, file: FileId, item: Option<i64>) -> Result<Vec<PathBuf>> {
+    let rows = db
+        .prepare(
+            "SELECT roots.path, dirs.path, files.name FROM files
+             JOIN dirs ON dirs.id = files.dir_id JOIN roots ON roots.id = files.root_id
+             WHERE files.item_id = ?1 AND files.id <> ?2 AND files.state = 'held'
+             ORDER BY files.id LIMIT ?3",
+        )?
+        .query_map(params![item, file.0, COPIES], |row| {
+            let mut path = changes::path_from(row.get(0)?);
+            path.push(changes::path_from(row.get(1)?));
+            path.push(changes::path_from(row.get(2)?));
+            Ok(path)
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(rows)
 }
 
 /// The row of this path below the root that holds it most closely. Roots that the configuration had
@@ -122,8 +211,10 @@ fn row_of(db: &Connection, root: i64, relative: &Path) -> Result<Option<Found>> 
                 described: row.get(11)?,
                 describe_error: row.get(12)?,
                 albums: Vec::new(),
+                former: Vec::new(),
+                copies: Vec::new(),
             };
-            Ok((explained, row.get(2)?))
+            Ok((explained, FileId(row.get(13)?), row.get(2)?))
         })
         .optional()?)
 }

@@ -87,6 +87,17 @@ impl Reader {
         Ok(rows)
     }
 
+    /// The order keys of what stands in sequence in the album of this title, or in its last part,
+    /// ascending.
+    pub fn sequence_of(&self, title: &str) -> Result<Vec<Vec<u8>>> {
+        let rows = self
+            .connection
+            .prepare_cached(SEQUENCE)?
+            .query_map([title], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        Ok(rows)
+    }
+
     /// What is known of the files of the directory `dir`, relative to the root at `root`, without
     /// those that are gone.
     pub fn standing_in(&self, root: &Path, dir: &Path) -> Result<Vec<Standing>> {
@@ -115,3 +126,9 @@ impl Reader {
         Ok(rows)
     }
 }
+
+/// The statement behind [`Reader::sequence_of`].
+pub(super) const SEQUENCE: &str = "SELECT order_key FROM placements
+     WHERE in_sequence = 1
+           AND album_id = (SELECT id FROM albums WHERE title = ?1 ORDER BY part DESC LIMIT 1)
+     ORDER BY order_key";

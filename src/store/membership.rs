@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Result, Store, calls, outcomes};
+use super::{Result, Store, calls, outcomes, planning::places};
 use crate::{
     album::order,
     ids::{AlbumRow, CallId, ItemId, MediaItemId},
@@ -13,26 +13,30 @@ use crate::{
 
 impl Store {
     /// `albums.batchAddMediaItems` was answered: all of it stands in the album, or (with an error)
-    /// none of it does and each is tried again by itself, at most `max_attempts` times.
+    /// none of it does and is tried again. Where one of it is to blame each goes by itself from then
+    /// on, at most `blamed` times.
     pub async fn additions_answered(
         &self,
         call: CallId,
         album: AlbumRow,
         error: Option<(String, Timestamp)>,
-        max_attempts: u32,
+        blamed: Option<u32>,
         now: Timestamp,
     ) -> Result<()> {
         self.write(move |db| {
             for item in calls::items_of(db, call)? {
                 match &error {
-                    None => outcomes::placed(db, item, album, false)?,
+                    None => {
+                        let at_its_place = is_last(db, item, album)?;
+                        outcomes::placed(db, item, album, at_its_place)?;
+                    }
                     Some((reason, not_before)) => {
                         db.prepare_cached(
-                            "UPDATE placements SET attempts = attempts + 1, not_before = ?3, reason = ?4,
-                                    state = iif(attempts + 1 >= ?5, 'refused', state)
+                            "UPDATE placements SET attempts = attempts + (?5 IS NOT NULL), not_before = ?3,
+                                    reason = ?4, state = iif(attempts + 1 >= ?5, 'refused', state)
                              WHERE item_id = ?1 AND album_id = ?2 AND state = 'wanted'",
                         )?
-                        .execute(params![item.0, album.0, not_before.as_millisecond(), reason, max_attempts])?;
+                        .execute(params![item.0, album.0, not_before.as_millisecond(), reason, blamed])?;
                     }
                 }
             }
@@ -44,16 +48,7 @@ impl Store {
 
     /// The service refused the position of a batch: what it carried is appended, once and for all.
     pub async fn append_instead(&self, album: AlbumRow, items: Vec<ItemId>) -> Result<()> {
-        self.write(move |db| {
-            for item in items {
-                db.prepare_cached(
-                    "UPDATE placements SET append = 1 WHERE item_id = ?1 AND album_id = ?2 AND state = 'wanted'",
-                )?
-                .execute(params![item.0, album.0])?;
-            }
-            Ok(())
-        })
-        .await
+        self.write(move |db| places::append(db, album, items)).await
     }
 
     /// `albums.batchRemoveMediaItems` was answered: all of it has left the album, or (with an error)
@@ -127,6 +122,19 @@ impl Store {
     pub async fn album_read(&self, album: AlbumRow, standing: Vec<MediaItemId>) -> Result<()> {
         self.write(move |db| read(db, album, &standing)).await
     }
+}
+
+/// Whether the item is later than all that stands in sequence: then the end is its place.
+fn is_last(db: &Connection, item: ItemId, album: AlbumRow) -> Result<bool> {
+    let is_last = db
+        .prepare_cached(
+            "SELECT order_key > coalesce((SELECT max(order_key) FROM placements
+                                          WHERE album_id = ?2 AND in_sequence = 1), x'')
+             FROM placements WHERE item_id = ?1 AND album_id = ?2",
+        )?
+        .query_row(params![item.0, album.0], |row| row.get(0))
+        .optional()?;
+    Ok(is_last.unwrap_or(false))
 }
 
 fn left(db: &Connection, item: ItemId, album: AlbumRow) -> Result<()> {

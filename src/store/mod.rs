@@ -61,7 +61,7 @@ pub use changes::{Change, Fate, FileStat};
 pub use claims::{Claimed, Content, Hashed};
 pub use departures::Leaver;
 pub use describing::Words;
-pub use explain::Explained;
+pub use explain::{Explained, Former, Membership};
 pub use intake::{FileState, KnownFile, RootRow, RootSpec, Settling};
 pub use ledger::{Ledger, Sending};
 pub use looking::{OrderView, Standing};
@@ -70,6 +70,7 @@ pub use outcomes::{ItemOutcome, Outcome};
 pub use overview::{Failure, Overview, Transfer};
 pub use planning::{
     Addition, BatchItem, Budget, Description, PlanRules, Planned, PlannedBatch, Removal,
+    parts::ALBUM_LIMIT,
 };
 pub use rebuilding::{FoundAgain, ListedAlbum, TakenOver};
 pub use sessions::Session;

@@ -1,9 +1,10 @@
-//! A moved file, told by what the file system says of it.
+//! A known file that was moved or touched: which item it holds, told by what the file system says of
+//! it, and in which album that stays.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{FileStat, Result};
-use crate::ids::{FileId, ItemId};
+use crate::ids::{AlbumRow, FileId, ItemId};
 
 /// The item of a file that was moved: the same inode with the same content as far as the file system
 /// tells. Sure only where times have fractions of a second: whole ones are those of cameras' cards
@@ -32,3 +33,34 @@ pub(super) const BY_INODE: &str = "SELECT item_id FROM files
      WHERE state IN ('held', 'gone') AND item_id IS NOT NULL AND inode = ?1 AND dev = ?2 AND size = ?3
            AND mtime_ns = ?4 AND edited = 0 AND id <> ?5
      ORDER BY changed_at DESC LIMIT 1";
+
+/// The album that the item is in, if it is the only one.
+pub(super) fn only_album(db: &Connection, item: ItemId) -> Result<Option<AlbumRow>> {
+    let all: Vec<AlbumRow> = db
+        .prepare_cached(
+            "SELECT album_id FROM placements
+             WHERE item_id = ?1 AND state IN ('wanted', 'placed') AND album_id <> 0 LIMIT 2",
+        )?
+        .query_map([item.0], |row| row.get(0).map(AlbumRow))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(match all[..] {
+        [album] => Some(album),
+        _ => None,
+    })
+}
+
+/// The part of this album that the item is in already, or the album itself: a file that was touched
+/// must not come into "Title (2)" as well.
+pub(super) fn known_part(db: &Connection, item: ItemId, album: AlbumRow) -> Result<AlbumRow> {
+    let known = db
+        .prepare_cached(KNOWN_PART)?
+        .query_row(params![item.0, album.0], |row| row.get(0).map(AlbumRow))
+        .optional()?;
+    Ok(known.unwrap_or(album))
+}
+
+/// Where the item stands among the parts of an album.
+pub(super) const KNOWN_PART: &str = "SELECT placements.album_id FROM placements
+     CROSS JOIN albums ON albums.id = placements.album_id
+     WHERE placements.item_id = ?1 AND placements.state IN ('placed', 'leaving') AND albums.id <> 0
+           AND albums.title = (SELECT title FROM albums WHERE id = ?2) LIMIT 1";

@@ -53,6 +53,12 @@ pub enum Outcome {
     },
     /// It goes into a call of its own, which tells its id: an equal content was in this one.
     Alone,
+    /// The answer does not tell: it may be made, and stand at its place. It goes at once, before
+    /// anything else can come between, into a call of its own, which tells.
+    Untold {
+        /// After so many blames it has failed.
+        blamed: u32,
+    },
     /// The service will not make it.
     Refused,
 }
@@ -203,17 +209,31 @@ fn settle_outcome(
             }
             hold_placement_back(db, item, album, *not_before)
         }
-        Outcome::Alone => {
-            items::apply(db, item, Event::CreateDeferred, &because, now)?;
-            db.prepare_cached("UPDATE items SET alone = 1 WHERE id = ?1")?
-                .execute([item.0])?;
-            Ok(())
+        Outcome::Alone => alone(db, item, &because, now),
+        Outcome::Untold { blamed } => {
+            if blamed_out(db, item, Some(*blamed))? {
+                return give_up(db, item, album, &because, now);
+            }
+            alone(db, item, &because, now)
         }
         Outcome::Refused => {
             items::blame(db, item)?;
             give_up(db, item, album, &because, now)
         }
     }
+}
+
+/// The next call that takes the item takes nothing else.
+fn alone(
+    db: &Connection,
+    item: ItemId,
+    because: &items::Because<'_>,
+    now: Timestamp,
+) -> Result<()> {
+    items::apply(db, item, Event::CreateDeferred, because, now)?;
+    db.prepare_cached("UPDATE items SET alone = 1 WHERE id = ?1")?
+        .execute([item.0])?;
+    Ok(())
 }
 
 /// A media item that joins a further album: its own `not_before` is for its making.

@@ -28,6 +28,8 @@ pub struct Overview {
     pub lane: Pause<LaneState>,
     /// Rows by state; keys such as `file.queued`, `item.created`, `placement.wanted`.
     counts: HashMap<String, (i64, i64)>,
+    /// Media items that a further album waits for, while nothing else of them is to be done.
+    pub joining: u64,
     /// Bytes that this process, or the last one, has sent.
     pub bytes_sent: u64,
     /// Bytes a second that it sent of late; none before anything moved.
@@ -123,6 +125,9 @@ impl Reader {
             account: account::account(&db)?,
             lane: account::lane(&db)?,
             counts,
+            joining: db
+                .query_row(JOINING, [], |row| row.get::<_, i64>(0))?
+                .max(0) as u64,
             ledger: ledger::of_day(&db, now)?,
             transfers: transfers(&db)?,
             albums: albums_of(&db, i64::from(LISTED))?,
@@ -329,9 +334,18 @@ pub(super) const TO_DESCRIBE: &str = "SELECT count(*) FROM (SELECT 1 FROM items
      WHERE describe_at IS NOT NULL AND description IS NOT described AND state IN ('created', 'verified')
      LIMIT 10000)";
 
-/// The busiest albums.
-pub(super) const ALBUMS: &str =
-    "SELECT id, title, part, album_id, product_url, placed, queued + wanted, reason, in_sequence
+/// Walks a partial index, which holds nothing else.
+pub(super) const JOINING: &str =
+    "SELECT count(*) FROM placements WHERE state = 'wanted' AND made = 1";
+
+/// The busiest albums. A queued file whose item is wanted there already counts once, and what has
+/// failed does not come.
+pub(super) const ALBUMS: &str = "SELECT id, title, part, album_id, product_url, placed,
+            queued + wanted - iif(wanted > 0, (
+                SELECT count(*) FROM placements CROSS JOIN items ON items.id = placements.item_id
+                WHERE placements.album_id = albums.id AND placements.state = 'wanted'
+                      AND items.state IN ('queued', 'failed', 'skipped', 'missing')), 0),
+            reason, in_sequence
              FROM albums WHERE id <> 0 ORDER BY queued + wanted DESC, placed DESC, id LIMIT ?1";
 
 /// The newest items in trouble, each with one of its files.

@@ -190,7 +190,7 @@ fn explain_names_the_rule_and_the_album_also_of_a_file_that_is_not_there() {
         said("P/Crete/a.png"),
         "~/P/Crete/a.png\n\
          It belongs to the folder `~/P` of the configuration.\n\
-         It goes up, as image/png of 61 B.\n\
+         It goes up, as a photo (PNG, 61 B).\n\
          Its album is \"Crete\", in which it stands by its name.\n\
          Albumen has not seen it yet.\n"
     );
@@ -238,7 +238,7 @@ fn a_dry_run_counts_what_would_go_up_and_what_not_and_changes_nothing() {
     assert_eq!(
         ran.out,
         "61 files would go up, 3.72 kB.\n\
-         It takes 5 requests, 2 of them to make albums; items whose turn in an album comes late may take a few more.\n\
+         It takes 5 requests, 2 of them to make albums; a photo that fails or is slow to send may take one more.\n\
          A day has 9,800 of them for this: 1 day, at the pace of writes at least 12 s.\n\
          \x20        60   3.66 kB  album \"Crete\"\n\
          \x20         1      61 B  album \"Rome\"\n\

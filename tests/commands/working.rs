@@ -2,7 +2,8 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
     os::unix::fs::PermissionsExt as _,
     process::{Child, Stdio},
     time::{Duration, Instant},
@@ -31,6 +32,28 @@ impl Sandbox {
         assert_eq!(next(), "");
         let config = (0..5).map(|_| next() + "\n").collect();
         Self { child, config }
+    }
+}
+
+impl Sandbox {
+    /// Sends a script to it.
+    fn script(&self, script: &str) {
+        let endpoint = self
+            .config
+            .lines()
+            .find(|line| line.starts_with("endpoint"));
+        let address = endpoint.unwrap().split("http://").nth(1).unwrap();
+        let address = address.trim_end_matches(|c: char| !c.is_ascii_digit());
+        let mut stream = TcpStream::connect(address).unwrap();
+        let head = format!(
+            "POST /sandbox/faults HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n",
+            script.len()
+        );
+        stream.write_all((head + script).as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 }
 
@@ -151,15 +174,23 @@ fn leaving_a_shared_album_is_refused_in_words_that_help() {
     sign_in(&home);
     let ran = home.run(&["shared", "leave", "abc"]);
     assert_eq!(ran.code, 1);
-    assert!(
-        ran.err.contains("retired leaving shared albums"),
-        "{}",
-        ran.err
-    );
-    assert!(
-        ran.err
-            .ends_with("hint: open the album in the Google Photos app and leave it there\n")
-    );
+    insta::assert_snapshot!(ran.err, @r"
+    error: the album was not left: on 31 March 2025 Google retired what lets a program leave shared albums (the service does not allow it (HTTP 403): The caller does not have permission)
+    hint: open the album in the Google Photos app and leave it there
+    ");
+    assert_eq!(ran.out, "");
+}
+
+#[test]
+fn a_shared_album_is_left_where_the_service_still_lets_one() {
+    let (home, sandbox) = beside_a_sandbox();
+    sign_in(&home);
+    sandbox.script(r#"{"settings": {"shared_leave_works": true}}"#);
+    let ran = home.run(&["shared", "leave", "abc"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""));
+    insta::assert_snapshot!(ran.err, @r"
+    the album was left
+    ");
 }
 
 #[test]

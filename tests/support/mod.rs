@@ -15,5 +15,6 @@ pub(crate) mod front;
 pub(crate) mod home;
 pub(crate) mod library;
 pub(crate) mod media;
+pub(crate) mod said;
 pub(crate) mod service;
 pub(crate) mod stand;

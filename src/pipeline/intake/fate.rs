@@ -1,7 +1,7 @@
 //! What becomes of a file that is new or has changed: it settles, is queued, or is refused.
 //!
-//! The file's head is read here, and only here, and only where the album's order wants to know when
-//! it was taken.
+//! The file's head is read here, and only here, and only where the album's order or its title wants
+//! to know when it was taken. So the album of a file is fixed when it is queued.
 
 use std::{
     fs::File,
@@ -19,7 +19,7 @@ use super::{kinds, place::Place, taken, walk::Entry};
 use crate::{
     album::{order::OrderKey, title},
     clock,
-    config::{AlbumRule, Config, Order},
+    config::{AlbumRule, Config, Folder, Order},
     store::{Fate, FileStat},
 };
 
@@ -107,8 +107,7 @@ pub(super) fn fates(
     now: Timestamp,
 ) -> Vec<Fate> {
     let one = |candidate: &Candidate| fate(place, terms, candidate, now);
-    let reads_heads = place.folder.order == Order::Taken && place.folder.album != AlbumRule::None;
-    if !reads_heads || candidates.len() < WORTH_SHARING {
+    if !reads_heads(place) || candidates.len() < WORTH_SHARING {
         return candidates.iter().map(one).collect();
     }
     let share = candidates.len().div_ceil(HEAD_READERS);
@@ -155,18 +154,51 @@ fn fate(place: &Place, terms: Terms, candidate: &Candidate, now: Timestamp) -> F
     }
     let relative = dir.join(&entry.name);
     let path = place.root().join(&relative);
-    let album = title::title_for(&place.folder.album, place.root(), &relative);
+    let taken = reads_heads(place).then(|| when_taken(place, &path, entry, now));
+    let album = place.album_of(&relative, taken);
     let instant = match (&album, place.folder.order) {
-        (Some(_), Order::Taken) => Some(when_taken(place, &path, entry, now)),
-        (Some(_), Order::Name) => None,
-        (Some(_), Order::Arrival) => Some(now),
-        (Some(_), Order::Modified) | (None, _) => Some(modified(entry)),
+        (Some(_), Order::Taken) => taken,
+        (Some(_), order) => instant(order, entry, now),
+        (None, _) => Some(modified(entry)),
     };
     Fate::Queue {
         album,
         key: OrderKey::new(instant, entry.name.as_bytes(), &path),
         large: entry.size > terms.large_above,
         fresh: candidate.is_fresh,
+    }
+}
+
+/// Whether anybody wants to know when files there were taken.
+fn reads_heads(place: &Place) -> bool {
+    let Folder { album, order, .. } = &place.folder;
+    (*order == Order::Taken && *album != AlbumRule::None) || title::asks_for_day(album)
+}
+
+/// The title of the album that an entry of the directory `dir` would be queued for, as it is now.
+pub(super) fn album(place: &Place, dir: &Path, entry: &Entry, now: Timestamp) -> Option<String> {
+    let relative = dir.join(&entry.name);
+    let asks = title::asks_for_day(&place.folder.album);
+    let taken = asks.then(|| when_taken(place, &place.root().join(&relative), entry, now));
+    place.album_of(&relative, taken)
+}
+
+/// Where such an entry would stand in its album.
+pub(super) fn key(place: &Place, dir: &Path, entry: &Entry, now: Timestamp) -> OrderKey {
+    let path = place.root().join(dir).join(&entry.name);
+    let instant = match place.folder.order {
+        Order::Taken => Some(when_taken(place, &path, entry, now)),
+        order => instant(order, entry, now),
+    };
+    OrderKey::new(instant, entry.name.as_bytes(), &path)
+}
+
+/// The instant that gives the place, where the file's content is not asked for it.
+fn instant(order: Order, entry: &Entry, now: Timestamp) -> Option<Timestamp> {
+    match order {
+        Order::Name => None,
+        Order::Arrival => Some(now),
+        Order::Modified | Order::Taken => Some(modified(entry)),
     }
 }
 

@@ -15,13 +15,15 @@ use std::{
     sync::Arc,
 };
 
-use jiff::tz::TimeZone;
+use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
+    fate,
     rules::Rules,
-    walk::{Look, RootState, Tree},
+    walk::{Entry, Look, RootState, Tree},
 };
 use crate::{
+    album::{order::OrderKey, title},
     config::{Description, Folder, OnDelete, Order, Timezone},
     ids::RootId,
     pipeline::{Error, Result},
@@ -155,6 +157,23 @@ impl Place {
         };
         let album = &self.folder.album;
         format!("album {album:?}, order {order}, timezone {zone}")
+    }
+
+    /// The title of the album that `entry`, in the directory `dir` below the root, would be queued
+    /// for; none for no album. Its head is read if the title depends on when it was taken.
+    pub fn album_for(&self, dir: &Path, entry: &Entry, now: Timestamp) -> Option<String> {
+        fate::album(self, dir, entry, now)
+    }
+
+    /// Where `entry` would stand in its album. Its head is read if that depends on when it was taken.
+    pub fn key_for(&self, dir: &Path, entry: &Entry, now: Timestamp) -> OrderKey {
+        fate::key(self, dir, entry, now)
+    }
+
+    /// The album of a file that was taken then, as far as that is asked for.
+    pub(super) fn album_of(&self, relative: &Path, taken: Option<Timestamp>) -> Option<String> {
+        let day = taken.map(|taken| self.zone.to_datetime(taken).date());
+        title::title_for(&self.folder.album, self.root(), relative, day)
     }
 
     /// The part that is at `relative`, or why its rules leave that out.

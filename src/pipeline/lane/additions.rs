@@ -39,7 +39,7 @@ impl Lane {
         let store = self.stage.store.clone();
         let Err(error) = answered else {
             store
-                .additions_answered(call.id, call.album, None, retry.max_attempts, now)
+                .additions_answered(call.id, call.album, None, None, now)
                 .await?;
             tracing::info!(
                 album.row = call.album.0,
@@ -66,13 +66,18 @@ impl Lane {
                 | Kind::DuplicateIds
         );
         let wait = backoff::after_trouble(&retry, if own { 4 } else { 0 }, fastrand::f64());
-        let most = if own { retry.max_attempts } else { u32::MAX };
+        let most = own.then_some(retry.max_attempts);
         let refused = Some((words.clone(), clock::after(now, wait)));
         store
             .additions_answered(call.id, call.album, refused, most, now)
             .await?;
         match error.kind() {
+            Kind::AlbumFull => self.album_full(call.album, &words).await?,
             Kind::AlbumRefused => self.inspect_album(call.album, &words).await?,
+            // The words do not say whether it is the album's fault.
+            Kind::BadRequest => {
+                self.album_is_there(call.album, &words).await?;
+            }
             _ if own => {}
             _ => self.trouble(&error).await?,
         }

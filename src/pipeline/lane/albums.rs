@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::{Lane, Turn, waiting};
 use crate::{
-    album::title,
+    album::{plan::MAX_BATCH, title},
     api::{
         self, Call, Kind,
         wire::{Album, AlbumsPage},
@@ -19,7 +19,7 @@ use crate::{
     ids::{AlbumId, AlbumRow},
     pipeline::{Result, backoff, gate},
     shown::Shown,
-    store::{AlbumTask, CallKind, Journalled, NewCall},
+    store::{ALBUM_LIMIT, AlbumTask, CallKind, Journalled, NewCall},
 };
 
 /// How long an album that was just made may answer 404, and how far apart two 404s must be for an
@@ -215,9 +215,22 @@ impl Lane {
         Ok(())
     }
 
+    /// The service says that the album is full: it goes on as another one.
+    pub(super) async fn album_full(&mut self, album: AlbumRow, words: &str) -> Result<()> {
+        if self.stage.store.album_full(album).await? {
+            tracing::info!(
+                album.row = album.0,
+                "an album is full; it goes on as another one"
+            );
+            return Ok(());
+        }
+        self.inspect_album(album, words).await
+    }
+
     /// Asks for the album after a refusal that may be its own. False if it is not there, or cannot be
     /// asked for now: then nothing goes to it for a while. The second "not there", ten minutes after
-    /// the first, makes it anew.
+    /// the first, makes it anew. False, too, if it is so full that a batch may have been too much:
+    /// then its next part is used.
     pub(super) async fn album_is_there(&mut self, album: AlbumRow, words: &str) -> Result<bool> {
         let Some((album_id, _)) = self.stage.store.album_id(album).await? else {
             return Ok(false);
@@ -225,9 +238,12 @@ impl Lane {
         let answered = self.ask(&Call::album_get(&album_id)).await?;
         let now = self.stage.clock.now();
         match answered {
-            Ok(_) => {
+            Ok(answer) => {
                 self.stage.store.album_present(album).await?;
-                Ok(true)
+                let there = answer.parse::<Album>().ok();
+                let n_items = there.and_then(|there| there.media_items_count.parse::<u64>().ok());
+                let is_full = n_items.is_some_and(|n| n + MAX_BATCH as u64 > ALBUM_LIMIT);
+                Ok(!(is_full && self.stage.store.album_full(album).await?))
             }
             Err(error) if matches!(error.kind(), Kind::AlbumRefused | Kind::NotFound) => {
                 self.absent(album, words, now).await?;
@@ -250,7 +266,14 @@ impl Lane {
             );
             self.stage.store.album_lost(album).await?;
         } else {
-            let reason = format!("it may have been deleted in Google Photos: {words}");
+            tracing::info!(
+                album.row = album.0,
+                "an album may have been deleted: {words}"
+            );
+            let reason =
+                "it may have been deleted in Google Photos; it is asked for once more before \
+                          it is made again"
+                    .to_owned();
             self.stage.store.album_waits(album, sure_at, reason).await?;
         }
         Ok(())

@@ -157,6 +157,12 @@ impl Lane {
                 self.trouble(&error).await?;
                 return Ok(Turn::Again);
             }
+            // Whatever was lost before this refusal may have made the items, and the places that
+            // they took then are told only by the repetition.
+            kind if call.sends > 1 && is_of_the_moment(kind) => {
+                self.trouble(&error).await?;
+                return Ok(Turn::Again);
+            }
             _ => {}
         }
         let now = self.stage.clock.now();
@@ -176,10 +182,17 @@ impl Lane {
                 now,
             )
             .await?;
+        if call.sends > 1 {
+            self.stage.store.album_in_doubt(call.album, None).await?;
+        }
         match error.kind() {
             Kind::AlbumRefused => {
                 self.suspects.cleared();
                 self.inspect_album(call.album, &words).await?;
+            }
+            Kind::AlbumFull => {
+                self.suspects.cleared();
+                self.album_full(call.album, &words).await?;
             }
             Kind::BadUploadToken => self.suspect(&call, &words, true).await?,
             Kind::Server => self.suspect(&call, &words, false).await?,
@@ -251,6 +264,21 @@ impl Lane {
         self.stage.bells.verify.ring();
         self.stage.bells.moved.ring();
     }
+}
+
+/// Whether a refusal is about the moment, and not about anything that the call carries: the same call
+/// may pass later.
+fn is_of_the_moment(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::RateLimited(_)
+            | Kind::AccessTokenRefused
+            | Kind::LoginNeeded
+            | Kind::ScopeMissing
+            | Kind::ApiDisabled
+            | Kind::PhotosDisabled
+            | Kind::Unreachable
+    )
 }
 
 fn on_the_wire(position: &Position) -> wire::Position {

@@ -180,11 +180,11 @@ impl Lane {
                 let pause = match (until, bound_by) {
                     (None, _) => Pause::plain(LaneState::Idle),
                     (_, Some(Budget::Order)) => waiting(
-                        "late photos wait for tomorrow's calls (`batch.order_calls`)",
+                        "late photos wait for their places: today's `batch.order_calls` are used up",
                         day_ends,
                     ),
                     (_, Some(Budget::Reserve)) => waiting(
-                        "the rest of the day's requests is kept for new photos (`quota.reserve`)",
+                        "the rest of today's requests is kept for new photos by `quota.reserve`",
                         day_ends,
                     ),
                     // Company is expected, not asked for by anybody: no wait that counts.

@@ -48,7 +48,8 @@ pub(super) fn outcomes(
                 .flatten();
             let again = clock::after(now, backoff::after_trouble(retry, attempts + 2, chance));
             let result = result.copied().or(lone);
-            outcome(*item, sent, result, single, again, retry)
+            let is_first = *attempts == 0;
+            outcome(*item, sent, result, (single, is_first), again, retry)
         })
         .collect()
 }
@@ -57,17 +58,23 @@ fn outcome(
     item: ItemId,
     sent: &NewMediaItem,
     result: Option<&NewMediaItemResult>,
-    single: bool,
+    (single, is_first): (bool, bool),
     again: Timestamp,
     retry: &Retry,
 ) -> ItemOutcome {
     let Some(result) = result else {
+        let most = retry.max_attempts;
+        let outcome = if is_first {
+            Outcome::Untold { blamed: most }
+        } else {
+            Outcome::Again {
+                not_before: again,
+                blamed: Some(most),
+            }
+        };
         return ItemOutcome {
             item,
-            outcome: Outcome::Again {
-                not_before: again,
-                blamed: Some(retry.max_attempts),
-            },
+            outcome,
             code: None,
             message: None,
             reason: Some("the service left it out of its answer".to_owned()),
@@ -152,6 +159,11 @@ mod tests {
 
     /// What becomes of items whose tokens are t0, t1, … after this answer.
     fn decided(n: usize, answer: &str) -> Vec<Outcome> {
+        decided_after(0, n, answer)
+    }
+
+    /// The same where each was blamed so often before.
+    fn decided_after(attempts: u32, n: usize, answer: &str) -> Vec<Outcome> {
         let items: Vec<_> = (0..n)
             .map(|i| serde_json::json!({"simpleMediaItem": {"uploadToken": format!("t{i}"), "fileName": "a.jpg"}}))
             .collect();
@@ -164,7 +176,7 @@ mod tests {
             body: request.clone(),
             sent_at: Timestamp::UNIX_EPOCH,
             sends: 1,
-            items: (0..n as i64).map(|i| (ItemId(i), 0)).collect(),
+            items: (0..n as i64).map(|i| (ItemId(i), attempts)).collect(),
         };
         let request = serde_json::from_str(&request).unwrap();
         let answer = serde_json::from_str(answer).unwrap();
@@ -198,11 +210,21 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_result_is_tried_again_and_blamed() {
+    fn a_missing_result_is_asked_for_at_once_and_then_tried_again() {
         let answer = r#"{"newMediaItemResults": [
             {"uploadToken": "t1", "status": {}, "mediaItem": {"id": "m1"}}]}"#;
-        assert_eq!(decided(2, answer), [again(), made("m1")]);
-        assert_eq!(decided(1, r#"{"newMediaItemResults": []}"#), [again()]);
+        let untold = Outcome::Untold { blamed: 8 };
+        assert_eq!(decided(2, answer), [untold.clone(), made("m1")]);
+        let empty = r#"{"newMediaItemResults": []}"#;
+        assert_eq!(decided(1, empty), [untold]);
+        let later = decided_after(1, 1, empty);
+        assert!(matches!(
+            later[..],
+            [Outcome::Again {
+                blamed: Some(8),
+                ..
+            }]
+        ));
     }
 
     #[test]

@@ -1,4 +1,8 @@
 //! What joins a further album without a token: `albums.batchAddMediaItems`, which can only append.
+//!
+//! What is later than all that stands in sequence is in sequence at the end, too. So an album that is
+//! filled this way (its folder was moved, or it was deleted by hand and made again) stands in
+//! order, if what is earlier goes first.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
@@ -7,7 +11,8 @@ use super::{
     Addition, Planned, Search,
     parts::{roll_over, room},
     places::{self, Around},
-    ready, sooner,
+    ready::{self, Ready},
+    sooner,
 };
 use crate::{
     album::plan::{Decision, MAX_BATCH, Patience, Stretch},
@@ -82,6 +87,58 @@ pub(super) fn next(
     }
     Ok(None)
 }
+
+/// What can take its place at the end of an album only if it goes before the batch whose last item
+/// this is: up to 50. What was refused once does not hold others up.
+pub(super) fn ahead_of(
+    db: &Connection,
+    album: AlbumRow,
+    item: &Ready,
+    room: usize,
+    now: Timestamp,
+) -> Result<Option<Addition>> {
+    if album == albums::LIBRARY || item.append {
+        return Ok(None);
+    }
+    let (born_after, born_until) = ready::living(now);
+    let items: Vec<(ItemId, MediaItemId)> = db
+        .prepare_cached(AHEAD)?
+        .query_map(
+            params![
+                now.as_millisecond(),
+                born_after,
+                born_until,
+                album.0,
+                item.key,
+                MAX_BATCH.min(room) as i64
+            ],
+            |row| {
+                let media_item_id = MediaItemId::new(row.get::<_, String>(1)?);
+                Ok((ItemId(row.get(0)?), media_item_id))
+            },
+        )?
+        .collect::<rusqlite::Result<_>>()?;
+    let album_id: Option<String> = db
+        .prepare_cached("SELECT album_id FROM albums WHERE id = ?1")?
+        .query_row([album.0], |row| row.get(0))?;
+    let album_id = album_id.filter(|_| !items.is_empty()).map(AlbumId::new);
+    Ok(album_id.map(|album_id| Addition {
+        album,
+        album_id,
+        items,
+    }))
+}
+
+/// The statement behind [`ahead_of`]: ?5 is the key of the item, ?6 how many there can be.
+pub(in crate::store) const AHEAD: &str = "SELECT items.id, items.media_item_id
+     FROM placements CROSS JOIN items ON items.id = placements.item_id
+     WHERE placements.album_id = ?4 AND placements.state = 'wanted' AND placements.made = 1
+           AND placements.not_before <= ?1 AND placements.attempts = 0 AND placements.append = 0
+           AND (items.token_at IS NULL OR items.token_at <= ?2 OR items.token_at > ?3)
+           AND placements.order_key < ?5
+           AND placements.order_key > coalesce((SELECT max(order_key) FROM placements
+                                                WHERE album_id = ?4 AND in_sequence = 1), x'')
+     ORDER BY placements.order_key LIMIT ?6";
 
 /// An album that media items want to join.
 struct Joined {

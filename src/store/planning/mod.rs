@@ -30,11 +30,8 @@ use crate::{
     ids::{AlbumId, AlbumRow, ItemId, MediaItemId, UploadToken},
 };
 pub use describing::Description;
-use parts::{roll_over, room};
+use parts::{ALBUM_LIMIT, roll_over, room};
 use ready::{Group, Ready};
-
-/// The most items in one album (fact sheet, section 5.2).
-const ALBUM_LIMIT: u64 = 20_000;
 
 /// What the configuration and the day say about planning.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +44,8 @@ pub struct PlanRules {
     pub resumable_above: u64,
     /// Calls that only order asks for, still allowed today.
     pub order_calls_left: u64,
+    /// Whether no day allows any: then late ones go to the end, for they would wait for ever.
+    pub appends_late: bool,
     /// Whether some folder is still being scanned, so that anything may still join.
     pub scanning: bool,
     /// Whether this turn belongs to the backfill rather than to fresh files.
@@ -147,6 +146,7 @@ struct Candidate {
     n: usize,
     stretch: Stretch,
     fresh: bool,
+    alone: bool,
 }
 
 impl Store {
@@ -211,11 +211,15 @@ pub(super) fn plan(
         wake: None,
         bound_by: None,
         best: None,
+        appended: false,
     };
     let groups = ready::groups(db, now)?;
     let mut lists: Vec<Vec<Ready>> = Vec::with_capacity(groups.len());
     for (index, group) in groups.iter().enumerate() {
         lists.push(search.look_at(db, index, group)?);
+    }
+    if search.appended {
+        return plan(db, rules, album_limit, now);
     }
     if let Some(candidate) = search.best.take()
         && let Some(group) = groups.get(candidate.group)
@@ -235,6 +239,12 @@ pub(super) fn plan(
             return plan(db, rules, album_limit, now);
         }
         let n = candidate.n.min(room);
+        if let Some(last) = ready.get((candidate.from + n).saturating_sub(1))
+            && candidate.stretch.position() == Position::Last
+            && let Some(ahead) = additions::ahead_of(db, group.album, last, room, now)?
+        {
+            return Ok(Planned::Add(ahead));
+        }
         let for_order = candidate.stretch.costs_order(n);
         let items = ready
             .drain(candidate.from..candidate.from + n)
@@ -256,7 +266,7 @@ pub(super) fn plan(
     if let Some(next) = describing::next(db, rules, now, wake, bound_by)? {
         return Ok(next);
     }
-    if let Some(held) = next_held_back(db, now)? {
+    if let Some(held) = ready::next_held_back(db, now)? {
         sooner(&mut search.wake, held);
     }
     Ok(Planned::Wait {
@@ -273,6 +283,8 @@ struct Search {
     wake: Option<Timestamp>,
     bound_by: Option<Budget>,
     best: Option<Candidate>,
+    /// Whether late ones were told to go to the end.
+    appended: bool,
 }
 
 impl Search {
@@ -300,6 +312,12 @@ impl Search {
                 Decision::Leave(n) => n,
             };
             if stretch.costs_order(n) && self.rules.order_calls_left == 0 {
+                if self.rules.appends_late {
+                    let late = ready.iter().skip(from).take(n);
+                    places::append(db, group.album, late.map(|ready| ready.item.item))?;
+                    self.appended = true;
+                    continue;
+                }
                 self.bound_by = Some(Budget::Order);
                 sooner(&mut self.wake, clock::service_day_ends(self.now));
                 continue;
@@ -316,6 +334,7 @@ impl Search {
                 n,
                 stretch,
                 fresh,
+                alone,
             };
             if self
                 .best
@@ -349,34 +368,17 @@ fn batch(
     })
 }
 
-/// Fresh files first, unless it is the backfill's turn; among those full batches; then the fullest
+/// What may be made already and goes alone before all, so that nothing comes between it and its
+/// neighbours. Fresh files first, unless it is the backfill's turn; among those full batches; then the fullest
 /// where uploads stand still, and otherwise the album that comes first.
 fn better(one: &Candidate, other: &Candidate, rules: PlanRules) -> bool {
     let full = |c: &Candidate| c.n >= MAX_BATCH;
     let preferred = |c: &Candidate| c.fresh != rules.backfill_turn;
     let size = |c: &Candidate| if rules.patience.hurried { c.n } else { 0 };
-    (preferred(one), full(one), size(one)) > (preferred(other), full(other), size(other))
+    let rank = |c: &Candidate| (c.alone, preferred(c), full(c), size(c));
+    rank(one) > rank(other)
 }
 
 pub(super) fn sooner(wake: &mut Option<Timestamp>, then: Timestamp) {
     *wake = Some(wake.map_or(then, |known| known.min(then)));
 }
-
-/// When the next item or placement that is held back may move.
-fn next_held_back(db: &Connection, now: Timestamp) -> Result<Option<Timestamp>> {
-    let mut next: Option<i64> = None;
-    for sql in HELD_BACK {
-        let due: Option<i64> = db
-            .prepare_cached(sql)?
-            .query_row([now.as_millisecond()], |row| row.get(0))?;
-        next = [next, due].into_iter().flatten().min();
-    }
-    Ok(next.map(clock::from_millis))
-}
-
-/// The statements behind [`next_held_back`].
-pub(super) const HELD_BACK: [&str; 2] = [
-    "SELECT min(not_before) FROM items
-     WHERE state IN ('uploading', 'uploaded', 'creating') AND state = 'uploaded' AND not_before > ?1",
-    "SELECT min(not_before) FROM placements WHERE state = 'wanted' AND made = 1 AND not_before > ?1",
-];

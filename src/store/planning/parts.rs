@@ -1,11 +1,37 @@
-//! An album holds so many items and no more; it goes on as "Title (2)", and order holds within a part.
+//! Parts of an album: one that is full goes on as "Title (2)".
+//!
+//! What decides is the documented limit, or the service's own refusal: a person may have put more into
+//! the album by hand than we know of.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::{
     ids::AlbumRow,
-    store::{Result, albums},
+    store::{Result, Store, albums},
 };
+
+/// The most items in one album (fact sheet, section 5.2).
+pub const ALBUM_LIMIT: u64 = 20_000;
+
+impl Store {
+    /// The service says that the album is full: what is wanted in it goes to its next part. Gives
+    /// whether it does: an album that nothing stands in is not believed to be full, for its next part
+    /// would be so, too.
+    pub async fn album_full(&self, album: AlbumRow) -> Result<bool> {
+        self.write(move |db| {
+            let holds_something: bool = db
+                .prepare_cached("SELECT placed > 0 FROM albums WHERE id = ?1 AND id <> 0")?
+                .query_row([album.0], |row| row.get(0))
+                .optional()?
+                .unwrap_or(false);
+            if holds_something {
+                roll_over(db, album)?;
+            }
+            Ok(holds_something)
+        })
+        .await
+    }
+}
 
 /// How many more items the album takes.
 pub(super) fn room(album: AlbumRow, placed: u64, album_limit: u64) -> usize {

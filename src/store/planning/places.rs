@@ -231,6 +231,21 @@ pub(super) fn of_part(
     Ok((stretch, items))
 }
 
+/// These go to the end of the album, once and for all.
+pub(in crate::store) fn append(
+    db: &Connection,
+    album: AlbumRow,
+    items: impl IntoIterator<Item = ItemId>,
+) -> Result<()> {
+    for item in items {
+        db.prepare_cached(
+            "UPDATE placements SET append = 1 WHERE item_id = ?1 AND album_id = ?2 AND state = 'wanted'",
+        )?
+        .execute(params![item.0, album.0])?;
+    }
+    Ok(())
+}
+
 /// What stands in sequence before a key.
 pub(in crate::store) const PREDECESSOR: &str = "SELECT placements.order_key, items.media_item_id FROM placements
              JOIN items ON items.id = placements.item_id

@@ -182,3 +182,22 @@ pub(super) fn smallest(db: &Connection) -> Result<Option<(AlbumRow, ItemId)>> {
         .optional()?;
     Ok(found)
 }
+
+/// When the next item or placement that is held back may move.
+pub(super) fn next_held_back(db: &Connection, now: Timestamp) -> Result<Option<Timestamp>> {
+    let mut next: Option<i64> = None;
+    for sql in HELD_BACK {
+        let due: Option<i64> = db
+            .prepare_cached(sql)?
+            .query_row([now.as_millisecond()], |row| row.get(0))?;
+        next = [next, due].into_iter().flatten().min();
+    }
+    Ok(next.map(clock::from_millis))
+}
+
+/// The statements behind [`next_held_back`].
+pub(in crate::store) const HELD_BACK: [&str; 2] = [
+    "SELECT min(not_before) FROM items
+     WHERE state IN ('uploading', 'uploaded', 'creating') AND state = 'uploaded' AND not_before > ?1",
+    "SELECT min(not_before) FROM placements WHERE state = 'wanted' AND made = 1 AND not_before > ?1",
+];

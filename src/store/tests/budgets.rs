@@ -90,6 +90,30 @@ async fn without_budget_late_ones_wait_and_the_tail_goes_on() {
 }
 
 #[tokio::test]
+async fn where_no_day_allows_calls_for_order_late_ones_go_to_the_end_and_do_not_wait() {
+    let (bench, root) = bench([0, 2, 4]).await;
+    bench.send_all(t(1)).await;
+    bench.make_all(backfill(), t(1)).await;
+    bench.queue(root, Some("A"), [1, 3, 9]).await;
+    bench.send_all(t(2)).await;
+    let never = PlanRules {
+        order_calls_left: 0,
+        appends_late: true,
+        ..backfill()
+    };
+    let calls = bench.make_all(never, t(2)).await;
+    let sizes: Vec<_> = calls.iter().map(|(items, _)| items.len()).collect();
+    assert_eq!(sizes.iter().sum::<usize>(), 3);
+    assert!(
+        calls
+            .iter()
+            .all(|(_, position)| *position == Some(Position::Last))
+    );
+    assert_eq!(bench.reader().albums().unwrap()[0].out_of_sequence, 2);
+    bench.check();
+}
+
+#[tokio::test]
 async fn an_album_that_waits_holds_up_only_itself() {
     let bench = Bench::new();
     let root = bench.root("/p").await;

@@ -191,7 +191,7 @@ async fn additions_keep_to_the_limit_too() {
                 let call = bench.store.journal(call, now).await.unwrap();
                 bench
                     .store
-                    .additions_answered(call.id, addition.album, None, 8, now)
+                    .additions_answered(call.id, addition.album, None, None, now)
                     .await
                     .unwrap();
             }

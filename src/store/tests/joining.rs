@@ -136,7 +136,7 @@ async fn without_a_living_token_it_is_appended() {
         bench.check();
         bench
             .store
-            .additions_answered(call.id, addition.album, None, 8, now)
+            .additions_answered(call.id, addition.album, None, None, now)
             .await
             .unwrap();
         let albums = bench.reader().albums().unwrap();
@@ -145,7 +145,8 @@ async fn without_a_living_token_it_is_appended() {
                 .iter()
                 .map(|album| album.out_of_sequence)
                 .sum::<u64>(),
-            1
+            0,
+            "nothing stands there that is later"
         );
         assert!(bench.store.is_drained().await.unwrap());
         bench.check();
@@ -179,7 +180,7 @@ async fn refused_additions_are_tried_one_by_one_and_then_no_more() {
                 let error = bad.then(|| ("refused".to_owned(), now));
                 bench
                     .store
-                    .additions_answered(call.id, album, error, 3, now)
+                    .additions_answered(call.id, album, error, Some(3), now)
                     .await
                     .unwrap();
                 bench.check();
@@ -196,5 +197,63 @@ async fn refused_additions_are_tried_one_by_one_and_then_no_more() {
         ),
         (2, 1)
     );
+    assert!(bench.store.is_drained().await.unwrap());
+}
+
+#[tokio::test]
+async fn an_album_that_was_made_again_is_filled_in_order_also_by_what_can_only_be_added() {
+    let bench = Bench::new();
+    let root = bench.root("/p").await;
+    bench.queue(root, Some("A"), [1, 2, 8]).await;
+    bench.send_all(t(0)).await;
+    bench.make_all(backfill(), t(0)).await;
+    let album = bench.reader().albums().unwrap()[0].row;
+    bench.store.album_lost(album).await.unwrap();
+    let now = t(24 * 3600);
+    bench.queue(root, Some("A"), [0, 5, 9]).await;
+    bench.send_all(now).await;
+    let mut done = Vec::new();
+    for _ in 0..20 {
+        match bench.plan(backfill(), now).await {
+            Planned::Album(task) => bench.make(&task, now).await,
+            Planned::Add(addition) => {
+                let call = NewCall {
+                    kind: CallKind::AddItems,
+                    items: addition.items.iter().map(|(item, _)| *item).collect(),
+                    ..create_album(album)
+                };
+                let call = bench.store.journal(call, now).await.unwrap();
+                bench
+                    .store
+                    .additions_answered(call.id, album, None, None, now)
+                    .await
+                    .unwrap();
+                done.push(format!("{} added", addition.items.len()));
+            }
+            Planned::Batch(batch) => {
+                done.push(format!("{} at {:?}", batch.items.len(), batch.position));
+                let call = bench.journal(&batch, now).await;
+                let made = batch.items.iter().map(|item| made(item.item)).collect();
+                bench
+                    .store
+                    .items_answered(call.id, album, 200, made, None, now)
+                    .await
+                    .unwrap();
+            }
+            Planned::Wait { .. } => break,
+            other => panic!("{other:?}"),
+        }
+        bench.check();
+    }
+    assert_eq!(done.len(), 4);
+    assert_eq!(done[0], "3 added", "{done:?}");
+    assert_eq!(
+        done[1..]
+            .iter()
+            .filter(|call| call.contains("Last"))
+            .count(),
+        1
+    );
+    assert_eq!(bench.reader().albums().unwrap()[0].out_of_sequence, 0);
     assert!(bench.store.is_drained().await.unwrap());
 }

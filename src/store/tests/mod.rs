@@ -333,6 +333,7 @@ fn backfill() -> PlanRules {
         ready_tokens: 500,
         resumable_above: 16_000_000,
         order_calls_left: 2000,
+        appends_late: false,
         scanning: false,
         backfill_turn: false,
         fresh_only: false,

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::store::{
-    self, afterwards, claims, departures, explain, intake, membership, moves, orders, overview,
-    planning, planning::*,
+    self, afterwards, claims, departures, explain, intake, looking, membership, moves, orders,
+    overview, planning, planning::*,
 };
 
 /// Tables that grow with the library.
@@ -80,7 +80,7 @@ fn the_daily_work_never_walks_over_a_large_table() {
         .map(|order| format!("{} {order}", claims::CLAIMABLE))
         .collect();
     statements.extend([ready::groups_sql(), ready::ready_sql()]);
-    statements.extend(planning::HELD_BACK.map(str::to_owned));
+    statements.extend(ready::HELD_BACK.map(str::to_owned));
     statements.extend(parts::ROLL_OVER.map(str::to_owned));
     for sql in [
         claims::BEGUN,
@@ -92,11 +92,14 @@ fn the_daily_work_never_walks_over_a_large_table() {
         places::AWAITED,
         places::AWAITED_AT_TAIL,
         places::UPLOADING,
+        additions::AHEAD,
         additions::JOINED,
         additions::JOINING,
+        looking::SEQUENCE,
         planning::describing::NEXT,
         store::describing::TAKEN_OVER,
         overview::CAN_MOVE,
+        overview::JOINING,
         overview::TO_DESCRIBE,
         overview::ALBUMS,
         overview::FAILED,
@@ -122,7 +125,7 @@ fn the_daily_work_never_walks_over_a_large_table() {
         afterwards::HELD_BY,
         afterwards::SOURCES_MOVE,
         calls::UNANSWERED,
-        claims::KNOWN_PART,
+        moves::KNOWN_PART,
         departures::WAITING,
         departures::DUE,
         departures::HELD_ELSEWHERE,
