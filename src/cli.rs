@@ -3,7 +3,7 @@
 //! `main` calls [`parse`] and hands the [`Invocation`] to `commands`; completions and the man page
 //! are made from [`definition`]. Bad usage is clap's error, which ends with exit code 2.
 
-use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{
     ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint,
@@ -14,8 +14,12 @@ use clap_complete::Shell;
 use tracing::level_filters::LevelFilter;
 
 mod exit;
+mod import;
+mod sandbox;
 
 pub use exit::ExitCode;
+pub use import::{FromGphotosUploader, FromRclone, Import};
+pub use sandbox::Sandbox;
 
 /// What was typed, in one piece.
 #[derive(Debug, Clone)]
@@ -112,6 +116,23 @@ pub enum Command {
     /// Put failed or missing items back into the queue
     Retry(Retry),
 
+    /// Make a lost database again, from folders and service
+    ///
+    /// It lists what this client made, and finds files again by name, time taken and dimensions, where
+    /// that is sure; albums are taken over. What is not sure goes up again at the next backfill, and
+    /// Google Photos makes no second item of it. A file that was edited since under the same name, time
+    /// and dimensions cannot be told from the one that went up. It can be interrupted and repeated, and
+    /// needs the state folder for itself: stop the daemon first.
+    Rebuild {
+        /// Only say what would be found again; the requests that this takes are counted
+        #[arg(long)]
+        dry_run: bool,
+    },
+
+    /// Take over from another uploader
+    #[command(subcommand)]
+    Import(Import),
+
     /// Say whether a file would go up, where to, or which rule stops it
     Explain {
         /// The file, whether it exists or not
@@ -165,6 +186,12 @@ pub enum Command {
         /// Folders or files to take there
         #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
         paths: Vec<PathBuf>,
+    },
+
+    /// Bring the database back from one of its daily backups
+    Restore {
+        /// The backup, or else the newest one that is whole; the present database is kept
+        file: Option<PathBuf>,
     },
 
     /// Write a configuration, every key explained, if there is none
@@ -279,18 +306,6 @@ pub enum Shared {
     },
 }
 
-/// `albumen sandbox`.
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub struct Sandbox {
-    /// Where to listen on this machine; port 0 takes any free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8421", value_parser = loopback)]
-    pub listen: SocketAddr,
-
-    /// Keep what is uploaded in this folder, instead of forgetting it at the end
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub data: Option<PathBuf>,
-}
-
 /// Takes the command line apart. The error prints itself (help and version are "errors" too) and
 /// knows whether it goes to stdout or stderr.
 pub fn parse<I>(arguments: I) -> Result<Invocation, clap::Error>
@@ -377,17 +392,6 @@ const STYLES: Styles = Styles::styled()
     .usage(AnsiColor::Green.on_default().bold())
     .literal(AnsiColor::Cyan.on_default().bold())
     .placeholder(AnsiColor::Cyan.on_default());
-
-fn loopback(text: &str) -> Result<SocketAddr, String> {
-    let address: SocketAddr = text
-        .parse()
-        .map_err(|_| "it is an address with a port, such as 127.0.0.1:8421".to_owned())?;
-    if address.ip().is_loopback() {
-        Ok(address)
-    } else {
-        Err("the sandbox has no lock on its door: it listens on 127.0.0.1 or [::1] only".to_owned())
-    }
-}
 
 #[cfg(test)]
 mod tests;

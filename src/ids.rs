@@ -123,6 +123,11 @@ row_id! {
     OrderId
 }
 
+row_id! {
+    /// A row of `source_acts`: one move or deletion of a file.
+    ActId
+}
+
 /// The BLAKE3 hash of a content: what makes two files one item.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ContentHash(pub [u8; 32]);

@@ -126,6 +126,28 @@ impl Drop for Transfer {
     }
 }
 
+/// How far a piece of work is that goes item by item; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Count(Arc<(AtomicU64, AtomicU64)>);
+
+impl Count {
+    /// So many items are to be dealt with in all.
+    pub fn is_of(&self, all: u64) {
+        self.0.1.store(all, Ordering::Relaxed);
+    }
+
+    /// So many more were dealt with.
+    pub fn add(&self, n: u64) {
+        self.0.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// How many were dealt with, and of how many.
+    pub fn so_far(&self) -> (u64, u64) {
+        let done = self.0.0.load(Ordering::Relaxed);
+        (done, self.0.1.load(Ordering::Relaxed).max(done))
+    }
+}
+
 /// How fast bytes go, from what was counted lately.
 #[derive(Debug, Default)]
 pub struct Pace(VecDeque<(Instant, u64)>);

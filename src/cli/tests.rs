@@ -33,6 +33,13 @@ fn every_command_is_understood() {
         ("albums", Command::Albums),
         ("logout", Command::Logout),
         ("doctor", Command::Doctor),
+        ("restore", Command::Restore { file: None }),
+        (
+            "restore a.db",
+            Command::Restore {
+                file: Some("a.db".into()),
+            },
+        ),
         ("init", Command::Init),
         ("man", Command::Man),
         ("login", Command::Login { no_browser: false }),

@@ -26,6 +26,8 @@ use crate::{
     store::Reader,
 };
 
+mod after;
+
 use super::{Edge, failure::quoted, here, look, output};
 
 mod description;
@@ -72,6 +74,10 @@ fn text(
     if goes && place.folder.description == config::Description::Sidecar {
         text += &description::text(path, known.as_ref());
     }
+    let view = match (reader, &known) {
+        (Some(reader), Some(known)) => reader.afterwards(known.file)?,
+        _ => None,
+    };
     let here = here(clock);
     text += &match &known {
         Some(known) => {
@@ -85,6 +91,7 @@ fn text(
         None if is_dir => String::new(),
         None => "Albumen has not seen it yet.\n".to_owned(),
     };
+    text += &after::text(&place, &relative, view.as_ref(), goes, &here);
     Ok(text)
 }
 

@@ -128,6 +128,21 @@ fn of_store(error: &store::Error) -> Option<Judgement> {
             let hint = "start `albumen daemon` anew, or run `albumen backfill`: either updates it";
             Some((ExitCode::Unusable, Some(hint.to_owned())))
         }
+        store::Error::Lost(_) => {
+            let hint = "`albumen restore` brings the backup back; `albumen rebuild` asks Google Photos instead; to \
+                        begin anew, move the backups away";
+            Some((ExitCode::Unusable, Some(hint.to_owned())))
+        }
+        store::Error::NoBackup(_) | store::Error::NotABackup { .. } => {
+            let hint = "name another file: `albumen restore FILE`; without any, `albumen rebuild` asks Google Photos \
+                        what is there";
+            Some((ExitCode::Unusable, Some(hint.to_owned())))
+        }
+        error if error.is_damage() => {
+            let hint = "stop albumen; `albumen restore` brings its newest backup back, and without one `albumen rebuild` \
+                        asks Google Photos what is there; see whether the disk is failing";
+            Some((ExitCode::Unusable, Some(hint.to_owned())))
+        }
         store::Error::Folder { path, .. } => Some((ExitCode::Unusable, super::owner::hint(path))),
         error if error.may_pass() => {
             let hint = "see whether the disk of the state folder is full or broken; `albumen doctor` looks at it";

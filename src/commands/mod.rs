@@ -13,6 +13,7 @@ mod doctor;
 mod dry_run;
 mod explain;
 mod failure;
+mod import;
 mod init;
 mod logging;
 mod login;
@@ -22,7 +23,9 @@ mod output;
 mod owner;
 mod pages;
 mod progress;
+mod rebuild;
 mod removal;
+mod restore;
 mod sandbox;
 mod shared;
 mod signals;
@@ -87,7 +90,8 @@ pub async fn run(invocation: Invocation) -> ExitCode {
         quiet: global.quiet,
     });
     let usual = match command {
-        Command::Daemon => LevelFilter::INFO,
+        // The last two may read a whole library, and say how far they are.
+        Command::Daemon | Command::Rebuild { .. } | Command::Import(_) => LevelFilter::INFO,
         _ => LevelFilter::WARN,
     };
     logging::start(&global, usual, &screen);
@@ -120,6 +124,8 @@ async fn dispatch(edge: &Edge, command: Command) -> anyhow::Result<ExitCode> {
         Command::Status(flags) => status::run(edge, &flags).await,
         Command::Verify => orders::verify(edge).await,
         Command::Retry(flags) => orders::retry(edge, &flags).await,
+        Command::Rebuild { dry_run } => rebuild::run(edge, dry_run).await,
+        Command::Import(from) => import::run(edge, &from).await,
         Command::Explain { path } => explain::run(edge, &path),
         Command::Albums => albums::run(edge),
         Command::Album(Album::Remove(flags)) => removal::run(edge, &flags).await,
@@ -129,6 +135,7 @@ async fn dispatch(edge: &Edge, command: Command) -> anyhow::Result<ExitCode> {
         Command::Doctor => doctor::run(edge).await,
         Command::Sandbox(flags) => sandbox::run(edge, flags).await,
         Command::Try { paths } => try_out::run(edge, &paths).await,
+        Command::Restore { file } => restore::run(edge, file.as_deref()),
         Command::Init => init::run(edge),
         Command::Completions { shell } => pages::completions(shell),
         Command::Man => pages::man(),

@@ -8,6 +8,7 @@ use crate::{
     cli::{self, ExitCode},
     config::Config,
     lock::Lock,
+    progress::Count,
     run::{self, connect},
     status::summary,
     store::{self, OrderKind, Store},
@@ -17,6 +18,7 @@ use super::{
     Edge,
     ask::{self, Turn},
     backfill, output,
+    progress::Counter,
     signals::Signals,
 };
 
@@ -58,7 +60,12 @@ pub(crate) async fn verify(edge: &Edge) -> anyhow::Result<ExitCode> {
 async fn verify_here(edge: &Edge, config: Arc<Config>) -> anyhow::Result<ExitCode> {
     let words = "stopping; what was asked so far is kept";
     let signals = Signals::listen(&edge.screen, words)?;
-    let Some(result) = signals.bound(run::verify(config, signals.stop())).await else {
+    let count = Count::default();
+    let counter = Counter::start(edge, count.clone(), "asked for");
+    let work = run::verify(config, signals.stop(), &count);
+    let result = signals.bound(work).await;
+    counter.end().await;
+    let Some(result) = result else {
         return Ok(ExitCode::Interrupted);
     };
     let (code, report) = result?;

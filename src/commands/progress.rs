@@ -23,7 +23,10 @@ use crate::{
 use super::{Edge, look, output::Screen};
 
 mod bars;
+mod counter;
 mod lines;
+
+pub(crate) use counter::Counter;
 
 use bars::Bars;
 use lines::Lines;
@@ -60,6 +63,7 @@ impl Sight {
     fn is_looking(&self) -> bool {
         self.status.items.left() == 0
             && self.status.placements.wanted == 0
+            && self.status.after_upload.waiting == 0
             && !self.status.waits_for_a_person()
     }
 }

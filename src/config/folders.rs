@@ -10,7 +10,7 @@ use super::{
     schema,
     settings::{AfterUpload, AlbumRule, Description, Folder, OnDelete, OnEdit, Order},
     template::Template,
-    unbuilt, values,
+    values,
 };
 
 /// The longest album title: the service takes 500 characters, and the parts of a full album have
@@ -79,7 +79,6 @@ fn folder(written: &schema::Folder, base: &Path, env: &Environment) -> Result<Fo
     if let Some(text) = &written.after_upload {
         folder.after_upload = after_upload(text, base, env)?;
     }
-    unbuilt::refuse_of_folder(&folder, written)?;
     Ok(folder)
 }
 

@@ -14,6 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+mod after_upload;
 mod environment;
 mod error;
 mod folders;
@@ -157,18 +158,21 @@ impl Config {
         let api = sections::api(&written.api)?;
         let clock_file = env.albumen_clock.as_ref();
         let clock_file = clock_file.filter(|_| is_loopback(&api.endpoint));
+        let folders = folders::check(&written.folder, base, env)?;
+        let verify = sections::verify(&written.verify)?;
+        after_upload::check(&folders, &written.folder, &verify)?;
         Ok(Self {
             file: None,
             state_dir: state_dir(&written.state_dir, base, state_dir_override, env)?,
             clock_file: clock_file.map(|file| env.typed(file)),
             account: sections::account(&written.account, base, env)?,
-            folders: folders::check(&written.folder, base, env)?,
+            folders,
             upload: sections::upload(&written.upload)?,
             batch: sections::batch(&written.batch)?,
             quota: sections::quota(&written.quota)?,
             watch: sections::watch(&written.watch)?,
             retry: sections::retry(&written.retry, &api)?,
-            verify: sections::verify(&written.verify)?,
+            verify,
             dashboard: sections::dashboard(&written.dashboard)?,
             api,
         })

@@ -123,6 +123,7 @@ fn every_key_is_obeyed() {
             path = "P"
             album = "folder"
             order = "arrival"
+            after_upload = "move:~/Uploaded"
             [upload]
             parallel = 12
             bandwidth = "1.5MB"
@@ -146,7 +147,7 @@ fn every_key_is_obeyed() {
             rate_limit_base = "20ms"
             max_attempts = 3
             [verify]
-            after = "never"
+            after = "2h"
             "#,
         )
         .unwrap();
@@ -165,6 +166,7 @@ fn every_key_is_obeyed() {
         Folder {
             album: AlbumRule::Folder,
             order: Order::Arrival,
+            after_upload: AfterUpload::Move(home.path("Uploaded")),
             ..Folder::with_defaults(home.path("etc/P"))
         },
     ];
@@ -210,7 +212,9 @@ fn every_key_is_obeyed() {
             rate_limit_base: Duration::from_millis(20),
             max_attempts: 3,
         },
-        verify: Verify { after: None },
+        verify: Verify {
+            after: Some(Duration::from_hours(2)),
+        },
         dashboard: Dashboard { listen: None },
     };
     assert_eq!(config, expected);

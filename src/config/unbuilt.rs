@@ -4,11 +4,7 @@
 
 use std::ops::Range;
 
-use super::{
-    error::Fault,
-    schema,
-    settings::{AfterUpload, Dashboard, Folder},
-};
+use super::{error::Fault, schema, settings::Dashboard};
 
 /// A setting that is understood and not obeyed.
 struct Unbuilt<Settings, Written> {
@@ -18,24 +14,12 @@ struct Unbuilt<Settings, Written> {
     instead: &'static str,
 }
 
-const OF_FOLDER: &[Unbuilt<Folder, schema::Folder>] = &[Unbuilt {
-    asked_for: |folder| folder.after_upload != AfterUpload::Keep,
-    place: |written| place(&written.after_upload),
-    cannot: "move or delete files",
-    instead: "\"keep\" leaves them alone",
-}];
-
 const OF_DASHBOARD: &[Unbuilt<Dashboard, schema::Dashboard>] = &[Unbuilt {
     asked_for: |dashboard| dashboard.listen.is_some(),
     place: |written| place(&written.listen),
     cannot: "serve a dashboard",
     instead: "`albumen status --watch` shows what is going on; here, write \"off\"",
 }];
-
-/// Refuses a folder that asks for what is not built.
-pub(super) fn refuse_of_folder(folder: &Folder, written: &schema::Folder) -> Result<(), Fault> {
-    refuse(OF_FOLDER, folder, written)
-}
 
 /// Refuses a dashboard as long as there is none.
 pub(super) fn refuse_dashboard(

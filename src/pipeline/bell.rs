@@ -1,7 +1,10 @@
 //! Bells between stages. A ring says "look again" and nothing else: what there is to do is in the
 //! store. A ring that nobody waits for is kept, so that whoever looks first and waits then misses none.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
@@ -38,6 +41,8 @@ pub struct Bells {
     pub verify: Bell,
     /// Anything moved at all: for those who wait for the end.
     pub moved: Moved,
+    /// How many wait for the end: while any does, nothing that is due waits for company.
+    pub waited_for: Arc<AtomicUsize>,
 }
 
 /// Tells any number of listeners that something moved.

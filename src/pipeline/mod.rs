@@ -4,6 +4,7 @@
 //! - [`upload`] — files to items with upload tokens.
 //! - [`lane`] — tokens to media items and albums; the only task that makes mutating calls.
 //! - [`verify`] — is what we made really there?
+//! - [`afterwards`] — what then becomes of the file: moved, deleted, kept.
 //!
 //! Between stages there is only the store and a [`bell`]. A stage claims from the store, works,
 //! records the outcome in one transaction and rings the next bell; with nothing to claim it waits for
@@ -11,6 +12,7 @@
 //! a crash would lose. What ails the account as a whole is told to the [`gate`], which all stages ask
 //! before they begin something.
 
+pub mod afterwards;
 mod asked;
 pub mod backoff;
 pub mod bell;

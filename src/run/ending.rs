@@ -1,13 +1,19 @@
 //! Whether a backfill is done: when nothing can move any more, or when it must not wait.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
 use crate::{
     cli::ExitCode,
     clock,
-    pipeline::Stage,
+    pipeline::{Stage, verify::day_is_spent},
     store::{AccountState, LaneState, Reader},
 };
 
@@ -20,8 +26,27 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Rings come in crowds; one look for all that come within this.
 const CROWD: Duration = Duration::from_millis(20);
 
+/// Somebody waits for the end, as long as this lives.
+struct Waiting(Arc<AtomicUsize>);
+
+impl Waiting {
+    fn begin(stage: &Stage) -> Self {
+        let count = Arc::clone(&stage.bells.waited_for);
+        count.fetch_add(1, Ordering::SeqCst);
+        stage.bells.verify.ring();
+        Self(count)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// Waits until nothing can move, and gives how it ended.
 pub(super) async fn drained(stage: &Stage, no_wait: bool) -> anyhow::Result<ExitCode> {
+    let _waiting = Waiting::begin(stage);
     let mut moved = stage.bells.moved.listen();
     let mut still = false;
     loop {
@@ -90,7 +115,15 @@ async fn waits_long(stage: &Stage) -> anyhow::Result<bool> {
             .await?
             .is_none_or(|next| long(Some(next)))
         && !stage.store.has_claimable(now).await?;
-    Ok((lane_waits || idle) && bytes_wait)
+    Ok((lane_waits || idle) && bytes_wait && files_wait(stage, now).await?)
+}
+
+/// Whether no file is moved or deleted for long: for its grace, or for the requests of another day.
+async fn files_wait(stage: &Stage, now: Timestamp) -> anyhow::Result<bool> {
+    let next = stage.store.next_source().await?;
+    let soon = next.is_some_and(|next| next <= clock::after(now, SHORT));
+    Ok(!soon
+        || stage.store.next_to_verify_for_files().await?.is_some() && day_is_spent(stage).await?)
 }
 
 /// The code for how the items stand.

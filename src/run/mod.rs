@@ -5,6 +5,7 @@
 //! - the stages of [`crate::pipeline`];
 //! - [`telling`] — bytes on their way for `status`, the status line and the watchdog for systemd;
 //! - [`socket`] — orders of commands that run beside;
+//! - [`backups`] — a backup of the database, daily;
 //! - [`ending`] — whether a backfill is done.
 //!
 //! A task that ends before the stop ends the program, loudly: systemd starts it again. Stopping is a
@@ -13,8 +14,10 @@
 //! [`CALL_PATIENCE`], and recorded; the store closes last.
 
 mod alone;
+mod backups;
 pub mod connect;
 mod ending;
+mod rebuild;
 mod removal;
 mod socket;
 mod telling;
@@ -32,16 +35,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::ExitCode,
-    config::Config,
+    config::{AfterUpload, Config},
     lock::{self, Lock},
     pipeline::{
-        self, Mode, Stage, bell::Bells, gate::Gate, intake::Intake, lane::Lane, upload::Upload,
-        verify::Verify,
+        self, Mode, Stage, afterwards::Afterwards, bell::Bells, gate::Gate, intake::Intake,
+        lane::Lane, upload::Upload, verify::Verify,
     },
     progress::Progress,
     store::Store,
 };
 
+pub use rebuild::rebuild;
 pub use removal::{Places, remove};
 pub use socket::SOCKET_NAME;
 pub use verification::verify;
@@ -144,6 +148,14 @@ async fn with_store(
         stop: stop.clone(),
         config: Arc::clone(&config),
     };
+    let acting: Vec<PathBuf> = config
+        .folders
+        .iter()
+        .filter(|folder| folder.after_upload != AfterUpload::Keep)
+        .map(|folder| folder.path.clone())
+        .collect();
+    let acts = !acting.is_empty();
+    stage.store.roots_act(acting).await?;
     let (folders, paths) = match job {
         Job::Daemon => (config.folders.clone(), Vec::new()),
         Job::Backfill { paths, .. } if paths.is_empty() => (config.folders.clone(), Vec::new()),
@@ -156,6 +168,13 @@ async fn with_store(
     let lane = tokio::spawn(Lane::load(stage.clone()).await?.run());
     if *job == Job::Daemon {
         spawn(&mut tasks, "verification", Verify::new(stage.clone()).run());
+    } else if acts {
+        let verify = Verify::for_files(stage.clone());
+        spawn(&mut tasks, "verification", verify.run());
+    }
+    if acts || stage.store.any_act_is_open().await? {
+        let afterwards = Afterwards::new(stage.clone());
+        spawn(&mut tasks, "moves and deletions", afterwards.run());
     }
     let listener = socket::Listener::bind(&config.state_dir)?;
     {
@@ -166,6 +185,10 @@ async fn with_store(
                 listener.serve(stage, requests).await.map(|()| None),
             )
         });
+    }
+    if *job == Job::Daemon {
+        let stage = stage.clone();
+        tasks.spawn(async move { ("backups", backups::daily(&stage).await.map(|()| None)) });
     }
     let reporter = stage.clone();
     tasks.spawn(async move { ("status", telling::tell(reporter).await.map(|()| None)) });

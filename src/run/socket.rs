@@ -18,6 +18,7 @@ use crate::{
     cli::ExitCode,
     ids::{AlbumRow, ItemId, OrderId},
     pipeline::{Stage, intake::Requests},
+    progress::Count,
     status::summary,
     store::OrderKind,
 };
@@ -113,7 +114,7 @@ async fn carry_out(id: OrderId, stage: &Stage, requests: &Requests) -> anyhow::R
             stage.gate.wake();
             (ExitCode::Done, summary::retried(n))
         }
-        OrderKind::Verify => verification::everything(stage).await?,
+        OrderKind::Verify => verification::everything(stage, &Count::default()).await?,
         OrderKind::Remove { places, held } => {
             let places = places.into_iter();
             let places = places.map(|(item, album)| (ItemId(item), AlbumRow(album)));

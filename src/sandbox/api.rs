@@ -61,7 +61,12 @@ pub(super) async fn serve(
     let (latency, stand_in) = {
         let settings = &shared.world().settings;
         let latency = settings.latency_ms(visit.method);
-        (latency, effect.stand_in(visit.method, &body, settings))
+        // What a call without a body asks for stands in its query.
+        let asked = match parts.uri.query() {
+            Some(query) if body.is_empty() => query.as_bytes(),
+            _ => &body,
+        };
+        (latency, effect.stand_in(visit.method, asked, settings))
     };
     if visit.ticket.is_ok() {
         shared.rest(latency).await;

@@ -59,7 +59,7 @@ pub(super) struct Effect {
     /// Do what the request asks before the scripted answer, or the hanging.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) commit: Option<bool>,
-    /// The answer is for JSON calls with this text in their body only.
+    /// The answer is only for calls with this text in their body, or in their query if they have none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) only_with: Option<String>,
     #[serde(skip_serializing_if = "is_false")]

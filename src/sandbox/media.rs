@@ -162,9 +162,57 @@ fn dimensions(head: &[u8], mime: &str) -> Option<(u32, u32)> {
             };
             Some((field(6)?.into(), field(8)?.into()))
         }
+        "image/bmp" => {
+            let field = |at: usize| {
+                let bytes = head.get(at..at + 4)?.try_into().ok()?;
+                Some(i32::from_le_bytes(bytes).unsigned_abs())
+            };
+            // A negative height is a picture from the top down.
+            Some((field(18)?, field(22)?))
+        }
         "image/jpeg" => jpeg_dimensions(head),
+        "image/webp" => webp_dimensions(head),
+        "image/heic" | "image/heif" | "image/avif" => largest_extent(head),
         _ => None,
     }
+}
+
+/// The first chunk of a WebP tells, in one of three ways (RFC 9649, section 2).
+fn webp_dimensions(head: &[u8]) -> Option<(u32, u32)> {
+    let little = |at: usize, n: usize| {
+        let bytes = head.get(at..at + n)?;
+        Some(
+            bytes
+                .iter()
+                .rev()
+                .fold(0, |sum, byte| sum << 8 | u32::from(*byte)),
+        )
+    };
+    match head.get(12..16)? {
+        b"VP8X" => Some((little(24, 3)? + 1, little(27, 3)? + 1)),
+        b"VP8L" => {
+            let bits = little(21, 4)?;
+            Some(((bits & 0x3fff) + 1, (bits >> 14 & 0x3fff) + 1))
+        }
+        b"VP8 " => Some((little(26, 2)? & 0x3fff, little(28, 2)? & 0x3fff)),
+        _ => None,
+    }
+}
+
+/// A HEIF tells the extent of each of its pictures, the tiles and the thumbnail among them; the whole
+/// is the largest (ISO/IEC 23008-12, 6.5.3).
+fn largest_extent(head: &[u8]) -> Option<(u32, u32)> {
+    let extent = |(at, name): (usize, &[u8])| {
+        let field = |at: usize| {
+            head.get(at..at + 4)?
+                .try_into()
+                .ok()
+                .map(u32::from_be_bytes)
+        };
+        (name == b"ispe").then(|| Some((field(at + 8)?, field(at + 12)?)))?
+    };
+    let extents = head.windows(4).enumerate().filter_map(extent);
+    extents.max_by_key(|(width, height)| u64::from(*width) * u64::from(*height))
 }
 
 /// Walks the segments of a JPEG to its frame header.
@@ -286,6 +334,16 @@ mod tests {
         let media = of(b"GIF89a\x02\0\x03\0").unwrap();
         assert_eq!((media.width, media.height), (Some(2), Some(3)));
         assert_eq!(of(b"\xff\xd8\xff\xe0\xff\xff").unwrap().width, None);
+        let size = |head: &[u8]| of(head).map(|media| (media.width, media.height));
+        let webp = b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\x27\0\0\x1d\0\0";
+        assert_eq!(size(webp), Some((Some(40), Some(30))));
+        let mut heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic".to_vec();
+        for (width, height) in [(512_u32, 512_u32), (4032, 3024), (320, 240)] {
+            heic.extend(b"\0\0\0\x14ispe\0\0\0\0");
+            heic.extend(width.to_be_bytes());
+            heic.extend(height.to_be_bytes());
+        }
+        assert_eq!(size(&heic), Some((Some(4032), Some(3024))));
     }
 
     /// A JPEG whose EXIF block names a camera and a time without a zone.

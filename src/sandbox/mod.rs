@@ -34,7 +34,7 @@
 //! | `"garbage"`, `"empty"` | done, but the 200 has broken JSON, or nothing |
 //! | `{"canned": "server_500", "commit": true}` | one of the above, and it is done all the same (or, with `false`, it is not) |
 //! | `{"answer": {"status": 429, "body": {"error": {}}, "headers": {"retry-after": "7"}}}` | this very answer; `commit` as above |
-//! | `{"canned": "bad_upload_token", "only_with": "a.jpg"}` | this answer to calls with this text in their body; others are done |
+//! | `{"canned": "bad_upload_token", "only_with": "a.jpg"}` | this answer to calls with this text in their body (without one: in their query); others are done |
 //! | `"cut_before"` | the connection is reset before anything is done |
 //! | `"cut_after"` | all is done, then the connection is reset |
 //! | `{"cut_body_after": 100000}` | so many bytes of an upload are taken, then the connection is reset |

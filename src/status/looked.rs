@@ -9,7 +9,8 @@ use crate::{
 };
 
 use super::{
-    Album, Around, Bytes, Failure, Items, Placements, Process, Quota, Status, Transfer,
+    AfterUpload, Album, Around, Bytes, Failure, Items, Placements, Process, Quota, Status,
+    Transfer,
     eta::{Eta, ITEMS_PER_CALL, Left},
 };
 
@@ -33,6 +34,7 @@ impl Status {
             account: Pause::plain(AccountState::Ready),
             items: Items::default(),
             placements: Placements::default(),
+            after_upload: AfterUpload::default(),
             bytes: Bytes::default(),
             quota: Quota {
                 day: clock::service_day(around.now).to_string(),
@@ -60,6 +62,7 @@ impl Status {
         self.lane = lane(overview, around);
         self.items = items(overview);
         self.placements = placements(overview);
+        self.after_upload = after_upload(overview);
         if around.running {
             self.transfers = overview.transfers.iter().map(Transfer::from).collect();
         }
@@ -188,6 +191,15 @@ fn placements(overview: &Overview) -> Placements {
         refused: placement("refused"),
         joining: overview.joining,
         held: overview.count("departure", "held"),
+    }
+}
+
+fn after_upload(overview: &Overview) -> AfterUpload {
+    let after = |state| overview.count("after", state);
+    AfterUpload {
+        waiting: after("waits") + after("ready"),
+        staying: after("stays"),
+        done: after("done"),
     }
 }
 

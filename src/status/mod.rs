@@ -34,6 +34,8 @@ pub struct Status {
     pub items: Items,
     /// Places in albums by state.
     pub placements: Placements,
+    /// Files that are moved or deleted once their pictures were read back.
+    pub after_upload: AfterUpload,
     /// Bytes.
     pub bytes: Bytes,
     /// The requests of the service's day.
@@ -125,6 +127,17 @@ pub struct Placements {
     pub joining: u64,
     /// Filled by files that are gone: so many at once that a person has to say whether they leave.
     pub held: u64,
+}
+
+/// Files of folders with `after_upload`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct AfterUpload {
+    /// To be moved or deleted.
+    pub waiting: u64,
+    /// Left where they are for a reason, which `explain` tells.
+    pub staying: u64,
+    /// Moved or deleted.
+    pub done: u64,
 }
 
 /// Bytes.

@@ -29,6 +29,10 @@ pub struct Tally {
     pub items_left: u64,
     /// Places in albums that are to be filled.
     pub wanted: u64,
+    /// Files that are moved or deleted once their pictures were read back.
+    pub to_let_go: u64,
+    /// Files that were moved or deleted.
+    pub let_go: u64,
     /// Bytes that the process has sent.
     pub bytes_sent: u64,
 }
@@ -51,6 +55,8 @@ impl Tally {
             files_left: file("settling") + file("queued") + file("claimed"),
             items_left: item("uploading") + item("uploaded") + item("creating"),
             wanted: overview.count("placement", "wanted"),
+            to_let_go: overview.count("after", "waits") + overview.count("after", "ready"),
+            let_go: overview.count("after", "done"),
             bytes_sent: overview.bytes_sent,
         }
     }
@@ -161,6 +167,16 @@ impl Summary {
             (self.after.in_trouble, "did not make it", "did not make it"),
             (self.after.refused, "was left out", "were left out"),
             (self.after.left(), "is still to go", "are still to go"),
+            (
+                self.after.let_go.saturating_sub(self.before.let_go),
+                "was moved or deleted here",
+                "were moved or deleted here",
+            ),
+            (
+                self.after.to_let_go,
+                "is to be read back before it is moved or deleted here",
+                "are to be read back before they are moved or deleted here",
+            ),
         ];
         for (n, one, many) in counts.into_iter().filter(|(n, ..)| *n > 0) {
             let _ = writeln!(text, "  {}", words::count(n, one, many));
@@ -276,6 +292,8 @@ mod tests {
                 files_left: 4,
                 items_left: 1,
                 wanted: 5,
+                to_let_go: 7,
+                let_go: 1,
                 bytes_sent: 0,
             },
             bytes: 3_400_000_000,
@@ -293,6 +311,8 @@ mod tests {
              \x20 22 did not make it\n\
              \x20 3 were left out\n\
              \x20 5 are still to go\n\
+             \x20 1 was moved or deleted here\n\
+             \x20 7 are to be read back before they are moved or deleted here\n\
              Stopped: a sign-in is needed\n\
              hint: albumen login\n\
              Not in Google Photos:\n\

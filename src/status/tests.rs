@@ -183,6 +183,11 @@ fn without_a_store_everything_is_there_and_zero() {
         "refused": 0,
         "held": 0
       },
+      "after_upload": {
+        "waiting": 0,
+        "staying": 0,
+        "done": 0
+      },
       "bytes": {
         "queued": 0,
         "sent": 0

@@ -49,7 +49,14 @@ pub fn headline(status: &Status, here: &Here) -> String {
     }
     // What has failed is wanted in its album, too, and does not come.
     if left == 0 && status.placements.joining == 0 {
-        return finished(status);
+        let files = words::files(status.after_upload.waiting);
+        return match status.after_upload.waiting {
+            0 => finished(status),
+            _ => format!(
+                "{}; {files} here to be moved or deleted once read back",
+                finished(status)
+            ),
+        };
     }
     if !status.process.running {
         let what = match left {
@@ -195,7 +202,7 @@ fn table(rows: impl IntoIterator<Item = Vec<String>>) -> String {
 }
 
 fn counts(status: &Status) -> String {
-    let items = status.items;
+    let (items, after) = (status.items, status.after_upload);
     let size = |bytes: u64| {
         if bytes > 0 {
             words::bytes(bytes)
@@ -221,6 +228,9 @@ fn counts(status: &Status) -> String {
         ("not yet in album", not_in_album, String::new()),
         ("leaving album", status.placements.leaving, String::new()),
         ("refused by album", status.placements.refused, String::new()),
+        ("to move or delete", after.waiting, String::new()),
+        ("moved or deleted", after.done, String::new()),
+        ("kept for a reason", after.staying, String::new()),
     ];
     let always = |name: &str| matches!(name, "in Google Photos" | "waiting" | "failed");
     table(rows.into_iter().filter_map(|(name, n, size)| {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Result, Store, calls};
+use super::{Result, Store, backup, calls};
 use crate::{
     clock,
     ids::{AlbumId, AlbumRow, CallId},
@@ -92,12 +92,19 @@ pub(super) fn named(db: &Connection, title_or_id: &str) -> Result<Vec<AlbumRow>>
 }
 
 /// What is to be known before a batch may go to this album; none if it has its id.
+///
+/// A database that was restored may have forgotten any album. So there every album counts as asked
+/// for and looked for once: the list decides before it is made, and no reply is on its way that
+/// would have to be waited for.
 pub(super) fn task(db: &Connection, album: AlbumRow) -> Result<Option<AlbumTask>> {
     Ok(db
         .prepare_cached(
-            "SELECT title, part, asked_at, looked FROM albums WHERE id = ?1 AND id <> 0 AND album_id IS NULL",
+            "SELECT title, part, coalesce(asked_at, CAST(restored.value AS INTEGER)),
+                    iif(asked_at IS NULL, restored.value IS NOT NULL, looked)
+             FROM albums LEFT JOIN meta AS restored ON restored.key = ?2
+             WHERE id = ?1 AND id <> 0 AND album_id IS NULL",
         )?
-        .query_row([album.0], |row| {
+        .query_row(params![album.0, backup::RESTORED_AT], |row| {
             Ok(AlbumTask {
                 row: album,
                 title: part_title(&row.get::<_, String>(0)?, row.get(1)?),

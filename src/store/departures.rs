@@ -10,7 +10,7 @@ use std::{collections::HashSet, path::PathBuf, time::Duration};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{Reader, Result, Store, albums, explain, overview, planning};
+use super::{Reader, Result, Store, albums, backup, explain, overview, planning};
 use crate::{
     clock,
     ids::{AlbumRow, FileId, ItemId, RootId},
@@ -25,15 +25,20 @@ const STEP: u32 = 500;
 /// Departures wait for quiet, but not longer than so many times the quiet that they wait for.
 const LONGEST: u32 = 10;
 
-/// The file is gone: if its folder wants so, its item shall leave the album.
+/// The file is gone: if its folder wants so, its item shall leave the album. Not if it was us who
+/// moved or deleted it after the upload, as an open act says, or as a database that was restored
+/// may have forgotten.
 pub(super) fn depart(db: &Connection, file: FileId, now: Timestamp) -> Result<()> {
     db.prepare_cached(
         "INSERT OR REPLACE INTO departures (file_id, root_id, item_id, album_id, gone_at)
          SELECT files.id, files.root_id, files.item_id, files.album_id, ?2
          FROM files JOIN roots ON roots.id = files.root_id
-         WHERE files.id = ?1 AND roots.removes = 1 AND files.item_id IS NOT NULL AND files.album_id <> 0",
+         WHERE files.id = ?1 AND roots.removes = 1 AND files.item_id IS NOT NULL AND files.album_id <> 0
+               AND NOT EXISTS (SELECT 1 FROM source_acts
+                               WHERE file_id = files.id AND done_at IS NULL AND error IS NULL)
+               AND NOT (roots.acts = 1 AND EXISTS (SELECT 1 FROM meta WHERE key = ?3))",
     )?
-    .execute(params![file.0, now.as_millisecond()])?;
+    .execute(params![file.0, now.as_millisecond(), backup::RESTORED_AT])?;
     Ok(())
 }
 

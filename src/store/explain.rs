@@ -18,6 +18,8 @@ use crate::{
 /// What the store knows of one file, for `explain`.
 #[derive(Debug, Clone)]
 pub struct Explained {
+    /// Its row.
+    pub file: FileId,
     /// The file's state, a word of the schema.
     pub file_state: String,
     /// Why it was refused.
@@ -196,6 +198,7 @@ fn row_of(db: &Connection, root: i64, relative: &Path) -> Result<Option<Found>> 
         .query_row(params![root, dir.as_os_str().as_bytes(), name.as_bytes()], |row| {
             let not_before: i64 = row.get(3)?;
             let explained = Explained {
+                file: FileId(row.get(13)?),
                 file_state: row.get(0)?,
                 file_reason: row.get(1)?,
                 item_state: row.get(4)?,

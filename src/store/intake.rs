@@ -58,6 +58,8 @@ pub struct KnownFile {
     pub fresh: bool,
     /// Its sidecars when its words were last looked for; none if nobody looked.
     pub sidecars: Option<i64>,
+    /// Whether it is refused because another program has sent these bytes.
+    pub imported: bool,
 }
 
 /// Where a file stands; see the schema.
@@ -195,7 +197,8 @@ pub(super) const UNCLAIM_ALL: &str = "UPDATE files SET state = 'queued' WHERE st
 pub(super) const INTERRUPTED: &str = "SELECT id FROM items WHERE state IN ('uploading', 'uploaded', 'creating') AND state = 'uploading'";
 
 const KNOWN: &str = "files.id, files.name, files.size, files.mtime_ns, files.ctime_ns, files.dev, files.inode, \
-                     files.state, files.missed, files.settle_ms, files.fresh, files.sidecars";
+                     files.state, files.missed, files.settle_ms, files.fresh, files.sidecars, \
+                     files.reason_kind IS 'imported'";
 
 fn known(row: &Row<'_>) -> rusqlite::Result<KnownFile> {
     let state = match row.get_ref(7)?.as_str()? {
@@ -222,6 +225,7 @@ fn known(row: &Row<'_>) -> rusqlite::Result<KnownFile> {
         settle_ms: row.get::<_, i64>(9)? as u64,
         fresh: row.get(10)?,
         sidecars: row.get(11)?,
+        imported: row.get(12)?,
     })
 }
 
@@ -297,12 +301,12 @@ impl Reader {
         while found.len() < n
             && let Some(row) = rows.next()?
         {
-            let root = RootId(row.get(12)?);
+            let root = RootId(row.get(13)?);
             // Those of roots that nobody asked for wait until somebody does.
             if roots.contains(&root) {
                 found.push(Settling {
                     root,
-                    dir: changes::path_from(row.get(13)?),
+                    dir: changes::path_from(row.get(14)?),
                     file: known(row)?,
                 });
             }

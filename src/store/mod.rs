@@ -16,7 +16,9 @@
 //! ([`Store::journal`] and its kin), because a forgotten `albums.create` would become a second album.
 
 mod account;
+mod afterwards;
 mod albums;
+mod backup;
 mod calls;
 mod changes;
 mod claims;
@@ -35,6 +37,7 @@ mod orders;
 mod outcomes;
 mod overview;
 mod planning;
+mod rebuilding;
 mod sessions;
 mod uploads;
 mod verifying;
@@ -47,8 +50,12 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
+use crate::shown::Shown;
+
 pub use account::{AccountState, LaneState, Pause};
+pub use afterwards::{Act, AfterView, Clearance, Intended, Source};
 pub use albums::{AlbumTask, AlbumView};
+pub use backup::{BACKUPS, BEFORE_RESTORE, BackedUp, Restored, restore};
 pub use calls::{CallKind, Journalled, NewCall};
 pub use changes::{Change, Fate, FileStat};
 pub use claims::{Claimed, Content, Hashed};
@@ -65,6 +72,7 @@ pub use planning::{
     Addition, BatchItem, Budget, Description, PlanRules, Planned, PlannedBatch, Removal,
     parts::ALBUM_LIMIT,
 };
+pub use rebuilding::{FoundAgain, ListedAlbum, TakenOver};
 pub use sessions::Session;
 pub use verifying::{ToVerify, Verdict};
 
@@ -103,6 +111,20 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The database is not there, and a backup of it is.
+    #[error("the database is missing, and a backup of it is there: {}", Shown::path(.0))]
+    Lost(PathBuf),
+    /// There is no backup to be brought back.
+    #[error("there is no backup in {}", Shown::path(.0))]
+    NoBackup(PathBuf),
+    /// A file that cannot be brought back.
+    #[error("{} cannot be restored: {why}", Shown::path(.file))]
+    NotABackup {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// An event that the state machine does not allow: a defect.
     #[error(transparent)]
     Illegal(#[from] crate::item::Illegal),
@@ -115,6 +137,13 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the database itself is damaged.
+    pub fn is_damage(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        matches!(self, Self::Sqlite(error)
+            if matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)))
+    }
+
     /// Whether the same request may succeed later: the disk is full, or another process holds the
     /// database for a moment.
     pub fn may_pass(&self) -> bool {
@@ -129,6 +158,9 @@ impl Error {
 /// What a verb of the store gives.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// The `kind` of a refusal that is none: another uploader has sent the file, and it is not listed.
+pub const IMPORTED: &str = "imported";
+
 /// The name of the database in the state folder.
 pub const FILE_NAME: &str = "albumen.db";
 
@@ -141,8 +173,18 @@ pub struct Store {
 
 impl Store {
     /// Opens or makes the database in `state_dir`, and brings its schema up to date. The caller
-    /// holds the lock of the state folder.
+    /// holds the lock of the state folder. A database that is missing while its backups are there is
+    /// not made anew: it would know nothing of what is in the library.
     pub fn open(state_dir: &Path) -> Result<Self> {
+        match backup::lost(&state_dir.join(FILE_NAME)) {
+            Some(backup) => Err(Error::Lost(backup)),
+            None => Self::open_anew(state_dir),
+        }
+    }
+
+    /// The same, and makes a missing database also where there is a backup: for who knows another
+    /// way to learn what is in the library.
+    pub fn open_anew(state_dir: &Path) -> Result<Self> {
         let path = state_dir.join(FILE_NAME);
         let connection = open::for_writing(&path)?;
         Ok(Self {

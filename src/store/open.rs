@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Error, Result};
+use super::{Error, Result, backup};
 
 /// How long a connection waits for another process that writes: a command beside the daemon.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,22 +25,25 @@ pub(super) fn for_writing(path: &Path) -> Result<Connection> {
     let mut connection = Connection::open(path)?;
     configure(&connection)?;
     refuse_the_future(&connection)?;
-    // All or nothing: who looks meanwhile sees no version between the old and the new.
-    embedded::migrations::runner()
-        .set_grouped(true)
-        .run(&mut connection)?;
+    if version(&connection)?.is_some_and(|found| found < known()) {
+        // Whatever a new schema does, there is a way back.
+        if backup::write(&connection, path, || false)? == backup::BackedUp::Done {
+            tracing::info!("the database was backed up before its update");
+        } else {
+            tracing::warn!("no room for a backup of the database before its update");
+        }
+    }
+    migrate(&mut connection)?;
     Ok(connection)
 }
 
-/// A database as an earlier version left it.
-#[cfg(test)]
-pub(super) fn as_of(path: &Path, version: i32) -> Result<Connection> {
-    let mut connection = Connection::open(path)?;
-    configure(&connection)?;
+/// Brings the schema up to date.
+pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
+    // All or nothing: who looks meanwhile sees no version between the old and the new.
     embedded::migrations::runner()
-        .set_target(refinery::Target::Version(version))
-        .run(&mut connection)?;
-    Ok(connection)
+        .set_grouped(true)
+        .run(connection)?;
+    Ok(())
 }
 
 /// Opens an existing, migrated database for a few writes beside its owner.
@@ -71,7 +74,7 @@ pub(super) fn for_reading(path: &Path) -> Result<Connection> {
 
 /// Makes the file before SQLite does, readable by its owner alone: it holds upload tokens and session
 /// addresses. SQLite gives its log the mode of the database.
-fn make_private(path: &Path) -> Result<()> {
+pub(super) fn make_private(path: &Path) -> Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]
@@ -99,45 +102,68 @@ fn configure(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// refinery would refuse too, but not by name.
-fn refuse_the_future(connection: &Connection) -> Result<()> {
-    let (found, known) = versions(connection)?;
-    if found > known {
-        return Err(Error::FromTheFuture { found, known });
-    }
+/// Brings an empty database to an earlier version of the schema.
+#[cfg(test)]
+pub(super) fn migrate_to(connection: &mut Connection, version: i32) -> Result<()> {
+    let runner = embedded::migrations::runner();
+    runner
+        .set_target(refinery::Target::Version(version))
+        .run(connection)?;
     Ok(())
 }
 
-/// Who does not migrate can make nothing of an earlier version. One that is only just being made is
-/// of none.
-fn refuse_the_past(connection: &Connection) -> Result<()> {
-    let (found, known) = versions(connection)?;
-    if found > 0 && found < known {
-        return Err(Error::FromThePast { found, known });
-    }
-    Ok(())
+/// A database as an earlier version left it.
+#[cfg(test)]
+pub(super) fn as_of(path: &Path, version: i32) -> Result<Connection> {
+    let mut connection = Connection::open(path)?;
+    configure(&connection)?;
+    migrate_to(&mut connection, version)?;
+    Ok(connection)
 }
 
-/// The version of the database, and the one that this binary makes of it.
-fn versions(connection: &Connection) -> Result<(i32, i32)> {
-    let known = embedded::migrations::runner()
+/// The newest version of the schema that this binary knows.
+fn known() -> i32 {
+    embedded::migrations::runner()
         .get_migrations()
         .iter()
         .map(refinery::Migration::version)
         .max()
-        .unwrap_or(0);
+        .unwrap_or(0)
+}
+
+/// The version of the schema; none if the database has none of ours.
+pub(super) fn version(connection: &Connection) -> Result<Option<i32>> {
     let has_history: bool = connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'refinery_schema_history')",
         [],
         |row| row.get(0),
     )?;
     if !has_history {
-        return Ok((0, known));
+        return Ok(None);
     }
     let found = connection.query_row(
-        "SELECT coalesce(max(version), 0) FROM refinery_schema_history",
+        "SELECT max(version) FROM refinery_schema_history",
         [],
         |row| row.get(0),
     )?;
-    Ok((found, known))
+    Ok(found)
+}
+
+/// refinery would refuse too, but not by name.
+pub(super) fn refuse_the_future(connection: &Connection) -> Result<()> {
+    let known = known();
+    match version(connection)? {
+        Some(found) if found > known => Err(Error::FromTheFuture { found, known }),
+        _ => Ok(()),
+    }
+}
+
+/// Who does not migrate can make nothing of an earlier version. One that is only just being made is
+/// of none.
+fn refuse_the_past(connection: &Connection) -> Result<()> {
+    let known = known();
+    match version(connection)? {
+        Some(found) if found > 0 && found < known => Err(Error::FromThePast { found, known }),
+        _ => Ok(()),
+    }
 }

@@ -201,7 +201,8 @@ impl Store {
 
 pub(super) const IN_TROUBLE: &str = "SELECT id FROM items WHERE state IN ('failed', 'missing')";
 pub(super) const UNREADABLE: &str = "SELECT id FROM files
-     WHERE state = 'refused' AND reason_kind <> 'other_kind' AND reason_kind = 'unreadable'";
+     WHERE state = 'refused' AND reason_kind NOT IN ('other_kind', 'imported')
+       AND reason_kind = 'unreadable'";
 
 fn ids(db: &Connection, sql: &str) -> Result<Vec<i64>> {
     let ids = db

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
-    AccountState, AlbumView, LaneState, Ledger, Pause, Reader, Result, account, albums, changes,
-    ledger,
+    AccountState, AlbumView, LaneState, Ledger, Pause, Reader, Result, account, afterwards, albums,
+    changes, ledger,
 };
 use crate::{
     clock,
@@ -313,13 +313,17 @@ impl super::Store {
     }
 
     /// Whether anything can still move: files to settle or to send from roots that are present, items
-    /// on their way, placements that are wanted of items that are made.
+    /// on their way, placements that are wanted of items that are made, files that are to be moved or
+    /// deleted.
     pub async fn is_drained(&self) -> Result<bool> {
         self.write(|db| {
-            let moving: bool = db
-                .prepare_cached(CAN_MOVE)?
-                .query_row([], |row| row.get(0))?;
-            Ok(!moving)
+            for sql in [CAN_MOVE, afterwards::SOURCES_MOVE] {
+                let moving: bool = db.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+                if moving {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
         })
         .await
     }
@@ -351,9 +355,9 @@ pub(super) const FAILED: &str = "SELECT roots.path, dirs.path, files.name, troub
              LEFT JOIN files ON files.id = (SELECT min(id) FROM files WHERE item_id = trouble.id)
              LEFT JOIN dirs ON dirs.id = files.dir_id LEFT JOIN roots ON roots.id = files.root_id";
 
-/// The newest files that were refused, but for other kinds of file.
+/// The newest files that were refused, but for other kinds of file and those that others have sent.
 pub(super) const REFUSED: &str =
     "SELECT roots.path, dirs.path, files.name, files.reason, files.attempts, files.changed_at
              FROM files JOIN dirs ON dirs.id = files.dir_id JOIN roots ON roots.id = files.root_id
-             WHERE files.state = 'refused' AND files.reason_kind <> 'other_kind'
+             WHERE files.state = 'refused' AND files.reason_kind NOT IN ('other_kind', 'imported')
              ORDER BY files.changed_at DESC LIMIT ?1";

@@ -9,6 +9,7 @@
 )]
 
 pub(crate) mod child;
+pub(crate) mod dated;
 pub(crate) mod discovery;
 pub(crate) mod front;
 pub(crate) mod home;

@@ -105,7 +105,7 @@ fn database(config: &Config) -> Finding {
         Ok(Some(faults)) => Finding::fault(
             "database",
             format!("it is damaged: {}", faults.join("; ")),
-            "stop albumen, keep a copy of the state folder, and restore it from a backup; see whether the disk is failing",
+            "stop albumen, then `albumen restore` brings its newest backup back; see whether the disk is failing",
         ),
         Err(error) => Finding::fault(
             "database",

@@ -30,7 +30,7 @@ pub(super) struct Bars {
     transfers: BTreeMap<String, ProgressBar>,
 }
 
-fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
+pub(super) fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style.progress_chars("━╸ ")),
         // A bar in the usual style is better than none.

@@ -7,19 +7,21 @@
 //!   [`taken`] (the instant that orders an album).
 //! - Those that know the store: places ([`place`]: whose file is it), scans (what is there, compared with what
 //!   is known), fates (settle, queue or refuse), second looks at what settles, and the agenda of what
-//!   is to be scanned when.
+//!   is to be scanned when. [`survey`] is a scan for those who only want to know.
 //!
 //! A full scan is the truth, what the watcher says is only a hint where to scan next.
 
 mod agenda;
 mod fate;
 pub mod kinds;
+mod pixels;
 pub mod place;
 pub mod rules;
 mod scan;
 mod settle;
 mod stage;
 mod standing;
+pub mod survey;
 pub mod taken;
 pub mod walk;
 pub mod watch;

@@ -133,7 +133,7 @@ fn earliest() -> Timestamp {
 
 /// Runs the foreign parser: its panics are answers that it does not have, and what it logs about
 /// broken files (as errors, at that) says nothing to our users.
-fn quietly<T>(parse: impl FnOnce() -> Option<T>) -> Option<T> {
+pub(super) fn quietly<T>(parse: impl FnOnce() -> Option<T>) -> Option<T> {
     tracing::subscriber::with_default(NoSubscriber::new(), || {
         panic::catch_unwind(AssertUnwindSafe(parse)).ok().flatten()
     })

@@ -194,7 +194,10 @@ impl Lane {
             now < clock::after(made_at, self.base() * NEW) && made_at <= now
         });
         if new {
+            // The longer it is not seen, the rarer it is looked for: some fifteen times in all.
+            let age = made_at.map_or(Duration::ZERO, |made_at| clock::until(made_at, now));
             let wait = backoff::after_trouble(&self.stage.config.retry, 1, fastrand::f64());
+            let wait = wait.max(age / 2);
             let reason = "it was just made and the service does not see it yet".to_owned();
             self.stage
                 .store

@@ -10,12 +10,15 @@
 //! has trouble, the stage sends one probe at a time until one gets through.
 
 pub mod file_name;
-mod reading;
+pub(super) mod reading;
 mod session;
 mod slot;
 
 use std::{
     collections::{HashMap, VecDeque},
+    ffi::OsStr,
+    io,
+    path::Path,
     time::Duration,
 };
 
@@ -27,7 +30,7 @@ use crate::{
     api::Bandwidth,
     clock,
     ids::{FileId, ItemId},
-    store::{Claimed, LaneState},
+    store::{Claimed, Content, FileStat, LaneState},
 };
 
 /// Uploads stop while the lane's stop ends further ahead than this: tokens live a day.
@@ -35,6 +38,12 @@ const TOKENS_WOULD_DIE: Duration = Duration::from_hours(20);
 
 /// Of so many claims, one stays with the backfill while there are fresh files.
 const BACKFILL_TURN: u64 = 4;
+
+/// Reads a file as an upload slot would, without sending it: none if it is not what `seen` says any
+/// more, or does not go up. Blocks.
+pub fn content(path: &Path, name: &OsStr, seen: FileStat) -> io::Result<Option<Content>> {
+    reading::content(path, name, seen)
+}
 
 /// How a slot ended, as far as the stage needs to know.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! What a claimed file is: opened, looked at, hashed. Blocking, and run on the blocking pool.
 
 use std::{
+    ffi::OsStr,
     fs::File,
     io::{self, Seek as _, SeekFrom},
     os::unix::fs::MetadataExt as _,
@@ -8,13 +9,14 @@ use std::{
     sync::Arc,
 };
 
+use super::file_name::file_name;
 use crate::{
     ids::ContentHash,
     pipeline::{
         description::{self, beside::Beside, dirs::Dirs},
         intake::kinds::{self, Kind},
     },
-    store::{Claimed, FileStat, Words},
+    store::{Claimed, Content, FileStat, Words},
 };
 
 /// Read at a time: large enough that the disk and not the call is the cost.
@@ -49,7 +51,7 @@ pub(super) enum Read {
 }
 
 /// What the file system says of an open file.
-pub(super) fn stat_of(file: &File) -> io::Result<(FileStat, u64)> {
+pub(in crate::pipeline) fn stat_of(file: &File) -> io::Result<(FileStat, u64)> {
     let meta = file.metadata()?;
     let nanos =
         |seconds: i64, nanos: i64| seconds.saturating_mul(1_000_000_000).saturating_add(nanos);
@@ -64,13 +66,13 @@ pub(super) fn stat_of(file: &File) -> io::Result<(FileStat, u64)> {
 }
 
 /// Whether two looks at a file saw the same content, as far as size and time can tell.
-pub(super) fn same_content(one: FileStat, other: FileStat) -> bool {
+pub(in crate::pipeline) fn same_content(one: FileStat, other: FileStat) -> bool {
     one.size == other.size && one.mtime_ns == other.mtime_ns
 }
 
 /// Opens, looks at and hashes a claimed file. With `dirs` a description is looked for.
 pub(super) fn read(claim: &Claimed, dirs: Option<&Dirs>) -> Read {
-    match try_read(claim) {
+    match try_read(&claim.path, &claim.name, claim.stat) {
         Ok(Read::Source(source)) => Read::Source(Source {
             words: dirs.map(|dirs| words(claim, dirs)),
             ..source
@@ -98,27 +100,41 @@ fn words(claim: &Claimed, dirs: &Dirs) -> Words {
 }
 
 /// A mount point without its mount is an empty directory, or none.
-pub(super) fn is_away(root: &Path) -> bool {
+pub(in crate::pipeline) fn is_away(root: &Path) -> bool {
     match std::fs::read_dir(root) {
         Ok(mut entries) => entries.next().is_none(),
         Err(_) => true,
     }
 }
 
-fn try_read(claim: &Claimed) -> io::Result<Read> {
-    let mut file = File::open(&claim.path)?;
+/// The content of a file that still is what `seen` says; none if it is not, or does not go up.
+pub(super) fn content(path: &Path, name: &OsStr, seen: FileStat) -> io::Result<Option<Content>> {
+    Ok(match try_read(path, name, seen)? {
+        Read::Source(source) => Some(Content {
+            hash: source.hash,
+            size: source.stat.size,
+            mime: source.kind.mime,
+            file_name: file_name(name),
+            words: None,
+        }),
+        _ => None,
+    })
+}
+
+fn try_read(path: &Path, name: &OsStr, seen: FileStat) -> io::Result<Read> {
+    let mut file = File::open(path)?;
     let (stat, _) = stat_of(&file)?;
     if !file.metadata()?.is_file() {
         return Ok(Read::Vanished);
     }
-    if !same_content(stat, claim.stat) {
+    if !same_content(stat, seen) {
         return Ok(Read::Changed(stat));
     }
     let mut buffer = vec![0; BUFFER.min(usize::try_from(stat.size).unwrap_or(BUFFER).max(1))];
     let head_len = read_up_to(&mut file, &mut buffer)?;
     let head = buffer.get(..head_len).unwrap_or_default();
     let sniffed = head.get(..kinds::HEAD_BYTES).unwrap_or(head);
-    let kind = match kinds::by_content(sniffed, &claim.name) {
+    let kind = match kinds::by_content(sniffed, name) {
         Ok(kind) => kind,
         Err(not_media) => return Ok(Read::Refused("not_media", not_media.to_string())),
     };
@@ -143,7 +159,7 @@ fn try_read(claim: &Claimed) -> io::Result<Read> {
 }
 
 /// A hasher that has seen the first `n` bytes of the file.
-pub(super) fn hash_prefix(file: &File, n: u64) -> io::Result<blake3::Hasher> {
+pub(in crate::pipeline) fn hash_prefix(file: &File, n: u64) -> io::Result<blake3::Hasher> {
     let mut file = file;
     file.seek(SeekFrom::Start(0))?;
     let mut hasher = blake3::Hasher::new();

@@ -23,6 +23,7 @@ pub(super) fn assert_counters_true(db: &Connection) {
             "WITH real(name, n, bytes) AS (
                  SELECT 'file.' || state, count(*), sum(size) FROM files GROUP BY state
                  UNION ALL SELECT 'item.' || state, count(*), sum(size) FROM items GROUP BY state
+                 UNION ALL SELECT 'after.' || afterwards, count(*), 0 FROM files WHERE afterwards IS NOT NULL GROUP BY afterwards
                  UNION ALL SELECT 'placement.' || state, count(*), 0 FROM placements WHERE album_id <> 0 GROUP BY state)
              SELECT counters.name, counters.n || ' of ' || counters.bytes,
                     coalesce(real.n, 0) || ' of ' || coalesce(real.bytes, 0)

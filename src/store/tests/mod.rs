@@ -16,6 +16,7 @@ mod order;
 mod planning;
 mod plans;
 mod reading;
+mod rebuilding;
 mod service;
 mod trouble;
 mod uploads;

@@ -2,18 +2,19 @@
 
 use super::*;
 use crate::store::{
-    self, claims, departures, explain, intake, looking, membership, moves, orders, overview,
-    planning, planning::*,
+    self, afterwards, claims, departures, explain, intake, looking, membership, moves, orders,
+    overview, planning, planning::*,
 };
 
 /// Tables that grow with the library.
-const LARGE: [&str; 6] = [
+const LARGE: [&str; 7] = [
     "files",
     "items",
     "placements",
     "call_items",
     "calls",
     "dirs",
+    "source_acts",
 ];
 
 /// The steps of SQLite's plan for `sql` that walk over a whole large table.
@@ -40,7 +41,7 @@ fn walks(db: &Connection, sql: &str) -> Vec<String> {
 }
 
 /// Indexes of what is on its way or in trouble.
-const PARTIAL: [&str; 11] = [
+const PARTIAL: [&str; 13] = [
     "items_moving",
     "items_to_verify",
     "items_in_trouble",
@@ -52,6 +53,8 @@ const PARTIAL: [&str; 11] = [
     "placements_leaving",
     "calls_unanswered",
     "items_to_describe",
+    "files_afterwards",
+    "source_acts_open",
 ];
 
 #[test]
@@ -110,6 +113,17 @@ fn the_daily_work_never_walks_over_a_large_table() {
         intake::UNCLAIM_ALL,
         verifying::DUE,
         verifying::NEXT_DUE,
+        verifying::DUE_FOR_FILES,
+        verifying::NEXT_DUE_FOR_FILES,
+        verifying::PATH_OF,
+        verifying::MISSING,
+        afterwards::READY,
+        afterwards::OPEN,
+        afterwards::UNARRANGED,
+        afterwards::NEXT_SOURCE,
+        afterwards::RECONSIDER,
+        afterwards::HELD_BY,
+        afterwards::SOURCES_MOVE,
         calls::UNANSWERED,
         moves::KNOWN_PART,
         departures::WAITING,

@@ -197,15 +197,18 @@ impl<'a> Comparing<'a> {
     /// A file that is there and has a row.
     fn known(&mut self, dir: &Path, entry: Entry, row: &KnownFile, beside: Option<&Beside>) {
         let changed = differs(&entry, &row.stat)
-            // What was refused may be readable now.
-            || (row.state == FileState::Refused && entry.ctime_ns != row.stat.ctime_ns);
+            // What was refused may be readable now; what was sent by others stays sent.
+            || (row.state == FileState::Refused
+                && !row.imported
+                && entry.ctime_ns != row.stat.ctime_ns);
         if let Some(beside) = beside.filter(|_| !changed) {
             self.sidecars(dir, row, beside);
         }
+        let is_sent = row.state == FileState::Held || row.imported;
         match row.state {
             // Its upload slot, or the look when its time is over, sees what becomes of it.
             FileState::Claimed | FileState::Settling => {}
-            FileState::Held if changed && self.order.place.folder.on_edit == OnEdit::Ignore => {
+            _ if is_sent && changed && self.order.place.folder.on_edit == OnEdit::Ignore => {
                 self.send(Change::Altered {
                     file: row.id,
                     stat: fate::stat(&entry),

@@ -1,0 +1,75 @@
+//! `albumen restore`: the database of a backup takes the place of the present one.
+
+use std::{fmt::Write as _, path::Path};
+
+use crate::{
+    cli::ExitCode,
+    lock::Lock,
+    run::connect,
+    shown::Shown,
+    status::{text::Here, words},
+    store::{self, Restored},
+};
+
+use super::{Edge, here, output};
+
+/// Restores; a process that works in the state folder must be stopped first.
+pub(crate) fn run(edge: &Edge, file: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let config = edge.config_or_defaults()?;
+    let clock = connect::clock(&config);
+    let file = file.map(|file| edge.env.typed(file));
+    let _lock = Lock::take(&config.state_dir)?;
+    let restored = store::restore(&config.state_dir, file.as_deref(), clock.now())?;
+    output::print(&text(&restored, &here(&clock)))?;
+    Ok(ExitCode::Done)
+}
+
+fn text(restored: &Restored, here: &Here) -> String {
+    let written_at = restored.written_at.map(|then| {
+        let then = words::time(then, here.now, &here.zone);
+        format!(", written at {then}")
+    });
+    let mut text = format!(
+        "Restored from {}{}.\n  {} known to be in Google Photos\n",
+        Shown::path(&restored.file),
+        written_at.unwrap_or_default(),
+        words::count(restored.items, "item is", "items are"),
+    );
+    text.push_str(
+        "  what went up since then goes up again: Google Photos recognises it, and makes nothing twice\n  \
+         albums are looked for in Google Photos before any is made\n",
+    );
+    if let Some(before) = &restored.before {
+        let before = Shown::path(before);
+        let _ = writeln!(text, "  the database before is kept as {before}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+
+    #[test]
+    fn it_is_told_what_is_known_again_and_what_follows() {
+        let restored = Restored {
+            file: "/var/lib/albumen/ada/albumen.db.backup-1".into(),
+            written_at: "2026-11-21T03:00:00Z".parse().ok(),
+            items: 12_480,
+            before: Some("/var/lib/albumen/ada/albumen.db.before-restore".into()),
+        };
+        let here = Here {
+            now: "2026-11-21T18:00:00Z".parse().unwrap(),
+            zone: TimeZone::UTC,
+        };
+        insta::assert_snapshot!(text(&restored, &here), @r"
+        Restored from /var/lib/albumen/ada/albumen.db.backup-1, written at 03:00.
+          12,480 items are known to be in Google Photos
+          what went up since then goes up again: Google Photos recognises it, and makes nothing twice
+          albums are looked for in Google Photos before any is made
+          the database before is kept as /var/lib/albumen/ada/albumen.db.before-restore
+        ");
+    }
+}

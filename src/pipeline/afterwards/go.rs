@@ -1,0 +1,191 @@
+//! How a file goes: deleted, or moved without ever overwriting anything. Blocking.
+//!
+//! A move within a file system is a rename; to another one it is a copy that is read back from the
+//! disk and compared before the source is deleted. What is done is written through to the disk
+//! before it is reported as done.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
+    os::fd::{AsFd, OwnedFd},
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{AtFlags, Mode, OFlags, RenameFlags},
+    io::Errno,
+};
+
+use super::look::{self, Fit, Trouble};
+use crate::{
+    ids::ActId,
+    pipeline::upload::reading,
+    store::{Act, Intended, Source},
+};
+
+/// Copied at a time, in bytes.
+const BUFFER: usize = 256 << 10;
+
+/// Lets a file go. What is not done leaves it where it was.
+pub(super) fn go(intended: &Intended, fit: &Fit) -> Result<(), Trouble> {
+    match &intended.act {
+        Act::Delete => delete(&intended.source, fit),
+        Act::Move(target) => relocate(intended, fit, target),
+    }
+}
+
+/// Deletes the name, if it still is the file that was looked at.
+pub(super) fn delete(source: &Source, fit: &Fit) -> Result<(), Trouble> {
+    let failed = |error: io::Error| Trouble::of("cannot delete", &source.path(), &error);
+    if !look::is_still(fit, source).map_err(failed)? {
+        return Err(changed());
+    }
+    rustix::fs::unlinkat(&fit.dir, &source.name, AtFlags::empty())
+        .map_err(|error| failed(error.into()))?;
+    keep(&fit.dir);
+    Ok(())
+}
+
+/// It may have been touched only: a second name of the same file went, for one. Another look tells.
+fn changed() -> Trouble {
+    Trouble {
+        may_pass: true,
+        ..Trouble::new("it was touched at the last moment")
+    }
+}
+
+fn relocate(intended: &Intended, fit: &Fit, target: &Path) -> Result<(), Trouble> {
+    let source = &intended.source;
+    let failed = |error: io::Error| {
+        if error.raw_os_error() == Some(Errno::EXIST.raw_os_error()) {
+            look::exists(target)
+        } else {
+            Trouble::of("cannot move it to", target, &error)
+        }
+    };
+    let (Some(folder), Some(name)) = (target.parent(), target.file_name()) else {
+        return Err(Trouble::new(
+            "the place that it is to be moved to has no name",
+        ));
+    };
+    let to = make_dirs(folder).map_err(failed)?;
+    if !look::is_still(fit, source).map_err(failed)? {
+        return Err(changed());
+    }
+    let from = (&fit.dir, Path::new(&source.name));
+    match rename(from, (&to, Path::new(name))) {
+        Ok(()) => {}
+        Err(Errno::XDEV) => {
+            copy(intended.id, source, fit, (&to, Path::new(name))).map_err(failed)?;
+            return delete(source, fit).inspect_err(|_| {
+                // One of the two must go, and the source cannot.
+                let _ = rustix::fs::unlinkat(&to, name, AtFlags::empty());
+            });
+        }
+        Err(error) => return Err(failed(error.into())),
+    }
+    let there = rustix::fs::statat(&to, name, AtFlags::SYMLINK_NOFOLLOW);
+    if there.is_ok_and(|there| !look::is_file(&there, fit.stat)) {
+        // Another file had taken the name in between: it goes back where it was.
+        let back = rename((&to, Path::new(name)), from);
+        return Err(back.map_or_else(|error| failed(error.into()), |()| changed()));
+    }
+    keep(&to);
+    keep(&fit.dir);
+    Ok(())
+}
+
+type Name<'a> = (&'a OwnedFd, &'a Path);
+
+/// Gives a file another name, which nothing may have yet. Not every file system can promise that for
+/// a rename (NFS, some that live in user space); all promise it for a second name.
+fn rename(from: Name<'_>, to: Name<'_>) -> Result<(), Errno> {
+    match rustix::fs::renameat_with(from.0, from.1, to.0, to.1, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            rustix::fs::linkat(from.0, from.1, to.0, to.1, AtFlags::empty()).map_err(|error| {
+                match error {
+                    // There are no second names here: what is left is to copy.
+                    Errno::PERM | Errno::OPNOTSUPP => Errno::XDEV,
+                    error => error,
+                }
+            })?;
+            rustix::fs::unlinkat(from.0, from.1, AtFlags::empty())
+        }
+        renamed => renamed,
+    }
+}
+
+/// Where a copy grows; no scan takes such a name.
+pub(super) fn unfinished(id: ActId) -> PathBuf {
+    PathBuf::from(format!(".albumen-{id}.part"))
+}
+
+/// Copies to another file system, under a name of its own until it is whole.
+fn copy(id: ActId, source: &Source, fit: &Fit, (to, name): Name<'_>) -> io::Result<()> {
+    let part = unfinished(id);
+    let written = copy_to(source, fit, to, &part);
+    let named = written.and_then(|()| Ok(rename((to, &part), (to, name))?));
+    if named.is_err() {
+        // It may not have come into being.
+        let _ = rustix::fs::unlinkat(to, &part, AtFlags::empty());
+    }
+    named?;
+    keep(to);
+    Ok(())
+}
+
+fn copy_to(source: &Source, fit: &Fit, to: &OwnedFd, part: &Path) -> io::Result<()> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut copy = File::from(rustix::fs::openat(
+        to,
+        part,
+        flags,
+        Mode::RUSR | Mode::WUSR,
+    )?);
+    let mut file = &fit.file;
+    file.seek(SeekFrom::Start(0))?;
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => copy.write_all(buffer.get(..n).unwrap_or_default())?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let metadata = fit.file.metadata()?;
+    copy.set_permissions(metadata.permissions())?;
+    copy.set_times(fs::FileTimes::new().set_modified(metadata.modified()?))?;
+    copy.sync_all()?;
+    let hash = reading::hash_prefix(&copy, u64::MAX)?.finalize();
+    if *hash.as_bytes() == source.hash.0 {
+        Ok(())
+    } else {
+        Err(io::Error::other("the copy is not what was copied"))
+    }
+}
+
+/// Makes the directory and those above it, each written through, and opens it.
+fn make_dirs(folder: &Path) -> io::Result<OwnedFd> {
+    let missing: Vec<&Path> = folder
+        .ancestors()
+        .take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists())
+        .collect();
+    for dir in missing.into_iter().rev() {
+        match fs::create_dir(dir) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        if let Some(above) = dir.parent().and_then(|above| File::open(above).ok()) {
+            keep(&above);
+        }
+    }
+    look::open_dir(folder, Path::new(""))
+}
+
+/// Writes a directory through to the disk. Where a file system cannot, it was done all the same.
+fn keep(dir: &impl AsFd) {
+    if let Err(error) = rustix::fs::fsync(dir) {
+        tracing::debug!(%error, "a directory could not be written through");
+    }
+}

@@ -1,0 +1,198 @@
+//! A last look at a file before it goes: is it, byte for byte, what was sent? Blocking.
+//!
+//! Every directory on the way is opened by itself and no link is followed, so that what is looked
+//! at here and what is moved or deleted afterwards cannot be two files.
+
+use std::{
+    fs::File,
+    io,
+    os::fd::OwnedFd,
+    path::{Component, Path},
+};
+
+use rustix::fs::{Access, AtFlags, Mode, OFlags, Stat};
+
+use crate::{
+    pipeline::upload::reading,
+    shown::Shown,
+    store::{Act, FileStat, Source},
+};
+
+/// What a look at a file led to.
+#[derive(Debug)]
+pub(super) enum Look {
+    /// It is what was sent.
+    Fit(Box<Fit>),
+    /// It stays where it is.
+    Stays(Trouble),
+    /// Its root is not there, or empty: a disk that is not mounted.
+    Away,
+}
+
+/// An open file that is what was sent.
+#[derive(Debug)]
+pub(super) struct Fit {
+    /// The directory that it is in.
+    pub(super) dir: OwnedFd,
+    /// Its bytes.
+    pub(super) file: File,
+    /// What it looked like before and after it was read.
+    pub(super) stat: FileStat,
+}
+
+/// Why a file stays where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Trouble {
+    /// In words, for people; the same for all files that have it in common.
+    pub(super) reason: String,
+    /// What can be done about it.
+    pub(super) hint: Option<&'static str>,
+    /// Whether another look may find it otherwise.
+    pub(super) may_pass: bool,
+}
+
+impl Trouble {
+    pub(super) fn new(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            hint: None,
+            may_pass: false,
+        }
+    }
+
+    /// The system refused.
+    pub(super) fn of(what: &str, path: &Path, error: &io::Error) -> Self {
+        let denied = matches!(
+            error.kind(),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+        );
+        Self {
+            reason: format!("{what} {}: {error}", Shown::path(path)),
+            hint: denied.then_some(DENIED),
+            may_pass: false,
+        }
+    }
+}
+
+const DENIED: &str = "Albumen needs the right to write there; for the system's service name the folder in a \
+                      drop-in, `ReadWritePaths=`, as the head of albumen@.service shows, and restart it";
+
+/// Looks at a file that is to go.
+pub(super) fn look(source: &Source, act: &Act) -> Look {
+    match try_look(source, act) {
+        Ok(look) => look,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if reading::is_away(&source.root) {
+                Look::Away
+            } else {
+                Look::Stays(Trouble::new("it is not there any more"))
+            }
+        }
+        Err(error) => Look::Stays(Trouble::of("cannot read", &source.path(), &error)),
+    }
+}
+
+fn try_look(source: &Source, act: &Act) -> io::Result<Look> {
+    let stays = |reason: &str| Ok(Look::Stays(Trouble::new(reason)));
+    let dir = match open_dir(&source.root, &source.dir) {
+        Ok(dir) => dir,
+        Err(error) if is_link(&error) => {
+            return stays("a folder on the way to it is a symbolic link, and those are left alone");
+        }
+        Err(error) => return Err(error),
+    };
+    if let Some(trouble) = cannot_write(&dir, source, act) {
+        return Ok(Look::Stays(trouble));
+    }
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match rustix::fs::openat(&dir, &source.name, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(error) if is_link(&error.into()) => {
+            return stays("it is a symbolic link, and those are left alone");
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if !file.metadata()?.is_file() {
+        return stays("it is no file any more");
+    }
+    let (stat, _) = reading::stat_of(&file)?;
+    // The inode is not asked: some file systems number their files anew at each mount, and the hash
+    // below is the better witness.
+    if !reading::same_content(stat, source.stat) {
+        return stays("it has changed since it was sent");
+    }
+    let hash = reading::hash_prefix(&file, u64::MAX)?.finalize();
+    let (after, _) = reading::stat_of(&file)?;
+    if *hash.as_bytes() != source.hash.0 || after != stat {
+        return stays("it does not hold any more what was sent");
+    }
+    Ok(Look::Fit(Box::new(Fit { dir, file, stat })))
+}
+
+/// Opens a directory below a root, following no link on the way. The root itself may be one.
+pub(super) fn open_dir(root: &Path, below: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut dir = rustix::fs::open(root, flags, Mode::empty())?;
+    for part in below.components() {
+        if let Component::Normal(name) = part {
+            dir = rustix::fs::openat(&dir, name, flags | OFlags::NOFOLLOW, Mode::empty())?;
+        }
+    }
+    Ok(dir)
+}
+
+/// Whether an open without following links met one. For directories Linux says "not a directory".
+fn is_link(error: &io::Error) -> bool {
+    [rustix::io::Errno::LOOP, rustix::io::Errno::NOTDIR]
+        .into_iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+/// What is known beforehand to fail, so that nothing is read for it.
+fn cannot_write(dir: &OwnedFd, source: &Source, act: &Act) -> Option<Trouble> {
+    let can_write =
+        |dir: &OwnedFd| rustix::fs::accessat(dir, ".", Access::WRITE_OK, AtFlags::empty());
+    if let Err(error) = can_write(dir) {
+        let from = source.root.join(&source.dir);
+        return Some(Trouble::of(
+            "cannot take files out of",
+            &from,
+            &error.into(),
+        ));
+    }
+    let Act::Move(target) = act else { return None };
+    match std::fs::symlink_metadata(target) {
+        Ok(_) => Some(exists(target)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => Some(Trouble::of("cannot move it to", target, &error)),
+    }
+}
+
+pub(super) fn exists(target: &Path) -> Trouble {
+    let target = Shown::path(target);
+    Trouble::new(format!(
+        "{target} is there already, and nothing is overwritten"
+    ))
+}
+
+/// Whether the name in the directory still is the open file, untouched since it was read.
+pub(super) fn is_still(fit: &Fit, source: &Source) -> io::Result<bool> {
+    let there = match rustix::fs::statat(&fit.dir, &source.name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(there) => there,
+        Err(rustix::io::Errno::NOENT) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    let (open, _) = reading::stat_of(&fit.file)?;
+    Ok(open == fit.stat && is_file(&there, fit.stat))
+}
+
+/// Whether a name's look is that of a file that was looked at.
+#[expect(
+    clippy::unnecessary_cast,
+    reason = "the types of these fields differ between systems"
+)]
+pub(super) fn is_file(there: &Stat, stat: FileStat) -> bool {
+    there.st_ino as u64 == stat.inode
+        && there.st_dev as u64 == stat.dev
+        && there.st_size as u64 == stat.size
+}

@@ -1,0 +1,299 @@
+//! What becomes of a file once its picture is safely in the library: `after_upload`.
+//!
+//! A file goes only when its media item was read back, not before `verify.after`; when every album
+//! that it belongs to has it; and when the file on disk still is, byte for byte, what was sent. The
+//! intention is journalled before the act, so that a crash in between is found and resolved at the
+//! next start, and a file that Albumen let go is never taken for one that somebody deleted.
+//!
+//! Whatever stands in the way keeps the file where it is, with the reason in `explain`; it is
+//! looked at anew at the next start. [`look`] judges, [`go`] acts, [`aftermath`] resolves.
+
+mod aftermath;
+mod go;
+mod look;
+
+use std::{collections::HashSet, path::PathBuf, time::Duration};
+
+use jiff::Timestamp;
+
+use super::{Error, Result, Stage};
+use crate::{
+    clock::{self, LOOK_AGAIN},
+    config::AfterUpload,
+    shown::Shown,
+    store::{Act, Clearance, Intended, Source},
+};
+
+use aftermath::Aftermath;
+use look::{Fit, Look, Trouble};
+
+/// Files that are looked at, journalled and let go together: as many are open at once.
+const TOGETHER: usize = 16;
+
+/// Rows that are arranged in one transaction.
+const ARRANGED: usize = 500;
+
+/// Rings come in crowds; one look for all that come within this.
+const CROWD: Duration = Duration::from_millis(100);
+
+/// How long after a file was touched at the last moment it is looked at again.
+const SOON: Duration = Duration::from_secs(1);
+
+/// How long after trouble with the store is looked again.
+const STORE_TROUBLE: Duration = Duration::from_secs(5);
+
+/// The stage.
+#[derive(Debug)]
+pub struct Afterwards {
+    stage: Stage,
+    /// Reasons that were said at full voice in this run.
+    said: HashSet<String>,
+    /// Whether acts of an earlier run are still to be resolved.
+    unresolved: bool,
+}
+
+impl Afterwards {
+    /// The stage.
+    pub fn new(stage: Stage) -> Self {
+        Self {
+            stage,
+            said: HashSet::new(),
+            unresolved: true,
+        }
+    }
+
+    /// Runs until the stop.
+    pub async fn run(mut self) -> Result<()> {
+        let mut moved = self.stage.bells.moved.listen();
+        while !self.stage.stop.is_cancelled() {
+            moved.mark_unchanged();
+            let until = match self.turn().await {
+                Ok(until) => until,
+                Err(Error::Store(error)) if error.may_pass() => {
+                    Some(clock::after(self.stage.clock.now(), STORE_TROUBLE))
+                }
+                Err(error) => return Err(error),
+            };
+            let wait = until.map_or(LOOK_AGAIN, |until| {
+                clock::until(self.stage.clock.now(), until).min(LOOK_AGAIN)
+            });
+            tokio::select! {
+                () = self.stage.stop.cancelled() => {}
+                _ = moved.changed() => tokio::time::sleep(CROWD).await,
+                () = tokio::time::sleep(wait.max(CROWD)) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets go whatever may go; gives when to look again.
+    async fn turn(&mut self) -> Result<Option<Timestamp>> {
+        if self.unresolved {
+            self.resolve().await?;
+        }
+        let store = self.stage.store.clone();
+        if let Some(grace) = self.stage.config.verify.after {
+            let mut arranged = false;
+            while store
+                .arrange_read_back(ARRANGED, grace, self.stage.clock.now())
+                .await?
+                > 0
+            {
+                arranged = true;
+            }
+            if arranged {
+                self.stage.bells.verify.ring();
+            }
+        }
+        while !self.stage.stop.is_cancelled() {
+            let due = store.sources(TOGETHER, self.stage.clock.now()).await?;
+            if due.is_empty() {
+                break;
+            }
+            let mut free = Vec::with_capacity(due.len());
+            for (source, clearance) in due {
+                if let Some(act) = self.clear(&source, clearance).await? {
+                    free.push((source, act));
+                }
+            }
+            self.let_go(free).await?;
+            self.stage.bells.moved.ring();
+        }
+        Ok(store
+            .next_source()
+            .await?
+            .filter(|due| *due > self.stage.clock.now()))
+    }
+
+    /// What is to be done to a file, if nothing holds it.
+    async fn clear(&mut self, source: &Source, clearance: Clearance) -> Result<Option<Act>> {
+        match clearance {
+            Clearance::Free => match self.act_for(source) {
+                Some(act) => return Ok(Some(act)),
+                None => self.put_off(source).await?,
+            },
+            // The schema wakes it when its placement is settled.
+            Clearance::Wanted => self.put_off(source).await?,
+            Clearance::Refused(title) => {
+                let title = Shown::text(&title).to_string();
+                let trouble =
+                    Trouble::new(format!("it could not be put into the album \"{title}\""));
+                self.stays(source, &trouble).await?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// What the configuration says; none if its folder does not act.
+    fn act_for(&self, source: &Source) -> Option<Act> {
+        let mut folders = self.stage.config.folders.iter();
+        match &folders
+            .find(|folder| folder.path == source.root)?
+            .after_upload
+        {
+            AfterUpload::Keep => None,
+            AfterUpload::Move(target) => {
+                Some(Act::Move(target.join(&source.dir).join(&source.name)))
+            }
+            AfterUpload::Delete => Some(Act::Delete),
+        }
+    }
+
+    async fn put_off(&self, source: &Source) -> Result<()> {
+        let later = clock::after(self.stage.clock.now(), LOOK_AGAIN);
+        Ok(self.stage.store.source_waits(source.file, later).await?)
+    }
+
+    /// Looks at the files, journals what is to be done to those that are fit, and does it.
+    async fn let_go(&mut self, free: Vec<(Source, Act)>) -> Result<()> {
+        let mut fits = Vec::with_capacity(free.len());
+        let mut acts = Vec::with_capacity(free.len());
+        for (source, act) in free {
+            if self.stage.stop.is_cancelled() {
+                return Ok(());
+            }
+            let (looked_at, what) = (source.clone(), act.clone());
+            match blocking(move || look::look(&looked_at, &what)).await {
+                Some(Look::Fit(fit)) => {
+                    fits.push((source.file, fit));
+                    acts.push((source, act));
+                }
+                Some(Look::Stays(trouble)) => self.stays(&source, &trouble).await?,
+                Some(Look::Away) | None => self.put_off(&source).await?,
+            }
+        }
+        if acts.is_empty() {
+            return Ok(());
+        }
+        let now = self.stage.clock.now();
+        for intended in self.stage.store.intend(acts, now).await? {
+            let of_file = fits
+                .iter()
+                .position(|(file, _)| *file == intended.source.file);
+            if let Some(at) = of_file {
+                let (_, fit) = fits.swap_remove(at);
+                self.perform(intended, fit).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn perform(&mut self, intended: Intended, fit: Box<Fit>) -> Result<()> {
+        let (id, file) = (intended.id, intended.source.file);
+        let Some((done, intended)) = blocking(move || (go::go(&intended, &fit), intended)).await
+        else {
+            // Nobody knows how far it came: that is what the journal is for.
+            self.unresolved = true;
+            return Ok(());
+        };
+        let from = intended.source.path();
+        match done {
+            Ok(()) => {
+                let now = self.stage.clock.now();
+                self.stage.store.acted(id, file, now).await?;
+                let from = Shown::path(&from);
+                match &intended.act {
+                    Act::Move(to) => {
+                        tracing::info!(file.id = file.0, "moved {from} to {}", Shown::path(to));
+                    }
+                    Act::Delete => tracing::info!(
+                        file.id = file.0,
+                        "deleted {from}: its picture is in Google Photos and was read back"
+                    ),
+                }
+            }
+            Err(trouble) => {
+                let again = trouble
+                    .may_pass
+                    .then(|| clock::after(self.stage.clock.now(), SOON));
+                if again.is_none() {
+                    self.say(&from, &trouble);
+                }
+                let store = &self.stage.store;
+                store.not_acted(id, file, trouble.reason, again).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn stays(&mut self, source: &Source, trouble: &Trouble) -> Result<()> {
+        self.say(&source.path(), trouble);
+        let reason = trouble.reason.clone();
+        Ok(self.stage.store.source_stays(source.file, reason).await?)
+    }
+
+    /// Says a reason at full voice once; a thousand files may have it in common.
+    fn say(&mut self, path: &std::path::Path, trouble: &Trouble) {
+        let path = Shown::path(path);
+        let reason = &trouble.reason;
+        if self.said.insert(reason.clone()) {
+            let hint = trouble.hint.map(|hint| format!("\nhint: {hint}"));
+            let hint = hint.unwrap_or_default();
+            tracing::warn!("{path} stays where it is: {reason}{hint}");
+        } else {
+            tracing::debug!("{path} stays where it is: {reason}");
+        }
+    }
+
+    /// Finds out what came of acts that a crash cut short.
+    async fn resolve(&mut self) -> Result<()> {
+        let mut unresolved = false;
+        for intended in self.stage.store.open_acts().await? {
+            let (id, file) = (intended.id, intended.source.file);
+            let path: PathBuf = intended.source.path();
+            let what = blocking(move || aftermath::aftermath(&intended)).await;
+            match what {
+                Some(Aftermath::Done) => {
+                    let now = self.stage.clock.now();
+                    self.stage.store.acted(id, file, now).await?;
+                    let path = Shown::path(&path);
+                    tracing::info!(
+                        file.id = file.0,
+                        "{path} had gone when the last run was cut short"
+                    );
+                }
+                Some(Aftermath::Anew(reason)) => {
+                    let store = &self.stage.store;
+                    let now = self.stage.clock.now();
+                    store
+                        .not_acted(id, file, reason.to_owned(), Some(now))
+                        .await?;
+                }
+                Some(Aftermath::Away) | None => unresolved = true,
+            }
+        }
+        self.unresolved = unresolved;
+        Ok(())
+    }
+}
+
+/// Runs work that waits for disks; none if it could not be run to its end.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Some(done),
+        Err(error) => {
+            tracing::warn!(%error, "a look at a file was broken off");
+            None
+        }
+    }
+}
