@@ -194,8 +194,7 @@ fn rules() -> PlanRules {
         },
         ready_tokens: u64::MAX,
         resumable_above: 16_000_000,
-        order_calls_left: 2000,
-        appends_late: false,
+        order_calls_left: Some(2000),
         scanning: false,
         backfill_turn: false,
         fresh_only: false,
@@ -237,6 +236,7 @@ fn content(claim: &Claimed) -> Content {
         size: 100,
         mime: "image/jpeg",
         file_name: name.to_owned(),
+        words: None,
     }
 }
 
@@ -258,6 +258,7 @@ fn made(batch: &PlannedBatch) -> Vec<ItemOutcome> {
         outcome: Outcome::Made {
             media_item_id: MediaItemId::new(format!("media item {item}")),
             product_url: None,
+            description: None,
         },
         code: None,
         message: None,

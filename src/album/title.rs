@@ -105,16 +105,16 @@ fn filled(template: &Template, value: impl Fn(Placeholder) -> Option<String>) ->
                 continue;
             }
             Piece::Plain(text) => text.clone(),
-            Piece::Asked(asked) => match value(*asked) {
-                Some(text) => text,
-                None => {
+            Piece::Asked(asked) => {
+                let Some(text) = value(*asked) else {
                     (beside_nothing, something_was_empty) = (true, true);
                     continue;
-                }
-            },
+                };
+                text
+            }
         };
         match (beside_nothing, title.is_empty()) {
-            (false, _) => signs.iter().for_each(|sign| title.push_str(sign)),
+            (false, _) => title.extend(signs.iter().copied()),
             (true, true) => {}
             (true, false) => title.push_str(joined(&signs)),
         }
@@ -123,7 +123,7 @@ fn filled(template: &Template, value: impl Fn(Placeholder) -> Option<String>) ->
         beside_nothing = false;
     }
     if !beside_nothing {
-        signs.iter().for_each(|sign| title.push_str(sign));
+        title.extend(signs);
     }
     (has_words(&title) || !something_was_empty).then_some(title)
 }

@@ -27,19 +27,18 @@ fn seeds(usual: Range<u64>) -> Range<u64> {
         return usual;
     };
     let asked = asked.to_str().unwrap();
-    match asked.split_once("..") {
-        Some((from, to)) => from.parse().unwrap()..to.parse().unwrap(),
-        None => {
-            let seed = asked.parse().unwrap();
-            seed..seed + 1
-        }
+    if let Some((from, to)) = asked.split_once("..") {
+        return from.parse().unwrap()..to.parse().unwrap();
     }
+    let seed = asked.parse().unwrap();
+    seed..seed + 1
 }
 
 async fn every(order: Order) {
     for seed in seeds(0..4) {
         // The cases of each order meet all kinds of trouble between them.
-        let trouble = Trouble::ALL[(seed as usize) % Trouble::ALL.len()];
+        let turn = usize::try_from(seed).unwrap() % Trouble::ALL.len();
+        let trouble = Trouble::ALL[turn];
         eprintln!("ALBUMEN_SEED={seed}: {order:?}, {trouble:?}");
         Case::new(seed, order, trouble).await.run().await;
     }

@@ -42,7 +42,7 @@ pub(crate) fn without_times(text: &str) -> String {
         let mut rest = text.as_str();
         while let Some((head, tail)) = rest.split_once(before) {
             let cut = tail.find(after).unwrap_or(tail.len());
-            out += &format!("{head}{before}{said}");
+            out.extend([head, before, said]);
             rest = &tail[cut..];
         }
         text = out + rest;

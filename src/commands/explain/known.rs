@@ -93,11 +93,10 @@ pub(super) fn text(known: &Explained, is_there: bool, here: &Here) -> String {
 fn standing(known: &Explained) -> &'static str {
     match (known.file_state.as_str(), known.item_state.as_deref()) {
         ("settling", _) => "It may still be written to, so it is left alone for a moment",
-        ("queued", _) => "It is in the queue",
+        ("queued", _) | ("held", Some("queued")) => "It is in the queue",
         ("claimed", _) => "It is being read",
         ("refused", _) => "It was looked at and left out",
         ("gone", _) => "It was here once and is gone",
-        (_, Some("queued")) => "It is in the queue",
         (_, Some("uploading")) => "It is being sent",
         (_, Some("uploaded")) => "It was sent, and is to appear in Google Photos",
         (_, Some("creating")) => "It was sent, and is about to appear in Google Photos",

@@ -60,8 +60,8 @@ impl Lane {
             patience,
             ready_tokens: config.upload.ready_tokens,
             resumable_above: config.upload.resumable_above,
-            order_calls_left: config.batch.order_calls.saturating_sub(ledger.order_calls),
-            appends_late: config.batch.order_calls == 0,
+            order_calls_left: (config.batch.order_calls > 0)
+                .then(|| config.batch.order_calls.saturating_sub(ledger.order_calls)),
             scanning: settling || self.stage.scanning.load(Ordering::SeqCst) > 0,
             backfill_turn: self.batches % BACKFILL_TURN == BACKFILL_TURN - 1,
             fresh_only: limit - used <= config.quota.reserve,

@@ -42,10 +42,9 @@ pub struct PlanRules {
     pub ready_tokens: u64,
     /// A larger file is not waited for, bytes.
     pub resumable_above: u64,
-    /// Calls that only order asks for, still allowed today.
-    pub order_calls_left: u64,
-    /// Whether no day allows any: then late ones go to the end, for they would wait for ever.
-    pub appends_late: bool,
+    /// Calls that only order asks for, still allowed today. None if no day allows any: then late ones
+    /// go to the end, for they would wait for ever.
+    pub order_calls_left: Option<u64>,
     /// Whether some folder is still being scanned, so that anything may still join.
     pub scanning: bool,
     /// Whether this turn belongs to the backfill rather than to fresh files.
@@ -311,8 +310,9 @@ impl Search {
                 Decision::Leave(0) => continue,
                 Decision::Leave(n) => n,
             };
-            if stretch.costs_order(n) && self.rules.order_calls_left == 0 {
-                if self.rules.appends_late {
+            let order_calls_left = self.rules.order_calls_left;
+            if stretch.costs_order(n) && order_calls_left.unwrap_or(0) == 0 {
+                if order_calls_left.is_none() {
                     let late = ready.iter().skip(from).take(n);
                     places::append(db, group.album, late.map(|ready| ready.item.item))?;
                     self.appended = true;

@@ -74,7 +74,7 @@ async fn without_budget_late_ones_wait_and_the_tail_goes_on() {
         .await;
     bench.send_all(t(2)).await;
     let spent = PlanRules {
-        order_calls_left: 0,
+        order_calls_left: Some(0),
         ..backfill()
     };
     let calls = bench.make_all(spent, t(2)).await;
@@ -97,8 +97,7 @@ async fn where_no_day_allows_calls_for_order_late_ones_go_to_the_end_and_do_not_
     bench.queue(root, Some("A"), [1, 3, 9]).await;
     bench.send_all(t(2)).await;
     let never = PlanRules {
-        order_calls_left: 0,
-        appends_late: true,
+        order_calls_left: None,
         ..backfill()
     };
     let calls = bench.make_all(never, t(2)).await;
