@@ -60,6 +60,13 @@ pub(super) fn apply(
         )?
         .execute([item.0])?;
     }
+    if event == Event::SourceLost {
+        // It is wanted nowhere any more; a file that brings it back wants it anew.
+        db.prepare_cached(
+            "UPDATE placements SET state = 'gone' WHERE item_id = ?1 AND state = 'wanted'",
+        )?
+        .execute([item.0])?;
+    }
     let keeps_token = matches!(
         after,
         State::Uploaded | State::Creating | State::Created | State::Verified

@@ -232,3 +232,27 @@ async fn what_a_person_took_out_stays_out() {
     assert_eq!(bench.count("placement", "gone"), 1);
     assert_eq!(bench.count("placement", "wanted"), 0);
 }
+
+#[tokio::test]
+async fn an_item_that_lost_its_file_is_wanted_nowhere_until_another_brings_it_back() {
+    let bench = Bench::new();
+    let root = bench.root("/p").await;
+    bench.queue(root, Some("A"), [1]).await;
+    let (claim, hashed) = bench.hash_all(t(0)).await.remove(0);
+    let Hashed::Send(item, _) = hashed else {
+        panic!("{hashed:?}");
+    };
+    bench
+        .store
+        .vanished(claim.file, Some(item), t(1))
+        .await
+        .unwrap();
+    assert_eq!(bench.state(item), "skipped");
+    assert_eq!(bench.count("placement", "wanted"), 0);
+    bench.queue(root, Some("A"), [2]).await;
+    let claim = bench.store.claim(1, false, t(2)).await.unwrap().remove(0);
+    let again = bench.store.hashed(claim.file, content(1), t(2)).await;
+    assert!(matches!(again, Ok(Hashed::Send(same, _)) if same == item));
+    assert_eq!(bench.count("placement", "wanted"), 1);
+    bench.check();
+}
