@@ -76,7 +76,7 @@ impl Wanted {
                 .filter(|(title, _)| !trouble.deleted.contains(title))
                 .map(|(title, files)| (title, files.iter().map(hash).collect()))
                 .collect(),
-            exact: trouble.deleted.is_empty(),
+            exact: trouble.deleted.is_empty() && !disk.edited,
         }
     }
 
@@ -152,7 +152,7 @@ fn database(home: &Home, library: &Value) {
     assert_eq!(broken, None);
     for (table, prefix) in [("files", "file"), ("items", "item")] {
         let sql = format!(
-            "SELECT name, n, (SELECT count(*) FROM {table} WHERE '{prefix}.' || state = name)
+            "SELECT name, n, (SELECT count(*) FROM {table} WHERE '{prefix}.' || {table}.state = counters.name)
              FROM counters WHERE name LIKE '{prefix}.%'"
         );
         let mut statement = db.prepare(&sql).unwrap();

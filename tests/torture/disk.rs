@@ -30,8 +30,9 @@ pub(crate) struct Disk {
     base: PathBuf,
     n_made: u64,
     writers: Vec<JoinHandle<()>>,
-    /// Albums that were renamed on disk or lost files while their folder keeps: more may stand there.
-    pub(crate) moved: bool,
+    /// A file was changed, or may have been taken before it was whole: what it held before stays in
+    /// its album.
+    pub(crate) edited: bool,
 }
 
 impl Disk {
@@ -43,7 +44,7 @@ impl Disk {
             base: home.path(""),
             n_made: rng.u64(..) >> 8,
             writers: Vec::new(),
-            moved: false,
+            edited: false,
         };
         for _ in 0..rng.u32(10..40) {
             disk.create(rng);
@@ -135,6 +136,7 @@ impl Disk {
 
     /// As a camera or a slow copy does it.
     fn write_slowly(&mut self, rng: &mut Rng) {
+        self.edited = true;
         let path = self.some_place(rng);
         let bytes = self.content(&path, rng);
         let step = (bytes.len() / 4).max(1);
@@ -170,7 +172,6 @@ impl Disk {
                 .some_place(rng)
                 .with_extension(file.extension().unwrap());
             fs::rename(file, to).unwrap();
-            self.moved = true;
         }
     }
 
@@ -183,7 +184,6 @@ impl Disk {
         let to = self.base.join(format!("trips/Trip {}", self.n_made % 1000));
         if from.exists() && !to.exists() {
             fs::rename(from, to).unwrap();
-            self.moved = true;
         }
     }
 
@@ -191,21 +191,20 @@ impl Disk {
         if let Some(file) = self.some_file(rng) {
             let bytes = self.content(&file, rng);
             fs::write(file, bytes).unwrap();
-            self.moved = true;
+            self.edited = true;
         }
     }
 
     fn touch(&mut self, rng: &mut Rng) {
         if let Some(file) = self.some_file(rng) {
             set_taken(&file, rng.u64(0..10_000));
-            self.moved = true;
+            self.edited = true;
         }
     }
 
     fn delete(&mut self, rng: &mut Rng) {
         if let Some(file) = self.some_file(rng) {
             fs::remove_file(file).unwrap();
-            self.moved = true;
         }
     }
 }
