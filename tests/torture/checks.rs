@@ -22,8 +22,9 @@ const PATIENCE: Duration = Duration::from_mins(3);
 /// Runs the daemon until all is right, and then proves it.
 pub(crate) async fn comes_right(home: &Home, disk: &Disk, trouble: &Trouble) {
     home.run(&["retry", "--all"]).await.expect(0);
-    let daemon = home.daemon().await;
+    // Before anything moves again: what was read back leaves `out`.
     let wanted = Wanted::of(disk, trouble);
+    let daemon = home.daemon().await;
     let since = tokio::time::Instant::now();
     loop {
         let library = home.library().await.0;
@@ -174,6 +175,17 @@ fn database(home: &Home, library: &Value) {
         )
         .unwrap();
     assert_eq!(unanswered, 0);
+    let open: i64 = db
+        .query_row(
+            "SELECT count(*) FROM source_acts WHERE done_at IS NULL AND error IS NULL",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(
+        open, 0,
+        "a move that was intended and neither done nor given up"
+    );
     in_sequence(&db, library);
     ledger(&db, library);
 }

@@ -17,11 +17,15 @@ use crate::support::{
 };
 
 /// Folders of the configuration with their rules; in `trips` every folder is an album.
-const FOLDERS: [(&str, &str); 3] = [
+const FOLDERS: [(&str, &str); 4] = [
     ("trips", "album = 'folder'\non_delete = 'remove-from-album'"),
     ("wall", "album = 'name:Wall'\norder = 'name'"),
     ("plain", "on_edit = 'upload'"),
+    ("out", "after_upload = 'move:moved'"),
 ];
+
+/// Where files of `out` go once they were read back.
+const MOVED: &str = "moved";
 
 /// Names of albums below `trips`.
 const TRIPS: [&str; 4] = ["Crete", "Rome", "Wien ä", "it's \"one\" %41"];
@@ -40,6 +44,7 @@ impl Disk {
         for (name, rules) in FOLDERS {
             home.folder(name, rules);
         }
+        fs::create_dir(home.path(MOVED)).unwrap();
         let mut disk = Self {
             base: home.path(""),
             n_made: rng.u64(..) >> 8,
@@ -76,7 +81,7 @@ impl Disk {
     /// All files, sorted.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let mut files = Vec::new();
-        for (folder, _) in FOLDERS {
+        for folder in FOLDERS.map(|(folder, _)| folder).into_iter().chain([MOVED]) {
             walk(&self.base.join(folder), &mut files);
         }
         files.sort();
@@ -108,7 +113,8 @@ impl Disk {
             0..6 => format!("trips/{}", rng.choice(TRIPS).unwrap()),
             6..8 => "wall".to_owned(),
             8..9 => "plain/a/b".to_owned(),
-            _ => "plain".to_owned(),
+            _ if rng.bool() => "plain".to_owned(),
+            _ => "out".to_owned(),
         };
         let kind = if rng.u8(0..8) == 0 { "mp4" } else { "jpg" };
         let path = self.base.join(folder).join(format!("IMG_{n}.{kind}"));
@@ -154,7 +160,10 @@ impl Disk {
         if self.writers.iter().any(|writer| !writer.is_finished()) {
             return None;
         }
-        rng.choice(self.files())
+        let moved = self.base.join(MOVED);
+        let mut files = self.files();
+        files.retain(|file| !file.starts_with(&moved));
+        rng.choice(files)
     }
 
     fn copy(&mut self, rng: &mut Rng) {
@@ -214,7 +223,7 @@ fn walk(dir: &Path, files: &mut Vec<PathBuf>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             walk(&path, files);
-        } else {
+        } else if !path.to_string_lossy().ends_with(".part") {
             files.push(path);
         }
     }

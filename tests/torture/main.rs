@@ -87,6 +87,7 @@ async fn torture(seed: u64, lives: u64) -> u64 {
     home.set("upload.resumable_above", "'60kB'");
     home.set("watch.rescan", "'1s'");
     home.set("retry.max_attempts", "50");
+    home.set("verify.after", "'0s'");
     let mut disk = Disk::new(&mut home, &mut rng);
     let mut trouble = Trouble::default();
     let mut kills = 0;

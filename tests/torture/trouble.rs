@@ -109,7 +109,7 @@ impl Trouble {
             }
             5 => {
                 home.fault("oauth.token", Some(1), json!("refresh_dies"))
-                    .await
+                    .await;
             }
             _ => {}
         }
