@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::{Result, Store, calls, outcomes, planning::places};
 use crate::{
     album::order,
-    ids::{AlbumRow, CallId, ItemId, MediaItemId},
+    ids::{AlbumId, AlbumRow, CallId, ItemId, MediaItemId},
 };
 
 impl Store {
@@ -116,6 +116,24 @@ impl Store {
         .await
     }
 
+    /// The call may have been done, and cannot be repeated word for word: where its items stand in
+    /// the album is read there, once they are known.
+    pub async fn call_in_doubt(&self, call: CallId, album: AlbumRow) -> Result<()> {
+        self.write(move |db| {
+            for item in calls::items_of(db, call)? {
+                db.prepare_cached(
+                    "UPDATE placements SET doubtful = 1
+                     WHERE item_id = ?1 AND album_id = ?2 AND album_id <> 0 AND state = 'wanted'",
+                )?
+                .execute(params![item.0, album.0])?;
+            }
+            db.prepare_cached("UPDATE albums SET unread = 1 WHERE id = ?1 AND id <> 0")?
+                .execute([album.0])?;
+            Ok(())
+        })
+        .await
+    }
+
     /// The album was read: `standing` is all that is in it, in its order. What stands in order is in
     /// sequence from now on, and nothing else of what was seen. What was not seen is left as it is:
     /// the service's lists are late.
@@ -167,9 +185,9 @@ fn read(db: &Connection, album: AlbumRow, standing: &[MediaItemId]) -> Result<()
     let keys: Vec<&[u8]> = seen.iter().map(|(.., key)| key.as_slice()).collect();
     for ((_, item, _), in_sequence) in seen.iter().zip(order::in_sequence(&keys)) {
         db.prepare_cached(
-            "UPDATE placements SET in_sequence = ?3, state = 'placed', reason = NULL
+            "UPDATE placements SET in_sequence = ?3, state = 'placed', reason = NULL, doubtful = 0
              WHERE item_id = ?1 AND album_id = ?2 AND state IN ('placed', 'wanted')
-                   AND (in_sequence <> ?3 OR state = 'wanted')",
+                   AND (in_sequence <> ?3 OR state = 'wanted' OR doubtful = 1)",
         )?
         .execute(params![item.0, album.0, in_sequence])?;
     }
@@ -178,11 +196,35 @@ fn read(db: &Connection, album: AlbumRow, standing: &[MediaItemId]) -> Result<()
     Ok(())
 }
 
-/// What is taken for in sequence in an album, or wanted there although it is made.
+/// An album that holds what may stand elsewhere than planned, and can be read now.
+pub(super) fn in_doubt(db: &Connection, now: Timestamp) -> Result<Option<(AlbumRow, AlbumId)>> {
+    Ok(db
+        .prepare_cached(IN_DOUBT)?
+        .query_row([now.as_millisecond()], |row| {
+            let album_id = AlbumId::new(row.get::<_, String>(1)?);
+            Ok((AlbumRow(row.get(0)?), album_id))
+        })
+        .optional()?)
+}
+
+/// The statement behind [`in_doubt`].
+pub(super) const IN_DOUBT: &str = "SELECT id, album_id FROM albums
+     WHERE unread = 1 AND album_id IS NOT NULL AND not_before <= ?1 AND EXISTS (
+         SELECT 1 FROM placements
+         WHERE placements.album_id = albums.id AND doubtful = 1 AND placements.state = 'placed')
+     LIMIT 1";
+
+/// What is taken for in sequence in an album, what is there in doubt, and what is wanted there
+/// although it is made.
 pub(super) const IN_ALBUM: &str =
     "SELECT items.id, placements.order_key, items.media_item_id
      FROM placements CROSS JOIN items ON items.id = placements.item_id
      WHERE placements.album_id = ?1 AND placements.in_sequence = 1 AND items.media_item_id IS NOT NULL
+     UNION ALL
+     SELECT items.id, placements.order_key, items.media_item_id
+     FROM placements CROSS JOIN items ON items.id = placements.item_id
+     WHERE placements.album_id = ?1 AND placements.doubtful = 1 AND placements.state = 'placed'
+           AND items.media_item_id IS NOT NULL
      UNION ALL
      SELECT items.id, placements.order_key, items.media_item_id
      FROM placements CROSS JOIN items ON items.id = placements.item_id

@@ -315,7 +315,7 @@ fn made(
     let after = before.after(Event::Made)?;
     db.prepare_cached(
         "UPDATE items SET state = ?2, media_item_id = ?3, product_url = ?4, made_at = coalesce(made_at, ?5),
-                verify_at = iif(?2 = 'verified', verify_at, ?6), alone = 0, attempts = 0, not_before = 0,
+                verify_at = iif(?2 = 'verified', verify_at, ?6), alone = 0, matched = 0, attempts = 0, not_before = 0,
                 reason = NULL, code = NULL, message = NULL, changed_at = ?5
          WHERE id = ?1",
     )?
@@ -331,6 +331,10 @@ fn made(
     placed(db, item, albums::LIBRARY, false)
 }
 
+/// Where a doubtful item stands is for the album to tell.
+const DOUBT: &str = "UPDATE albums SET unread = 1 WHERE id = ?2 AND unread = 0
+     AND EXISTS (SELECT 1 FROM placements WHERE item_id = ?1 AND album_id = ?2 AND doubtful = 1)";
+
 /// The item stands in the album.
 pub(super) fn placed(
     db: &Connection,
@@ -339,10 +343,13 @@ pub(super) fn placed(
     at_its_place: bool,
 ) -> Result<()> {
     db.prepare_cached(
-        "UPDATE placements SET state = 'placed', in_sequence = ?3 AND append = 0 AND album_id <> 0, reason = NULL
+        "UPDATE placements SET state = 'placed', reason = NULL,
+                in_sequence = ?3 AND append = 0 AND album_id <> 0 AND doubtful = 0
          WHERE item_id = ?1 AND album_id = ?2 AND state = 'wanted'",
     )?
     .execute(params![item.0, album.0, at_its_place])?;
+    db.prepare_cached(DOUBT)?
+        .execute(params![item.0, album.0])?;
     // It was taken back while the call was under way, and stands there all the same.
     db.prepare_cached(
         "UPDATE placements SET state = 'leaving'

@@ -252,8 +252,8 @@ fn item_of(
     // An item is born where its life is found to be: no event of the machine leads here.
     db.prepare_cached(
         "INSERT INTO items (hash, size, mime, file_name, state, media_item_id, product_url, made_at,
-                            verify_at, changed_at, description, described)
-         VALUES (?1, ?2, ?3, ?4, 'created', ?5, ?6, ?7, ?8, ?7, ?9, ?9)",
+                            verify_at, changed_at, description, described, matched)
+         VALUES (?1, ?2, ?3, ?4, 'created', ?5, ?6, ?7, ?8, ?7, ?9, ?9, 1)",
     )?
     .execute(params![
         found.content.hash.0.as_slice(),

@@ -215,8 +215,12 @@ fn in_sequence(db: &Connection, library: &Value) {
             .collect();
         assert!(
             standing.is_sorted(),
-            "what counts as in sequence in {} is not in order",
-            album["title"]
+            "what counts as in sequence in {} is not in order: {:#?}",
+            album["title"],
+            standing
+                .iter()
+                .map(|key| String::from_utf8_lossy(key).into_owned())
+                .collect::<Vec<_>>()
         );
     }
 }

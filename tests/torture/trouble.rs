@@ -13,6 +13,8 @@ pub(crate) struct Trouble {
     /// Titles of albums that somebody deleted.
     pub(crate) deleted: Vec<String>,
     sign_ins: u32,
+    /// Whether the day has fewer requests than are asked for.
+    is_spent: bool,
 }
 
 /// Methods that may meet trouble.
@@ -32,15 +34,12 @@ const METHODS: [&str; 12] = [
 ];
 
 /// What each of them may answer.
-const ANSWERS: [&str; 15] = [
+const ANSWERS: [&str; 12] = [
     "server_500",
     "unavailable_503",
     "html_502",
     "minute_429",
     "concurrent_429",
-    "daily_429",
-    "quota_400_flat",
-    "quota_403",
     "unauthenticated_401",
     "access_dies",
     "cut_before",
@@ -66,10 +65,7 @@ fn action(method: &str, rng: &mut Rng) -> Value {
         // What only the uploads know, and what they do not.
         _ => loop {
             let answer = *rng.choice(&ANSWERS).unwrap();
-            let is_of_json = matches!(
-                answer,
-                "storage_full" | "aborted_409" | "concurrent_429" | "quota_400_flat"
-            );
+            let is_of_json = matches!(answer, "storage_full" | "aborted_409" | "concurrent_429");
             if create || !is_of_json {
                 return json!(answer);
             }
@@ -92,6 +88,14 @@ impl Trouble {
             "sticky_concurrent_s": 0});
         home.script(json!({"rules": rules, "settings": settings}))
             .await;
+        if rng.u8(0..8) == 0 {
+            // A stop for the day that comes once and never again is none: the service keeps refusing,
+            // also those who died before they could write it down.
+            self.is_spent = true;
+            let used = home.library().await.requests();
+            home.script(json!({"settings": {"daily_limit": used + rng.u64(0..30)}}))
+                .await;
+        }
         match rng.u8(0..12) {
             0 => self.ahead(home, 25 * 3600).await,
             // Half an hour: by more than an hour's error nobody can tell how old a token is.
@@ -117,7 +121,7 @@ impl Trouble {
 
     /// After the life. What a person has to mend is mended.
     pub(crate) async fn passes(&mut self, home: &Home, rng: &mut Rng) {
-        if rng.bool() {
+        if rng.bool() && !self.is_spent {
             home.no_faults().await;
         }
         self.sign_in(home);
@@ -141,6 +145,10 @@ impl Trouble {
         home.command(json!({"command": "advance_clock_s", "seconds": seconds}))
             .await;
         self.both += seconds;
+        if std::mem::take(&mut self.is_spent) {
+            home.script(json!({"settings": {"daily_limit": 10_000}}))
+                .await;
+        }
         home.clock(self.both);
     }
 }

@@ -183,7 +183,7 @@ impl Lane {
             )
             .await?;
         if call.sends > 1 {
-            self.stage.store.album_in_doubt(call.album, None).await?;
+            self.stage.store.call_in_doubt(call.id, call.album).await?;
         }
         match error.kind() {
             Kind::AlbumRefused => {

@@ -79,7 +79,7 @@ impl Lane {
             .items_refused(call.id, call.album, None, words.to_owned(), outcomes, now)
             .await?;
         // Some of it may stand in the album, at a place that nobody planned for what comes now.
-        self.stage.store.album_in_doubt(call.album, None).await?;
+        self.stage.store.call_in_doubt(call.id, call.album).await?;
         self.wake_others();
         Ok(Turn::Again)
     }

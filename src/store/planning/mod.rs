@@ -23,7 +23,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::{AlbumTask, Result, Store, albums, claims, departures};
+use super::{AlbumTask, Result, Store, albums, claims, departures, membership};
 use crate::{
     album::plan::{Decision, MAX_BATCH, Patience, Position, Stretch},
     clock,
@@ -254,6 +254,9 @@ pub(super) fn plan(
     }
     if let Some(next) = additions::next(db, album_limit, &mut search)? {
         return Ok(next);
+    }
+    if let Some((album, album_id)) = membership::in_doubt(db, now)? {
+        return Ok(Planned::Read(album, album_id));
     }
     if let Some(quiet) = search.rules.quiet {
         departures::settle(db, quiet, now, &mut search.wake)?;

@@ -41,7 +41,7 @@ fn walks(db: &Connection, sql: &str) -> Vec<String> {
 }
 
 /// Indexes of what is on its way or in trouble.
-const PARTIAL: [&str; 13] = [
+const PARTIAL: [&str; 14] = [
     "items_moving",
     "items_to_verify",
     "items_in_trouble",
@@ -51,6 +51,7 @@ const PARTIAL: [&str; 13] = [
     "files_refused",
     "placements_joining",
     "placements_leaving",
+    "placements_doubtful",
     "calls_unanswered",
     "items_to_describe",
     "files_afterwards",
@@ -134,6 +135,7 @@ fn the_daily_work_never_walks_over_a_large_table() {
         departures::TO_COME[1],
         departures::TO_COME[2],
         membership::IN_ALBUM,
+        membership::IN_DOUBT,
         moves::BY_INODE,
         removals::LEFT,
         removals::LEAVING,

@@ -73,3 +73,57 @@ async fn a_large_album_is_not_read_on_mere_suspicion() {
         .unwrap();
     assert!(unread(&bench));
 }
+
+#[tokio::test]
+async fn what_a_lost_call_may_have_placed_counts_once_the_album_was_read() {
+    let bench = Bench::new();
+    let root = bench.root("/p").await;
+    bench.queue(root, Some("A"), [10, 30]).await;
+    let items = bench.send_all(t(0)).await;
+    let batch = bench.batch(backfill(), t(0)).await;
+    let call = bench.journal(&batch, t(0)).await;
+    // It was done, nobody knows, and its tokens are dead.
+    let again = Outcome::Again {
+        not_before: t(1),
+        blamed: None,
+    };
+    let outcomes = batch.items.iter().map(|it| outcome(it.item, again.clone()));
+    let words = "no answer".to_owned();
+    bench
+        .store
+        .items_refused(call.id, batch.album, None, words, outcomes.collect(), t(1))
+        .await
+        .unwrap();
+    bench
+        .store
+        .call_in_doubt(call.id, batch.album)
+        .await
+        .unwrap();
+    let Planned::Read(album, _) = bench.plan(backfill(), t(1)).await else {
+        panic!("it is not read");
+    };
+    bench.store.album_read(album, Vec::new()).await.unwrap();
+    let batch = bench.batch(backfill(), t(2)).await;
+    let call = bench.journal(&batch, t(2)).await;
+    let outcomes = batch.items.iter().map(|it| made(it.item)).collect();
+    bench
+        .store
+        .items_answered(call.id, batch.album, 200, outcomes, None, t(2))
+        .await
+        .unwrap();
+    assert!(
+        in_sequence(&bench).is_empty(),
+        "nobody knows where they stand"
+    );
+    let Planned::Read(album, _) = bench.plan(backfill(), t(3)).await else {
+        panic!("it is not read again");
+    };
+    let standing = items.iter().map(|item| media_item_id(*item)).collect();
+    bench.store.album_read(album, standing).await.unwrap();
+    assert_eq!(in_sequence(&bench).len(), 2);
+    assert!(matches!(
+        bench.plan(backfill(), t(4)).await,
+        Planned::Wait { .. }
+    ));
+    bench.check();
+}
