@@ -101,7 +101,7 @@ async fn a_moved_file_keeps_its_folders_its_time_and_its_bytes() {
     assert_eq!(fs::metadata(&moved).unwrap().modified().unwrap(), modified);
     let said = explained(&home, &one).await;
     assert!(
-        said.contains("It was there once and is gone.")
+        said.contains("There is no such file any more.\nIt is in Google Photos.\n")
             && said.contains("Albumen moved it to HOME/done/2024/May/a.jpg (at "),
         "{said}"
     );
@@ -335,15 +335,14 @@ async fn explain_and_status_tell_the_story_of_a_file() {
         insta::assert_snapshot!(tellings.join("--\n"), @r#"
         HOME/photos/a.jpg
         It belongs to the folder `HOME/photos` of the configuration.
-        It goes up, as image/jpeg of 53 B.
+        It goes up, as a photo (JPEG, 53 B).
         Its album is "Rome", in which it stands by the time when it was taken.
         Albumen has not seen it yet.
         Once it is safely in Google Photos, the file moves to HOME/done/a.jpg.
         --
         HOME/photos/a.jpg
         It belongs to the folder `HOME/photos` of the configuration.
-        It goes up, as image/jpeg of 53 B.
-        Its album is "Rome", in which it stands by the time when it was taken.
+        It is a photo (JPEG, 53 B).
         It is in Google Photos.
         LINK
         It stands in the album "Rome".
@@ -351,9 +350,8 @@ async fn explain_and_status_tell_the_story_of_a_file() {
         --
         HOME/photos/a.jpg
         It belongs to the folder `HOME/photos` of the configuration.
-        There is no such file; by its name and place it would go up.
-        Its album is "Rome", in which it stands by the time when it was taken.
-        It was there once and is gone.
+        There is no such file any more.
+        It is in Google Photos.
         LINK
         It stands in the album "Rome".
         Albumen moved it to HOME/done/a.jpg (at TIME), after it was read back.

@@ -45,10 +45,13 @@ async fn watch(
 ) -> anyhow::Result<ExitCode> {
     let mut ticks = tokio::time::interval(EVERY);
     let redraw = !json && output::stdout_is_terminal();
+    // One listener for all turns, heard before the first: a key pressed during a look is not lost.
+    let mut left = std::pin::pin!(tokio::signal::ctrl_c());
     loop {
         tokio::select! {
+            biased;
+            _ = &mut left => return Ok(ExitCode::Done),
             _ = ticks.tick() => {}
-            _ = tokio::signal::ctrl_c() => return Ok(ExitCode::Done),
         }
         if reader.is_none() {
             reader = look::reader(config)?;

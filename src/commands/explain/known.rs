@@ -96,6 +96,7 @@ fn standing(known: &Explained) -> &'static str {
         ("queued", _) | ("held", Some("queued")) => "It is in the queue",
         ("claimed", _) => "It is being read",
         ("refused", _) => "It was looked at and left out",
+        ("gone", Some("created" | "verified")) => "It is in Google Photos",
         ("gone", _) => "It was here once and is gone",
         (_, Some("uploading")) => "It is being sent",
         (_, Some("uploaded")) => "It was sent, and is to appear in Google Photos",
