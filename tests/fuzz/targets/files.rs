@@ -56,8 +56,8 @@ pub(crate) fn runtime() -> tokio::runtime::Runtime {
 
 /// A sign-in in a folder of its own.
 pub(crate) struct Account {
-    pub(crate) dir: TempDir,
-    pub(crate) files: AuthFiles,
+    _dir: TempDir,
+    files: AuthFiles,
 }
 
 impl Account {
@@ -68,15 +68,28 @@ impl Account {
                 client_secret: dir.path().join("client_secret.json"),
                 token: dir.path().join("token.json"),
             },
-            dir,
+            _dir: dir,
         };
         private(&account.files.client_secret, SECRET.as_bytes());
         private(&account.files.token, TOKENS.as_bytes());
         account
     }
+
+    /// The sign-in, at a service on this port.
+    pub(crate) fn auth(&self, port: u16) -> Auth {
+        Auth::new(&settings(port), self.files.clone(), Clock::system()).unwrap()
+    }
+
+    pub(crate) fn token_is(&self, bytes: &[u8]) {
+        private(&self.files.token, bytes);
+    }
+
+    fn client_secret_is(&self, bytes: &[u8]) {
+        private(&self.files.client_secret, bytes);
+    }
 }
 
-pub(crate) fn private(path: &Path, bytes: &[u8]) {
+fn private(path: &Path, bytes: &[u8]) {
     fs::write(path, bytes).unwrap();
     fs::set_permissions(path, PermissionsExt::from_mode(0o600)).unwrap();
 }
@@ -106,11 +119,10 @@ pub(crate) fn settings(port: u16) -> Settings {
 pub(crate) fn client_secret() -> Target {
     let (account, runtime) = (Account::new(), runtime());
     // Nobody listens on port 1: what goes further than the files ends there.
-    let auth = Auth::new(&settings(1), account.files.clone(), Clock::system()).unwrap();
+    let auth = account.auth(1);
     let mut target = Target::new(move |input| {
-        private(&account.files.client_secret, input);
+        account.client_secret_is(input);
         runtime.block_on(async {
-            let _ = &account.dir;
             match auth.client_id().await {
                 Ok(id) => match albumen::api::Login::begin(&auth).await {
                     Ok(login) => format!(
@@ -133,11 +145,10 @@ pub(crate) fn client_secret() -> Target {
 
 pub(crate) fn token_file() -> Target {
     let (account, runtime) = (Account::new(), runtime());
-    let auth = Auth::new(&settings(1), account.files.clone(), Clock::system()).unwrap();
+    let auth = account.auth(1);
     let mut target = Target::new(move |input| {
-        private(&account.files.token, input);
+        account.token_is(input);
         runtime.block_on(async {
-            let _ = &account.dir;
             let known = match auth.signed_in().await {
                 Ok(signed_in) => format!("{} scopes", signed_in.scopes.len().min(9)),
                 Err(error) => end(&error),

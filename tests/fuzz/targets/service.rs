@@ -11,17 +11,16 @@ use std::{
 
 use albumen::{
     api::{
-        Answer, Auth, Bandwidth, Call, Client, FileBody, Kind, Login, Part,
+        Answer, Bandwidth, Call, Client, FileBody, Kind, Login, Part,
         wire::{Album, AlbumsPage, BatchCreate, BatchCreated, BatchGot, MediaItem, MediaItemsPage},
     },
-    clock::Clock,
     ids::{AlbumId, MediaItemId, SessionUrl},
 };
 use serde::de::DeserializeOwned;
 
 use super::{
     end,
-    files::{Account, TOKENS, private, runtime, settings},
+    files::{Account, TOKENS, runtime, settings},
     first_line,
 };
 use crate::runner::Target;
@@ -105,9 +104,7 @@ impl Mouth {
 
 /// A client of that port, signed in anew each time: a refused token would be remembered.
 fn client(account: &Account, port: u16) -> Client {
-    let settings = settings(port);
-    let auth = Auth::new(&settings, account.files.clone(), Clock::system()).unwrap();
-    Client::new(&settings, auth).unwrap()
+    Client::new(&settings(port), account.auth(port)).unwrap()
 }
 
 /// One request: its number is the first byte.
@@ -194,9 +191,8 @@ pub(crate) fn sign_in() -> Target {
     Target::new(move |input| {
         let (which, answer) = input.split_first().unwrap_or((&0, b""));
         mouth.will_say(answer);
-        private(&account.files.token, over.as_bytes());
-        let settings = settings(mouth.port);
-        let auth = Auth::new(&settings, account.files.clone(), Clock::system()).unwrap();
+        account.token_is(over.as_bytes());
+        let auth = account.auth(mouth.port);
         let answer = runtime.block_on(async {
             if which % 2 == 1 {
                 auth.revoke().await?;
@@ -212,8 +208,7 @@ pub(crate) fn sign_in() -> Target {
 }
 
 fn login(account: &Account, runtime: &tokio::runtime::Runtime) -> Login {
-    let auth = Auth::new(&settings(1), account.files.clone(), Clock::system()).unwrap();
-    runtime.block_on(Login::begin(&auth)).unwrap()
+    runtime.block_on(Login::begin(&account.auth(1))).unwrap()
 }
 
 fn state_of(login: &Login) -> String {
