@@ -35,7 +35,7 @@ const FIRST_TAKEN: u64 = 1_714_564_800;
 /// The machine and the service.
 pub(crate) struct Home {
     dir: TempDir,
-    pub(super) sandbox: Sandbox,
+    pub(crate) sandbox: Sandbox,
     pub(super) http: reqwest::Client,
     settings: Vec<(String, String)>,
     folders: Vec<String>,
