@@ -37,6 +37,7 @@ targets! {
     config: targets::files::config;
     client_secret: targets::files::client_secret;
     token_file: targets::files::token_file;
+    clock: targets::files::clock;
     kinds: targets::media::kinds;
     taken: targets::media::taken;
     descriptions: targets::media::descriptions;
@@ -44,6 +45,7 @@ targets! {
     patterns: targets::names::patterns;
     wire: targets::service::wire;
     answers: targets::service::answers;
+    retry_after: targets::service::retry_after;
     sign_in: targets::service::sign_in;
     pasted: targets::service::pasted;
     browser: targets::service::browser;
@@ -51,4 +53,5 @@ targets! {
     database_pages: targets::database::pages;
     sandbox_requests: targets::sandbox::requests;
     sandbox_scripts: targets::sandbox::scripts;
+    sandbox_data: targets::sandbox::data;
 }

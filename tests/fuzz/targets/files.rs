@@ -9,7 +9,7 @@ use std::{
 
 use albumen::{
     api::{Auth, AuthFiles, Endpoints, Settings, Timeouts},
-    clock::Clock,
+    clock::{self, Clock},
     config::{Config, EXAMPLE, Environment},
 };
 use tempfile::TempDir;
@@ -165,4 +165,18 @@ pub(crate) fn token_file() -> Target {
         .seeds
         .push(TOKENS.replace("2199", "1999").into_bytes());
     target
+}
+
+/// The file that shifts the clock in tests, and what is made of a time.
+pub(crate) fn clock() -> Target {
+    let dir = tempfile::tempdir().unwrap();
+    Target::new(move |input| {
+        let file = dir.path().join("clock");
+        fs::write(&file, input).unwrap();
+        let now = Clock::shifted_by(file).now();
+        let ends = clock::service_day_ends(now);
+        assert!(ends >= now, "{now} {ends}");
+        let _ = clock::after(now, clock::until(now, ends));
+        format!("{}", clock::service_day(now).year() / 100)
+    })
 }

@@ -184,6 +184,19 @@ pub(crate) fn answers() -> Target {
     })
 }
 
+/// The value of `Retry-After` in a refusal; a line break would be another header.
+pub(crate) fn retry_after() -> Target {
+    let (account, runtime, mouth) = (Account::new(), runtime(), Mouth::new());
+    Target::new(move |input| {
+        let mut answer = b"HTTP/1.1 503 No\r\ncontent-length: 0\r\nretry-after: ".to_vec();
+        answer.extend(input.iter().filter(|byte| !matches!(byte, b'\r' | b'\n')));
+        answer.extend(b"\r\n\r\n");
+        mouth.will_say(&answer);
+        let client = client(&account, mouth.port);
+        ended(3, runtime.block_on(ask(&client, 3, &mouth)))
+    })
+}
+
 /// An answer of the sign-in server: to a refresh, or (the first byte is odd) to a revocation.
 pub(crate) fn sign_in() -> Target {
     let (account, runtime, mouth) = (Account::new(), runtime(), Mouth::new());
