@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{Read as _, Write as _},
+    io::{self, Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpStream},
     sync::{Arc, Mutex},
     thread,
@@ -19,6 +19,9 @@ use crate::runner::Target;
 /// that nothing ever comes.
 const WAIT: Duration = Duration::from_millis(250);
 
+/// How long a client pauses before it hangs up.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// So many requests meet the same sandbox, with whatever they have made of it.
 const LIFE: u32 = 500;
 
@@ -31,20 +34,30 @@ async fn sandbox() -> Sandbox {
     Sandbox::start(options).await.unwrap()
 }
 
+/// Says it, listens, hangs up when nothing more comes, and listens again: to a client that has hung up
+/// the sandbox says nothing, and a request may announce more than ever follows.
+fn visit(address: SocketAddr, bytes: &[u8], answer: &mut Vec<u8>) -> io::Result<()> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_write_timeout(Some(WAIT))?;
+    stream.write_all(bytes)?;
+    for wait in [PAUSE, WAIT] {
+        stream.set_read_timeout(Some(wait))?;
+        match (&stream).take(1 << 20).read_to_end(answer) {
+            Ok(_) => break,
+            Err(_) => stream.shutdown(Shutdown::Write)?,
+        }
+    }
+    Ok(())
+}
+
 /// Says it on a connection, and gives the answer, as far as it comes in time.
 fn asked(runtime: &Runtime, address: SocketAddr, bytes: Vec<u8>) -> String {
     let answer: Arc<Mutex<Vec<u8>>> = Arc::default();
     let heard = Arc::clone(&answer);
     let (done, is_done) = oneshot::channel();
     let visitor = thread::spawn(move || {
-        if let Ok(mut stream) = TcpStream::connect(address) {
-            let _ = stream.set_read_timeout(Some(WAIT));
-            let _ = stream.set_write_timeout(Some(WAIT));
-            let _ = stream.write_all(&bytes);
-            let _ = stream.shutdown(Shutdown::Write);
-            let mut answer = heard.lock().unwrap();
-            let _ = stream.take(1 << 20).read_to_end(&mut answer);
-        }
+        // Whoever hangs up early has heard what came until then.
+        let _ = visit(address, &bytes, &mut heard.lock().unwrap());
         let _ = done.send(());
     });
     // The sandbox works on this thread, and only while this waits.
@@ -74,22 +87,21 @@ impl Furnished {
         let form = "grant_type=refresh_token&refresh_token=r&client_id=c&client_secret=s";
         let head = "content-type: application/x-www-form-urlencoded";
         let token = furnished.post(runtime, "/token", head, form);
-        furnished.knows("TOKEN", &token, "\"access_token\": \"");
-        let head = "authorization: Bearer TOKEN\r\nx-goog-upload-protocol: raw";
+        furnished.knows("@token", &token, "\"access_token\": \"");
+        let head = "authorization: Bearer @token\r\nx-goog-upload-protocol: raw";
         let upload = furnished.post(runtime, "/v1/uploads", head, "\u{89}PNG no more of it");
         let upload = upload.rsplit("\r\n").next().unwrap_or_default().to_owned();
-        furnished.words.push(("UPLOAD", upload));
-        let head = "authorization: Bearer TOKEN\r\ncontent-type: application/json";
+        furnished.words.push(("@upload", upload));
+        let head = "authorization: Bearer @token\r\ncontent-type: application/json";
         let album = furnished.post(runtime, "/v1/albums", head, r#"{"album":{"title":"Rome"}}"#);
-        furnished.knows("ALBUM", &album, "\"id\": \"");
-        let item =
-            r#"{"albumId":"ALBUM","newMediaItems":[{"simpleMediaItem":{"uploadToken":"UPLOAD"}}]}"#;
+        furnished.knows("@album", &album, "\"id\": \"");
+        let item = r#"{"albumId":"@album","newMediaItems":[{"simpleMediaItem":{"uploadToken":"@upload"}}]}"#;
         let item = furnished.post(runtime, "/v1/mediaItems:batchCreate", head, item);
-        furnished.knows("ITEM", &item, "\"id\": \"");
-        let head = "authorization: Bearer TOKEN\r\nx-goog-upload-protocol: resumable\r\n\
+        furnished.knows("@item", &item, "\"id\": \"");
+        let head = "authorization: Bearer @token\r\nx-goog-upload-protocol: resumable\r\n\
                     x-goog-upload-command: start\r\nx-goog-upload-raw-size: 9";
         let session = furnished.post(runtime, "/v1/uploads", head, "");
-        furnished.knows("SESSION", &session, "/v1/uploads?");
+        furnished.knows("@session", &session, "/v1/uploads?");
         furnished
     }
 
@@ -130,8 +142,8 @@ impl Furnished {
         // How long its body is depends on the words in it.
         let body = spoken.windows(4).rposition(|end| end == b"\r\n\r\n");
         let length = body.map_or(0, |at| spoken.len() - at - 4);
-        if let Some(at) = spoken.windows(6).position(|word| word == b"LENGTH") {
-            drop(spoken.splice(at..at + 6, length.to_string().into_bytes()));
+        if let Some(at) = spoken.windows(7).position(|word| word == b"@length") {
+            drop(spoken.splice(at..at + 7, length.to_string().into_bytes()));
         }
         spoken
     }
@@ -206,13 +218,13 @@ pub(crate) fn data() -> Target {
             "GET /",
             "GET /sandbox/state",
             "GET /v1/albums",
-            "GET /v1/albums/ALBUM",
+            "GET /v1/albums/@album",
             "GET /v1/mediaItems?pageSize=100",
-            "POST /v1/mediaItems:search?albumId=ALBUM",
-            "POST /v1/uploads?SESSION",
+            "POST /v1/mediaItems:search?albumId=@album",
+            "POST /v1/uploads?@session",
         ] {
             let request = format!(
-                "{target} HTTP/1.1\r\nauthorization: Bearer TOKEN\r\nconnection: close\r\n\
+                "{target} HTTP/1.1\r\nauthorization: Bearer @token\r\nconnection: close\r\n\
                  x-goog-upload-command: query\r\ncontent-length: 0\r\n\r\n"
             );
             let address = furnished.sandbox.address();
