@@ -27,11 +27,13 @@ const SHORT_RUN: u64 = 2024;
 /// The most inputs that are kept to be changed further.
 const MOST_KEPT: usize = 4_000;
 
-/// A function of bytes that must end without a panic. It says how it ended, in words that are the
-/// same for what ended in the same way.
+/// A function of bytes. It says how it ended, in words that are the same for what ended alike.
+type Function = Box<dyn FnMut(&[u8]) -> String>;
+
+/// A function that must end, in time and without a panic, whatever it is given.
 pub(crate) struct Target {
     /// The function.
-    pub(crate) run: Box<dyn FnMut(&[u8]) -> String>,
+    pub(crate) run: Function,
     /// More inputs to begin with, beside the kept seeds.
     pub(crate) seeds: Vec<Vec<u8>>,
     /// Whether a panic that does not come out is as it should be: some parsers of others do panic,
@@ -146,7 +148,9 @@ impl Run<'_> {
         if took > MOST_TIME {
             let before = worked();
             let (again, took_again) = self.once(input);
-            let worked = worked().zip(before).map(|(after, before)| after - before);
+            let worked = worked()
+                .zip(before)
+                .map(|(after, before)| after.saturating_sub(before));
             (end, took) = (again, worked.unwrap_or(took_again));
         }
         self.slowest = self.slowest.max(took);
@@ -235,16 +239,11 @@ fn watch(name: &'static str, present: Arc<Mutex<Present>>) {
     });
 }
 
-/// The seeds of the repository.
+/// The seeds of the repository, by name.
 fn kept(name: &str) -> Vec<Vec<u8>> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("fuzz/seeds")
         .join(name);
-    files(&dir)
-}
-
-/// The contents of the files of a folder, by name; none if there is no such folder.
-pub(crate) fn files(dir: &Path) -> Vec<Vec<u8>> {
     let Ok(entries) = fs::read_dir(dir) else {
         return Vec::new();
     };

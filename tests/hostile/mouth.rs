@@ -146,7 +146,7 @@ impl Shared {
             stream,
             said: &self.said,
         };
-        let piece = [b' '; 64 << 10];
+        let piece = vec![b' '; 64 << 10];
         match bad {
             Bad::LongBody => {
                 write!(
@@ -173,7 +173,7 @@ impl Shared {
             }
             Bad::LongHeader => {
                 write!(out, "HTTP/1.1 200 OK\r\nx-more: ")?;
-                out.again(&[b'x'; 64 << 10])
+                out.again(&b"x".repeat(64 << 10))
             }
             Bad::Bomb => {
                 let bomb = bomb();

@@ -18,7 +18,7 @@ use albumen::pipeline::{
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{end, first_line};
-use crate::runner::{Target, files};
+use crate::runner::Target;
 
 /// Files as real programs write them, each behind its name.
 fn real() -> Vec<Vec<u8>> {
@@ -106,7 +106,5 @@ pub(crate) fn descriptions() -> Target {
     });
     let as_photo = |named: Vec<u8>| [b"\x00\n", first_line(&named).1].concat();
     target.seeds = real().into_iter().map(as_photo).collect();
-    let sidecars = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/sidecars");
-    target.seeds.extend(files(&sidecars));
     target
 }
