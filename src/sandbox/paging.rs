@@ -59,7 +59,7 @@ pub(super) fn page(
         (true, _) => (start.saturating_sub(1), start + size.div_ceil(2)),
     };
     let end = end.min(ids.len());
-    let next = (end < ids.len()).then(|| sealed(end, number + 1, &key));
+    let next = (end < ids.len()).then(|| sealed(end, number.saturating_add(1), &key));
     Ok(Page {
         ids: ids[from..end].to_vec(),
         next,

@@ -84,9 +84,7 @@ impl Furnished {
             sandbox,
             words: Vec::new(),
         };
-        let form = "grant_type=refresh_token&refresh_token=r&client_id=c&client_secret=s";
-        let head = "content-type: application/x-www-form-urlencoded";
-        let token = furnished.post(runtime, "/token", head, form);
+        let token = furnished.token(runtime);
         furnished.knows("@token", &token, "\"access_token\": \"");
         let head = "authorization: Bearer @token\r\nx-goog-upload-protocol: raw";
         let upload = furnished.post(runtime, "/v1/uploads", head, "\u{89}PNG no more of it");
@@ -113,6 +111,12 @@ impl Furnished {
         );
         let request = [self.spoken(head.as_bytes()), body].concat();
         asked(runtime, self.sandbox.address(), request)
+    }
+
+    fn token(&self, runtime: &Runtime) -> String {
+        let form = "grant_type=refresh_token&refresh_token=r&client_id=c&client_secret=s";
+        let head = "content-type: application/x-www-form-urlencoded";
+        self.post(runtime, "/token", head, form)
     }
 
     /// Learns what stands behind `before` in an answer, if it is there.
@@ -146,6 +150,35 @@ impl Furnished {
             drop(spoken.splice(at..at + 7, length.to_string().into_bytes()));
         }
         spoken
+    }
+
+    /// How it answers those who ask for what is in it.
+    fn looked_at(&self, runtime: &Runtime) -> String {
+        let mut words = self
+            .token(runtime)
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        for target in [
+            "GET /",
+            "GET /sandbox/state",
+            "GET /v1/albums",
+            "GET /v1/albums/@album",
+            "GET /v1/mediaItems?pageSize=100",
+            "POST /v1/mediaItems:search?albumId=@album",
+            "POST /v1/uploads?@session",
+            "POST /v1/uploads",
+        ] {
+            let request = format!(
+                "{target} HTTP/1.1\r\nauthorization: Bearer @token\r\nconnection: close\r\n\
+                 x-goog-upload-command: query\r\ncontent-length: 0\r\n\r\n"
+            );
+            let address = self.sandbox.address();
+            let answer = asked(runtime, address, self.spoken(request.as_bytes()));
+            words += answer.lines().next().unwrap_or_default();
+        }
+        words
     }
 }
 
@@ -186,15 +219,13 @@ pub(crate) fn scripts() -> Target {
         let Ok(script) = serde_json::from_slice(input) else {
             return "no JSON".to_owned();
         };
-        runtime.block_on(async {
-            let sandbox = sandbox().await;
-            let end = match sandbox.run_script(&script) {
-                Ok(present) => format!("{} keys", present.to_string().len().ilog2()),
-                Err(sentence) => super::end(&sentence),
-            };
-            sandbox.stop().await;
-            end
-        })
+        let furnished = Furnished::new(&runtime);
+        let words = match furnished.sandbox.run_script(&script) {
+            Ok(_) => furnished.looked_at(&runtime),
+            Err(sentence) => super::end(&sentence),
+        };
+        runtime.block_on(furnished.sandbox.stop());
+        words
     })
 }
 
@@ -213,24 +244,7 @@ pub(crate) fn data() -> Target {
             Err(error) => return super::end(&error),
         };
         let furnished = Furnished::around(&runtime, sandbox);
-        let mut words = String::new();
-        for target in [
-            "GET /",
-            "GET /sandbox/state",
-            "GET /v1/albums",
-            "GET /v1/albums/@album",
-            "GET /v1/mediaItems?pageSize=100",
-            "POST /v1/mediaItems:search?albumId=@album",
-            "POST /v1/uploads?@session",
-        ] {
-            let request = format!(
-                "{target} HTTP/1.1\r\nauthorization: Bearer @token\r\nconnection: close\r\n\
-                 x-goog-upload-command: query\r\ncontent-length: 0\r\n\r\n"
-            );
-            let address = furnished.sandbox.address();
-            let answer = asked(&runtime, address, furnished.spoken(request.as_bytes()));
-            words += answer.lines().next().unwrap_or_default();
-        }
+        let words = furnished.looked_at(&runtime);
         runtime.block_on(furnished.sandbox.stop());
         words
     })
