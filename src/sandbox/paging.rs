@@ -131,4 +131,23 @@ mod tests {
         assert!(page(&ids, wish(&token, "y"), (1, 1), false, log).is_err());
         assert!(page(&ids, wish("!", "x"), (1, 1), false, log).is_err());
     }
+
+    #[test]
+    fn a_page_token_of_any_numbers_is_survived() {
+        let ids = vec!["a".to_owned(), "b".to_owned()];
+        for (start, is_odd) in [
+            (0, false),
+            (usize::MAX, false),
+            (0, true),
+            (usize::MAX, true),
+        ] {
+            let token = sealed(start, usize::MAX, &fingerprint("x"));
+            let wish = Wish {
+                page_size: 1,
+                page_token: &token,
+                parameters: "x",
+            };
+            assert!(page(&ids, wish, (1, 1), is_odd, &mut Log::default()).is_ok());
+        }
+    }
 }
