@@ -263,7 +263,7 @@ pub(crate) fn browser() -> Target {
             let _ = visit(port, honest.as_bytes());
             answer
         });
-        let finished = runtime.block_on(login.finish(Some(Duration::from_secs(2))));
+        let finished = runtime.block_on(login.finish(Some(Duration::from_secs(30))));
         let answer = visits.join().unwrap();
         let words = match finished {
             Ok(_) => "signed in".to_owned(),
