@@ -56,10 +56,15 @@ pub fn title_for(
     Some(cut.trim_end().to_owned())
 }
 
-/// A title as the service shall get it: NFC, no control characters, trimmed, at most
+/// A title as the service shall get it: NFC, no control characters and none that turn text around (as
+/// in the names of files), trimmed, at most
 /// [`MAX_TITLE_CHARS`] characters; none if nothing is left.
 pub fn clean(text: &str) -> Option<String> {
-    let title: String = text.nfc().filter(|c| !c.is_control()).collect();
+    let turns = |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let title: String = text
+        .nfc()
+        .filter(|c| !c.is_control() && !turns(*c))
+        .collect();
     let title: String = title.trim().chars().take(MAX_TITLE_CHARS).collect();
     let title = title.trim_end();
     (!title.is_empty()).then(|| title.to_owned())
@@ -188,6 +193,7 @@ mod tests {
         assert_eq!(clean(&long).unwrap().chars().count(), MAX_TITLE_CHARS);
         assert_eq!(clean(" \n\t "), None);
         assert_eq!(clean("a\u{1b}[2Jb").as_deref(), Some("a[2Jb"));
+        assert_eq!(clean("\u{202e}emoR").as_deref(), Some("emoR"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     answer::{Answer, Refusal},
-    clock::{Millis, SECOND},
+    clock::{Millis, SECOND, later},
     faults::Effect,
     fields::Mask,
     library::{Item, Upload, looks_like_id, new_id},
@@ -146,9 +146,9 @@ fn valid_upload(world: &World, token: &str, now: Millis) -> Result<Upload, Refus
     match world.library.uploads.get(token) {
         _ if token.is_empty() => Err(Refusal::broken("empty_upload_token", MESSAGE)),
         None => Err(Refusal::bad("unknown_upload_token", MESSAGE)),
-        Some(upload) if now >= upload.born + settings.upload_token_lifetime_s * SECOND => {
+        Some(upload) if now >= later(upload.born, settings.upload_token_lifetime_s) => {
             // A script may let tokens die sooner than is known of them.
-            let is_known = now >= upload.born + KNOWN_LIFETIME;
+            let is_known = now >= upload.born.saturating_add(KNOWN_LIFETIME);
             Err(if is_known {
                 Refusal::broken("expired_upload_token", MESSAGE)
             } else {
@@ -210,8 +210,8 @@ fn check_storage(world: &World, wanted: &[Wanted]) -> Result<(), Refusal> {
                 .is_none()
         })
         .map(|wanted| wanted.upload.size)
-        .sum();
-    if new > 0 && world.library.stored_bytes + new > limit {
+        .fold(0_u64, u64::saturating_add);
+    if new > 0 && world.library.stored_bytes.saturating_add(new) > limit {
         return Err(Refusal::storage_full());
     }
     Ok(())

@@ -34,8 +34,17 @@ impl Clock {
     }
 
     pub(super) fn advance(&self, millis: Millis) {
-        self.shift.fetch_add(millis, Ordering::Relaxed);
+        let further = |shift: Millis| Some(shift.saturating_add(millis));
+        // It always has an answer.
+        let _ = self
+            .shift
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, further);
     }
+}
+
+/// So many seconds later. Scripts and the folder of an earlier sandbox may hold any number.
+pub(super) fn later(time: Millis, seconds: i64) -> Millis {
+    time.saturating_add(seconds.saturating_mul(SECOND))
 }
 
 /// `millis` as the service writes times: RFC 3339 in UTC, whole seconds.

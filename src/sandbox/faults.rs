@@ -209,7 +209,7 @@ impl Effect {
         self.cut_body_after = self.cut_body_after.or(other.cut_body_after);
         self.delay_ms = match (self.delay_ms, other.delay_ms) {
             (None, None) => None,
-            (first, second) => Some(first.unwrap_or(0) + second.unwrap_or(0)),
+            (first, second) => Some(first.unwrap_or(0).saturating_add(second.unwrap_or(0))),
         };
         self.hang |= other.hang;
         self.item_codes.extend(other.item_codes);

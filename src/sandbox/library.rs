@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{
     answer::Refusal,
-    clock::{Millis, SECOND},
+    clock::{Millis, later},
     media::Media,
     settings::Settings,
 };
@@ -146,7 +146,7 @@ impl Library {
 
     /// Adds an item that was not there.
     pub(super) fn add_item(&mut self, item: Item) {
-        self.stored_bytes += item.size;
+        self.stored_bytes = self.stored_bytes.saturating_add(item.size);
         self.by_content.insert(item.sha256.clone(), item.id.clone());
         self.item_order.push(item.id.clone());
         self.items.insert(item.id.clone(), item);
@@ -194,7 +194,7 @@ impl Library {
     pub(super) fn visible_item(&self, id: &str, now: Millis, settings: &Settings) -> Option<&Item> {
         self.items
             .get(id)
-            .filter(|item| now >= item.created + settings.items_visible_after_s * SECOND)
+            .filter(|item| now >= later(item.created, settings.items_visible_after_s))
     }
 
     pub(super) fn is_album_visible(&self, id: &str, now: Millis, settings: &Settings) -> bool {
@@ -250,7 +250,7 @@ impl Album {
     }
 
     pub(super) fn is_visible(&self, now: Millis, settings: &Settings) -> bool {
-        now >= self.created + settings.album_visible_after_s * SECOND
+        now >= later(self.created, settings.album_visible_after_s)
     }
 
     /// Puts items at a place, in their order; those that are here already stay where they are.

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     answer::{Blame, Refusal},
-    clock::{Millis, SECOND, quota_day},
+    clock::{Millis, SECOND, later, quota_day},
     log::Log,
     route::{Kind, Method},
     settings::Settings,
@@ -96,7 +96,7 @@ impl Limits {
             } else {
                 Blame::Rule("overlapping_writes")
             };
-            self.angry_until = now + settings.sticky_concurrent_s * SECOND;
+            self.angry_until = later(now, settings.sticky_concurrent_s);
             return Err(Refusal::concurrent(blame));
         }
         if now < self.angry_until {
@@ -218,10 +218,10 @@ impl Limits {
             self.early_day = day_start;
             self.early_stops = 0;
         }
-        let is_early = now - day_start < EARLY || self.early_stops > 0;
+        let is_early = now.saturating_sub(day_start) < EARLY || self.early_stops > 0;
         if is_early && self.early_stops < EARLY_TRIES {
             self.early_stops += 1;
-            return now + EARLY * 9 / 10;
+            return now.saturating_add(EARLY * 9 / 10);
         }
         day_end
     }

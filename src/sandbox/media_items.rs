@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{
     answer::Refusal,
     batch_create::DESCRIPTION_LIMIT,
-    clock::{Millis, SECOND, rfc3339},
+    clock::{Millis, SECOND, later, rfc3339},
     library::Item,
     oauth::value,
     paging::{self, Wish},
@@ -47,7 +47,7 @@ pub(super) fn to_json(
         }
     }
     if media.is_video {
-        let ready = item.created + settings.video_processing_s * SECOND;
+        let ready = later(item.created, settings.video_processing_s);
         // The answer that creates a video never calls it ready: its work has only begun.
         let status = match address {
             Some(_) if item.has_failed => "FAILED",

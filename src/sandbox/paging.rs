@@ -59,7 +59,7 @@ pub(super) fn page(
         (true, _) => (start.saturating_sub(1), start + size.div_ceil(2)),
     };
     let end = end.min(ids.len());
-    let next = (end < ids.len()).then(|| sealed(end, number + 1, &key));
+    let next = (end < ids.len()).then(|| sealed(end, number.saturating_add(1), &key));
     Ok(Page {
         ids: ids[from..end].to_vec(),
         next,
@@ -130,5 +130,24 @@ mod tests {
         assert!(page(&ids, wish(&token, "x"), (1, 1), false, log).is_ok());
         assert!(page(&ids, wish(&token, "y"), (1, 1), false, log).is_err());
         assert!(page(&ids, wish("!", "x"), (1, 1), false, log).is_err());
+    }
+
+    #[test]
+    fn a_page_token_of_any_numbers_is_survived() {
+        let ids = vec!["a".to_owned(), "b".to_owned()];
+        for (start, is_odd) in [
+            (0, false),
+            (usize::MAX, false),
+            (0, true),
+            (usize::MAX, true),
+        ] {
+            let token = sealed(start, usize::MAX, &fingerprint("x"));
+            let wish = Wish {
+                page_size: 1,
+                page_token: &token,
+                parameters: "x",
+            };
+            assert!(page(&ids, wish, (1, 1), is_odd, &mut Log::default()).is_ok());
+        }
     }
 }

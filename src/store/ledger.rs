@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Result, Store};
+use super::{Result, Store, overview};
 use crate::clock;
 
 /// What is about to be sent, as the ledger counts it.
@@ -34,9 +34,9 @@ pub(super) fn of_day(db: &Connection, now: Timestamp) -> Result<Ledger> {
         .prepare_cached("SELECT requests, uploads, order_calls FROM ledger WHERE day = ?1")?
         .query_row([clock::service_day(now).to_string()], |row| {
             Ok(Ledger {
-                requests: row.get::<_, i64>(0)? as u64,
-                uploads: row.get::<_, i64>(1)? as u64,
-                order_calls: row.get::<_, i64>(2)? as u64,
+                requests: overview::amount(row.get(0)?),
+                uploads: overview::amount(row.get(1)?),
+                order_calls: overview::amount(row.get(2)?),
             })
         })
         .optional()?;

@@ -79,19 +79,29 @@ pub struct Failure {
     changed_at: i64,
 }
 
+/// The most of anything: nothing has so many bytes, and sums of it stay numbers, also for who reads JSON
+/// as floating point.
+const MOST: i64 = 1 << 53;
+
+/// A count or a size out of a row. What no version of Albumen writes must not end in an overflow where
+/// it is added up.
+pub(super) fn amount(stored: i64) -> u64 {
+    stored.clamp(0, MOST) as u64
+}
+
 impl Overview {
     /// How many rows stand there: `count("file", "queued")`.
     pub fn count(&self, of: &str, state: &str) -> u64 {
         self.counts
             .get(&format!("{of}.{state}"))
-            .map_or(0, |(n, _)| *n as u64)
+            .map_or(0, |(n, _)| amount(*n))
     }
 
     /// How many bytes stand there.
     pub fn bytes(&self, of: &str, state: &str) -> u64 {
         self.counts
             .get(&format!("{of}.{state}"))
-            .map_or(0, |(_, bytes)| *bytes as u64)
+            .map_or(0, |(_, bytes)| amount(*bytes))
     }
 }
 
@@ -105,7 +115,7 @@ impl Reader {
                 [],
                 |row| {
                     let since = clock::from_millis(row.get(2)?);
-                    let sent = row.get::<_, i64>(3)? as u64;
+                    let sent = amount(row.get(3)?);
                     Ok(((row.get(0)?, row.get(1)?, since), sent, row.get(4)?))
                 },
             )
@@ -152,8 +162,8 @@ fn transfers(db: &Connection) -> Result<Vec<Transfer>> {
         .query_map([], |row| {
             Ok(Transfer {
                 path: changes::path_from(row.get(0)?),
-                sent: row.get::<_, i64>(1)? as u64,
-                size: row.get::<_, i64>(2)? as u64,
+                sent: amount(row.get(1)?),
+                size: amount(row.get(2)?),
             })
         })?
         .collect::<rusqlite::Result<_>>()?;
@@ -171,9 +181,9 @@ fn albums_of(db: &Connection, limit: i64) -> Result<Vec<AlbumView>> {
                 title: albums::part_title(&row.get::<_, String>(1)?, row.get(2)?),
                 album_id: row.get::<_, Option<String>>(3)?.map(AlbumId::new),
                 product_url: row.get(4)?,
-                placed: placed as u64,
-                wanted: row.get::<_, i64>(6)? as u64,
-                out_of_sequence: (placed - in_sequence).max(0) as u64,
+                placed: amount(placed),
+                wanted: amount(row.get(6)?),
+                out_of_sequence: amount(placed.saturating_sub(in_sequence)),
                 reason: row.get(7)?,
             })
         })?

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::super::{
     answer::Answer,
-    clock::{Millis, SECOND},
+    clock::{Millis, SECOND, later},
     faults::Effect,
     library::random_text,
     log::Log,
@@ -126,7 +126,7 @@ impl Oauth {
         if code.redirect_uri != value(form, "redirect_uri") {
             return refused(400, "redirect_uri_mismatch", "Bad Request");
         }
-        if code.client_id != client_id || now - code.born > CODE_LIFETIME {
+        if code.client_id != client_id || now.saturating_sub(code.born) > CODE_LIFETIME {
             return refused(400, "invalid_grant", "Bad Request");
         }
         if let Some((challenge, is_hashed)) = &code.challenge {
@@ -208,7 +208,7 @@ impl Oauth {
         settings: &Settings,
     ) -> Value {
         self.access
-            .retain(|_, access| now < access.expires + 24 * 3600 * SECOND);
+            .retain(|_, access| now < later(access.expires, 24 * 3600));
         let scopes = self.granted(scopes);
         let token = format!("ya29.{}", random_text(150));
         let answer = json!({
@@ -221,7 +221,7 @@ impl Oauth {
             token,
             Access {
                 scopes,
-                expires: now + settings.token_lifetime_s * SECOND,
+                expires: later(now, settings.token_lifetime_s),
                 refresh: refresh.map(str::to_owned),
             },
         );

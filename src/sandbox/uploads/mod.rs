@@ -208,7 +208,7 @@ async fn receive(
         if let Some(left) = cut_in {
             bytes.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         }
-        if received + bytes.len() as u64 > room {
+        if received.saturating_add(bytes.len() as u64) > room {
             while body.next().await.is_some_and(|bytes| bytes.is_ok()) {}
             return Err(Interrupted::TooLarge);
         }

@@ -12,7 +12,7 @@ use tokio::sync::Mutex as SessionLock;
 use super::super::{
     answer::Answer,
     blobs::Intake,
-    clock::SECOND,
+    clock::later,
     library::{Session, SessionStatus, random_text},
     server::{Outcome, Shared},
     world::Visit,
@@ -237,11 +237,11 @@ fn open(shared: &Shared, id: &str) -> Result<Arc<SessionLock<Option<Intake>>>, E
 fn find(shared: &Shared, id: &str) -> Result<Session, End> {
     let now = shared.clock.now();
     let world = shared.world();
-    let lifetime = world.settings.session_lifetime_s * SECOND;
+    let lifetime = world.settings.session_lifetime_s;
     let session = world.library.sessions.get(id).cloned();
     drop(world);
     session
-        .filter(|session| now < session.born + lifetime)
+        .filter(|session| now < later(session.born, lifetime))
         .ok_or_else(|| {
             world_note(shared, "unknown_session", "no such upload session");
             with_status(404, "Upload not found.", None).into()

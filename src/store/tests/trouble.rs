@@ -115,3 +115,26 @@ async fn a_file_that_holds_other_bytes_now_lets_go_of_what_waited_for_it() {
     assert_eq!(s.bench.state(s.item), "skipped");
     s.bench.check();
 }
+
+#[tokio::test]
+async fn numbers_that_nobody_wrote_can_still_be_added_up() {
+    let s = sending().await;
+    let path = s.bench.dir.path().join(FILE_NAME);
+    let db = Connection::open(path).unwrap();
+    for n in [i64::MAX, i64::MIN] {
+        db.execute("UPDATE counters SET n = ?1, bytes = ?1", [n])
+            .unwrap();
+        db.execute("UPDATE ledger SET requests = ?1, uploads = ?1", [n])
+            .unwrap();
+        db.execute(
+            "INSERT OR REPLACE INTO transfers (file_id, path, sent, size) VALUES (1, x'61', ?1, ?1)",
+            [n],
+        )
+        .unwrap();
+        let overview = s.bench.reader().overview(t(2)).unwrap();
+        let most = if n < 0 { 0 } else { 1 << 53 };
+        assert_eq!(overview.count("file", "queued"), most);
+        assert_eq!(overview.bytes("file", "queued"), most);
+        assert_eq!(overview.transfers[0].sent, most);
+    }
+}
