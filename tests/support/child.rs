@@ -1,7 +1,7 @@
 //! The program as a process: started in a home, waited for, stopped, killed; never left behind.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -32,7 +32,11 @@ pub(crate) struct Ran {
 impl Running {
     /// Starts the built program with `home` as its working folder. What it says goes to files, so
     /// that no pipe can fill.
-    pub(crate) fn start<S: AsRef<OsStr>>(home: &Path, arguments: &[S]) -> Self {
+    pub(crate) fn start<S: AsRef<OsStr>>(
+        home: &Path,
+        arguments: &[S],
+        environment: &[(OsString, OsString)],
+    ) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let logs = home.join("logs");
@@ -48,6 +52,7 @@ impl Running {
             .env_clear()
             .env("HOME", home)
             .env("TZ", "UTC")
+            .envs(environment.iter().map(|(key, value)| (key, value)))
             .env("ALBUMEN_CLOCK", home.join("clock"))
             .stdin(Stdio::null())
             .stdout(File::create(&stdout).unwrap())
