@@ -14,7 +14,7 @@ use std::{fmt::Write as _, io, path::Path};
 use crate::{
     api,
     cli::ExitCode,
-    config, lock,
+    config, lock, pipeline,
     shown::Shown,
     store::{self, Saved},
 };
@@ -107,6 +107,10 @@ fn judge(layer: &(dyn std::error::Error + 'static)) -> Option<Judgement> {
         return Some(of_lock(error));
     }
     if let Some(error) = layer.downcast_ref::<store::Error>() {
+        return of_store(error);
+    }
+    // A stage passes on what the store said, and shows only its cause in the chain.
+    if let Some(pipeline::Error::Store(error)) = layer.downcast_ref::<pipeline::Error>() {
         return of_store(error);
     }
     let error = layer.downcast_ref::<api::Error>()?;

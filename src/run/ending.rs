@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use crate::{
     cli::ExitCode,
     clock,
-    pipeline::{Stage, verify::day_is_spent},
+    pipeline::{self, Stage, verify::day_is_spent},
     store::{self, AccountState, LaneState, Reader},
 };
 
@@ -76,8 +76,10 @@ pub(super) async fn drained(stage: &Stage, no_wait: bool) -> anyhow::Result<Exit
 fn may_pass(error: &anyhow::Error) -> bool {
     error
         .chain()
-        .filter_map(|layer| layer.downcast_ref::<store::Error>())
-        .any(store::Error::may_pass)
+        .any(|layer| match layer.downcast_ref::<pipeline::Error>() {
+            Some(pipeline::Error::Store(error)) => error.may_pass(),
+            _ => layer.downcast_ref().is_some_and(store::Error::may_pass),
+        })
 }
 
 /// The exit code if it is over now.

@@ -80,7 +80,12 @@ async fn follow(stream: UnixStream, stage: Stage, requests: Requests) {
     }
     if line.trim() == ASK_STATE {
         if let Some(trouble) = stage.store.trouble() {
-            let told = [trouble.cause.as_str(), &trouble.to_string(), trouble.remedy()].join("\t");
+            let told = [
+                trouble.cause.as_str(),
+                &trouble.to_string(),
+                trouble.remedy(),
+            ]
+            .join("\t");
             // Whoever asked may have gone.
             let _ = writer.write_all(format!("{told}\n").as_bytes()).await;
         }

@@ -213,7 +213,10 @@ impl Identity {
     pub(super) fn changed(&mut self) -> Option<Change> {
         match fs::metadata(&self.database) {
             Ok(found) => {
-                if self.of_database.is_some_and(|id| id != (found.dev(), found.ino())) {
+                if self
+                    .of_database
+                    .is_some_and(|id| id != (found.dev(), found.ino()))
+                {
                     return Some(Change::Database);
                 }
                 if found.len() < self.size {

@@ -346,8 +346,9 @@ fn rescue(connection: &Connection, path: &Path, change: Change) -> Saved {
     match change {
         Change::CutShort => Saved::Nothing,
         Change::Log => {
-            let written = connection
-                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+            let written = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+                row.get::<_, i64>(0)
+            });
             if matches!(written, Ok(0)) {
                 Saved::InPlace
             } else {

@@ -7,6 +7,7 @@ use super::{
     support::{
         disk::{EIO, ENOSPC, Shim},
         home::Home,
+        media::photo,
     },
 };
 
@@ -16,12 +17,15 @@ async fn a_file_that_cannot_be_read_is_set_aside_and_the_others_go_up() {
     let Some(shim) = Shim::under(&mut home) else {
         return;
     };
-    home.set("retry.max_attempts", "3");
-    let files = home.photos("photos", 6);
+    home.set("retry.max_attempts", "2");
+    let mut files = home.photos("photos", 6);
     shim.rules(&[("read", EIO, "p0002.jpg")]);
     let daemon = home.daemon().await;
     home.until_status("the others", |status| status["items"]["created"] == 5)
         .await;
+    // It is tried again a minute later; what comes then makes the daemon look at the clock.
+    home.clock(600);
+    files.push(home.taken("photos/q.jpg", 80, &photo(80)));
     let status = home
         .until_status("it is set aside", |status| {
             let failures = status["failures"].as_array().unwrap();
@@ -34,7 +38,7 @@ async fn a_file_that_cannot_be_read_is_set_aside_and_the_others_go_up() {
     assert!(reason.contains("Input/output error"), "{reason}");
     stays_calm(&daemon).await;
     shim.rules(&[]);
-    home.run(&["retry"]).await.expect(0);
+    home.run(&["retry", "--all"]).await.expect(0);
     all_made(&home, &files).await;
     daemon.stop().await.expect(0);
 }

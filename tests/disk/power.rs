@@ -13,9 +13,8 @@ async fn cut_at(method: &str, skip: u64, action: serde_json::Value) {
     let Some(shim) = Shim::under(&mut home) else {
         return;
     };
-    home.set("upload.ready_tokens", "6");
-    home.set("batch.max_wait_backfill", "'50ms'");
-    let files = home.photos("photos", 12);
+    // Three batches.
+    let files = home.photos("photos", 110);
     let rule = json!({"method": method, "skip": skip, "times": null, "action": action});
     home.script(json!({"rules": [rule]})).await;
     let running = home.start(&["backfill", "-v"]);
@@ -42,7 +41,7 @@ async fn while_an_album_is_made() {
 
 #[tokio::test]
 async fn while_items_are_made() {
-    for skip in 0..2 {
+    for skip in 0..3 {
         cut_at("mediaItems.batchCreate", skip, "hang".into()).await;
         cut_at("mediaItems.batchCreate", skip, "cut_after".into()).await;
     }
@@ -50,7 +49,7 @@ async fn while_items_are_made() {
 
 #[tokio::test]
 async fn while_bytes_go_up() {
-    for skip in [0, 5, 9] {
+    for skip in [0, 40, 90] {
         cut_at("uploads.raw", skip, "hang".into()).await;
     }
 }

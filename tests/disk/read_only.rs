@@ -19,8 +19,8 @@ async fn at_the_start_it_is_an_error_with_a_remedy_and_status_answers() {
     let files = home.photos("photos", 3);
     home.backfill().await;
     disk.remount("ro");
-    for command in ["daemon", "backfill", "retry"] {
-        let ran = home.run(&[command]).await.expect(2);
+    for command in [&["daemon"][..], &["backfill"], &["retry", "--all"]] {
+        let ran = home.run(command).await.expect(2);
         assert!(ran.stderr.contains("read-only"), "{}", ran.stderr);
         assert!(ran.stderr.contains("hint: "), "{}", ran.stderr);
         assert!(ran.stderr.contains("mount it anew"), "{}", ran.stderr);
@@ -47,7 +47,9 @@ async fn under_a_daemon_it_is_waited_for() {
     ]);
     files.extend((10..15).map(|i| home.taken(format!("photos/p{i}.jpg"), i, &photo(i))));
     let status = home
-        .until_status("it says so", |status| status["database"]["state"] != "ready")
+        .until_status("it says so", |status| {
+            status["database"]["state"] != "ready"
+        })
         .await;
     assert!(status["database"]["remedy"].is_string(), "{status:#}");
     stays_calm(&daemon).await;

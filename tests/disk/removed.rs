@@ -44,7 +44,11 @@ async fn a_removed_database_is_noticed_and_comes_back_whole() {
     let sent = home.library().await.bytes_received();
     fs::remove_file(home.path("state/albumen.db")).unwrap();
     let ran = ends(daemon, "was removed").await;
-    assert!(ran.stderr.contains("saved as the newest backup"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("saved as the newest backup"),
+        "{}",
+        ran.stderr
+    );
     // It is not made anew: that one would know nothing.
     let ran = home.run(&["daemon"]).await.expect(2);
     assert!(ran.stderr.contains("albumen restore"), "{}", ran.stderr);
@@ -54,7 +58,11 @@ async fn a_removed_database_is_noticed_and_comes_back_whole() {
     let library = home.all_there(&files).await;
     assert_eq!(library.titles(), ["photos"]);
     let new = fs::metadata(files.last().unwrap()).unwrap().len();
-    assert_eq!(library.bytes_received(), sent + new, "nothing went up again");
+    assert_eq!(
+        library.bytes_received(),
+        sent + new,
+        "nothing went up again"
+    );
 }
 
 #[tokio::test]
@@ -88,7 +96,9 @@ async fn a_database_that_is_cut_short_is_noticed() {
     // What a daemon has only in its log is in the file after its end.
     daemon.stop().await.expect(0);
     let daemon = home.daemon().await;
-    let file = File::options().write(true).open(home.path("state/albumen.db"));
+    let file = File::options()
+        .write(true)
+        .open(home.path("state/albumen.db"));
     file.unwrap().set_len(8192).unwrap();
     another(&home, &mut files);
     ends(daemon, "cut short").await;
@@ -144,7 +154,10 @@ async fn what_a_kill_left_is_copied_with_its_log_and_works_elsewhere() {
         }
     }
     // The index of the log is of no use elsewhere, and of no harm.
-    let mut shm = File::options().append(true).open(copy.join("albumen.db-shm")).unwrap();
+    let mut shm = File::options()
+        .append(true)
+        .open(copy.join("albumen.db-shm"))
+        .unwrap();
     shm.write_all(&[7; 64]).unwrap();
     fs::rename(&state, home.path("old")).unwrap();
     fs::rename(&copy, &state).unwrap();

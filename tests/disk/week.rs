@@ -42,7 +42,9 @@ async fn works(hours: u64) {
         if hour == hours / 4 {
             warm = Some(now);
         }
-        let log = fs::metadata(home.path("state/albumen.db-wal")).unwrap().len();
+        let log = fs::metadata(home.path("state/albumen.db-wal"))
+            .unwrap()
+            .len();
         assert!(log <= LARGEST_LOG, "{log} bytes of log after {hour} hours");
     }
     let (rss, handles) = warm.unwrap();

@@ -60,7 +60,9 @@ impl Disk {
     fn mount(at: &Path, mib: u32) -> Option<Self> {
         let mut command = Command::new("mount");
         let options = format!("size={mib}m,mode=700");
-        command.args(["-t", "tmpfs", "-o", &options, "none"]).arg(at);
+        command
+            .args(["-t", "tmpfs", "-o", &options, "none"])
+            .arg(at);
         quiet(&mut command).then(|| Self(at.to_owned()))
     }
 
@@ -176,20 +178,32 @@ impl Usage {
     /// Time on a processor, in hundredths of a second (`USER_HZ`; `proc(5)`).
     pub(crate) fn cpu(&self) -> u64 {
         let stat = self.read("stat");
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .collect();
         // The 14th and 15th of all, the 12th and 13th after the name.
         fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
     }
 
     /// Open files.
     pub(crate) fn handles(&self) -> usize {
-        fs::read_dir(format!("/proc/{}/fd", self.0)).unwrap().count()
+        fs::read_dir(format!("/proc/{}/fd", self.0))
+            .unwrap()
+            .count()
     }
 
     /// Resident memory in kB.
     pub(crate) fn rss(&self) -> u64 {
         let status = self.read("status");
         let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-        line.unwrap().split_whitespace().nth(1).unwrap().parse().unwrap()
+        line.unwrap()
+            .split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse()
+            .unwrap()
     }
 }
