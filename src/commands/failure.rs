@@ -9,9 +9,15 @@
 //! | other refusals of the for a command that makes a single call | 1 |
 //! | anything else: a disk that is full or broken, a defect | 70 |
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, io, path::Path};
 
-use crate::{api, cli::ExitCode, config, lock, shown::Shown, store};
+use crate::{
+    api,
+    cli::ExitCode,
+    config, lock, pipeline,
+    shown::Shown,
+    store::{self, Saved},
+};
 
 /// An error of a command itself.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +109,10 @@ fn judge(layer: &(dyn std::error::Error + 'static)) -> Option<Judgement> {
     if let Some(error) = layer.downcast_ref::<store::Error>() {
         return of_store(error);
     }
+    // A stage passes on what the store said, and shows only its cause in the chain.
+    if let Some(pipeline::Error::Store(error)) = layer.downcast_ref::<pipeline::Error>() {
+        return of_store(error);
+    }
     let error = layer.downcast_ref::<api::Error>()?;
     Some((of_api(error.kind()), error.hint().map(str::to_owned)))
 }
@@ -113,7 +123,24 @@ fn of_lock(error: &lock::Error) -> Judgement {
             let hint = "wait for its end, stop it, or name another folder with `--state-dir`";
             (ExitCode::StateHeld, Some(hint.to_owned()))
         }
-        lock::Error::Unusable { path, .. } => (ExitCode::Unusable, super::owner::hint(path)),
+        lock::Error::Unusable { path, source } => (ExitCode::Unusable, of_folder(path, source)),
+    }
+}
+
+/// What to do about a folder in which a file cannot be made.
+fn of_folder(path: &Path, source: &io::Error) -> Option<String> {
+    match source.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => Some(
+            "its file system is read-only: mount it anew, or name another folder with `--state-dir`"
+                .to_owned(),
+        ),
+        io::ErrorKind::StorageFull => {
+            Some("the disk is full: make room and start albumen again".to_owned())
+        }
+        _ => super::owner::hint(path).or_else(|| {
+            let denied = super::owner::is_denied(source);
+            denied.then(|| "make it writable (`chmod u+rwx`), or name another folder with `--state-dir`".to_owned())
+        }),
     }
 }
 
@@ -133,6 +160,19 @@ fn of_store(error: &store::Error) -> Option<Judgement> {
                         begin anew, move the backups away";
             Some((ExitCode::Unusable, Some(hint.to_owned())))
         }
+        store::Error::Removed { saved, .. } => {
+            let hint = match saved {
+                Saved::AsBackup => {
+                    "`albumen restore` brings it back; if it was meant to go, move the backups away as well"
+                }
+                Saved::InPlace => "start albumen again",
+                Saved::Nothing => {
+                    "`albumen restore` brings the newest backup back, and without one `albumen rebuild` asks \
+                     Google Photos what is there"
+                }
+            };
+            Some((ExitCode::Unusable, Some(hint.to_owned())))
+        }
         store::Error::NoBackup(_) | store::Error::NotABackup { .. } => {
             let hint = "name another file: `albumen restore FILE`; without any, `albumen rebuild` asks Google Photos \
                         what is there";
@@ -143,7 +183,18 @@ fn of_store(error: &store::Error) -> Option<Judgement> {
                         asks Google Photos what is there; see whether the disk is failing";
             Some((ExitCode::Unusable, Some(hint.to_owned())))
         }
-        store::Error::Folder { path, .. } => Some((ExitCode::Unusable, super::owner::hint(path))),
+        store::Error::Folder { path, source } => {
+            Some((ExitCode::Unusable, of_folder(path, source)))
+        }
+        error if store::Cause::of(error) == Some(store::Cause::Full) => {
+            let hint = "the disk of the state folder is full: make room and start albumen again; nothing is lost";
+            Some((ExitCode::Internal, Some(hint.to_owned())))
+        }
+        error if store::Cause::of(error) == Some(store::Cause::ReadOnly) => {
+            let hint = "the state folder is read-only: make it writable, mount its disk anew, or name another one with \
+                        `--state-dir`";
+            Some((ExitCode::Unusable, Some(hint.to_owned())))
+        }
         error if error.may_pass() => {
             let hint = "see whether the disk of the state folder is full or broken; `albumen doctor` looks at it";
             Some((ExitCode::Internal, Some(hint.to_owned())))
@@ -164,7 +215,7 @@ pub(crate) fn of_api(kind: api::Kind) -> ExitCode {
 }
 
 /// A path in a message, in backticks.
-pub(crate) fn quoted(path: &std::path::Path) -> String {
+pub(crate) fn quoted(path: &Path) -> String {
     format!("`{}`", Shown::path(path))
 }
 

@@ -1,17 +1,28 @@
 //! Looks at the state folder without touching its lock: for commands that only tell.
 
-use std::{io, os::unix::net::UnixStream, path::Path};
+use std::{
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    os::unix::net::UnixStream,
+    path::Path,
+    time::Duration,
+};
 
 use crate::{
     cli::ExitCode,
     clock::Clock,
     config::Config,
-    run::SOCKET_NAME,
-    status::{Around, Status},
+    run::{ASK_STATE, SOCKET_NAME},
+    status::{Around, DatabaseState, Status},
     store::{self, Overview, Reader},
 };
 
 use super::{failure::Failure, owner};
+
+/// How long a process that works in the state folder may take to say how its database is.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// The longest answer that is read, in bytes: a path and two sentences.
+const LINE_BYTES: u64 = 16 << 10;
 
 /// A reader of the database; none if there is no database yet.
 pub(crate) fn reader(config: &Config) -> anyhow::Result<Option<Reader>> {
@@ -40,9 +51,31 @@ pub(crate) fn overview(reader: &Reader, clock: &Clock) -> store::Result<Option<O
     }
 }
 
-/// Whether a process works in the state folder: it answers at its socket.
-pub(crate) fn is_running(state_dir: &Path) -> bool {
-    UnixStream::connect(state_dir.join(SOCKET_NAME)).is_ok()
+/// Whether a process works in the state folder: it answers at its socket. And what it says of the
+/// database, if that cannot be written.
+fn asked(state_dir: &Path) -> (bool, DatabaseState) {
+    let Ok(mut stream) = UnixStream::connect(state_dir.join(SOCKET_NAME)) else {
+        return (false, DatabaseState::default());
+    };
+    let mut line = String::new();
+    let ask = || -> io::Result<()> {
+        stream.set_read_timeout(Some(PATIENCE))?;
+        writeln!(stream, "{ASK_STATE}")?;
+        BufReader::new(stream.take(LINE_BYTES)).read_line(&mut line)?;
+        Ok(())
+    };
+    // One that is too busy to answer, or too old to know the question, says that all is well.
+    let _ = ask();
+    let mut parts = line.trim_end().split('\t').map(str::to_owned);
+    let state = match (parts.next(), parts.next(), parts.next()) {
+        (Some(state), Some(reason), Some(remedy)) => DatabaseState {
+            state,
+            reason: Some(reason),
+            remedy: Some(remedy),
+        },
+        _ => DatabaseState::default(),
+    };
+    (true, state)
 }
 
 /// What the status needs beside the store.
@@ -65,7 +98,10 @@ pub(crate) fn status(
     reader: Option<&Reader>,
 ) -> anyhow::Result<Status> {
     let overview = reader.map(|reader| overview(reader, clock)).transpose()?;
-    let running = is_running(&config.state_dir);
+    let (running, database) = asked(&config.state_dir);
     let around = around(config, clock, running, None);
-    Ok(Status::new(overview.flatten().as_ref(), around))
+    Ok(Status {
+        database,
+        ..Status::new(overview.flatten().as_ref(), around)
+    })
 }

@@ -13,8 +13,8 @@ use jiff::Timestamp;
 use crate::{
     cli::ExitCode,
     clock,
-    pipeline::{Stage, verify::day_is_spent},
-    store::{AccountState, LaneState, Reader},
+    pipeline::{self, Stage, verify::day_is_spent},
+    store::{self, AccountState, LaneState, Reader},
 };
 
 /// The longest wait that `--no-wait` sits out (the design, section 2).
@@ -52,8 +52,15 @@ pub(super) async fn drained(stage: &Stage, no_wait: bool) -> anyhow::Result<Exit
     loop {
         moved.mark_unchanged();
         // What was just rung for may not have been begun yet: only who stands still waits.
-        if let Some(code) = look(stage, no_wait && still).await? {
-            return Ok(code);
+        match look(stage, no_wait && still).await {
+            Ok(Some(code)) => return Ok(code),
+            // Nobody knows how long a disk stays full, so this is a wait like any other.
+            _ if no_wait && still && stage.store.trouble().is_some() => {
+                return Ok(ExitCode::WorkLeft);
+            }
+            Ok(None) => {}
+            Err(error) if may_pass(&error) => {}
+            Err(error) => return Err(error),
         }
         tokio::select! {
             () = stage.stop.cancelled() => return Ok(ExitCode::Interrupted),
@@ -64,6 +71,15 @@ pub(super) async fn drained(stage: &Stage, no_wait: bool) -> anyhow::Result<Exit
             () = tokio::time::sleep(LOOK) => still = true,
         }
     }
+}
+
+fn may_pass(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .any(|layer| match layer.downcast_ref::<pipeline::Error>() {
+            Some(pipeline::Error::Store(error)) => error.may_pass(),
+            _ => layer.downcast_ref().is_some_and(store::Error::may_pass),
+        })
 }
 
 /// The exit code if it is over now.

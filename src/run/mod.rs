@@ -48,7 +48,7 @@ use crate::{
 
 pub use rebuild::rebuild;
 pub use removal::{Places, remove};
-pub use socket::SOCKET_NAME;
+pub use socket::{ASK_STATE, SOCKET_NAME};
 pub use verification::verify;
 
 /// How long a call that is under way at the stop is awaited; below `TimeoutStopSec=90` of the unit.

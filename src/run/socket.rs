@@ -29,6 +29,10 @@ pub const SOCKET_NAME: &str = "albumen.sock";
 /// Of a line that a command sends; longer ones are nonsense.
 const LINE_BYTES: u64 = 64;
 
+/// What `status` asks: how the database is, which a database that cannot be written cannot say. The
+/// answer is a line with a word, a sentence and a remedy between tabs; or none, if it is well.
+pub const ASK_STATE: &str = "state";
+
 /// The bound socket.
 #[derive(Debug)]
 pub(super) struct Listener(UnixListener);
@@ -72,6 +76,19 @@ async fn follow(stream: UnixStream, stage: Stage, requests: Requests) {
     let mut line = String::new();
     let mut reader = BufReader::new(tokio::io::AsyncReadExt::take(reader, LINE_BYTES));
     if reader.read_line(&mut line).await.is_err() {
+        return;
+    }
+    if line.trim() == ASK_STATE {
+        if let Some(trouble) = stage.store.trouble() {
+            let told = [
+                trouble.cause.as_str(),
+                &trouble.to_string(),
+                trouble.remedy(),
+            ]
+            .join("\t");
+            // Whoever asked may have gone.
+            let _ = writer.write_all(format!("{told}\n").as_bytes()).await;
+        }
         return;
     }
     let Some(id) = line

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     pipeline::{Stage, gate::Answer},
     progress::Pace,
-    store::{AccountState, Reader, Transfer},
+    store::{self, AccountState, Reader, Transfer},
 };
 
 /// How often transfers are written for `status`, while there are any.
@@ -17,6 +17,10 @@ const TRANSFERS: Duration = Duration::from_secs(1);
 
 /// How often systemd is told what the program does, in turns of [`TRANSFERS`].
 const STATUS_TURNS: u32 = 10;
+
+/// How often the store is looked after, in the same turns: an idle daemon is to notice within
+/// seconds that its database is gone, and a busy one that the disk has room again.
+const LOOK_AFTER_TURNS: u32 = 3;
 
 /// Runs until the stop.
 pub(super) async fn tell(stage: Stage) -> anyhow::Result<()> {
@@ -30,6 +34,9 @@ pub(super) async fn tell(stage: Stage) -> anyhow::Result<()> {
         }
         turn = turn.wrapping_add(1);
         transfers(&stage, &mut told).await?;
+        if turn.is_multiple_of(LOOK_AFTER_TURNS) {
+            stage.store.look_after().await?;
+        }
         // A sign-in in another terminal changes the token file and nothing else.
         if stage.gate.signed_in_again() && stage.gate.ask() == Answer::Open {
             stage.gate.wake();
@@ -41,7 +48,11 @@ pub(super) async fn tell(stage: Stage) -> anyhow::Result<()> {
             notify(&Note::Alive);
         }
         if turn.is_multiple_of(STATUS_TURNS) {
-            notify(&Note::Status(&line(&stage)?));
+            match line(&stage) {
+                Ok(line) => notify(&Note::Status(&line)),
+                Err(error) if error.may_pass() => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 }
@@ -87,7 +98,10 @@ async fn transfers(stage: &Stage, told: &mut Told) -> anyhow::Result<()> {
 }
 
 /// What `systemctl status` shows.
-fn line(stage: &Stage) -> anyhow::Result<String> {
+fn line(stage: &Stage) -> store::Result<String> {
+    if let Some(trouble) = stage.store.trouble() {
+        return Ok(format!("waiting: {trouble}"));
+    }
     let Some(reader) = Reader::open(&stage.config.state_dir)? else {
         return Ok(String::new());
     };

@@ -27,6 +27,8 @@ impl Status {
     fn empty(around: Around) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION"),
+            // The store cannot say it: who asks the process fills it in.
+            database: super::DatabaseState::default(),
             process: Process {
                 running: around.running,
                 ..Process::default()

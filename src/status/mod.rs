@@ -28,6 +28,8 @@ pub struct Status {
     pub version: &'static str,
     /// Who works in the state folder.
     pub process: Process,
+    /// Whether the database can be written.
+    pub database: DatabaseState,
     /// Whether the account can be used.
     pub account: Pause<AccountState>,
     /// Files and items by state.
@@ -65,6 +67,27 @@ pub struct Process {
     pub pid: Option<u32>,
     /// Since when.
     pub since: Option<Timestamp>,
+}
+
+/// Whether the database can be written, as the process that works with it says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DatabaseState {
+    /// `ready`, `disk_full`, `read_only`, `disk_error`.
+    pub state: String,
+    /// What is wrong, in a sentence.
+    pub reason: Option<String>,
+    /// What a person can do about it.
+    pub remedy: Option<String>,
+}
+
+impl Default for DatabaseState {
+    fn default() -> Self {
+        Self {
+            state: "ready".to_owned(),
+            reason: None,
+            remedy: None,
+        }
+    }
 }
 
 /// Files that are not items yet, and items, by state.

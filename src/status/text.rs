@@ -44,6 +44,9 @@ impl Here {
 pub fn headline(status: &Status, here: &Here) -> String {
     let items = status.items;
     let left = items.left();
+    if let Some(reason) = &status.database.reason {
+        return format!("waiting: {reason}");
+    }
     if status.waits_for_a_person() {
         return format!("stopped: {}", waits_for(status, here).unwrap_or_default());
     }
@@ -152,7 +155,9 @@ fn finished(status: &Status) -> String {
 pub fn text(status: &Status, here: &Here) -> String {
     let mut text = headline(status, here);
     text.push('\n');
-    if let Some(remedy) = remedy(status) {
+    if let Some(remedy) = &status.database.remedy {
+        let _ = writeln!(text, "hint: {remedy}");
+    } else if let Some(remedy) = remedy(status) {
         let _ = writeln!(text, "hint: {remedy}");
     }
     for path in &status.away {

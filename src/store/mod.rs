@@ -26,6 +26,7 @@ mod departures;
 mod describing;
 mod explain;
 mod going;
+mod health;
 mod intake;
 mod items;
 mod ledger;
@@ -62,6 +63,7 @@ pub use claims::{Claimed, Content, Hashed};
 pub use departures::Leaver;
 pub use describing::Words;
 pub use explain::{Explained, Former, Membership};
+pub use health::{Cause, Trouble};
 pub use intake::{FileState, KnownFile, RootRow, RootSpec, Settling};
 pub use ledger::{Ledger, Sending};
 pub use looking::{OrderView, Standing};
@@ -131,9 +133,38 @@ pub enum Error {
     /// A row holds what no version of Albumen writes.
     #[error("a row of the database makes no sense: {0}")]
     Corrupt(String),
+    /// The files of the database were taken away or cut short while it was open.
+    #[error("{} was removed, replaced or cut short while albumen worked with it; {saved}", Shown::path(.path))]
+    Removed {
+        /// The database.
+        path: PathBuf,
+        /// What became of what it held.
+        saved: Saved,
+    },
     /// The writer thread has ended.
     #[error("the store is closed")]
     Closed,
+}
+
+/// What became of the content of a database whose files were taken away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Saved {
+    /// All of it is the newest backup.
+    AsBackup,
+    /// Only its log was taken; all of it is in the database.
+    InPlace,
+    /// It could not be saved.
+    Nothing,
+}
+
+impl std::fmt::Display for Saved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::AsBackup => "all that it held was saved as the newest backup",
+            Self::InPlace => "only its log was, and all that it held is in the database",
+            Self::Nothing => "what it held since the last backup could not be saved",
+        })
+    }
 }
 
 impl Error {
@@ -164,6 +195,9 @@ pub const IMPORTED: &str = "imported";
 /// The name of the database in the state folder.
 pub const FILE_NAME: &str = "albumen.db";
 
+/// Bytes that are written to see whether there is room again: eight pages.
+const PROBE: usize = 32 << 10;
+
 /// The writing side of the store; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -188,7 +222,7 @@ impl Store {
         let path = state_dir.join(FILE_NAME);
         let connection = open::for_writing(&path)?;
         Ok(Self {
-            writer: writer::Writer::start(connection),
+            writer: writer::Writer::start(connection, &path),
             path,
         })
     }
@@ -198,7 +232,7 @@ impl Store {
         let path = state_dir.join(FILE_NAME);
         let connection = open::beside(&path)?;
         Ok(Self {
-            writer: writer::Writer::start(connection),
+            writer: writer::Writer::start(connection, &path),
             path,
         })
     }
@@ -213,6 +247,22 @@ impl Store {
     /// Ends the writer once everything asked so far is committed.
     pub async fn close(&self) {
         self.writer.close().await;
+    }
+
+    /// What keeps the database from being written now; none if nothing does.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.writer.health().trouble()
+    }
+
+    /// Looks after the database where nothing else does: whether its files still are there, and, while
+    /// there is trouble, whether it can be written again. An error that may pass is none.
+    pub async fn look_after(&self) -> Result<()> {
+        let looked = match self.trouble() {
+            // Larger than what may be left of a page: it has to find room of its own.
+            Some(_) => self.meta_is("probe", "-".repeat(PROBE)).await,
+            None => self.write(|_| Ok(())).await,
+        };
+        looked.or_else(|error| if error.may_pass() { Ok(()) } else { Err(error) })
     }
 
     /// Whether the writer thread answers; for the watchdog. A database that refuses is an answer: a

@@ -3,13 +3,25 @@
 //! A single commit costs a write to the log; fifty verbs that wait together share one. A verb that
 //! fails is rolled back to its savepoint and takes nobody along. A verb is answered only after its
 //! group is committed; if the commit itself fails, every verb of the group is told so.
+//!
+//! Before each group the thread looks whether the files still are those that were opened. If not,
+//! nothing is written any more: what can be saved is saved ([`rescue`]), and every verb from then on is
+//! told [`Error::Removed`].
 
-use std::{fmt, sync::mpsc, thread};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::mpsc,
+    thread,
+};
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{Error, Result};
+use super::{
+    Error, Result, Saved, backup,
+    health::{Change, Health, Identity},
+};
 use crate::crash::{self, Moment};
 
 /// The most verbs in one commit: bounds how long the first one waits for its answer.
@@ -29,7 +41,32 @@ pub(super) enum Durability {
 
 /// Runs one verb (or none, when the transaction is lost); gives what is to be called once its group
 /// is committed, or could not be.
-type Verb = Box<dyn FnOnce(Option<&Connection>) -> Box<dyn FnOnce(bool) + Send> + Send>;
+type Verb = Box<dyn FnOnce(Option<&Connection>) -> Answer + Send>;
+
+/// Answers a verb, once it is known what became of its group.
+type Answer = Box<dyn FnOnce(&Fate) + Send>;
+
+/// What became of a group.
+enum Fate {
+    Committed,
+    /// Nothing of it was written; the reason of the database, where that is known by its code.
+    Lost(Option<rusqlite::ffi::Error>),
+    /// Nothing is written any more.
+    Removed(PathBuf, Saved),
+}
+
+impl Fate {
+    fn error(&self) -> Option<Error> {
+        match self {
+            Self::Committed => None,
+            Self::Lost(cause) => Some(not_written(*cause)),
+            Self::Removed(path, saved) => Some(Error::Removed {
+                path: path.clone(),
+                saved: saved.clone(),
+            }),
+        }
+    }
+}
 
 enum Job {
     Verb(Durability, Verb),
@@ -40,6 +77,7 @@ enum Job {
 #[derive(Clone)]
 pub(super) struct Writer {
     jobs: mpsc::SyncSender<Job>,
+    health: Health,
 }
 
 impl fmt::Debug for Writer {
@@ -49,11 +87,25 @@ impl fmt::Debug for Writer {
 }
 
 impl Writer {
-    /// Gives `connection` to a new thread, which ends when the last handle is dropped.
-    pub(super) fn start(connection: Connection) -> Self {
+    /// Gives `connection`, which has the database at `path`, to a new thread, which ends when the last
+    /// handle is dropped.
+    pub(super) fn start(connection: Connection, path: &Path) -> Self {
         let (jobs, inbox) = mpsc::sync_channel(WAITING);
-        thread::spawn(move || serve(&connection, &inbox));
-        Self { jobs }
+        let health = Health::of(path);
+        let mut desk = Desk {
+            identity: Identity::of(path),
+            path: path.to_owned(),
+            health: health.clone(),
+            full_sync: false,
+            removed: None,
+            connection,
+        };
+        thread::spawn(move || desk.serve(&inbox));
+        Self { jobs, health }
+    }
+
+    pub(super) fn health(&self) -> &Health {
+        &self.health
     }
 
     /// Runs `verb` on the thread and gives its result once it is committed. The verb is handed over
@@ -68,7 +120,7 @@ impl Writer {
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let job = Job::Verb(durability, wrap(verb, answer));
+        let job = Job::Verb(durability, wrap(verb, answer, self.health.clone()));
         let jobs = self.jobs.clone();
         async move {
             hand_over(jobs, job).await?;
@@ -100,7 +152,7 @@ async fn hand_over(jobs: mpsc::SyncSender<Job>, job: Job) -> Result<()> {
     }
 }
 
-fn wrap<T, F>(verb: F, answer: oneshot::Sender<Result<T>>) -> Verb
+fn wrap<T, F>(verb: F, answer: oneshot::Sender<Result<T>>, health: Health) -> Verb
 where
     T: Send + 'static,
     F: FnOnce(&Connection) -> Result<T> + Send + 'static,
@@ -108,13 +160,21 @@ where
     Box::new(move |connection| {
         let result = match connection {
             Some(connection) => in_savepoint(connection, verb),
-            None => Err(not_written()),
+            None => Err(not_written(None)),
         };
-        Box::new(move |committed| {
-            let result = if committed {
-                result
-            } else {
-                result.and(Err(not_written()))
+        if let (Some(_), Err(error)) = (connection, &result) {
+            health.failed(error);
+        }
+        let ran = connection.is_some();
+        Box::new(move |fate| {
+            let result = match fate.error() {
+                None => result,
+                // A verb that failed by itself knows better what happened, unless nothing is written
+                // any more.
+                Some(error) if ran && !matches!(error, Error::Removed { .. }) => {
+                    result.and(Err(error))
+                }
+                Some(error) => Err(error),
             };
             // The asker may have been cancelled; what it asked for is done all the same.
             let _ = answer.send(result);
@@ -142,82 +202,169 @@ fn in_savepoint<T>(
     result
 }
 
-fn not_written() -> Error {
+fn not_written(cause: Option<rusqlite::ffi::Error>) -> Error {
+    let cause = cause.unwrap_or_else(|| rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR));
     Error::Sqlite(rusqlite::Error::SqliteFailure(
-        rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR),
+        cause,
         Some("the transaction was lost; nothing of it was written".to_owned()),
     ))
 }
 
-fn serve(connection: &Connection, inbox: &mpsc::Receiver<Job>) {
-    let mut full_sync = false;
-    while let Ok(first) = inbox.recv() {
-        let mut verbs = Vec::new();
-        let mut closing = None;
-        let mut durable = false;
-        let mut next = Some(first);
-        while let Some(job) = next {
-            match job {
-                Job::Verb(durability, verb) => {
-                    durable |= durability == Durability::PowerCut;
-                    verbs.push(verb);
+/// What the thread has.
+struct Desk {
+    connection: Connection,
+    path: PathBuf,
+    health: Health,
+    identity: Identity,
+    full_sync: bool,
+    /// Once the files are not ours any more.
+    removed: Option<Saved>,
+}
+
+impl Desk {
+    fn serve(&mut self, inbox: &mpsc::Receiver<Job>) {
+        while let Ok(first) = inbox.recv() {
+            let mut verbs = Vec::new();
+            let mut closing = None;
+            let mut durable = false;
+            let mut next = Some(first);
+            while let Some(job) = next {
+                match job {
+                    Job::Verb(durability, verb) => {
+                        durable |= durability == Durability::PowerCut;
+                        verbs.push(verb);
+                    }
+                    Job::Close(answer) => {
+                        closing = Some(answer);
+                        break;
+                    }
                 }
-                Job::Close(answer) => {
-                    closing = Some(answer);
-                    break;
+                next = if verbs.len() < GROUP {
+                    inbox.try_recv().ok()
+                } else {
+                    None
+                };
+            }
+            if !verbs.is_empty() {
+                self.look_for_removal();
+                self.commit_group(durable, verbs);
+            }
+            if let Some(answer) = closing {
+                if self.removed.is_none() {
+                    // Leave no log behind; a reader that is still open keeps it, which is harmless.
+                    let _ = self
+                        .connection
+                        .execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)");
                 }
-            }
-            next = if verbs.len() < GROUP {
-                inbox.try_recv().ok()
-            } else {
-                None
-            };
-        }
-        if durable != full_sync {
-            let mode = if durable { "full" } else { "normal" };
-            // Should this fail, the group is written in the mode of the last one, and the log says so.
-            match connection.pragma_update(None, "synchronous", mode) {
-                Ok(()) => full_sync = durable,
-                Err(error) => tracing::warn!(%error, "could not change the database's sync mode"),
+                let _ = answer.send(());
+                return;
             }
         }
-        commit_group(connection, verbs);
-        if let Some(answer) = closing {
-            // Leave no log behind; a reader that is still open keeps it, which is harmless.
-            let _ = connection.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)");
-            let _ = answer.send(());
+    }
+
+    fn look_for_removal(&mut self) {
+        if self.removed.is_some() {
             return;
         }
+        if let Some(change) = self.identity.changed() {
+            let saved = rescue(&self.connection, &self.path, change);
+            let error = Error::Removed {
+                path: self.path.clone(),
+                saved: saved.clone(),
+            };
+            tracing::error!("{error}");
+            self.removed = Some(saved);
+        }
+    }
+
+    /// Sets what the commit must survive. A group that must survive a power cut is not written in a
+    /// weaker mode.
+    fn sync(&mut self, durable: bool) -> rusqlite::Result<()> {
+        if durable != self.full_sync {
+            let mode = if durable { "full" } else { "normal" };
+            self.connection.pragma_update(None, "synchronous", mode)?;
+            self.full_sync = durable;
+        }
+        Ok(())
+    }
+
+    fn commit_group(&mut self, durable: bool, verbs: Vec<Verb>) {
+        let mut fate = match &self.removed {
+            Some(saved) => Fate::Removed(self.path.clone(), saved.clone()),
+            None => Fate::Committed,
+        };
+        let begun = match fate {
+            Fate::Committed => self
+                .sync(durable)
+                .and_then(|()| self.connection.execute_batch("BEGIN IMMEDIATE")),
+            _ => Ok(()),
+        };
+        if let Err(error) = begun {
+            fate = self.lost(error, "the database could not begin a transaction");
+        }
+        let connection = &self.connection;
+        let before = connection.total_changes();
+        let mut answers = Vec::with_capacity(verbs.len());
+        for verb in verbs {
+            let alive = matches!(fate, Fate::Committed);
+            answers.push(verb(alive.then_some(connection)));
+            // A full disk makes SQLite roll the whole transaction back, those before it included.
+            if alive && connection.is_autocommit() {
+                fate = Fate::Lost(None);
+            }
+        }
+        crash::point(Moment::BeforeCommit);
+        if matches!(fate, Fate::Committed) {
+            match connection.execute_batch("COMMIT") {
+                Ok(()) if connection.total_changes() > before => self.health.wrote(),
+                Ok(()) => {}
+                Err(error) => fate = self.lost(error, "the database could not commit"),
+            }
+        }
+        if !connection.is_autocommit() {
+            let _ = connection.execute_batch("ROLLBACK");
+        }
+        crash::point(Moment::AfterCommit);
+        for answer in answers {
+            answer(&fate);
+        }
+    }
+
+    /// A group that could not be written. A full or failing disk is told by its [`Health`], once.
+    fn lost(&self, error: rusqlite::Error, words: &str) -> Fate {
+        tracing::debug!(%error, "{words}");
+        let cause = match &error {
+            rusqlite::Error::SqliteFailure(cause, _) => Some(*cause),
+            _ => None,
+        };
+        self.health.failed(&Error::Sqlite(error));
+        Fate::Lost(cause)
     }
 }
 
-fn commit_group(connection: &Connection, verbs: Vec<Verb>) {
-    if verbs.is_empty() {
-        return;
-    }
-    let mut alive = match connection.execute_batch("BEGIN IMMEDIATE") {
-        Ok(()) => true,
-        Err(error) => {
-            tracing::warn!(%error, "the database could not begin a transaction");
-            false
+/// Saves what an open connection still knows of a database whose files were taken away. A removed
+/// database is complete as long as it is open: it is kept as the newest backup. A removed log is
+/// written into the database, which is complete then.
+fn rescue(connection: &Connection, path: &Path, change: Change) -> Saved {
+    match change {
+        Change::CutShort => Saved::Nothing,
+        Change::Log => {
+            let written = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+                row.get::<_, i64>(0)
+            });
+            if matches!(written, Ok(0)) {
+                Saved::InPlace
+            } else {
+                Saved::Nothing
+            }
         }
-    };
-    let mut answers = Vec::with_capacity(verbs.len());
-    for verb in verbs {
-        answers.push(verb(alive.then_some(connection)));
-        // A full disk makes SQLite roll the whole transaction back, those before it included.
-        alive = alive && !connection.is_autocommit();
-    }
-    crash::point(Moment::BeforeCommit);
-    if alive && let Err(error) = connection.execute_batch("COMMIT") {
-        tracing::warn!(%error, "the database could not commit");
-        alive = false;
-    }
-    if !connection.is_autocommit() {
-        let _ = connection.execute_batch("ROLLBACK");
-    }
-    crash::point(Moment::AfterCommit);
-    for answer in answers {
-        answer(alive);
+        Change::Database => match backup::write(connection, path, || false) {
+            Ok(backup::BackedUp::Done) => Saved::AsBackup,
+            Ok(_) => Saved::Nothing,
+            Err(error) => {
+                tracing::warn!(%error, "the removed database could not be kept as a backup");
+                Saved::Nothing
+            }
+        },
     }
 }

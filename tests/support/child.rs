@@ -1,7 +1,7 @@
 //! The program as a process: started in a home, waited for, stopped, killed; never left behind.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -32,15 +32,10 @@ pub(crate) struct Ran {
 impl Running {
     /// Starts the built program with `home` as its working folder. What it says goes to files, so
     /// that no pipe can fill.
-    pub(crate) fn start<S: AsRef<OsStr>>(home: &Path, arguments: &[S]) -> Self {
-        Self::start_with(home, arguments, &[])
-    }
-
-    /// The same with more variables in its environment.
-    pub(crate) fn start_with<S: AsRef<OsStr>>(
+    pub(crate) fn start<S: AsRef<OsStr>>(
         home: &Path,
         arguments: &[S],
-        variables: &[(&str, String)],
+        environment: &[(OsString, OsString)],
     ) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -57,8 +52,8 @@ impl Running {
             .env_clear()
             .env("HOME", home)
             .env("TZ", "UTC")
+            .envs(environment.iter().map(|(key, value)| (key, value)))
             .env("ALBUMEN_CLOCK", home.join("clock"))
-            .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(File::create(&stdout).unwrap())
             .stderr(File::create(&stderr).unwrap());

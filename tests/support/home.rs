@@ -5,7 +5,7 @@
 //! it. Nothing here sleeps and hopes: whoever waits, waits for a state, up to [`PATIENCE`].
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     fmt::Write as _,
     fs,
     os::unix::fs::PermissionsExt,
@@ -39,6 +39,8 @@ pub(crate) struct Home {
     pub(crate) http: reqwest::Client,
     settings: Vec<(String, String)>,
     folders: Vec<String>,
+    /// What every program that is started gets in its environment, beside what it always gets.
+    pub(crate) environment: Vec<(OsString, OsString)>,
 }
 
 impl Home {
@@ -56,6 +58,7 @@ impl Home {
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             settings: Vec::new(),
             folders: Vec::new(),
+            environment: Vec::new(),
             sandbox,
         };
         fs::create_dir(home.path("state")).unwrap();
@@ -161,6 +164,13 @@ impl Home {
         self.clock(seconds);
     }
 
+    /// Shifts the service's clock by some seconds more, and the program's to `in_all`.
+    pub(crate) async fn advance(&self, seconds: u64, in_all: u64) {
+        self.command(json!({"command": "advance_clock_s", "seconds": seconds}))
+            .await;
+        self.clock(i64::try_from(in_all).unwrap());
+    }
+
     /// Writes a file below the home; folders are made.
     pub(crate) fn write(&self, relative: impl AsRef<Path>, bytes: &[u8]) -> PathBuf {
         let path = self.path(relative);
@@ -189,12 +199,14 @@ impl Home {
 
     /// Starts a command.
     pub(crate) fn start<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Running {
-        Running::start(self.dir.path(), arguments)
+        Running::start(self.dir.path(), arguments, &self.environment)
     }
 
     /// Starts a command that is killed at a moment: see `crash` of the library.
     pub(crate) fn start_doomed<S: AsRef<OsStr>>(&self, arguments: &[S], crash: String) -> Running {
-        Running::start_with(self.dir.path(), arguments, &[("ALBUMEN_CRASH", crash)])
+        let mut environment = self.environment.clone();
+        environment.push(("ALBUMEN_CRASH".into(), crash.into()));
+        Running::start(self.dir.path(), arguments, &environment)
     }
 
     /// Starts the daemon, and waits until it says that it runs.

@@ -11,6 +11,7 @@
 pub(crate) mod child;
 pub(crate) mod dated;
 pub(crate) mod discovery;
+pub(crate) mod disk;
 pub(crate) mod front;
 pub(crate) mod home;
 pub(crate) mod library;

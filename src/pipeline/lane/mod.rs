@@ -104,7 +104,8 @@ impl Lane {
                 Ok(Turn::Again) => continue,
                 Ok(Turn::Rest(until, state)) => (until, state),
                 Err(super::Error::Store(error)) if error.may_pass() => {
-                    tracing::warn!(%error, "the store cannot be written; the lane waits");
+                    // The store says so once, for all.
+                    tracing::debug!(%error, "the store cannot be written; the lane waits");
                     let until = clock::after(self.stage.clock.now(), Duration::from_secs(5));
                     (Some(until), Pause::plain(LaneState::Waiting))
                 }

@@ -139,7 +139,7 @@ impl Upload {
             let until = match self.fill().await {
                 Ok(until) => until,
                 Err(super::Error::Store(error)) if error.may_pass() => {
-                    tracing::warn!(%error, "the store cannot be written; uploads wait");
+                    tracing::debug!(%error, "the store cannot be written; uploads wait");
                     Some(clock::after(self.stage.clock.now(), Duration::from_secs(5)))
                 }
                 Err(error) => return Err(error),
@@ -149,14 +149,22 @@ impl Upload {
         // Dropping the set aborts what is under way.
         self.slots.shutdown().await;
         let now = self.stage.clock.now();
+        self.give_back(now)
+            .await
+            // The next start gives back what a full disk keeps us from giving back.
+            .or_else(|error| if error.may_pass() { Ok(()) } else { Err(error) })?;
+        Ok(())
+    }
+
+    /// Gives back what was claimed.
+    async fn give_back(&mut self, now: Timestamp) -> crate::store::Result<()> {
         for claim in self.claimed.drain(..) {
             self.stage
                 .store
                 .unclaim(claim.file, clock::from_millis(0), now)
                 .await?;
         }
-        self.stage.store.recover(now).await?;
-        Ok(())
+        self.stage.store.recover(now).await
     }
 
     /// Fills free slots; gives when to look again without a ring.
@@ -288,7 +296,7 @@ impl Upload {
             }
             Err(super::Error::Store(error)) if error.may_pass() => {
                 // The row still says `claimed`; put it back once the store takes writes again.
-                tracing::warn!(%error, file.id = file.0, "the store cannot be written; uploads wait");
+                tracing::debug!(%error, file.id = file.0, "the store cannot be written; uploads wait");
                 let now = self.stage.clock.now();
                 self.not_before = Some(clock::after(now, Duration::from_secs(5)));
                 if self.slots.is_empty() && self.claimed.is_empty() {

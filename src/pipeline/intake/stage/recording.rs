@@ -59,9 +59,10 @@ impl Running {
             match verb().await {
                 Ok(done) => return Ok(done),
                 Err(error) if error.may_pass() => {
+                    // The store says so once, for all.
                     if !has_told {
-                        tracing::warn!(
-                            "{} is tried again until it succeeds: is the disk full?",
+                        tracing::debug!(
+                            "{} is tried again until it succeeds",
                             anyhow::Error::from(error)
                         );
                         has_told = true;

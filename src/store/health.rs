@@ -1,0 +1,239 @@
+//! Whether the database can be written and still is the one that was opened.
+//!
+//! - What a disk does to us passes: it is full, it became read-only, it failed. The writer notes it
+//!   here once, in one sentence, whoever met it; the stages try again, and `status` asks
+//!   [`Store::trouble`](super::Store::trouble), because a database that cannot be written cannot say so.
+//! - What a person does to the file does not pass: a database that was removed, replaced or cut short
+//!   under us must not be written, because nobody would ever read it. [`Identity`] tells, before each
+//!   group of verbs, so that no request is sent whose intention went into a deleted file.
+
+use std::{
+    fmt, fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::Error;
+use crate::shown::Shown;
+
+/// How long no write may have failed before a trouble is called over: longer than two turns of the
+/// stages, which try again each 5 s. Small writes may still find room where large ones do not.
+const QUIET: Duration = Duration::from_secs(11);
+
+/// What keeps the database from being written; it may pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// There is no room.
+    Full,
+    /// The file system or the file is read-only.
+    ReadOnly,
+    /// The disk fails.
+    Broken,
+}
+
+impl Cause {
+    /// The word for it in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "disk_full",
+            Self::ReadOnly => "read_only",
+            Self::Broken => "disk_error",
+        }
+    }
+
+    /// The cause of an error of the database; none if the disk is not to blame.
+    pub fn of(error: &Error) -> Option<Self> {
+        use rusqlite::{ErrorCode, ffi};
+        let Error::Sqlite(rusqlite::Error::SqliteFailure(cause, _)) = error else {
+            return None;
+        };
+        match cause.code {
+            ErrorCode::DiskFull => Some(Self::Full),
+            // The index of the log could not grow: SQLite calls that an I/O error (`os_unix.c`).
+            _ if cause.extended_code == ffi::SQLITE_IOERR_SHMSIZE => Some(Self::Full),
+            ErrorCode::ReadOnly => Some(Self::ReadOnly),
+            ErrorCode::SystemIoFailure | ErrorCode::CannotOpen => Some(Self::Broken),
+            _ => None,
+        }
+    }
+}
+
+/// The database cannot be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// Why.
+    pub cause: Cause,
+    /// The database.
+    pub path: PathBuf,
+}
+
+impl Trouble {
+    /// What a person can do about it.
+    pub fn remedy(&self) -> &'static str {
+        match self.cause {
+            Cause::Full => "make room on that disk; albumen goes on by itself",
+            Cause::ReadOnly => {
+                "make that folder writable, or mount the disk anew; albumen goes on by itself"
+            }
+            Cause::Broken => {
+                "see whether the disk is failing (`dmesg`); albumen goes on by itself once it works"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.cause {
+            Cause::Full => "the disk is full",
+            Cause::ReadOnly => "it is read-only",
+            Cause::Broken => "the disk reports an error",
+        };
+        let path = Shown::path(&self.path);
+        write!(f, "{path} cannot be written: {what}; nothing is lost")
+    }
+}
+
+/// What was met, and when last.
+#[derive(Debug)]
+struct Met {
+    trouble: Trouble,
+    last: Instant,
+}
+
+/// Shared between the writer and whoever tells about it; cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Health {
+    path: Arc<Path>,
+    met: Arc<Mutex<Option<Met>>>,
+}
+
+impl Health {
+    pub(super) fn of(path: &Path) -> Self {
+        Self {
+            path: path.into(),
+            met: Arc::default(),
+        }
+    }
+
+    /// The trouble that lasts.
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        let met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        met.as_ref().map(|met| met.trouble.clone())
+    }
+
+    /// An error came from the database; said once, until it is over.
+    pub(super) fn failed(&self, error: &Error) {
+        let Some(cause) = Cause::of(error) else {
+            return;
+        };
+        let trouble = Trouble {
+            cause,
+            path: self.path.to_path_buf(),
+        };
+        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = Instant::now();
+        match met.as_mut() {
+            // The first cause is the one that was told: what follows from it has other names.
+            Some(met) => met.last = last,
+            None => {
+                let detail = detail(error);
+                tracing::warn!("{trouble}: {} ({detail})", trouble.remedy());
+                *met = Some(Met { trouble, last });
+            }
+        }
+    }
+
+    /// Something was written.
+    pub(super) fn wrote(&self) {
+        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        if met.as_ref().is_some_and(|met| met.last.elapsed() >= QUIET) {
+            *met = None;
+            let path = Shown::path(&self.path);
+            tracing::info!("{path} can be written again; work goes on");
+        }
+    }
+}
+
+/// SQLite's own words, with the number that tells one I/O error from another.
+fn detail(error: &Error) -> String {
+    match error {
+        Error::Sqlite(rusqlite::Error::SqliteFailure(cause, words)) => {
+            let words = words.clone().unwrap_or_else(|| cause.to_string());
+            format!("SQLite: {words}, code {}", cause.extended_code)
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Which files the open connection has, as far as their paths can tell. They are looked at and never
+/// opened: closing a second handle would give up SQLite's locks (POSIX).
+#[derive(Debug)]
+pub(super) struct Identity {
+    database: PathBuf,
+    log: PathBuf,
+    of_database: Option<(u64, u64)>,
+    of_log: Option<(u64, u64)>,
+    size: u64,
+}
+
+/// What happened to the files of an open database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    /// The database is not where it was, or another one is.
+    Database,
+    /// It is shorter than it was, which SQLite never does to it.
+    CutShort,
+    /// The same with its write-ahead log; what is in it can still be written to the database.
+    Log,
+}
+
+impl Identity {
+    /// Of the database at `path`, which a connection has open.
+    pub(super) fn of(path: &Path) -> Self {
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        let log = PathBuf::from(log);
+        let id = |path: &Path| {
+            let metadata = fs::metadata(path).ok()?;
+            Some((metadata.dev(), metadata.ino()))
+        };
+        Self {
+            of_database: id(path),
+            of_log: id(&log),
+            size: fs::metadata(path).map_or(0, |metadata| metadata.len()),
+            database: path.to_owned(),
+            log,
+        }
+    }
+
+    /// Looks; a file system that gives no answer is no change.
+    pub(super) fn changed(&mut self) -> Option<Change> {
+        match fs::metadata(&self.database) {
+            Ok(found) => {
+                if self
+                    .of_database
+                    .is_some_and(|id| id != (found.dev(), found.ino()))
+                {
+                    return Some(Change::Database);
+                }
+                if found.len() < self.size {
+                    return Some(Change::CutShort);
+                }
+                self.size = found.len();
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Some(Change::Database);
+            }
+            Err(_) => {}
+        }
+        let of_log = self.of_log?;
+        match fs::metadata(&self.log) {
+            Ok(found) if (found.dev(), found.ino()) != of_log => Some(Change::Log),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Some(Change::Log),
+            _ => None,
+        }
+    }
+}
