@@ -161,6 +161,20 @@ pub enum Command {
         /// For machines without a browser: forward the port with `ssh -L` as it tells you.
         #[arg(long)]
         no_browser: bool,
+
+        /// Take over the token file of a sign-in that was made on another machine
+        ///
+        /// It must be of the same OAuth client. The service is asked whether it works before it is
+        /// kept.
+        #[arg(long, value_name = "FILE", conflicts_with = "no_browser")]
+        from: Option<PathBuf>,
+
+        /// Go on with another OAuth client than the one that filled the library
+        ///
+        /// What is in the library stays as it is and can be changed by the old client alone; albums
+        /// are made anew, under the same titles.
+        #[arg(long)]
+        new_client: bool,
     },
 
     /// Give the access back and forget it; the queue stays

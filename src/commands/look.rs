@@ -3,10 +3,11 @@
 use std::{io, os::unix::net::UnixStream, path::Path};
 
 use crate::{
+    api::SignedIn,
     cli::ExitCode,
     clock::Clock,
     config::Config,
-    run::SOCKET_NAME,
+    run::{SOCKET_NAME, connect},
     status::{Around, Status},
     store::{self, Overview, Reader},
 };
@@ -47,7 +48,9 @@ pub(crate) fn is_running(state_dir: &Path) -> bool {
 
 /// What the status needs beside the store.
 pub(crate) fn around(config: &Config, clock: &Clock, running: bool, rate: Option<f64>) -> Around {
+    let signed_in = SignedIn::read(&config.state_dir.join(connect::TOKEN_FILE));
     Around {
+        signed_in_at: signed_in.ok().map(|signed_in| signed_in.since),
         now: clock.now(),
         running,
         rate,
