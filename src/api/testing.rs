@@ -149,7 +149,8 @@ pub(super) fn granted(access_token: &str) -> Response {
     json(
         200,
         format!(
-            r#"{{"access_token":"{access_token}","expires_in":3599,"token_type":"Bearer","scope":"s"}}"#
+            r#"{{"access_token":"{access_token}","expires_in":3599,"token_type":"Bearer","scope":"{}"}}"#,
+            super::login::SCOPES.join(" ")
         ),
     )
 }

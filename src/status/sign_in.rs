@@ -44,7 +44,7 @@ mod tests {
         };
         assert_eq!(after(4, false), None);
         let words =
-            "the sign-in ends in 2 days if the consent screen of the Cloud project is in Testing";
+            "the sign-in ends in 2 d if the consent screen of the Cloud project is in Testing";
         assert_eq!(after(5, false).as_deref(), Some(words));
         assert_eq!(after(5, true), None);
         assert_eq!(after(7, false), None);

@@ -164,6 +164,8 @@ fn without_a_store_everything_is_there_and_zero() {
         "reason": null,
         "until": null
       },
+      "hint": null,
+      "warnings": [],
       "items": {
         "settling": 0,
         "queued": 0,
