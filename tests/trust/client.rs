@@ -78,7 +78,10 @@ async fn a_new_client_that_is_meant_makes_albums_anew_and_leaves_the_rest_alone(
         "the old one and the new one"
     );
     let verified = home.run(&["verify"]).await.expect(0);
-    assert!(verified.stdout.contains('1'), "{}", verified.stdout);
+    assert_eq!(
+        verified.stdout, "The one picture that went up is in Google Photos.\n",
+        "what the old client made is not asked for"
+    );
     assert_eq!(home.status().await["items"]["missing"], 0);
     daemon.stop().await.expect(0);
 }

@@ -61,7 +61,7 @@ async fn nothing_that_was_ever_printed_holds_a_secret() {
             );
         }
     }
-    assert!(read > 10_000, "hardly anything was said");
+    assert!(read > 3_000, "hardly anything was said: {read} bytes");
 }
 
 /// Everything that the service gave out, as its own record of the calls has it, and what was there
