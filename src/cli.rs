@@ -156,11 +156,17 @@ pub enum Command {
     /// Needs the client secret file from the Google Cloud console (`client_secret_file` in the
     /// configuration). Albumen asks only for adding pictures and for what it added itself.
     Login {
-        /// Print the address instead of opening a browser, and wait
-        ///
-        /// For machines without a browser: forward the port with `ssh -L` as it tells you.
+        /// Print the address instead of opening a browser: forward its port, or paste where it ends
         #[arg(long)]
         no_browser: bool,
+
+        /// Take over the token file of a sign-in with the same OAuth client on another machine
+        #[arg(long, value_name = "FILE", conflicts_with = "no_browser")]
+        from: Option<PathBuf>,
+
+        /// Go on with another OAuth client than the one that filled the library; albums are made anew
+        #[arg(long)]
+        new_client: bool,
     },
 
     /// Give the access back and forget it; the queue stays

@@ -6,7 +6,7 @@
 //! file changes: `albumen login` in another terminal is noticed at the next request.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -31,6 +31,7 @@ use super::{
     refresh::{Given, SignInServer},
     token_file::{Stamp, Tokens},
     transport::{self, SMALL_LIMIT},
+    whose,
 };
 
 pub use super::auth_state::Bearer;
@@ -54,6 +55,18 @@ pub struct SignedIn {
     pub client_id: String,
     /// What was granted.
     pub scopes: Vec<String>,
+}
+
+impl SignedIn {
+    /// Reads what a token file says; blocking.
+    pub fn read(token: &Path) -> Result<Self, Error> {
+        let tokens = Tokens::read(token)?;
+        Ok(Self {
+            since: tokens.obtained_at,
+            client_id: tokens.client_id,
+            scopes: tokens.scopes,
+        })
+    }
 }
 
 /// The sign-in of one account; cheap to clone.
@@ -127,12 +140,7 @@ impl Auth {
     /// The sign-in that is kept, without asking the service.
     pub async fn signed_in(&self) -> Result<SignedIn, Error> {
         let path = self.0.files.token.clone();
-        let tokens = blocking(move || Tokens::read(&path)).await?;
-        Ok(SignedIn {
-            since: tokens.obtained_at,
-            client_id: tokens.client_id,
-            scopes: tokens.scopes,
-        })
+        blocking(move || SignedIn::read(&path)).await
     }
 
     /// Which OAuth client the client secret file names, without asking the service.
@@ -140,7 +148,7 @@ impl Auth {
         self.client_secret().await.map(|secret| secret.id)
     }
 
-    /// Signs in with a refresh token that was had elsewhere: from another machine, or of the sandbox.
+    /// Signs in with a refresh token of a sandbox, which grants any.
     pub async fn adopt(&self, refresh_token: SecretString) -> Result<(), Error> {
         let now = self.0.clock.now();
         self.keep(Tokens {
@@ -150,6 +158,7 @@ impl Auth {
             refresh_token,
             access_token: SecretString::default(),
             expires_at: now,
+            new_client: false,
         })
         .await
     }
@@ -228,7 +237,7 @@ impl Auth {
     }
 
     /// The present token, if it can be used; an error if there is no point in renewing it.
-    fn present(&self) -> Result<Option<Bearer>, Error> {
+    pub(super) fn present(&self) -> Result<Option<Bearer>, Error> {
         let mut state = self.state();
         let stamp = Stamp::of(&self.0.files.token);
         if stamp != state.stamp || (state.tokens.is_none() && state.dead.is_none()) {
@@ -262,13 +271,19 @@ impl Auth {
                 Kind::LoginNeeded,
                 "the sign-in was made with another OAuth client than the client secret file names",
             )
-            .with_hint("put the old client secret file back, or run `albumen login`; another client does not see what the old one uploaded"));
+            .with_hint("put the old client secret file back, or run `albumen login`, which says what a new client means for what is in the library"));
         }
         let now = self.0.clock.now();
-        match self.0.server.refresh(&secret, &tokens, now).await {
+        let given = self.0.server.refresh(&secret, &tokens, now).await;
+        // The user can take scopes back one by one; the sign-in server says what is left.
+        let given = given.and_then(|given| {
+            let missing = given.scopes.as_deref().and_then(whose::missing_scopes);
+            missing.map_or(Ok(given), Err)
+        });
+        match given {
             Ok(given) => self.renewed(tokens, given, stamp).await,
             Err(error) => {
-                if error.kind() == Kind::LoginNeeded {
+                if matches!(error.kind(), Kind::LoginNeeded | Kind::ScopeMissing) {
                     self.state().dead = Some(error.clone());
                 }
                 Err(error)
@@ -314,12 +329,12 @@ impl Auth {
     }
 
     /// A panic elsewhere leaves nothing half done here.
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     tokio::task::spawn_blocking(work)

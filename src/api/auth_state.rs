@@ -12,6 +12,7 @@ use crate::clock;
 use super::{
     error::{Error, Kind},
     token_file::{Stamp, Tokens},
+    whose,
 };
 
 /// An access token is renewed so long before its end, so that an upload begun with it can end.
@@ -45,6 +46,8 @@ pub(super) struct State {
     pub tokens: Option<Tokens>,
     /// Why there is no point in trying, until the file changes.
     pub dead: Option<Error>,
+    /// The client that made what is in the library; none if nothing is there yet.
+    pub made_with: Option<String>,
     /// How many renewals were tried, and how the last one failed.
     pub renewals: u64,
     pub failure: Option<Error>,
@@ -69,7 +72,10 @@ impl State {
         self.replaced_refused = false;
         self.proven = [false; 2];
         (self.tokens, self.dead) = match read {
-            Ok(tokens) => (Some(tokens), None),
+            Ok(tokens) => {
+                let dead = whose::objection(&tokens, self.made_with.as_deref());
+                (Some(tokens), dead)
+            }
             Err(error) => (None, Some(error)),
         };
         let generation = self.generation;

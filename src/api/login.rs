@@ -21,6 +21,7 @@ use super::{
     loopback::{self, Visitor},
     refresh::{self, Given},
     token_file::Tokens,
+    whose,
 };
 
 /// The scopes that still work, all of which Albumen needs (fact sheet, section 1.4): upload, read
@@ -43,6 +44,7 @@ pub struct Login {
     address: Url,
     state: CsrfToken,
     verifier: PkceCodeVerifier,
+    new_client: bool,
 }
 
 /// A sign-in that succeeded and is kept.
@@ -80,7 +82,15 @@ impl Login {
             address,
             state,
             verifier,
+            new_client: false,
         })
+    }
+
+    /// The user wants to go on with this client although another one made what is in the library.
+    #[must_use]
+    pub fn with_new_client(mut self, new_client: bool) -> Self {
+        self.new_client = new_client;
+        self
     }
 
     /// Where the user consents.
@@ -184,14 +194,8 @@ impl Login {
         let scopes = given
             .scopes
             .unwrap_or_else(|| SCOPES.map(str::to_owned).to_vec());
-        let missing: Vec<_> = SCOPES
-            .into_iter()
-            .filter(|scope| !scopes.iter().any(|granted| granted == scope))
-            .map(|scope| scope.rsplit('/').next().unwrap_or(scope))
-            .collect();
-        if !missing.is_empty() {
-            let words = format!("not granted: {}", missing.join(", "));
-            return Err(Error::new(Kind::ScopeMissing, &words));
+        if let Some(error) = whose::missing_scopes(&scopes) {
+            return Err(error);
         }
         let Some(refresh_token) = given.refresh_token else {
             return Err(Error::new(
@@ -208,6 +212,7 @@ impl Login {
             refresh_token,
             access_token: given.access_token,
             expires_at: clock::after(now, given.lifetime),
+            new_client: self.new_client,
         };
         self.auth.keep(tokens).await?;
         Ok(Granted { scopes })

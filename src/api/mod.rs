@@ -4,7 +4,8 @@
 //!   [`wire`] holds the types of their bodies and answers.
 //! - [`client`] sends them, [`uploads`] sends bytes, [`body`] reads those from a file, hashes them
 //!   on the way and honours the common [`bandwidth`].
-//! - [`auth`] keeps the account signed in by way of the token file; [`login`] signs it in.
+//! - [`auth`] keeps the account signed in by way of the token file; [`login`] signs it in; `whose`
+//!   judges whether a sign-in is the right one.
 //! - [`error`] says what went wrong; `classify` and `texts` decide that from an answer.
 //!
 //! Invariants: no request is repeated, redirected or sent twice here, because a ledger outside
@@ -32,6 +33,7 @@ mod token_file;
 mod transport;
 pub mod uploads;
 mod watchdog;
+mod whose;
 pub mod wire;
 
 pub use auth::{Auth, AuthFiles, Bearer, SignedIn};
@@ -43,3 +45,4 @@ pub use endpoints::{Endpoints, Settings, Timeouts};
 pub use error::{Error, Kind, Limit, Scope};
 pub use login::{Granted, Login};
 pub use uploads::{Part, Session, SessionAnswer};
+pub use whose::other_client;

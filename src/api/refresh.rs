@@ -79,7 +79,7 @@ impl SignInServer {
             .map(|response| given(&response))
             .map_err(|error| {
                 if is_invalid_grant(&error) {
-                    died(tokens.obtained_at, now).with_source(refused(error))
+                    died(tokens.obtained_at, now)
                 } else {
                     refused(error)
                 }

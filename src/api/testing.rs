@@ -149,7 +149,8 @@ pub(super) fn granted(access_token: &str) -> Response {
     json(
         200,
         format!(
-            r#"{{"access_token":"{access_token}","expires_in":3599,"token_type":"Bearer","scope":"s"}}"#
+            r#"{{"access_token":"{access_token}","expires_in":3599,"token_type":"Bearer","scope":"{}"}}"#,
+            super::login::SCOPES.join(" ")
         ),
     )
 }
@@ -229,10 +230,11 @@ impl Account {
         let tokens = super::token_file::Tokens {
             client_id: "client-1".into(),
             obtained_at: "2026-01-01T00:00:00Z".parse().unwrap(),
-            scopes: vec!["s".into()],
+            scopes: super::login::SCOPES.map(str::to_owned).to_vec(),
             refresh_token: refresh.into(),
             access_token: access.into(),
             expires_at: expires_at.parse().unwrap(),
+            new_client: false,
         };
         tokens.save(&self.token_file()).unwrap();
     }

@@ -36,6 +36,9 @@ pub(super) struct Tokens {
     pub access_token: SecretString,
     /// When the access token ends.
     pub expires_at: Timestamp,
+    /// The user wants to go on with this client although another one made what is in the library.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub new_client: bool,
 }
 
 fn expose<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
@@ -119,6 +122,12 @@ impl Tokens {
         })
     }
 
+    /// Reads a file that the user names, which must be there.
+    pub(super) fn read_given(path: &Path) -> Result<Self, Error> {
+        fs::metadata(path).map_err(|error| unreadable(path, error))?;
+        Self::read(path)
+    }
+
     /// Replaces the file, whole or not at all; blocking. Returns the stamp of what was written.
     pub(super) fn save(&self, path: &Path) -> Result<Stamp, Error> {
         let unwritable = |error: io::Error| {
@@ -197,6 +206,7 @@ mod tests {
             refresh_token: "refresh-secret".into(),
             access_token: "access-secret".into(),
             expires_at: "2026-11-01T01:00:00Z".parse().unwrap(),
+            new_client: false,
         }
     }
 

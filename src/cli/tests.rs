@@ -20,6 +20,14 @@ fn paths(names: &[&str]) -> Vec<PathBuf> {
     names.iter().map(PathBuf::from).collect()
 }
 
+fn login(no_browser: bool) -> Command {
+    Command::Login {
+        no_browser,
+        from: None,
+        new_client: false,
+    }
+}
+
 #[test]
 fn the_definition_is_sound() {
     definition().debug_assert();
@@ -42,8 +50,8 @@ fn every_command_is_understood() {
         ),
         ("init", Command::Init),
         ("man", Command::Man),
-        ("login", Command::Login { no_browser: false }),
-        ("login --no-browser", Command::Login { no_browser: true }),
+        ("login", login(false)),
+        ("login --no-browser", login(true)),
         ("explain a", Command::Explain { path: "a".into() }),
         (
             "completions zsh",

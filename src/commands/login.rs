@@ -16,10 +16,11 @@ use url::Url;
 use crate::{
     api::{self, Granted, Kind, Login},
     cli::ExitCode,
+    config::Config,
     run::connect,
 };
 
-use super::{Edge, output};
+use super::{Edge, look, output};
 
 /// How long a browser of this machine may take; without one, it takes as long as it takes.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -27,11 +28,32 @@ const PATIENCE: Duration = Duration::from_mins(5);
 /// Programs that open an address in the user's browser.
 const OPENERS: [&str; 2] = ["xdg-open", "open"];
 
-/// Signs in.
-pub(crate) async fn login(edge: &Edge, no_browser: bool) -> anyhow::Result<ExitCode> {
+/// What a sign-in ends with.
+const SIGNED_IN: &str =
+    "You are signed in. A running daemon notices by itself; `albumen backfill` begins at once.";
+
+/// Signs in: in a browser, or with the token file of a sign-in that was made elsewhere. The sign-in of
+/// another client than the one that filled the library is refused unless it is meant.
+pub(crate) async fn login(
+    edge: &Edge,
+    no_browser: bool,
+    from: Option<&Path>,
+    new_client: bool,
+) -> anyhow::Result<ExitCode> {
     let config = edge.config_or_defaults()?;
     let auth = connect::auth(&config)?;
-    let login = Login::begin(&auth).await?;
+    if !new_client && let Some(made_with) = made_with(&config)? {
+        let now_with = auth.client_id().await?;
+        if made_with != now_with {
+            return Err(api::other_client(&made_with, &now_with).into());
+        }
+    }
+    if let Some(from) = from {
+        auth.carry_over(from, new_client).await?;
+        edge.screen.say(SIGNED_IN);
+        return Ok(ExitCode::Done);
+    }
+    let login = Login::begin(&auth).await?.with_new_client(new_client);
     let opened = !no_browser && open(login.address());
     if opened {
         edge.screen
@@ -47,10 +69,16 @@ pub(crate) async fn login(edge: &Edge, no_browser: bool) -> anyhow::Result<ExitC
         here_or_pasted(edge, &login).await?
     };
     tracing::info!(scopes = granted.scopes.len(), "signed in");
-    edge.screen.say(
-        "You are signed in. A running daemon notices by itself; `albumen backfill` begins at once.",
-    );
+    edge.screen.say(SIGNED_IN);
     Ok(ExitCode::Done)
+}
+
+/// The client that filled the library, as far as the database of this folder knows.
+fn made_with(config: &Config) -> anyhow::Result<Option<String>> {
+    match look::reader(config)? {
+        Some(reader) => Ok(reader.client_id()?),
+        None => Ok(None),
+    }
 }
 
 /// Opens the address in a browser; gives whether some program took it.

@@ -8,10 +8,11 @@ use std::{
 };
 
 use crate::{
+    api::SignedIn,
     cli::ExitCode,
     clock::Clock,
     config::Config,
-    run::{ASK_STATE, SOCKET_NAME},
+    run::{ASK_STATE, SOCKET_NAME, connect},
     status::{Around, DatabaseState, Status},
     store::{self, Overview, Reader},
 };
@@ -80,7 +81,9 @@ fn asked(state_dir: &Path) -> (bool, DatabaseState) {
 
 /// What the status needs beside the store.
 pub(crate) fn around(config: &Config, clock: &Clock, running: bool, rate: Option<f64>) -> Around {
+    let signed_in = SignedIn::read(&config.state_dir.join(connect::TOKEN_FILE));
     Around {
+        signed_in_at: signed_in.ok().map(|signed_in| signed_in.since),
         now: clock.now(),
         running,
         rate,

@@ -130,7 +130,14 @@ async fn dispatch(edge: &Edge, command: Command) -> anyhow::Result<ExitCode> {
         Command::Albums => albums::run(edge),
         Command::Album(Album::Remove(flags)) => removal::run(edge, &flags).await,
         Command::Shared(Shared::Leave { token }) => shared::leave(edge, &token).await,
-        Command::Login { no_browser } => login::login(edge, no_browser).await,
+        Command::Login {
+            no_browser,
+            from,
+            new_client,
+        } => {
+            let from = from.map(|from| edge.env.typed(&from));
+            login::login(edge, no_browser, from.as_deref(), new_client).await
+        }
         Command::Logout => login::logout(edge).await,
         Command::Doctor => doctor::run(edge).await,
         Command::Sandbox(flags) => sandbox::run(edge, flags).await,

@@ -1,7 +1,7 @@
 //! Waits that the service asked for: they outlive the process, because the service does not know
 //! that it was restarted.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -21,6 +21,32 @@ pub(super) const UPLOADS: &str = "uploads_not_before";
 /// Whether the service asked for the wait, and not our own caution.
 pub(super) fn is_asked(error: &api::Error) -> bool {
     matches!(error.kind(), Kind::RateLimited(_)) || error.retry_after().is_some()
+}
+
+/// A wait of a whole stage. It is over by the wall clock, which knows of sleep, or by the steady one,
+/// which nobody sets back; whichever is first.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wait {
+    /// The end by the wall clock.
+    pub(super) until: Timestamp,
+    steady: Instant,
+}
+
+impl Wait {
+    /// A wait that begins now.
+    pub(super) fn new(now: Timestamp, until: Timestamp) -> Self {
+        let steady = Instant::now();
+        let wait = clock::until(now, until);
+        Self {
+            until,
+            steady: steady.checked_add(wait).unwrap_or(steady),
+        }
+    }
+
+    /// Whether it is not over.
+    pub(super) fn lasts(self, now: Timestamp) -> bool {
+        self.until > now && self.steady > Instant::now()
+    }
 }
 
 /// Keeps a wait.

@@ -6,7 +6,10 @@
 //! failure; what is not the account's affair is the stage's own.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -31,6 +34,10 @@ const RESET_TRIES: u32 = 8;
 
 /// A service day has at most 25 hours; a stored end further away is of a clock that was set back.
 const LONGEST_DAY: Duration = Duration::from_mins(25 * 60 + 15);
+
+/// A sign-in of a consent screen in Testing dies after 7 days (fact sheet, section 1.2), and its last
+/// access token at most an hour later.
+const OUTLIVES_TESTING: Duration = Duration::from_hours(7 * 24 + 2);
 
 /// What the gate says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +65,8 @@ struct Inner {
     auth: Auth,
     bells: Bells,
     state: Mutex<State>,
+    client_kept: AtomicBool,
+    published_kept: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -77,16 +86,11 @@ impl Gate {
         bells: Bells,
     ) -> Result<Self> {
         let mut pause = store.account().await?;
+        auth.made_with(store.client_id().await?);
         let now = clock.now();
         let lasts = match pause.state {
-            AccountState::QuotaExhausted => pause
-                .until
-                .is_some_and(|until| until > now && until <= clock::after(now, LONGEST_DAY)),
-            AccountState::StorageFull => {
-                let longest = clock::after(now, backoff::until_probe(&retry));
-                pause
-                    .until
-                    .is_some_and(|until| until > now && until <= longest)
+            AccountState::QuotaExhausted | AccountState::StorageFull => {
+                pause.until.is_some() && !is_due(&pause, &retry, now)
             }
             // Whether these still hold is seen by the first request.
             AccountState::Ready
@@ -106,6 +110,8 @@ impl Gate {
             auth,
             bells,
             state,
+            client_kept: AtomicBool::new(false),
+            published_kept: AtomicBool::new(false),
         })))
     }
 
@@ -119,7 +125,7 @@ impl Gate {
         let state = self.state();
         let pause = &state.pause;
         let now = self.0.clock.now();
-        let due = pause.until.is_some_and(|until| until <= now);
+        let due = is_due(pause, &self.0.retry, now);
         match pause.state {
             AccountState::Ready => Answer::Open,
             AccountState::LoginNeeded if due || self.0.auth.changed() => Answer::Open,
@@ -134,6 +140,7 @@ impl Gate {
 
     /// A request succeeded: whatever ailed the account is over.
     pub async fn passed(&self) -> Result<()> {
+        self.learn().await?;
         {
             let mut state = self.state();
             let now = self.0.clock.now();
@@ -152,6 +159,50 @@ impl Gate {
             .store
             .account_is(Pause::plain(AccountState::Ready), self.0.clock.now())
             .await?;
+        self.wake();
+        Ok(())
+    }
+
+    /// What a success proves: which client makes what is in the library from now on, and that a
+    /// sign-in which is older than a week is not one of a consent screen in Testing.
+    async fn learn(&self) -> Result<()> {
+        let inner = &self.0;
+        let is_known = inner.client_kept.load(Ordering::Relaxed);
+        if is_known && inner.published_kept.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let Some((client_id, since)) = inner.auth.in_use() else {
+            return Ok(());
+        };
+        if !is_known {
+            inner.store.client_is(client_id.clone()).await?;
+            inner.auth.made_with(Some(client_id));
+            inner.client_kept.store(true, Ordering::Relaxed);
+        }
+        if clock::until(since, inner.clock.now()) > OUTLIVES_TESTING
+            && !inner.published_kept.load(Ordering::Relaxed)
+        {
+            inner.store.is_published().await?;
+            inner.published_kept.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Goes on with another client, if the user has signed in so. Only the lane may ask for it, which
+    /// knows that no call of the old one is under way.
+    pub async fn take_new_client(&self) -> Result<()> {
+        let inner = &self.0;
+        let Some(client_id) = inner.auth.wants_new_client() else {
+            return Ok(());
+        };
+        tracing::warn!(
+            client_id,
+            "going on with another OAuth client: albums are made anew"
+        );
+        let now = inner.clock.now();
+        inner.store.client_replaced(client_id.clone(), now).await?;
+        inner.published_kept.store(false, Ordering::Relaxed);
+        inner.auth.made_with(Some(client_id));
         self.wake();
         Ok(())
     }
@@ -242,7 +293,8 @@ impl Gate {
             let until = pause.until.map(tracing::field::display);
             tracing::warn!(until, "paused: {reason}");
         }
-        self.0.store.account_is(pause, now).await?;
+        let hint = hint.map(str::to_owned);
+        self.0.store.account_needs(pause, hint, now).await?;
         self.0.bells.moved.ring();
         Ok(())
     }
@@ -263,6 +315,17 @@ impl Gate {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a wait is over, or longer than its kind ever is: that comes from a clock that was set back.
+fn is_due(pause: &Pause<AccountState>, retry: &Retry, now: Timestamp) -> bool {
+    let longest = match pause.state {
+        AccountState::QuotaExhausted => LONGEST_DAY,
+        _ => backoff::until_probe(retry).max(backoff::longest(retry)),
+    };
+    pause
+        .until
+        .is_some_and(|until| until <= now || until > clock::after(now, longest))
 }
 
 /// The state of the account that a failure tells of; none if it is not the account's affair.

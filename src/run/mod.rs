@@ -22,6 +22,7 @@ mod removal;
 mod socket;
 mod telling;
 mod verification;
+mod waits;
 
 use std::{
     path::PathBuf,

@@ -6,9 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
+
 use crate::{
+    clock,
     pipeline::{Stage, gate::Answer},
     progress::Pace,
+    status::sign_in,
     store::{self, AccountState, Reader, Transfer},
 };
 
@@ -21,12 +25,19 @@ const STATUS_TURNS: u32 = 10;
 /// How often the store is looked after, in the same turns: an idle daemon is to notice within
 /// seconds that its database is gone, and a busy one that the disk has room again.
 const LOOK_AFTER_TURNS: u32 = 3;
+/// How often the age of the sign-in is looked at, in turns of [`TRANSFERS`].
+const LOOK_TURNS: u32 = 30;
+
+/// How long a warning that was told is not told again.
+const WARNED: Duration = Duration::from_hours(24);
 
 /// Runs until the stop.
 pub(super) async fn tell(stage: Stage) -> anyhow::Result<()> {
     let mut told = Told::default();
     let mut turn = 0_u32;
     let watchdog = watchdog();
+    let mut warnings = Warnings::default();
+    let mut waits = super::waits::Waits::default();
     loop {
         tokio::select! {
             () = stage.stop.cancelled() => return Ok(()),
@@ -47,6 +58,10 @@ pub(super) async fn tell(stage: Stage) -> anyhow::Result<()> {
         {
             notify(&Note::Alive);
         }
+        if turn % LOOK_TURNS == 1 {
+            warnings.tell(&stage)?;
+        }
+        waits.look(&stage).await?;
         if turn.is_multiple_of(STATUS_TURNS) {
             match line(&stage) {
                 Ok(line) => notify(&Note::Status(&line)),
@@ -54,6 +69,33 @@ pub(super) async fn tell(stage: Stage) -> anyhow::Result<()> {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+/// When a warning was told last.
+#[derive(Debug, Default)]
+struct Warnings {
+    told_at: Option<Timestamp>,
+}
+
+impl Warnings {
+    /// Tells once a day that the sign-in may end soon.
+    fn tell(&mut self, stage: &Stage) -> anyhow::Result<()> {
+        let now = stage.clock.now();
+        let told = self
+            .told_at
+            .is_some_and(|told_at| told_at <= now && clock::until(told_at, now) < WARNED);
+        let Some((_, since)) = stage.client.auth().in_use().filter(|_| !told) else {
+            return Ok(());
+        };
+        let Some(reader) = Reader::open(&stage.config.state_dir)? else {
+            return Ok(());
+        };
+        if let Some(warning) = sign_in::warning(since, reader.is_published()?, now) {
+            tracing::warn!("{}\nhint: {}", warning.message, warning.hint);
+            self.told_at = Some(now);
+        }
+        Ok(())
     }
 }
 

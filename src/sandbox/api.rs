@@ -55,23 +55,24 @@ pub(super) async fn serve(
         return Outcome::Cut;
     };
     let effect = &visit.effect;
-    if effect.cut_before {
+    // What a call without a body asks for stands in its query.
+    let asked = match parts.uri.query() {
+        Some(query) if body.is_empty() => query.as_bytes(),
+        _ => &body,
+    };
+    let is_met = effect.meets(asked);
+    if effect.cut_before && is_met {
         return Outcome::Cut;
     }
     let (latency, stand_in) = {
         let settings = &shared.world().settings;
         let latency = settings.latency_ms(visit.method);
-        // What a call without a body asks for stands in its query.
-        let asked = match parts.uri.query() {
-            Some(query) if body.is_empty() => query.as_bytes(),
-            _ => &body,
-        };
         (latency, effect.stand_in(visit.method, asked, settings))
     };
     if visit.ticket.is_ok() {
         shared.rest(latency).await;
     }
-    if effect.hang && !effect.commit.unwrap_or(false) {
+    if effect.hang && is_met && !effect.commit.unwrap_or(false) {
         return Outcome::Hang;
     }
     let call = Call {
@@ -93,10 +94,10 @@ pub(super) async fn serve(
     if visit.method.kind() != Kind::Oauth {
         record(shared, visit.method, parts, &body, &answer);
     }
-    if effect.cut_after {
+    if effect.cut_after && is_met {
         return Outcome::Cut;
     }
-    if effect.hang {
+    if effect.hang && is_met {
         return Outcome::Hang;
     }
     Outcome::Answer(answer)

@@ -59,7 +59,8 @@ pub(super) struct Effect {
     /// Do what the request asks before the scripted answer, or the hanging.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) commit: Option<bool>,
-    /// The answer is only for calls with this text in their body, or in their query if they have none.
+    /// Answers, cuts and hanging are only for calls with this text in their body, or in their query if
+    /// they have none; of uploads, in the type that they name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) only_with: Option<String>,
     #[serde(skip_serializing_if = "is_false")]
@@ -223,6 +224,15 @@ impl Effect {
         self.revoke_scopes.extend(other.revoke_scopes);
     }
 
+    /// Whether the request is one that the effect is for: `only_with` can narrow that down.
+    pub(super) fn meets(&self, asked: &[u8]) -> bool {
+        self.only_with.as_ref().is_none_or(|text| {
+            asked
+                .windows(text.len().max(1))
+                .any(|part| part == text.as_bytes())
+        })
+    }
+
     /// The answer that stands in for the real one, and whether the request is done all the same.
     ///
     /// A success that is damaged on its way means that the work was done; an error, that it was not,
@@ -230,14 +240,10 @@ impl Effect {
     pub(super) fn stand_in(
         &self,
         method: Method,
-        body: &[u8],
+        asked: &[u8],
         settings: &Settings,
     ) -> Option<(Answer, bool)> {
-        if let Some(text) = &self.only_with
-            && !body
-                .windows(text.len().max(1))
-                .any(|part| part == text.as_bytes())
-        {
+        if !self.meets(asked) {
             return None;
         }
         if let Some(scripted) = &self.answer {

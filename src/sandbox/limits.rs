@@ -159,7 +159,7 @@ impl Limits {
             return Err(Refusal::day_exhausted(limit));
         }
         if kind == Kind::Write {
-            let minute = now.div_euclid(60 * SECOND);
+            let minute = now.div_euclid(settings.minute_ms.max(1));
             if self.minute != minute {
                 self.minute = minute;
                 self.writes_this_minute = 0;

@@ -26,6 +26,8 @@ pub(super) struct Settings {
     pub(super) uploads_count: bool,
     /// Mutating calls per minute; null is no limit. 30 have been seen.
     pub(super) writes_per_minute: Option<u64>,
+    /// How long the minute of `writes_per_minute` is, for who cannot wait for a real one.
+    pub(super) minute_ms: i64,
     /// Bytes that the account can hold; null is no limit.
     pub(super) storage_limit_bytes: Option<u64>,
     /// Whether a second batchCreate with a token is refused.
@@ -75,6 +77,7 @@ impl Default for Settings {
             daily_limit: Some(10_000),
             uploads_count: true,
             writes_per_minute: None,
+            minute_ms: 60_000,
             storage_limit_bytes: None,
             single_use_tokens: false,
             token_lifetime_s: 3599,

@@ -12,6 +12,7 @@ use super::{
     AfterUpload, Album, Around, Bytes, Failure, Items, Placements, Process, Quota, Status,
     Transfer,
     eta::{Eta, ITEMS_PER_CALL, Left},
+    sign_in,
 };
 
 impl Status {
@@ -34,6 +35,12 @@ impl Status {
                 ..Process::default()
             },
             account: Pause::plain(AccountState::Ready),
+            hint: None,
+            warnings: around
+                .signed_in_at
+                .and_then(|since| sign_in::warning(since, false, around.now))
+                .into_iter()
+                .collect(),
             items: Items::default(),
             placements: Placements::default(),
             after_upload: AfterUpload::default(),
@@ -61,6 +68,13 @@ impl Status {
             self.process.since = Some(*since);
         }
         self.account = account(overview, around);
+        self.hint = overview
+            .account_hint
+            .clone()
+            .filter(|_| self.account.state != AccountState::Ready);
+        if overview.is_published || self.account.state == AccountState::LoginNeeded {
+            self.warnings.clear();
+        }
         self.lane = lane(overview, around);
         self.items = items(overview);
         self.placements = placements(overview);

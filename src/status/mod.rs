@@ -1,12 +1,13 @@
 //! What Albumen is doing, as `albumen status` tells it: one value, made from one look at the store.
 //!
 //! The fields and their names are fixed: programs read them as JSON. [`text`] says the same in
-//! words, [`eta`] guesses the end, [`summary`] tells what a piece of work has done, [`words`] holds the
+//! words, [`sign_in`] knows when a sign-in is about to end, [`eta`] guesses the end, [`summary`] tells what a piece of work has done, [`words`] holds the
 //! ways to write numbers and times. Called by `commands`, for `status` itself and for the progress of
 //! commands that take their time.
 
 pub mod eta;
 mod looked;
+pub mod sign_in;
 pub mod summary;
 pub mod text;
 pub mod words;
@@ -32,6 +33,10 @@ pub struct Status {
     pub database: DatabaseState,
     /// Whether the account can be used.
     pub account: Pause<AccountState>,
+    /// What a person can do about the account's state; null if time does it.
+    pub hint: Option<String>,
+    /// What will stop the work unless somebody does something before.
+    pub warnings: Vec<Warning>,
     /// Files and items by state.
     pub items: Items,
     /// Places in albums by state.
@@ -54,6 +59,15 @@ pub struct Status {
     pub eta: Eta,
     /// Folders that are missing or suddenly empty: nothing in them is taken for gone.
     pub away: Vec<String>,
+}
+
+/// What will stop the work unless somebody does something before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Warning {
+    /// What.
+    pub message: String,
+    /// What a person can do about it.
+    pub hint: String,
 }
 
 /// Who works in the state folder; without anybody all but `running` is null.
@@ -243,6 +257,8 @@ pub struct Around {
     pub requests_per_day: u64,
     /// Whether uploads count as such.
     pub count_uploads: bool,
+    /// When the user signed in, if somebody is signed in.
+    pub signed_in_at: Option<Timestamp>,
     /// Writes that the service allows in a minute.
     pub writes_per_minute: u32,
     /// Calls of a day that late arrivals may cost for the sake of order.

@@ -108,7 +108,7 @@ pub struct Summary {
     /// Files that were left out, by rule, each with the reason of one of them.
     pub refusals: Vec<(u64, String)>,
     /// What is waited for, and what a person can do about it.
-    pub waits: Option<(String, Option<&'static str>)>,
+    pub waits: Option<(String, Option<String>)>,
 }
 
 impl Summary {
@@ -144,7 +144,7 @@ impl Summary {
     pub fn stopped(self, status: &Status, here: &Here) -> Self {
         let wait = text::waits_for(status, here);
         Self {
-            waits: wait.map(|wait| (wait, text::remedy(status))),
+            waits: wait.map(|wait| (wait, text::remedy(status).map(str::to_owned))),
             ..self
         }
     }
@@ -300,7 +300,7 @@ mod tests {
             took: Duration::from_mins(12),
             failures: (1..=22).map(failure).collect(),
             refusals: vec![(2, "it is empty".into()), (1, "it holds text".into())],
-            waits: Some(("a sign-in is needed".into(), Some("albumen login"))),
+            waits: Some(("a sign-in is needed".into(), Some("albumen login".into()))),
         };
         let text = summary.text(&here());
         let (head, rest) = text.split_once("  /photos/2.jpg").unwrap();

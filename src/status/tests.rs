@@ -20,6 +20,7 @@ fn at(text: &str) -> Timestamp {
 
 fn around(running: bool) -> Around {
     Around {
+        signed_in_at: None,
         now: at("2026-11-21T12:00:00Z"),
         running,
         rate: None,
@@ -163,6 +164,8 @@ fn without_a_store_everything_is_there_and_zero() {
         "reason": null,
         "until": null
       },
+      "hint": null,
+      "warnings": [],
       "items": {
         "settling": 0,
         "queued": 0,

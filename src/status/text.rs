@@ -128,7 +128,10 @@ pub fn waits_for(status: &Status, here: &Here) -> Option<String> {
 }
 
 /// What a person can do about the wait; none if time does it.
-pub fn remedy(status: &Status) -> Option<&'static str> {
+pub fn remedy(status: &Status) -> Option<&str> {
+    if let Some(hint) = &status.hint {
+        return Some(hint);
+    }
     match status.account.state {
         AccountState::LoginNeeded => Some("run `albumen login`"),
         AccountState::StorageFull => Some("free or buy storage; Albumen looks again by itself"),
@@ -159,6 +162,9 @@ pub fn text(status: &Status, here: &Here) -> String {
         let _ = writeln!(text, "hint: {remedy}");
     } else if let Some(remedy) = remedy(status) {
         let _ = writeln!(text, "hint: {remedy}");
+    }
+    for warning in &status.warnings {
+        let _ = writeln!(text, "warning: {}\nhint: {}", warning.message, warning.hint);
     }
     for path in &status.away {
         let _ = writeln!(

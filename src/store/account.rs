@@ -1,11 +1,14 @@
 //! The state of the account and of the write lane, kept so that both are true when nothing runs.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::Serialize;
 
 use super::{Error, Result, Store};
 use crate::clock;
+
+/// Under which key of `meta` the remedy for the account's state is kept.
+const HINT: &str = "account_hint";
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),* $(,)? }) => {
@@ -104,6 +107,14 @@ pub(super) fn account(db: &Connection) -> Result<Pause<AccountState>> {
     })
 }
 
+/// What a person can do about the account's state, where somebody knew.
+pub(super) fn hint(db: &Connection) -> Result<Option<String>> {
+    Ok(db
+        .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
+        .query_row([HINT], |row| row.get(0))
+        .optional()?)
+}
+
 /// The lane's row.
 pub(super) fn lane(db: &Connection) -> Result<Pause<LaneState>> {
     let (state, reason, until) = db
@@ -124,7 +135,25 @@ impl Store {
 
     /// The account is in this state now.
     pub async fn account_is(&self, pause: Pause<AccountState>, now: Timestamp) -> Result<()> {
+        self.account_needs(pause, None, now).await
+    }
+
+    /// The account is in this state now, and `hint` is what a person can do about it.
+    pub async fn account_needs(
+        &self,
+        pause: Pause<AccountState>,
+        hint: Option<String>,
+        now: Timestamp,
+    ) -> Result<()> {
         self.write(move |db| {
+            match hint {
+                Some(hint) => db
+                    .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?
+                    .execute(params![HINT, hint])?,
+                None => db
+                    .prepare_cached("DELETE FROM meta WHERE key = ?1")?
+                    .execute([HINT])?,
+            };
             db.prepare_cached(
                 "UPDATE account SET state = ?1, reason = ?2, until = ?3, since = ?4
                  WHERE state <> ?1 OR reason IS NOT ?2 OR until IS NOT ?3",
@@ -181,7 +210,6 @@ impl Store {
 
     /// A small fact that outlives a run.
     pub async fn meta(&self, key: &'static str) -> Result<Option<String>> {
-        use rusqlite::OptionalExtension as _;
         self.write(move |db| {
             Ok(db
                 .prepare_cached("SELECT value FROM meta WHERE key = ?1")?

@@ -145,6 +145,22 @@ impl Store {
         self.write(unanswered).await
     }
 
+    /// When the last call was answered, if it was with "too many requests".
+    pub async fn refused_for_rate_at(&self) -> Result<Option<Timestamp>> {
+        self.write(|db| {
+            let last: Option<(Option<i64>, Option<u16>)> = db
+                .prepare_cached(
+                    "SELECT answered_at, http_status FROM calls ORDER BY id DESC LIMIT 1",
+                )?
+                .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            Ok(last.and_then(|(at, status)| {
+                at.filter(|_| status == Some(429)).map(clock::from_millis)
+            }))
+        })
+        .await
+    }
+
     /// Whether a token of the call was born before `born`.
     pub async fn has_token_older_than(&self, call: CallId, born: Timestamp) -> Result<bool> {
         self.write(move |db| {
@@ -170,7 +186,7 @@ impl Store {
     }
 }
 
-fn unanswered(db: &Connection) -> Result<Option<Journalled>> {
+pub(super) fn unanswered(db: &Connection) -> Result<Option<Journalled>> {
     let row = db
         .prepare_cached(UNANSWERED)?
         .query_row([], |row| {

@@ -22,6 +22,7 @@ mod backup;
 mod calls;
 mod changes;
 mod claims;
+mod client;
 mod departures;
 mod describing;
 mod explain;
@@ -42,6 +43,7 @@ mod rebuilding;
 mod sessions;
 mod uploads;
 mod verifying;
+mod waits;
 mod writer;
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
     AccountState, AlbumView, LaneState, Ledger, Pause, Reader, Result, account, afterwards, albums,
-    changes, ledger,
+    changes, client, ledger,
 };
 use crate::{
     clock,
@@ -24,6 +24,10 @@ pub struct Overview {
     pub process: Option<(String, u32, Timestamp)>,
     /// Whether the account can be used.
     pub account: Pause<AccountState>,
+    /// What a person can do about that, where somebody knew.
+    pub account_hint: Option<String>,
+    /// Whether a sign-in is known to outlive a week, which those of a consent screen in Testing do not.
+    pub is_published: bool,
     /// What the lane does.
     pub lane: Pause<LaneState>,
     /// Rows by state; keys such as `file.queued`, `item.created`, `placement.wanted`.
@@ -133,6 +137,8 @@ impl Reader {
             bytes_sent,
             rate,
             account: account::account(&db)?,
+            account_hint: account::hint(&db)?,
+            is_published: client::is_published(&db)?,
             lane: account::lane(&db)?,
             counts,
             joining: db

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{Result, Store, afterwards, changes, items};
+use super::{Result, Store, afterwards, changes, client, items};
 use crate::{
     clock,
     ids::{ItemId, MediaItemId},
@@ -111,14 +111,16 @@ impl Store {
             .await
     }
 
-    /// How many items are in the library, as far as is known.
+    /// How many items are in the library, as far as is known, and can be asked for by this client.
     pub async fn created_count(&self) -> Result<u64> {
         self.write(|db| {
             let n: i64 = db
                 .prepare_cached(
-                    "SELECT sum(n) FROM counters WHERE name IN ('item.created', 'item.verified')",
+                    "SELECT (SELECT sum(n) FROM counters WHERE name IN ('item.created', 'item.verified'))
+                          - (SELECT count(*) FROM meta JOIN items ON items.made_at < CAST(meta.value AS INTEGER)
+                             WHERE meta.key = ?1 AND items.state IN ('created', 'verified'))",
                 )?
-                .query_row([], |row| row.get(0))?;
+                .query_row([client::CLIENT_SINCE], |row| row.get(0))?;
             Ok(n as u64)
         })
         .await
@@ -139,15 +141,19 @@ impl Store {
         .await
     }
 
-    /// All created and verified items after `after`, up to `n`, for a `verify` of everything.
+    /// All created and verified items after `after`, up to `n`, for a `verify` of everything. What
+    /// another client made cannot be asked for.
     pub async fn created_after(&self, after: ItemId, n: usize) -> Result<Vec<ToVerify>> {
         self.write(move |db| {
             let rows = db
                 .prepare_cached(
                     "SELECT id, media_item_id, verify_tries, 0, absent_at FROM items
-                     WHERE id > ?1 AND state IN ('created', 'verified') ORDER BY id LIMIT ?2",
+                     WHERE id > ?1 AND state IN ('created', 'verified')
+                           AND (made_at IS NULL OR made_at >= coalesce(
+                                (SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?3), made_at))
+                     ORDER BY id LIMIT ?2",
                 )?
-                .query_map(params![after.0, n as i64], |row| {
+                .query_map(params![after.0, n as i64, client::CLIENT_SINCE], |row| {
                     to_verify(row).map(|(asked, _)| asked)
                 })?
                 .collect::<rusqlite::Result<_>>()?;

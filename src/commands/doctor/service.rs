@@ -6,24 +6,21 @@ use std::{io, os::unix::fs::MetadataExt as _, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    api::{Error, Kind, auth::SignedIn, login::SCOPES},
+    api::{Error, Kind, auth::SignedIn, login::SCOPES, other_client},
     clock::{self, Clock},
     config::{Config, is_loopback},
     run::connect,
     shown::Shown,
-    status::words,
+    status::{sign_in, words},
 };
 
-use super::Finding;
+use super::{super::look, Finding};
 
 /// How long the service may take to answer at all.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A clock that is further off than this breaks the sign-in or the day's count.
 const DRIFT: SignedDuration = SignedDuration::from_mins(5);
-
-/// How long a sign-in lasts while the consent screen is in the state Testing (fact sheet, section 1.2).
-const TESTING_DAYS: u64 = 7;
 
 /// Checks everything about the service.
 pub(super) async fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
@@ -62,7 +59,10 @@ async fn login(config: &Config, clock: &Clock) -> Finding {
             Finding::fault("login", error.message(), "run `albumen login`")
         }
         Err(error) => fault("login", &error),
-        Ok((signed_in, client_id)) => judge(&signed_in, client_id.as_deref(), clock.now()),
+        Ok((signed_in, client_id)) => {
+            let known = Known::of(config);
+            judge(&signed_in, client_id.as_deref(), &known, clock.now())
+        }
     }
 }
 
@@ -72,12 +72,38 @@ async fn signed_in(config: &Config) -> Result<(SignedIn, Option<String>), Error>
     Ok((auth.signed_in().await?, auth.client_id().await.ok()))
 }
 
-fn judge(signed_in: &SignedIn, client_id: Option<&str>, now: Timestamp) -> Finding {
+/// What the database knows of sign-ins; nothing if there is none, or if it cannot be read, which is
+/// another finding.
+#[derive(Debug, Default)]
+struct Known {
+    made_with: Option<String>,
+    is_published: bool,
+}
+
+impl Known {
+    fn of(config: &Config) -> Self {
+        let Ok(Some(reader)) = look::reader(config) else {
+            return Self::default();
+        };
+        Self {
+            made_with: reader.client_id().ok().flatten(),
+            is_published: reader.is_published().unwrap_or(false),
+        }
+    }
+}
+
+fn judge(signed_in: &SignedIn, client_id: Option<&str>, known: &Known, now: Timestamp) -> Finding {
     if client_id.is_some_and(|id| id != signed_in.client_id) {
         let words =
             "the sign-in was made with another OAuth client than the client secret file names";
-        let remedy = "put the old client secret file back, or run `albumen login`; another client does not see what the old one uploaded";
+        let remedy = "put the old client secret file back, or run `albumen login`, which says what a new client means for what is in the library";
         return Finding::fault("login", words, remedy);
+    }
+    if let Some(made_with) = &known.made_with
+        && *made_with != signed_in.client_id
+    {
+        let error = other_client(made_with, &signed_in.client_id);
+        return Finding::fault("login", error.message(), error.hint().unwrap_or_default());
     }
     let granted = |scope: &&str| signed_in.scopes.iter().any(|granted| granted == scope);
     if !SCOPES.iter().all(granted) {
@@ -88,9 +114,16 @@ fn judge(signed_in: &SignedIn, client_id: Option<&str>, now: Timestamp) -> Findi
             remedy,
         );
     }
-    let age = clock::until(signed_in.since, now).as_secs();
-    let words = format!("signed in {} ago", words::span(age));
-    if age / 86_400 >= TESTING_DAYS {
+    let age = clock::until(signed_in.since, now);
+    let words = format!("signed in {} ago", words::span(age.as_secs()));
+    if let Some(warning) = sign_in::warning(signed_in.since, known.is_published, now) {
+        return Finding::note(
+            "login",
+            format!("{words}; {}", warning.message),
+            warning.hint,
+        );
+    }
+    if known.is_published || age >= sign_in::TESTING {
         return Finding::good("login", words);
     }
     let remedy = "if the consent screen of your Cloud project is in the state Testing, a sign-in ends after 7 days: publish it, and sign in again";

@@ -22,6 +22,17 @@ pub(super) const STUMBLES: u32 = 6;
 /// repetition, is too rare to spend hundreds of requests on.
 const READ_ON_SUSPICION: u64 = 2000;
 
+/// What a call as a whole came to grief over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// A token was refused.
+    Token,
+    /// The call was refused.
+    Refusal,
+    /// The service failed at it, or gave no answer.
+    Stumble,
+}
+
 impl Lane {
     /// Sends a planned batch.
     pub(super) async fn create(&mut self, batch: PlannedBatch) -> Result<Turn> {
@@ -194,8 +205,8 @@ impl Lane {
                 self.suspects.cleared();
                 self.album_full(call.album, &words).await?;
             }
-            Kind::BadUploadToken => self.suspect(&call, &words, true).await?,
-            Kind::Server => self.suspect(&call, &words, false).await?,
+            Kind::BadUploadToken => self.suspect(&call, &words, Cause::Token).await?,
+            Kind::Server => self.suspect(&call, &words, Cause::Stumble).await?,
             Kind::BadRequest | Kind::Forbidden | Kind::NotFound | Kind::BadMediaItemId => {
                 // The album, the position or an item: in this order each is asked or given up.
                 if call.album.0 != 0 && !self.album_is_there(call.album, &words).await? {
@@ -205,7 +216,7 @@ impl Lane {
                     self.suspects.cleared();
                     self.stage.store.append_instead(call.album, items).await?;
                 } else {
-                    self.suspect(&call, &words, false).await?;
+                    self.suspect(&call, &words, Cause::Refusal).await?;
                 }
             }
             _ => {
@@ -218,10 +229,15 @@ impl Lane {
     }
 
     /// Takes a refused call apart, and deals with the culprit once it is found.
-    async fn suspect(&mut self, call: &Journalled, words: &str, tokens: bool) -> Result<()> {
+    pub(super) async fn suspect(
+        &mut self,
+        call: &Journalled,
+        words: &str,
+        cause: Cause,
+    ) -> Result<()> {
         let now = self.stage.clock.now();
         let retry = self.stage.config.retry.clone();
-        let wait = if tokens {
+        let wait = if cause == Cause::Token {
             retry.rate_limit_base
         } else {
             retry.server_error_base
@@ -242,20 +258,29 @@ impl Lane {
             backoff::after_trouble(&retry, attempts + 2, fastrand::f64()),
         );
         for item in guilty {
+            let blamed = cause != Cause::Stumble || self.stumbled_again(item);
             self.stage
                 .store
                 .culprit(
                     item,
                     call.album,
-                    tokens,
+                    cause == Cause::Token,
                     not_before,
-                    Some(retry.max_attempts),
+                    blamed.then_some(retry.max_attempts),
                     words.to_owned(),
                     now,
                 )
                 .await?;
         }
         Ok(())
+    }
+
+    /// Whether another call went through since the item last made one fail: only then it is to blame,
+    /// and not a service that fails at everything.
+    fn stumbled_again(&mut self, item: ItemId) -> bool {
+        self.stumbled
+            .insert(item, self.passed)
+            .is_some_and(|before| before < self.passed)
     }
 
     /// A batch left: there is room for tokens, and something to verify.

@@ -30,17 +30,20 @@ mod rules;
 mod suspects;
 mod unanswered;
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use jiff::Timestamp;
 
 use super::{
-    Result, Stage, asked, backoff, bell,
+    Result, Stage,
+    asked::{self, Wait},
+    backoff, bell,
     gate::{self, Answer},
 };
 use crate::{
     api::{self, Call, Kind, Limit, Method},
     clock,
+    ids::ItemId,
     store::{Budget, CallKind, Journalled, LaneState, NewCall, Pause, Planned, Sending},
 };
 
@@ -66,7 +69,9 @@ pub struct Lane {
     /// The same for what leaves albums; nothing else waits for these.
     leavers: suspects::Suspects,
     /// Nothing leaves before this instant, and why.
-    stopped: Option<(Timestamp, String)>,
+    stopped: Option<(Wait, String)>,
+    /// When this lane began: a call without an answer that is older was sent by another process.
+    began: Timestamp,
     /// Failures in a row that the service is to blame for.
     strikes: u32,
     /// Rung of the concurrent-write ladder; 0 is off it.
@@ -74,6 +79,10 @@ pub struct Lane {
     /// Successes in a row.
     successes: u32,
     batches: u64,
+    /// Successes in all.
+    passed: u64,
+    /// How many there were when an item last made a call fail that was not refused outright.
+    stumbled: HashMap<ItemId, u64>,
 }
 
 impl Lane {
@@ -82,9 +91,16 @@ impl Lane {
         let (kept, refusals) = stage.store.lane().await?;
         let now = stage.clock.now();
         let longest = backoff::on_ladder(&stage.config.retry, u32::MAX, 1.0);
-        let stopped = asked::kept(&stage.store, asked::WRITES, longest, now).await?;
-        let stopped = stopped.map(|until| (until, kept.reason.unwrap_or_default()));
+        let kept_until = asked::kept(&stage.store, asked::WRITES, longest, now).await?;
+        // Between a refusal and the note of its wait the last process may have been killed.
+        let refused_at = stage.store.refused_for_rate_at().await?;
+        let due = refused_at.map(|at| clock::after(at, stage.config.retry.rate_limit_base));
+        let due = due.filter(|due| *due > now && refused_at.is_some_and(|at| at <= now));
+        let stopped = kept_until
+            .max(due)
+            .map(|until| (Wait::new(now, until), kept.reason.unwrap_or_default()));
         Ok(Self {
+            began: now,
             pace: pace::Pace::new(stage.config.quota.writes_per_minute),
             stage,
             suspects: suspects::Suspects::default(),
@@ -94,6 +110,8 @@ impl Lane {
             refusals,
             successes: 0,
             batches: 0,
+            passed: 0,
+            stumbled: HashMap::new(),
         })
     }
 
@@ -135,12 +153,14 @@ impl Lane {
 
     async fn turn(&mut self) -> Result<Turn> {
         let now = self.stage.clock.now();
-        if let Some((until, reason)) = self.stopped.clone() {
-            if until > now {
-                return Ok(Turn::Rest(Some(until), waiting(&reason, Some(until))));
+        if let Some((wait, reason)) = &self.stopped {
+            if wait.lasts(now) {
+                let until = Some(wait.until);
+                return Ok(Turn::Rest(until, waiting(reason, until)));
             }
             self.stopped = None;
         }
+        self.stage.gate.take_new_client().await?;
         let probing = match self.stage.gate.ask() {
             Answer::Open => false,
             Answer::Probe => true,
@@ -266,6 +286,7 @@ impl Lane {
         if answered.is_ok() {
             self.stage.gate.passed().await?;
             self.strikes = 0;
+            self.passed += 1;
             self.successes = self.successes.saturating_add(1);
             if self.refusals > 0 && self.successes >= SUSTAINED {
                 self.refusals = 0;
@@ -294,7 +315,7 @@ impl Lane {
     /// The lane stands still until `until`.
     fn stop_until(&mut self, until: Timestamp, reason: String) {
         tracing::info!(%until, "the lane waits: {reason}");
-        self.stopped = Some((until, reason));
+        self.stopped = Some((Wait::new(self.stage.clock.now(), until), reason));
     }
 
     /// A failure that is nobody's in particular: pauses the account or the lane.

@@ -50,6 +50,11 @@ impl Suspects {
         self.under_way.clone()
     }
 
+    /// Whether the call that is under way is one of the groups.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.under_way.is_some()
+    }
+
     /// The call that is under way went through, or failed for a reason of its own.
     pub(super) fn cleared(&mut self) {
         self.under_way = None;

@@ -7,15 +7,28 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Lane, Turn, results, waiting};
+use super::{
+    Lane, Turn,
+    create::{Cause, STUMBLES},
+    results, waiting,
+};
 use crate::{
     clock,
     pipeline::{Result, backoff},
     store::{CallKind, Journalled, Outcome},
 };
 
+/// How often a part of a call that was taken apart is sent without an answer.
+const PART_SENDS: u32 = 2;
+
 /// How long the service takes a token (fact sheet, section 2.6).
 const TOKEN_LIFE: Duration = Duration::from_hours(24);
+
+/// How often a call is sent that gets no answer, before it is taken apart; once it is, its parts are
+/// given up sooner. A dead network is no such case: there a call cannot even be sent.
+fn most_sends(is_part: bool) -> u32 {
+    if is_part { PART_SENDS } else { STUMBLES }
+}
 
 impl Lane {
     /// A call of the journal has no answer: it was cut, or this process is not the one that sent it.
@@ -24,10 +37,15 @@ impl Lane {
         if call.kind == CallKind::CreateAlbum {
             return self.album_outcome_open(&call, "no answer came").await;
         }
-        let due = clock::after(
-            call.sent_at,
-            backoff::until_repeat(&self.stage.config.retry, call.sends),
-        );
+        // Its answer may have come just before the end of the process that sent it, and may have asked
+        // for a wait: nobody knows, so the wait is counted from the start of this one.
+        let since = if call.sent_at < self.began {
+            self.began
+        } else {
+            call.sent_at
+        };
+        let wait = backoff::until_repeat(&self.stage.config.retry, call.sends);
+        let due = clock::after(since, wait);
         // Sent in the future is a clock that was set back: nobody knows when, so it is due.
         if due > now && call.sent_at <= now {
             let reason = "a call got no answer; it is repeated word for word";
@@ -35,6 +53,10 @@ impl Lane {
         }
         if call.kind == CallKind::CreateItems && self.has_died(&call, now).await? {
             return self.died(&call).await;
+        }
+        let is_part = self.suspects.is_under_way();
+        if call.kind == CallKind::CreateItems && call.sends >= most_sends(is_part) {
+            return self.never_answered(&call).await;
         }
         if self.pace().await? {
             return Ok(Turn::Again);
@@ -55,6 +77,32 @@ impl Lane {
             CallKind::DescribeItem => self.described(call, answered).await,
             CallKind::CreateAlbum => Ok(Turn::Again),
         }
+    }
+
+    /// A call that the service never answers: one of its items may be what it chokes on. What it made,
+    /// if anything, the same bytes make again, so its items go into smaller calls.
+    async fn never_answered(&mut self, call: &Journalled) -> Result<Turn> {
+        let now = self.stage.clock.now();
+        let words = "the service never answers the call that makes it";
+        tracing::warn!(
+            batch.id = call.id.0,
+            n_items = call.items.len(),
+            n_sends = call.sends,
+            "{words}; it is sent again in parts"
+        );
+        let again = Outcome::Again {
+            not_before: now,
+            blamed: None,
+        };
+        let outcomes = results::all(call, &again, words);
+        self.stage
+            .store
+            .items_refused(call.id, call.album, None, words.to_owned(), outcomes, now)
+            .await?;
+        self.stage.store.album_in_doubt(call.album, None).await?;
+        self.suspect(call, words, Cause::Stumble).await?;
+        self.wake_others();
+        Ok(Turn::Again)
     }
 
     /// Whether a token of the call is too old for the service: then it would refuse all of it.

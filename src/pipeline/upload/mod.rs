@@ -25,7 +25,12 @@ use std::{
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use super::{Result, Stage, asked, backoff, bell, description, gate::Answer};
+use super::{
+    Result, Stage,
+    asked::{self, Wait},
+    backoff, bell, description,
+    gate::Answer,
+};
 use crate::{
     api::Bandwidth,
     clock,
@@ -71,7 +76,7 @@ pub struct Upload {
     claims: u64,
     /// Failures of the service in a row; while there are any, one slot probes.
     strikes: u32,
-    not_before: Option<Timestamp>,
+    not_before: Option<Wait>,
     history: History,
     dirs: description::dirs::Dirs,
 }
@@ -134,7 +139,8 @@ impl Upload {
         let retry = &self.stage.config.retry;
         let longest = backoff::longest(retry).max(backoff::on_ladder(retry, u32::MAX, 1.0));
         let now = self.stage.clock.now();
-        self.not_before = asked::kept(&self.stage.store, asked::UPLOADS, longest, now).await?;
+        let kept = asked::kept(&self.stage.store, asked::UPLOADS, longest, now).await?;
+        self.not_before = kept.map(|until| Wait::new(now, until));
         while !self.stage.stop.is_cancelled() {
             let until = match self.fill().await {
                 Ok(until) => until,
@@ -175,8 +181,8 @@ impl Upload {
             if free == 0 {
                 return Ok(None);
             }
-            if let Some(not_before) = self.not_before.filter(|not_before| *not_before > now) {
-                return Ok(Some(not_before));
+            if let Some(wait) = self.not_before.filter(|wait| wait.lasts(now)) {
+                return Ok(Some(wait.until));
             }
             match self.stage.gate.ask() {
                 Answer::Open => {}
@@ -279,12 +285,10 @@ impl Upload {
             Ok(Ended::Trouble { wait }) => {
                 let own =
                     backoff::after_trouble(&self.stage.config.retry, self.strikes, fastrand::f64());
-                let until = clock::after(
-                    self.stage.clock.now(),
-                    wait.map_or(own, |wait| wait.max(own)),
-                );
+                let now = self.stage.clock.now();
+                let until = clock::after(now, wait.map_or(own, |wait| wait.max(own)));
                 self.strikes = self.strikes.saturating_add(1);
-                self.not_before = Some(until);
+                self.not_before = Some(Wait::new(now, until));
                 if wait.is_some() {
                     match asked::keep(&self.stage.store, asked::UPLOADS, until).await {
                         // This process keeps to it in any case.
@@ -298,7 +302,8 @@ impl Upload {
                 // The row still says `claimed`; put it back once the store takes writes again.
                 tracing::debug!(%error, file.id = file.0, "the store cannot be written; uploads wait");
                 let now = self.stage.clock.now();
-                self.not_before = Some(clock::after(now, Duration::from_secs(5)));
+                let until = clock::after(now, Duration::from_secs(5));
+                self.not_before = Some(Wait::new(now, until));
                 if self.slots.is_empty() && self.claimed.is_empty() {
                     self.stage
                         .store

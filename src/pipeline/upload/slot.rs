@@ -10,7 +10,7 @@ use crate::{
     clock,
     ids::{ContentHash, ItemId, UploadToken},
     pipeline::{
-        Result, Stage, backoff,
+        Result, Stage, asked, backoff,
         description::{self, dirs::Dirs},
         gate,
     },
@@ -325,6 +325,11 @@ impl Slot {
                     _ => None,
                 };
                 let wait = error.retry_after().into_iter().chain(wait).max();
+                if let Some(wait) = wait {
+                    // Before the row of the file: whoever finds that one has to know of the wait.
+                    let until = clock::after(now, wait);
+                    asked::keep(&self.stage.store, asked::UPLOADS, until).await?;
+                }
                 // One that fails while others get through steps back, and lets them.
                 let own = if blamed.is_some() {
                     backoff::after_trouble(retry, self.claim.attempts + 1, fastrand::f64())

@@ -78,14 +78,17 @@ impl Intakes {
 
 pub(super) async fn serve(shared: &Shared, visit: &Visit, parts: &Parts, body: Body) -> Outcome {
     let effect = &visit.effect;
-    if effect.cut_before {
+    let named = parts.headers.get("x-goog-upload-content-type");
+    let asked = named.map_or(&b""[..], |value| value.as_bytes());
+    let is_met = effect.meets(asked);
+    if effect.cut_before && is_met {
         return Outcome::Cut;
     }
-    if effect.hang && !effect.commit.unwrap_or(false) {
+    if effect.hang && is_met && !effect.commit.unwrap_or(false) {
         drain(shared, body).await;
         return Outcome::Hang;
     }
-    let stand_in = effect.stand_in(visit.method, b"", &shared.world().settings);
+    let stand_in = effect.stand_in(visit.method, asked, &shared.world().settings);
     let answer = match stand_in {
         Some((answer, false)) => {
             drain(shared, body).await;
@@ -98,10 +101,10 @@ pub(super) async fn serve(shared: &Shared, visit: &Visit, parts: &Parts, body: B
     };
     shared.rest(effect.delay_ms.unwrap_or(0)).await;
     shared.note(visit.method, parts.uri.path(), &answer);
-    if effect.cut_after {
+    if effect.cut_after && is_met {
         return Outcome::Cut;
     }
-    if effect.hang {
+    if effect.hang && is_met {
         return Outcome::Hang;
     }
     Outcome::Answer(answer)

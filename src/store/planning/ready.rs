@@ -55,6 +55,10 @@ pub(in crate::store) const DEAD: &str = "SELECT id FROM items
      WHERE state IN ('uploading', 'uploaded', 'creating') AND state = 'uploaded'
            AND (token_at <= ?1 OR token_at > ?2)";
 
+/// Every token that waits for a call.
+pub(in crate::store) const WITH_TOKEN: &str = "SELECT id FROM items
+     WHERE state IN ('uploading', 'uploaded', 'creating') AND state = 'uploaded'";
+
 /// Drops tokens that no call can use any more; their bytes go up again.
 pub(super) fn drop_dead_tokens(db: &Connection, now: Timestamp) -> Result<()> {
     let (born_after, born_until) = living(now);

@@ -32,6 +32,7 @@ pub(super) fn all(reader: &Reader) -> String {
             count_uploads: true,
             writes_per_minute: 30,
             order_calls: 2000,
+            signed_in_at: None,
         };
         let status = Status::new(Some(overview), around);
         let here = Here {

@@ -80,7 +80,7 @@ pub(super) async fn of_plans(store: &Store, verb: u8, input: &mut Bytes<'_>) -> 
                 },
                 ready_tokens: u64::from(input.byte()),
                 resumable_above: 16_000_000,
-                order_calls_left: u64::from(input.byte()),
+                order_calls_left: Some(u64::from(input.byte())),
                 scanning: input.byte() % 2 == 1,
                 backfill_turn: input.byte() % 2 == 1,
                 fresh_only: input.byte() % 2 == 1,
@@ -157,7 +157,7 @@ pub(super) async fn of_answers(store: &Store, verb: u8, input: &mut Bytes<'_>) -
         }
         5 => {
             let error = (input.byte() % 2 == 1).then(|| (input.text(), time(input)));
-            store.additions_answered(call, album, error, 3, now).await?;
+            store.additions_answered(call, album, error, Some(3), now).await?;
         }
         6 => store.append_instead(album, items).await?,
         7 => {

@@ -1,0 +1,58 @@
+//! Looks after stored waits when the clock was set back: an instant that lay a minute ahead may then
+//! lie a year ahead.
+//!
+//! At the start nobody knows what the clock did meanwhile, so what waits for longer than any wait
+//! lasts is due. While the program runs, the wall clock is compared with the machine's steady one.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::Stage;
+use crate::{clock, pipeline::backoff};
+
+/// A difference that a clock being set right by its time server may show, and nobody has to act on.
+const DRIFT: Duration = Duration::from_mins(1);
+
+/// No wait of a file or an album that is not a multiple of `[retry]` is longer: a file that keeps
+/// changing while it is sent stands still for an hour (the design, "Upload").
+const LONGEST: Duration = Duration::from_mins(65);
+
+/// What the two clocks said at the last look.
+#[derive(Debug, Default)]
+pub(super) struct Waits {
+    last: Option<(Timestamp, Instant)>,
+}
+
+impl Waits {
+    /// Shortens stored waits at the first look, and whenever the wall clock has gone back since the
+    /// last one.
+    pub(super) async fn look(&mut self, stage: &Stage) -> anyhow::Result<()> {
+        let (now, steady) = (stage.clock.now(), Instant::now());
+        let went_back = self.last.is_none_or(|(then, then_steady)| {
+            let passed = steady.duration_since(then_steady);
+            clock::until(now, clock::after(then, passed)) > DRIFT
+        });
+        self.last = Some((now, steady));
+        if !went_back {
+            return Ok(());
+        }
+        let config = &stage.config;
+        let longest = backoff::on_ladder(&config.retry, u32::MAX, 1.0)
+            .max(LONGEST)
+            .max(config.watch.settle.saturating_mul(2));
+        let verify_after = config.verify.after.unwrap_or_default();
+        match stage.store.shorten_waits(longest, verify_after, now).await {
+            Ok(false) => Ok(()),
+            Ok(true) => {
+                tracing::warn!("the clock was set back; what waited for a later time is due now");
+                stage.gate.wake();
+                stage.bells.intake.ring();
+                Ok(())
+            }
+            // It is looked again at the next change, or at the next start.
+            Err(error) if error.may_pass() => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

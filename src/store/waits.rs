@@ -1,0 +1,68 @@
+//! Waits that a clock which was set back has made too long.
+//!
+//! A stored wait is an instant. Where the clock is set back, the instant lies further ahead than the
+//! kind of wait ever lasts; then nobody knows how much of it is over, and it is due.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+
+use super::{Result, Store};
+use crate::clock;
+
+/// The longest wait before an item is asked for once more (the design, "Verify").
+const ASKED_AFTER: Duration = Duration::from_hours(24);
+
+/// Files in the queue; the partial index on `not_before` has them.
+pub(super) const FILES: &str =
+    "UPDATE files SET not_before = 0 WHERE state = 'queued' AND not_before > 0 AND not_before > ?1";
+
+/// Files that may still be written to: looked at again now.
+pub(super) const SETTLING: &str =
+    "UPDATE files SET due_at = ?2 WHERE state = 'settling' AND due_at > ?1";
+
+/// Items with a token; an index holds what is on its way.
+pub(super) const ITEMS: &str = "UPDATE items SET not_before = 0
+     WHERE state IN ('uploading', 'uploaded', 'creating') AND not_before > ?1";
+
+/// Media items that join a further album.
+pub(super) const PLACEMENTS: &str = "UPDATE placements SET not_before = 0
+     WHERE state = 'wanted' AND made = 1 AND not_before > ?1";
+
+/// Media items that the service is asked for.
+pub(super) const TO_VERIFY: &str =
+    "UPDATE items SET verify_at = ?2 WHERE verify_at IS NOT NULL AND verify_at > ?1";
+
+/// The few thousand albums that there are have no index for it.
+const ALBUMS: &str = "UPDATE albums SET not_before = 0 WHERE not_before > ?1";
+
+impl Store {
+    /// What waits for longer than `longest` from now on, waits no more; what is asked for later than
+    /// a day and `verify_after` ahead is asked for now. Gives whether there was anything.
+    pub async fn shorten_waits(
+        &self,
+        longest: Duration,
+        verify_after: Duration,
+        now: Timestamp,
+    ) -> Result<bool> {
+        self.write(move |db| {
+            let far = clock::after(now, longest).as_millisecond();
+            let asked = clock::after(now, ASKED_AFTER.max(verify_after)).as_millisecond();
+            let mut n = 0;
+            for waits in [FILES, ITEMS, PLACEMENTS, ALBUMS] {
+                n += db.prepare_cached(waits)?.execute([far])?;
+            }
+            n += due(db, SETTLING, far, now)?;
+            n += due(db, TO_VERIFY, asked, now)?;
+            Ok(n > 0)
+        })
+        .await
+    }
+}
+
+fn due(db: &Connection, waits: &str, far: i64, now: Timestamp) -> Result<usize> {
+    Ok(db
+        .prepare_cached(waits)?
+        .execute([far, now.as_millisecond()])?)
+}

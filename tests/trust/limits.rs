@@ -1,0 +1,171 @@
+//! The limits of the service: kept without being told, and waited for once they are.
+
+use jiff::{SignedDuration, Timestamp, ToSpan as _, tz::TimeZone};
+use serde_json::{Value, json};
+
+use super::support::home::Home;
+
+const CREATE: &str = "mediaItems.batchCreate";
+
+#[tokio::test]
+async fn a_steady_run_below_the_limit_of_writes_is_never_refused() {
+    // A minute of six seconds, so 300 writes in a real one.
+    let mut home = Home::with_folder("album = 'folder'").await;
+    home.set("quota.writes_per_minute", "300");
+    home.script(json!({"settings": {"writes_per_minute": 30, "minute_ms": 6000}}))
+        .await;
+    let files: Vec<_> = (0..35)
+        .map(|i| {
+            let bytes = super::support::media::photo(i);
+            home.taken(format!("photos/a{i}/p{i}.jpg"), i, &bytes)
+        })
+        .collect();
+    home.backfill().await;
+    let library = home.all_there(&files).await;
+    assert_eq!(library.calls(CREATE) + library.calls("albums.create"), 70);
+    assert_eq!(library.0["refusals"], json!([]));
+}
+
+/// Noon Pacific of the first day that is not 24 hours long, `nth` from now on.
+fn noon_of_an_odd_day(nth: usize) -> Timestamp {
+    let zone = TimeZone::get("America/Los_Angeles").unwrap();
+    let change = zone
+        .following(Timestamp::now())
+        .nth(nth)
+        .unwrap()
+        .timestamp();
+    // The change is at two in the night; an hour before it is the day's too.
+    let day = (change - SignedDuration::from_hours(1))
+        .to_zoned(zone)
+        .date();
+    let zone = TimeZone::get("America/Los_Angeles").unwrap();
+    day.at(0, 30, 0, 0).to_zoned(zone).unwrap().timestamp()
+}
+
+#[tokio::test]
+async fn a_daily_stop_lasts_until_midnight_pacific_also_on_days_of_23_and_25_hours() {
+    for nth in [0, 1] {
+        let home = Home::with_folder("").await;
+        let files = home.photos("photos", 2);
+        let begin = noon_of_an_odd_day(nth) + 2.hours();
+        let mut shift = Shift {
+            home: &home,
+            seconds: 0,
+        };
+        shift.to(begin).await;
+        home.fault(CREATE, Some(1), "daily_429".into()).await;
+        home.run(&["backfill", "--no-wait"]).await.expect(5);
+        let resumes: Timestamp = text(&home.status().await["quota"]["resumes_at"])
+            .parse()
+            .unwrap();
+        let local = resumes.to_zoned(TimeZone::get("America/Los_Angeles").unwrap());
+        assert_eq!(
+            (local.hour(), (2..=10).contains(&local.minute())),
+            (0, true),
+            "{local}"
+        );
+        let hours = resumes.duration_since(begin).as_hours();
+        assert!(hours == 20 || hours == 22, "{hours}");
+
+        // Another process, a minute before: not one request.
+        let before = home.library().await.requests();
+        shift.to(resumes - SignedDuration::from_mins(12)).await;
+        home.run(&["backfill", "--no-wait"]).await.expect(5);
+        assert_eq!(home.library().await.requests(), before);
+        shift.to(resumes + 1.minutes()).await;
+        home.backfill().await;
+        home.all_there(&files).await;
+    }
+}
+
+/// Both clocks, moved together.
+struct Shift<'a> {
+    home: &'a Home,
+    seconds: i64,
+}
+
+impl Shift<'_> {
+    async fn to(&mut self, then: Timestamp) {
+        let wanted = then.duration_since(Timestamp::now()).as_secs();
+        let more = json!({"command": "advance_clock_s", "seconds": wanted - self.seconds});
+        self.home.command(more).await;
+        self.home.clock(wanted);
+        self.seconds = wanted;
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+#[tokio::test]
+async fn a_full_storage_is_probed_once_an_hour_and_no_bytes_go_up_meanwhile() {
+    let mut home = Home::with_folder("").await;
+    home.set("retry.rate_limit_base", "'30s'");
+    let mut files = home.photos("photos", 2);
+    home.fault(CREATE, None, "storage_full".into()).await;
+    let daemon = home.daemon().await;
+    home.until_status("it is full", |status| {
+        status["account"]["state"] == "storage_full"
+    })
+    .await;
+    files.push(home.taken("photos/more.jpg", 9, &super::support::media::photo(9)));
+    home.until_status("it is queued", |status| status["items"]["queued"] == 1)
+        .await;
+    let full = home.library().await;
+    assert_eq!((full.calls("uploads.raw"), full.calls(CREATE)), (2, 1));
+    daemon.stop().await.expect(0);
+
+    let mut shift = Shift {
+        home: &home,
+        seconds: 0,
+    };
+    shift.to(Timestamp::now() + 50.minutes()).await;
+    home.run(&["backfill", "--no-wait"]).await.expect(5);
+    let same = home.library().await;
+    assert_eq!((same.calls("uploads.raw"), same.calls(CREATE)), (2, 1));
+    shift.to(Timestamp::now() + 61.minutes()).await;
+    home.run(&["backfill", "--no-wait"]).await.expect(5);
+    let probed = home.library().await;
+    assert_eq!((probed.calls("uploads.raw"), probed.calls(CREATE)), (2, 2));
+    home.no_faults().await;
+    shift.to(Timestamp::now() + 122.minutes()).await;
+    home.backfill().await;
+    home.all_there(&files).await;
+}
+
+#[tokio::test]
+async fn bytes_go_on_up_to_the_bound_while_the_lane_climbs_the_ladder() {
+    let mut home = Home::with_folder("").await;
+    home.set("upload.ready_tokens", "50");
+    home.set("upload.parallel", "2");
+    let files = home.photos("photos", 120);
+    home.fault(CREATE, Some(4), "concurrent_429".into()).await;
+    let running = home.start(&["backfill"]);
+    home.until_status("the bound is reached", |status| {
+        status["items"]["uploaded"].as_u64() >= Some(50) && status["lane"]["state"] == "waiting"
+    })
+    .await;
+    // Fifty wait, and at most as many were in a call when these went up.
+    assert!(home.library().await.calls("uploads.raw") <= 104);
+    running.ended().await.expect(0);
+    home.all_there(&files).await;
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_holds_nothing_up() {
+    let home = Home::with_folder("").await;
+    let files = home.photos("photos", 3);
+    home.clock(400 * 86_400);
+    home.fault(CREATE, Some(1), json!({"item_codes": {"*": 13}}))
+        .await;
+    let running = home.start(&["backfill"]);
+    home.until("the items failed once", |library| {
+        library.calls(CREATE) == 1
+    })
+    .await;
+    running.kill();
+    home.clock(0);
+    home.backfill().await;
+    home.all_there(&files).await;
+}
