@@ -27,7 +27,7 @@ fn hooked() -> (Bench, Arc<Hook>) {
             told.refuses.load(Ordering::SeqCst)
         }))
         .unwrap();
-    let writer = super::super::writer::Writer::start(connection);
+    let writer = super::super::writer::Writer::start(connection, &path);
     let store = Store { writer, path };
     (Bench { dir, store }, hook)
 }
