@@ -159,6 +159,11 @@ fn without_a_store_everything_is_there_and_zero() {
         "pid": null,
         "since": null
       },
+      "database": {
+        "state": "ready",
+        "reason": null,
+        "remedy": null
+      },
       "account": {
         "state": "ready",
         "reason": null,

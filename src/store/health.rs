@@ -135,15 +135,14 @@ impl Health {
         };
         let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
         let last = Instant::now();
-        match met.as_mut() {
+        if let Some(met) = met.as_mut() {
             // The first cause is the one that was told: what follows from it has other names.
-            Some(met) => met.last = last,
-            None => {
-                let detail = detail(error);
-                tracing::warn!("{trouble}: {} ({detail})", trouble.remedy());
-                *met = Some(Met { trouble, last });
-            }
+            met.last = last;
+            return;
         }
+        let detail = detail(error);
+        tracing::warn!("{trouble}: {} ({detail})", trouble.remedy());
+        *met = Some(Met { trouble, last });
     }
 
     /// Something was written.
@@ -235,5 +234,67 @@ impl Identity {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Some(Change::Log),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    fn error(code: i32) -> Error {
+        Error::Sqlite(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None))
+    }
+
+    #[test]
+    fn what_sqlite_says_of_a_disk_has_a_cause_and_what_it_says_of_a_verb_has_none() {
+        for (code, cause) in [
+            (ffi::SQLITE_FULL, Some(Cause::Full)),
+            (ffi::SQLITE_IOERR_SHMSIZE, Some(Cause::Full)),
+            (ffi::SQLITE_READONLY, Some(Cause::ReadOnly)),
+            (ffi::SQLITE_READONLY_DIRECTORY, Some(Cause::ReadOnly)),
+            (ffi::SQLITE_IOERR_FSYNC, Some(Cause::Broken)),
+            (ffi::SQLITE_CANTOPEN, Some(Cause::Broken)),
+            (ffi::SQLITE_BUSY, None),
+            (ffi::SQLITE_CORRUPT, None),
+            (ffi::SQLITE_CONSTRAINT, None),
+        ] {
+            assert_eq!(Cause::of(&error(code)), cause, "{code}");
+        }
+    }
+
+    #[test]
+    fn one_write_that_succeeds_does_not_end_a_trouble() {
+        let health = Health::of(Path::new("/state/albumen.db"));
+        health.failed(&error(ffi::SQLITE_FULL));
+        health.wrote();
+        let trouble = health.trouble().unwrap();
+        assert_eq!(
+            trouble.to_string(),
+            "/state/albumen.db cannot be written: the disk is full; nothing is lost"
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_gone_or_another_or_shorter_is_a_change_and_a_longer_one_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, log) = (dir.path().join("db"), dir.path().join("db-wal"));
+        for file in [&path, &log] {
+            fs::write(file, [0; 100]).unwrap();
+        }
+        let mut identity = Identity::of(&path);
+        fs::write(&path, [0; 200]).unwrap();
+        fs::write(&log, [0; 10]).unwrap();
+        assert_eq!(identity.changed(), None);
+        fs::write(&path, [0; 150]).unwrap();
+        assert_eq!(identity.changed(), Some(Change::CutShort));
+        fs::write(&path, [0; 200]).unwrap();
+        fs::rename(&log, dir.path().join("elsewhere")).unwrap();
+        assert_eq!(identity.changed(), Some(Change::Log));
+        fs::rename(&path, dir.path().join("kept")).unwrap();
+        assert_eq!(identity.changed(), Some(Change::Database));
+        fs::write(&path, [0; 200]).unwrap();
+        assert_eq!(identity.changed(), Some(Change::Database));
     }
 }

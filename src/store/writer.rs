@@ -333,11 +333,18 @@ impl Desk {
     /// A group that could not be written. A full or failing disk is told by its [`Health`], once.
     fn lost(&self, error: rusqlite::Error, words: &str) -> Fate {
         tracing::debug!(%error, "{words}");
+        let error = Error::Sqlite(error);
+        // A reason that neither passes nor is damage belongs to one verb of the group; the others may
+        // ask again.
         let cause = match &error {
-            rusqlite::Error::SqliteFailure(cause, _) => Some(*cause),
+            Error::Sqlite(rusqlite::Error::SqliteFailure(cause, _))
+                if error.may_pass() || error.is_damage() =>
+            {
+                Some(*cause)
+            }
             _ => None,
         };
-        self.health.failed(&Error::Sqlite(error));
+        self.health.failed(&error);
         Fate::Lost(cause)
     }
 }

@@ -18,6 +18,10 @@ const MORE_KB: u64 = 6_000;
 /// A WAL is started over at 1,000 pages of 4 KiB; a reader may hold that up for a while.
 const LARGEST_LOG: u64 = 8 << 20;
 
+#[allow(
+    clippy::print_stderr,
+    reason = "the numbers are what the long form is for"
+)]
 async fn works(hours: u64) {
     let mut home = Home::with_folder("album = 'folder'").await;
     home.set("verify.after", "'10m'");

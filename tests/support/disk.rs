@@ -1,5 +1,7 @@
 //! Disks that make trouble: a small one that fills up, and a faulty one under a single process.
 
+#![allow(clippy::print_stderr, reason = "a test that is left out says so")]
+
 use std::{
     env,
     fs::{self, File},
