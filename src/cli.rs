@@ -153,17 +153,14 @@ pub enum Command {
 
     /// Let Albumen into your Google Photos, in your browser
     ///
-    /// Needs the client secret file from the Google Cloud console (`client_secret_file` in the
-    /// configuration). Albumen asks only for adding pictures and for what it added itself.
+    /// Needs the client secret file of the Cloud console; asks only for what Albumen itself adds.
     Login {
         /// Print the address instead of opening a browser: forward its port, or paste where it ends
         #[arg(long)]
         no_browser: bool,
-
         /// Take over the token file of a sign-in with the same OAuth client on another machine
         #[arg(long, value_name = "FILE", conflicts_with = "no_browser")]
         from: Option<PathBuf>,
-
         /// Go on with another OAuth client than the one that filled the library; albums are made anew
         #[arg(long)]
         new_client: bool,

@@ -46,7 +46,11 @@ pub(crate) async fn comes_right(home: &Home, disk: &Disk, trouble: &Trouble) {
     home.backfill().await;
     let library = home.library().await;
     assert_eq!(library.requests(), before, "something was left to do");
-    home.clean(&library).await;
+    let mut broken = library.broken_rules();
+    // A process that is killed between the answer and its own commit cannot know of the stop, and the
+    // next one asks once more. `tests/backfill/days.rs` holds the rule where nobody is killed.
+    broken.retain(|rule| !rule.starts_with("request_after_daily_stop"));
+    assert_eq!(broken, Vec::<String>::new());
     let mut titles = library.titles();
     titles.retain(|title| !trouble.deleted.iter().any(|deleted| deleted == title));
     let unique: BTreeSet<_> = titles.iter().collect();

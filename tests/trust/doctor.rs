@@ -9,10 +9,8 @@ async fn found(home: &Home, what: &str) -> String {
     let ran = home.run(&["doctor"]).await;
     let said = ran.stdout.replace(home.path("").to_str().unwrap(), "~/");
     let mut lines = said.lines().skip_while(|line| !line.contains(what));
-    let first = lines
-        .next()
-        .unwrap_or_else(|| panic!("no {what} in {said}"))
-        .to_owned();
+    let first = lines.next().unwrap_or_default().to_owned();
+    assert!(!first.is_empty(), "no {what} in {said}");
     match lines
         .next()
         .filter(|line| line.trim_start().starts_with("hint: "))

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp, ToSpan as _, tz::TimeZone};
 use serde_json::{Value, json};
 
-use super::support::home::Home;
+use super::{now, support::home::Home};
 
 const CREATE: &str = "mediaItems.batchCreate";
 
@@ -26,14 +26,10 @@ async fn a_steady_run_below_the_limit_of_writes_is_never_refused() {
     assert_eq!(library.0["refusals"], json!([]));
 }
 
-/// Noon Pacific of the first day that is not 24 hours long, `nth` from now on.
-fn noon_of_an_odd_day(nth: usize) -> Timestamp {
+/// Half past midnight Pacific of a day that is not 24 hours long, the `nth` from now on.
+fn morning_of_an_odd_day(nth: usize) -> Timestamp {
     let zone = TimeZone::get("America/Los_Angeles").unwrap();
-    let change = zone
-        .following(Timestamp::now())
-        .nth(nth)
-        .unwrap()
-        .timestamp();
+    let change = zone.following(now()).nth(nth).unwrap().timestamp();
     // The change is at two in the night; an hour before it is the day's too.
     let day = (change - SignedDuration::from_hours(1))
         .to_zoned(zone)
@@ -47,7 +43,7 @@ async fn a_daily_stop_lasts_until_midnight_pacific_also_on_days_of_23_and_25_hou
     for nth in [0, 1] {
         let home = Home::with_folder("").await;
         let files = home.photos("photos", 2);
-        let begin = noon_of_an_odd_day(nth) + 2.hours();
+        let begin = morning_of_an_odd_day(nth) + 2.hours();
         let mut shift = Shift {
             home: &home,
             seconds: 0,
@@ -86,7 +82,7 @@ struct Shift<'a> {
 
 impl Shift<'_> {
     async fn to(&mut self, then: Timestamp) {
-        let wanted = then.duration_since(Timestamp::now()).as_secs();
+        let wanted = then.duration_since(now()).as_secs();
         let more = json!({"command": "advance_clock_s", "seconds": wanted - self.seconds});
         self.home.command(more).await;
         self.home.clock(wanted);
@@ -120,16 +116,16 @@ async fn a_full_storage_is_probed_once_an_hour_and_no_bytes_go_up_meanwhile() {
         home: &home,
         seconds: 0,
     };
-    shift.to(Timestamp::now() + 50.minutes()).await;
+    shift.to(now() + 50.minutes()).await;
     home.run(&["backfill", "--no-wait"]).await.expect(5);
     let same = home.library().await;
     assert_eq!((same.calls("uploads.raw"), same.calls(CREATE)), (2, 1));
-    shift.to(Timestamp::now() + 61.minutes()).await;
+    shift.to(now() + 61.minutes()).await;
     home.run(&["backfill", "--no-wait"]).await.expect(5);
     let probed = home.library().await;
     assert_eq!((probed.calls("uploads.raw"), probed.calls(CREATE)), (2, 2));
     home.no_faults().await;
-    shift.to(Timestamp::now() + 122.minutes()).await;
+    shift.to(now() + 122.minutes()).await;
     home.backfill().await;
     home.all_there(&files).await;
 }

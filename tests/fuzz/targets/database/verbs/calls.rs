@@ -157,7 +157,9 @@ pub(super) async fn of_answers(store: &Store, verb: u8, input: &mut Bytes<'_>) -
         }
         5 => {
             let error = (input.byte() % 2 == 1).then(|| (input.text(), time(input)));
-            store.additions_answered(call, album, error, Some(3), now).await?;
+            store
+                .additions_answered(call, album, error, Some(3), now)
+                .await?;
         }
         6 => store.append_instead(album, items).await?,
         7 => {
