@@ -2,7 +2,7 @@
 //!
 //! The architecture, in reading order:
 //!
-//! - Words: [`ids`], [`shown`], [`clock`], [`cli`], [`config`].
+//! - Words: [`ids`], [`shown`], [`clock`], [`cli`], [`config`]; and [`crash`], the moments at which tests pull the plug.
 //! - The pure cores: [`item`] (the state machine), [`album`] (order and positions).
 //! - The truth: [`store`], all SQL, one writer.
 //! - The service: [`api`], the client; [`sandbox`], a stand-in that shares no code with it.
@@ -16,6 +16,7 @@ pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod crash;
 pub mod ids;
 pub mod item;
 pub mod lock;

@@ -23,7 +23,10 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
-use crate::ids::ContentHash;
+use crate::{
+    crash::{self, Moment},
+    ids::ContentHash,
+};
 
 use super::bandwidth::Bandwidth;
 
@@ -127,6 +130,7 @@ impl FileBody {
         self.shared
             .position
             .store(self.shared.offset + sent, Ordering::Relaxed);
+        crash::point(Moment::MidBody);
         Poll::Ready(Some(Ok(Frame::data(buffer))))
     }
 

@@ -10,6 +10,8 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use url::Url;
 
+use crate::crash::{self, Moment};
+
 use super::{
     endpoints::{Settings, Timeouts, is_loopback},
     error::{Error, Kind},
@@ -90,6 +92,7 @@ pub(super) async fn exchange(
     request: reqwest::Request,
     limit: usize,
 ) -> Result<Reply, Error> {
+    crash::point(Moment::BeforeRequest);
     let response = client.execute(request).await.map_err(failure)?;
     let status = response.status();
     let headers = response.headers().clone();
@@ -101,6 +104,7 @@ pub(super) async fn exchange(
         Err(_) if !success => Bytes::new(),
         Err(error) => return Err(error.with_status(status)),
     };
+    crash::point(Moment::AfterRequest);
     Ok(Reply {
         status,
         headers,

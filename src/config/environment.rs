@@ -16,6 +16,8 @@ pub struct Environment {
     pub albumen_config: Option<PathBuf>,
     /// `$ALBUMEN_CLOCK`: the file that shifts the clock, for tests.
     pub albumen_clock: Option<PathBuf>,
+    /// `$ALBUMEN_CRASH`: the moment at which the program is killed, for tests.
+    pub albumen_crash: Option<String>,
     /// `$CONFIGURATION_DIRECTORY`, from systemd; the first if there are several.
     pub configuration_directory: Option<PathBuf>,
     /// `$STATE_DIRECTORY`, from systemd; the first if there are several.
@@ -47,6 +49,7 @@ impl Environment {
         Self {
             albumen_config: var("ALBUMEN_CONFIG"),
             albumen_clock: var("ALBUMEN_CLOCK"),
+            albumen_crash: std::env::var("ALBUMEN_CRASH").ok(),
             configuration_directory: first("CONFIGURATION_DIRECTORY"),
             state_directory: first("STATE_DIRECTORY"),
             credentials_directory: var("CREDENTIALS_DIRECTORY"),

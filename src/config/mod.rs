@@ -56,6 +56,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// The file that shifts the clock, in tests; never set unless the service is on loopback.
     pub clock_file: Option<PathBuf>,
+    /// The moment at which a test has the program killed; only with a loopback endpoint.
+    pub crash_at: Option<String>,
     /// Whose library it is.
     pub account: Account,
     /// Where the service is.
@@ -156,6 +158,8 @@ impl Config {
         env: &Environment,
     ) -> Result<Self, Fault> {
         let api = sections::api(&written.api)?;
+        let crash_at = env.albumen_crash.clone();
+        let crash_at = crash_at.filter(|_| is_loopback(&api.endpoint));
         let clock_file = env.albumen_clock.as_ref();
         let clock_file = clock_file.filter(|_| is_loopback(&api.endpoint));
         let folders = folders::check(&written.folder, base, env)?;
@@ -165,6 +169,7 @@ impl Config {
             file: None,
             state_dir: state_dir(&written.state_dir, base, state_dir_override, env)?,
             clock_file: clock_file.map(|file| env.typed(file)),
+            crash_at,
             account: sections::account(&written.account, base, env)?,
             folders,
             upload: sections::upload(&written.upload)?,

@@ -174,6 +174,7 @@ fn every_key_is_obeyed() {
         file: Some(home.path("etc/c.toml")),
         state_dir: home.path("state"),
         clock_file: None,
+        crash_at: None,
         account: Account {
             client_secret_file: home.path("secret.json"),
         },

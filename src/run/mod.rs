@@ -36,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cli::ExitCode,
     config::{AfterUpload, Config},
+    crash,
     lock::{self, Lock},
     pipeline::{
         self, Mode, Stage, afterwards::Afterwards, bell::Bells, gate::Gate, intake::Intake,
@@ -81,6 +82,9 @@ pub async fn run(
     stop: CancellationToken,
 ) -> anyhow::Result<ExitCode> {
     let lock = take_lock(&config, &job).await?;
+    if let Some(plan) = &config.crash_at {
+        crash::arm(plan);
+    }
     let store = Store::open(&config.state_dir).context("cannot open the database")?;
     let ended = with_store(Arc::clone(&config), &job, progress, stop, store.clone()).await;
     store.close().await;

@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::{Error, Result};
+use crate::crash::{self, Moment};
 
 /// The most verbs in one commit: bounds how long the first one waits for its answer.
 const GROUP: usize = 256;
@@ -207,6 +208,7 @@ fn commit_group(connection: &Connection, verbs: Vec<Verb>) {
         // A full disk makes SQLite roll the whole transaction back, those before it included.
         alive = alive && !connection.is_autocommit();
     }
+    crash::point(Moment::BeforeCommit);
     if alive && let Err(error) = connection.execute_batch("COMMIT") {
         tracing::warn!(%error, "the database could not commit");
         alive = false;
@@ -214,6 +216,7 @@ fn commit_group(connection: &Connection, verbs: Vec<Verb>) {
     if !connection.is_autocommit() {
         let _ = connection.execute_batch("ROLLBACK");
     }
+    crash::point(Moment::AfterCommit);
     for answer in answers {
         answer(alive);
     }

@@ -33,6 +33,15 @@ impl Running {
     /// Starts the built program with `home` as its working folder. What it says goes to files, so
     /// that no pipe can fill.
     pub(crate) fn start<S: AsRef<OsStr>>(home: &Path, arguments: &[S]) -> Self {
+        Self::start_with(home, arguments, &[])
+    }
+
+    /// The same with more variables in its environment.
+    pub(crate) fn start_with<S: AsRef<OsStr>>(
+        home: &Path,
+        arguments: &[S],
+        variables: &[(&str, String)],
+    ) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let logs = home.join("logs");
@@ -49,6 +58,7 @@ impl Running {
             .env("HOME", home)
             .env("TZ", "UTC")
             .env("ALBUMEN_CLOCK", home.join("clock"))
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(File::create(&stdout).unwrap())
             .stderr(File::create(&stderr).unwrap());

@@ -192,6 +192,11 @@ impl Home {
         Running::start(self.dir.path(), arguments)
     }
 
+    /// Starts a command that is killed at a moment: see `crash` of the library.
+    pub(crate) fn start_doomed<S: AsRef<OsStr>>(&self, arguments: &[S], crash: String) -> Running {
+        Running::start_with(self.dir.path(), arguments, &[("ALBUMEN_CRASH", crash)])
+    }
+
     /// Starts the daemon, and waits until it says that it runs.
     pub(crate) async fn daemon(&self) -> Running {
         let daemon = self.start(&["daemon", "-v"]);
