@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Result, Store, Words, claims, describing, going, items, moves};
+use super::{Result, Store, Words, describing, going, holding, items, moves};
 use crate::{
     album::order::OrderKey,
     ids::{AlbumRow, DirId, FileId, ItemId, RootId},
@@ -374,7 +374,7 @@ fn moved_here(
     if columns.state == "queued"
         && let Some(item) = moves::item_of(db, file, &stat)?
     {
-        claims::hold_known(db, file, item, now)?;
+        holding::hold_known(db, file, item, now)?;
     }
     Ok(())
 }

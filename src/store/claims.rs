@@ -5,7 +5,9 @@ use std::{ffi::OsString, os::unix::ffi::OsStringExt as _, path::PathBuf};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{FileStat, Result, Session, Store, Words, changes, describing, items, moves, sessions};
+use super::{
+    FileStat, Result, Session, Store, Words, changes, describing, holding, items, sessions,
+};
 use crate::{
     clock,
     ids::{AlbumRow, ContentHash, FileId, ItemId, RootId},
@@ -271,7 +273,7 @@ fn hashed(db: &Connection, file: FileId, content: &Content, now: Timestamp) -> R
         Some((id, word)) => (ItemId(id), items::parse_state(&word)?),
         None => (born(db, content, fresh, now)?, State::Queued),
     };
-    hold(db, file, item, state, now)?;
+    holding::hold(db, file, item, state, now)?;
     if let Some(former) = former.map(ItemId).filter(|former| *former != item) {
         items::let_go(db, former, file, now)?;
     }
@@ -310,91 +312,4 @@ fn born(db: &Connection, content: &Content, fresh: bool, now: Timestamp) -> Resu
         now.as_millisecond()
     ])?;
     Ok(ItemId(db.last_insert_rowid()))
-}
-
-/// The file holds what a media item was made of, or is being made of, and not a byte has to be read.
-/// One that still waits for its bytes is left alone: the file goes through the queue.
-pub(super) fn hold_known(
-    db: &Connection,
-    file: FileId,
-    item: ItemId,
-    now: Timestamp,
-) -> Result<()> {
-    let state = items::state_of(db, item)?;
-    match state {
-        State::Queued | State::Skipped => Ok(()),
-        State::Uploading
-        | State::Uploaded
-        | State::Creating
-        | State::Created
-        | State::Verified
-        | State::Failed
-        | State::Missing => hold(db, file, item, state, now),
-    }
-}
-
-/// The queued or claimed file holds this item now, and brings it to its album.
-fn hold(db: &Connection, file: FileId, item: ItemId, state: State, now: Timestamp) -> Result<()> {
-    let (album, key): (i64, Vec<u8>) = db
-        .prepare_cached("SELECT album_id, order_key FROM files WHERE id = ?1")?
-        .query_row([file.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    // Touched, and nothing else: no edit at all, and no reason to go to another album, even if the
-    // title is made of the time of the last change.
-    let was_touched = db
-        .prepare_cached("DELETE FROM former_items WHERE file_id = ?1 AND item_id = ?2")?
-        .execute(params![file.0, item.0])?
-        > 0;
-    let stays = if was_touched {
-        moves::only_album(db, item)?
-    } else {
-        None
-    };
-    let album = match stays {
-        Some(album) => album,
-        None => moves::known_part(db, item, AlbumRow(album))?,
-    };
-    db.prepare_cached(
-        "UPDATE files SET state = 'held', item_id = ?2, album_id = ?3, edited = 0, attempts = 0, changed_at = ?4
-         WHERE id = ?1",
-    )?
-    .execute(params![file.0, item.0, album.0, now.as_millisecond()])?;
-    want_placement(db, item, album, &key, state, now)
-}
-
-/// The first file that brings an item to an album decides its place there. One that is about to leave
-/// stays, and counts as out of order from then on; one that a person took out stays out.
-fn want_placement(
-    db: &Connection,
-    item: ItemId,
-    album: AlbumRow,
-    key: &[u8],
-    state: State,
-    now: Timestamp,
-) -> Result<()> {
-    let made = matches!(state, State::Created | State::Verified);
-    let in_library = album.0 == 0 && made;
-    let stays = db
-        .prepare_cached(
-            "UPDATE placements SET state = 'placed', reason = NULL
-             WHERE item_id = ?1 AND album_id = ?2 AND state = 'leaving'",
-        )?
-        .execute(params![item.0, album.0])?;
-    if stays > 0 {
-        return Ok(());
-    }
-    db.prepare_cached(
-        "INSERT INTO placements (item_id, album_id, order_key, state, made, wanted_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (item_id, album_id) DO UPDATE SET state = 'wanted', order_key = ?3, wanted_at = ?6
-         WHERE state = 'gone' AND reason IS NULL",
-    )?
-    .execute(params![
-        item.0,
-        album.0,
-        key,
-        if in_library { "placed" } else { "wanted" },
-        made,
-        now.as_millisecond()
-    ])?;
-    Ok(())
 }

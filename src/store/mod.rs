@@ -28,6 +28,7 @@ mod describing;
 mod explain;
 mod going;
 mod health;
+mod holding;
 mod intake;
 mod items;
 mod ledger;

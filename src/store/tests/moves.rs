@@ -157,3 +157,32 @@ async fn a_touched_file_of_a_full_part_does_not_come_into_the_next_one() {
     assert_eq!(places, 1);
     bench.check();
 }
+
+#[tokio::test]
+async fn an_edited_picture_stands_behind_the_one_it_was() {
+    let (bench, _, item) = one_made(FINE).await;
+    let edited = FileStat {
+        mtime_ns: FINE + 9,
+        inode: 77,
+        ..stat(100)
+    };
+    let change = Change::Altered {
+        file: FileId(1),
+        stat: edited,
+        fate: fate(Some("A"), 1),
+    };
+    bench.store.record(vec![change], t(1)).await.unwrap();
+    let claim = bench.store.claim(1, false, t(1)).await.unwrap().remove(0);
+    let new = bench.store.hashed(claim.file, content(2), t(1)).await;
+    let Ok(Hashed::Send(new, _)) = new else {
+        panic!("{new:?}");
+    };
+    let key = |item: ItemId| -> Vec<u8> {
+        bench.one(
+            "SELECT order_key FROM placements WHERE item_id = ?1 AND album_id <> 0",
+            item.0,
+        )
+    };
+    assert!(key(item) < key(new));
+    bench.check();
+}

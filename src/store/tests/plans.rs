@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::store::{
-    self, afterwards, claims, departures, explain, intake, looking, membership, moves, orders,
-    overview, planning, planning::*,
+    self, afterwards, claims, departures, explain, holding, intake, looking, membership, moves,
+    orders, overview, planning, planning::*,
 };
 
 /// Tables that grow with the library.
@@ -127,6 +127,7 @@ fn the_daily_work_never_walks_over_a_large_table() {
         afterwards::SOURCES_MOVE,
         calls::UNANSWERED,
         moves::KNOWN_PART,
+        holding::SAME_KEY,
         departures::WAITING,
         departures::DUE,
         departures::HELD_ELSEWHERE,

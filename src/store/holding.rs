@@ -1,0 +1,127 @@
+//! Files that hold an item, and what they want of albums.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::{Result, items, moves};
+use crate::{
+    ids::{AlbumRow, FileId, ItemId},
+    item::State,
+};
+
+/// The file holds what a media item was made of, or is being made of, and not a byte has to be read.
+/// One that still waits for its bytes is left alone: the file goes through the queue.
+pub(super) fn hold_known(
+    db: &Connection,
+    file: FileId,
+    item: ItemId,
+    now: Timestamp,
+) -> Result<()> {
+    let state = items::state_of(db, item)?;
+    match state {
+        State::Queued | State::Skipped => Ok(()),
+        State::Uploading
+        | State::Uploaded
+        | State::Creating
+        | State::Created
+        | State::Verified
+        | State::Failed
+        | State::Missing => hold(db, file, item, state, now),
+    }
+}
+
+/// The queued or claimed file holds this item now, and brings it to its album.
+pub(super) fn hold(
+    db: &Connection,
+    file: FileId,
+    item: ItemId,
+    state: State,
+    now: Timestamp,
+) -> Result<()> {
+    let (album, key): (i64, Vec<u8>) = db
+        .prepare_cached("SELECT album_id, order_key FROM files WHERE id = ?1")?
+        .query_row([file.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    // Touched, and nothing else: no edit at all, and no reason to go to another album, even if the
+    // title is made of the time of the last change.
+    let was_touched = db
+        .prepare_cached("DELETE FROM former_items WHERE file_id = ?1 AND item_id = ?2")?
+        .execute(params![file.0, item.0])?
+        > 0;
+    let stays = if was_touched {
+        moves::only_album(db, item)?
+    } else {
+        None
+    };
+    let album = match stays {
+        Some(album) => album,
+        None => moves::known_part(db, item, AlbumRow(album))?,
+    };
+    db.prepare_cached(
+        "UPDATE files SET state = 'held', item_id = ?2, album_id = ?3, edited = 0, attempts = 0, changed_at = ?4
+         WHERE id = ?1",
+    )?
+    .execute(params![file.0, item.0, album.0, now.as_millisecond()])?;
+    want_placement(db, item, album, &key, state, now)
+}
+
+/// The first file that brings an item to an album decides its place there. One that is about to leave
+/// stays, and counts as out of order from then on; one that a person took out stays out.
+fn want_placement(
+    db: &Connection,
+    item: ItemId,
+    album: AlbumRow,
+    key: &[u8],
+    state: State,
+    now: Timestamp,
+) -> Result<()> {
+    let made = matches!(state, State::Created | State::Verified);
+    let in_library = album.0 == 0 && made;
+    let stays = db
+        .prepare_cached(
+            "UPDATE placements SET state = 'placed', reason = NULL
+             WHERE item_id = ?1 AND album_id = ?2 AND state = 'leaving'",
+        )?
+        .execute(params![item.0, album.0])?;
+    if stays > 0 {
+        return Ok(());
+    }
+    let key = distinct(db, item, album, key)?;
+    db.prepare_cached(
+        "INSERT INTO placements (item_id, album_id, order_key, state, made, wanted_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (item_id, album_id) DO UPDATE SET state = 'wanted', order_key = ?3, wanted_at = ?6
+         WHERE state = 'gone' AND reason IS NULL",
+    )?
+    .execute(params![
+        item.0,
+        album.0,
+        key,
+        if in_library { "placed" } else { "wanted" },
+        made,
+        now.as_millisecond()
+    ])?;
+    Ok(())
+}
+
+/// The key, made different where another item of the album has the very same: a file that was edited
+/// keeps its name and perhaps its time. The new picture stands behind the old one, and what comes
+/// next knows which of the two is its neighbour.
+fn distinct(db: &Connection, item: ItemId, album: AlbumRow, key: &[u8]) -> Result<Vec<u8>> {
+    let is_taken: bool = album.0 != 0
+        && db
+            .prepare_cached(SAME_KEY)?
+            .query_row(params![album.0, key, item.0], |row| row.get(0))?;
+    let mut key = key.to_vec();
+    if is_taken {
+        key.extend(item.0.to_be_bytes());
+    }
+    Ok(key)
+}
+
+/// Another item with this key in the album; each half is an index of its own.
+pub(super) const SAME_KEY: &str = "SELECT EXISTS (
+         SELECT 1 FROM placements
+         WHERE album_id = ?1 AND order_key = ?2 AND in_sequence = 1 AND item_id <> ?3)
+     OR EXISTS (
+         SELECT 1 FROM placements
+         WHERE album_id = ?1 AND order_key = ?2 AND state = 'wanted' AND item_id <> ?3)";
