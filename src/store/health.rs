@@ -192,9 +192,7 @@ pub(super) enum Change {
 impl Identity {
     /// Of the database at `path`, which a connection has open.
     pub(super) fn of(path: &Path) -> Self {
-        let mut log = path.as_os_str().to_owned();
-        log.push("-wal");
-        let log = PathBuf::from(log);
+        let log = super::open::log_of(path);
         let id = |path: &Path| {
             let metadata = fs::metadata(path).ok()?;
             Some((metadata.dev(), metadata.ino()))

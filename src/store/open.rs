@@ -1,6 +1,9 @@
 //! How a connection is opened: pragmas, schema, and the refusal of a database from the future.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -58,12 +61,49 @@ pub(super) fn beside(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Opens an existing database read-only.
+/// Opens an existing database read-only, also where nothing can be written: without a log, and where
+/// none can be made, nobody changes the file, and SQLite may take it for immutable. (Otherwise even a
+/// reader of a database in WAL mode makes a log.)
 pub(super) fn for_reading(path: &Path) -> Result<Connection> {
-    let connection = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    match reading(Connection::open_with_flags(path, flags)?) {
+        Err(error) if cannot_open(&error) && !log_of(path).exists() => {
+            let flags = flags | OpenFlags::SQLITE_OPEN_URI;
+            reading(Connection::open_with_flags(immutable(path), flags)?)
+        }
+        opened => opened,
+    }
+}
+
+/// Where SQLite has the write-ahead log of a database.
+pub(super) fn log_of(path: &Path) -> PathBuf {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    log.into()
+}
+
+fn cannot_open(error: &Error) -> bool {
+    use rusqlite::ErrorCode::{CannotOpen, ReadOnly};
+    matches!(error, Error::Sqlite(error)
+        if matches!(error.sqlite_error_code(), Some(CannotOpen | ReadOnly)))
+}
+
+/// The address of a file that nobody changes (`sqlite.org/uri.html`), with every byte of its name.
+fn immutable(path: &Path) -> String {
+    use std::fmt::Write as _;
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-._".contains(byte) {
+            uri.push(char::from(*byte));
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(uri, "%{byte:02X}");
+        }
+    }
+    uri + "?immutable=1"
+}
+
+fn reading(connection: Connection) -> Result<Connection> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
