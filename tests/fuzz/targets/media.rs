@@ -26,6 +26,7 @@ fn real() -> Vec<Vec<u8>> {
     let mut entries: Vec<PathBuf> = fs::read_dir(dir)
         .unwrap()
         .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
         .collect();
     entries.sort();
     let named = |path: &PathBuf| {
