@@ -96,7 +96,7 @@ async fn a_sign_in_that_is_waited_for() {
     Its album is "Rome", in which it stands by the time when it was taken.
     It is in the queue.
     It is to be put into the album "Rome".
-    Albumen waits: a new sign-in is needed: the sign-in of SOME TIME ago has expired, or access was withdrawn
+    Albumen waits: a new sign-in is needed: the sign-in of SOME TIME ago has expired, or access was withdrawn.
     "#);
     daemon.stop().await.expect(0);
 }
