@@ -160,9 +160,10 @@ impl Disk {
         if self.writers.iter().any(|writer| !writer.is_finished()) {
             return None;
         }
-        let moved = self.base.join(MOVED);
+        // `out` is left to Albumen: a folder whose last file was taken away is one that is not there.
+        let left_alone = [MOVED, "out"].map(|folder| self.base.join(folder));
         let mut files = self.files();
-        files.retain(|file| !file.starts_with(&moved));
+        files.retain(|file| !left_alone.iter().any(|folder| file.starts_with(folder)));
         rng.choice(files)
     }
 
