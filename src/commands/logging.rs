@@ -52,7 +52,8 @@ pub(crate) fn start(global: &Global, usual: LevelFilter, screen: &Screen) {
 fn filter(global: &Global, usual: LevelFilter) -> (EnvFilter, Option<String>) {
     let wanted = std::env::var(VARIABLE).ok().filter(|text| !text.is_empty());
     let level = global.log_level(usual);
-    let own = || EnvFilter::new(format!("warn,albumen={level},{SAID}=info"));
+    // What a parser has to say of somebody's photo is no news for anybody, whoever called it.
+    let own = || EnvFilter::new(format!("warn,nom_exif=off,albumen={level},{SAID}=info"));
     match wanted.map(EnvFilter::try_new) {
         None => (own(), None),
         Some(Ok(filter)) => (filter, None),
