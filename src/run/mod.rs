@@ -13,22 +13,18 @@
 //! they can be repeated at the cost of bytes; a call of the lane that is under way is awaited, up to
 //! [`CALL_PATIENCE`], and recorded; the store closes last.
 
-mod alone;
 mod backups;
 pub mod connect;
 mod ending;
 mod rebuild;
 mod removal;
 mod socket;
+mod stage;
 mod telling;
 mod verification;
 mod waits;
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, atomic::AtomicUsize},
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use tokio::task::JoinSet;
@@ -38,10 +34,9 @@ use crate::{
     cli::ExitCode,
     config::{AfterUpload, Config},
     crash,
-    lock::{self, Lock},
     pipeline::{
-        self, Mode, Stage, afterwards::Afterwards, bell::Bells, gate::Gate, intake::Intake,
-        lane::Lane, upload::Upload, verify::Verify,
+        self, Mode, Stage, afterwards::Afterwards, intake::Intake, lane::Lane, upload::Upload,
+        verify::Verify,
     },
     progress::Progress,
     store::Store,
@@ -54,9 +49,6 @@ pub use verification::verify;
 
 /// How long a call that is under way at the stop is awaited; below `TimeoutStopSec=90` of the unit.
 const CALL_PATIENCE: Duration = Duration::from_mins(1);
-
-/// How long a daemon that finds the lock taken tries before it gives up: a restart overlaps a little.
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the pipeline runs for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +64,15 @@ pub enum Job {
     },
 }
 
+impl Job {
+    fn mode(&self) -> Mode {
+        match self {
+            Self::Daemon => Mode::Daemon,
+            Self::Backfill { .. } => Mode::Backfill,
+        }
+    }
+}
+
 /// How a task of the program ended.
 type Ended = (&'static str, anyhow::Result<Option<ExitCode>>);
 
@@ -82,7 +83,7 @@ pub async fn run(
     progress: Progress,
     stop: CancellationToken,
 ) -> anyhow::Result<ExitCode> {
-    let lock = take_lock(&config, &job).await?;
+    let lock = stage::lock(&config, job.mode()).await?;
     if let Some(plan) = &config.crash_at {
         crash::arm(plan);
     }
@@ -93,23 +94,6 @@ pub async fn run(
     ended
 }
 
-async fn take_lock(config: &Config, job: &Job) -> Result<Lock, lock::Error> {
-    let patience = if *job == Job::Daemon {
-        LOCK_PATIENCE
-    } else {
-        Duration::ZERO
-    };
-    let since = tokio::time::Instant::now();
-    loop {
-        match Lock::take(&config.state_dir) {
-            Err(lock::Error::Held { .. }) if since.elapsed() < patience => {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-            taken => return taken,
-        }
-    }
-}
-
 async fn with_store(
     config: Arc<Config>,
     job: &Job,
@@ -117,42 +101,16 @@ async fn with_store(
     stop: CancellationToken,
     store: Store,
 ) -> anyhow::Result<ExitCode> {
-    let clock = connect::clock(&config);
-    let now = clock.now();
-    let mode = if *job == Job::Daemon {
-        "daemon"
-    } else {
-        "backfill"
+    let stage = stage::on(store, Arc::clone(&config), job.mode(), progress, stop).await?;
+    let now = stage.clock.now();
+    let mode = match stage.mode {
+        Mode::Daemon => "daemon",
+        Mode::Backfill => "backfill",
     };
-    store.process_is(mode, std::process::id(), now).await?;
-    store.forget_orders(now).await?;
-    store.recover(now).await?;
-    let client = connect::client(&config)?;
-    let bells = Bells::default();
-    let gate = Gate::load(
-        store.clone(),
-        client.auth().clone(),
-        config.retry.clone(),
-        clock.clone(),
-        bells.clone(),
-    )
-    .await?;
-    let stage = Stage {
-        store,
-        client,
-        clock,
-        progress,
-        bells,
-        gate,
-        mode: if *job == Job::Daemon {
-            Mode::Daemon
-        } else {
-            Mode::Backfill
-        },
-        scanning: Arc::new(AtomicUsize::new(0)),
-        stop: stop.clone(),
-        config: Arc::clone(&config),
-    };
+    let pid = std::process::id();
+    stage.store.process_is(mode, pid, now).await?;
+    stage.store.forget_orders(now).await?;
+    stage.store.recover(now).await?;
     let acting: Vec<PathBuf> = config
         .folders
         .iter()

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Stage, alone};
+use super::{Stage, stage};
 use crate::{
     cli::ExitCode,
     config::Config,
@@ -32,7 +32,7 @@ pub async fn remove(
     held: bool,
     stop: CancellationToken,
 ) -> anyhow::Result<(ExitCode, String)> {
-    let (lock, stage) = alone::stage(config, stop).await?;
+    let (lock, stage) = stage::alone(config, stop).await?;
     stage.store.recover(stage.clock.now()).await?;
     let mut lane = tokio::spawn(Lane::load(stage.clone()).await?.run());
     let ended = tokio::select! {

@@ -29,18 +29,13 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::{Job, connect, take_lock};
+use super::stage;
 use crate::{
     api,
     cli::ExitCode,
     config::Config,
     ids::{AlbumId, AlbumRow, ItemId},
-    pipeline::{
-        Mode, Stage,
-        bell::Bells,
-        gate::{self, Gate},
-        intake::survey,
-    },
+    pipeline::{Mode, Stage, gate, intake::survey},
     progress::Progress,
     store::{ListedAlbum, Store, TakenOver},
 };
@@ -56,11 +51,7 @@ pub async fn rebuild(
     is_dry: bool,
     stop: CancellationToken,
 ) -> anyhow::Result<(ExitCode, String)> {
-    let job = Job::Backfill {
-        paths: Vec::new(),
-        no_wait: false,
-    };
-    let lock = take_lock(&config, &job)
+    let lock = stage::lock(&config, Mode::Backfill)
         .await
         .context("a rebuild needs the state folder for itself")?;
     let store = Store::open_anew(&config.state_dir).context("cannot open the database")?;
@@ -76,25 +67,9 @@ async fn with_store(
     stop: CancellationToken,
     store: Store,
 ) -> anyhow::Result<(ExitCode, String)> {
-    let clock = connect::clock(&config);
-    let client = connect::client(&config)?;
-    let (bells, auth) = (Bells::default(), client.auth().clone());
-    let began = clock.now();
-    store.recover(began).await?;
-    let retry = config.retry.clone();
-    let gate = Gate::load(store.clone(), auth, retry, clock.clone(), bells.clone()).await?;
-    let stage = Stage {
-        store,
-        client,
-        clock,
-        progress: Progress::default(),
-        bells,
-        gate,
-        mode: Mode::Backfill,
-        scanning: Arc::default(),
-        stop,
-        config,
-    };
+    let stage = stage::on(store, config, Mode::Backfill, Progress::default(), stop).await?;
+    let began = stage.clock.now();
+    stage.store.recover(began).await?;
     let mut work = Rebuilding {
         stage,
         roots: Vec::new(),

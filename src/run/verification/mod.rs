@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Stage, alone};
+use super::{Stage, stage};
 use crate::{
     api::{Error, Kind, Limit},
     cli::ExitCode,
@@ -31,7 +31,7 @@ pub async fn verify(
     stop: CancellationToken,
     count: &Count,
 ) -> anyhow::Result<(ExitCode, String)> {
-    let (lock, stage) = alone::stage(config, stop).await?;
+    let (lock, stage) = stage::alone(config, stop).await?;
     let ended = everything(&stage, count).await;
     stage.store.close().await;
     drop(lock);

@@ -1,0 +1,84 @@
+//! Everything that the tasks of one process share, put together in one place: for the pipeline, and
+//! for a command that does one thing by itself while no pipeline runs.
+
+use std::{
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use super::connect;
+use crate::{
+    config::Config,
+    lock::{self, Lock},
+    pipeline::{Mode, Stage, bell::Bells, gate::Gate},
+    progress::Progress,
+    store::Store,
+};
+
+/// How long a daemon that finds the lock taken tries before it gives up: a restart overlaps a little.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Takes the state folder for this process. Only a daemon waits for who has it.
+pub(super) async fn lock(config: &Config, mode: Mode) -> Result<Lock, lock::Error> {
+    let patience = match mode {
+        Mode::Daemon => LOCK_PATIENCE,
+        Mode::Backfill => Duration::ZERO,
+    };
+    let since = tokio::time::Instant::now();
+    loop {
+        match Lock::take(&config.state_dir) {
+            Err(lock::Error::Held { .. }) if since.elapsed() < patience => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            taken => return taken,
+        }
+    }
+}
+
+/// Opens the account on an open store.
+pub(super) async fn on(
+    store: Store,
+    config: Arc<Config>,
+    mode: Mode,
+    progress: Progress,
+    stop: CancellationToken,
+) -> anyhow::Result<Stage> {
+    let clock = connect::clock(&config);
+    let client = connect::client(&config)?;
+    let bells = Bells::default();
+    let gate = Gate::load(
+        store.clone(),
+        client.auth().clone(),
+        config.retry.clone(),
+        clock.clone(),
+        bells.clone(),
+    )
+    .await?;
+    Ok(Stage {
+        store,
+        client,
+        clock,
+        progress,
+        bells,
+        gate,
+        mode,
+        scanning: Arc::new(AtomicUsize::new(0)),
+        stop,
+        config,
+    })
+}
+
+/// The stage of a command that works by itself. Whoever asks closes the store, then lets go of the
+/// lock.
+pub(super) async fn alone(
+    config: Arc<Config>,
+    stop: CancellationToken,
+) -> anyhow::Result<(Lock, Stage)> {
+    let lock = lock(&config, Mode::Backfill).await?;
+    let store = Store::open(&config.state_dir).context("cannot open the database")?;
+    let stage = on(store, config, Mode::Backfill, Progress::default(), stop).await?;
+    Ok((lock, stage))
+}
