@@ -29,6 +29,7 @@ use crate::{
 
 use super::{explain, look, output};
 
+mod afterwards;
 mod cost;
 
 /// Albums that are listed one by one.
@@ -102,6 +103,8 @@ struct Plan {
     made: Vec<String>,
     /// What would join albums that stand already.
     places: cost::Places,
+    /// What would be moved or deleted in the end.
+    acts: afterwards::Acts,
 }
 
 impl Plan {
@@ -114,6 +117,7 @@ impl Plan {
             problems: Vec::new(),
             made: Vec::new(),
             places: cost::Places::default(),
+            acts: afterwards::Acts::default(),
         }
     }
 
@@ -213,6 +217,9 @@ impl Plan {
             match (known.file_state.as_str(), known.item_state.as_deref()) {
                 ("held", Some("created" | "verified")) => {
                     self.there += 1;
+                    if !known.stays {
+                        self.acts.note(&place.folder);
+                    }
                     return Ok(());
                 }
                 ("held", Some("failed" | "missing")) => {
@@ -239,6 +246,7 @@ impl Plan {
                 .note(title, place, (dir, entry), reader, self.now)?;
         }
         self.albums.entry(title).or_default().add(entry.size);
+        self.acts.note(&place.folder);
         Ok(())
     }
 
@@ -285,6 +293,7 @@ impl Plan {
                 words::files(self.there)
             );
         }
+        text += &self.acts.text();
         if !self.left_out.is_empty() {
             text.push_str("Left out:\n");
             for (reason, n) in &self.left_out {

@@ -39,6 +39,8 @@ pub struct Standing {
     pub file_reason: Option<String>,
     /// The state of its item, a word of the schema, if its bytes are known.
     pub item_state: Option<String>,
+    /// Whether it stays where it is although its folder's files are moved or deleted.
+    pub stays: bool,
 }
 
 impl Reader {
@@ -104,7 +106,8 @@ impl Reader {
         let rows = self
             .connection
             .prepare_cached(
-                "SELECT files.name, files.size, files.mtime_ns, files.state, files.reason, items.state
+                "SELECT files.name, files.size, files.mtime_ns, files.state, files.reason, items.state,
+                        files.afterwards IS 'stays'
                  FROM roots JOIN dirs ON dirs.root_id = roots.id JOIN files ON files.dir_id = dirs.id
                  LEFT JOIN items ON items.id = files.item_id
                  WHERE roots.path = ?1 AND dirs.path = ?2 AND files.state <> 'gone'",
@@ -119,6 +122,7 @@ impl Reader {
                         file_state: row.get(3)?,
                         file_reason: row.get(4)?,
                         item_state: row.get(5)?,
+                        stays: row.get(6)?,
                     })
                 },
             )?

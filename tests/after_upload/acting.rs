@@ -176,3 +176,22 @@ async fn a_folder_that_is_told_to_act_later_has_everything_read_back_first() {
     assert_eq!(below(&home, "photos"), Vec::<String>::new());
     assert_eq!(home.library().await.calls("mediaItems.batchGet"), 1);
 }
+
+#[tokio::test]
+async fn a_dry_run_says_which_files_would_go_and_touches_none() {
+    for (rules, words) in [
+        (DELETE, "3  deleted from HOME/photos"),
+        (MOVE, "3  moved from HOME/photos to HOME/done"),
+    ] {
+        let home = home(rules).await;
+        home.photos("photos", 3);
+        let ran = home.run(&["backfill", "--dry-run"]).await.expect(0);
+        let said = ran.stdout.replace(home.path("").to_str().unwrap(), "HOME/");
+        assert!(
+            said.contains("once Google Photos was asked for it"),
+            "{said}"
+        );
+        assert!(said.contains(words), "{said}");
+        assert_eq!(below(&home, "photos").len(), 3);
+    }
+}
