@@ -41,6 +41,7 @@ mod outcomes;
 mod overview;
 mod planning;
 mod rebuilding;
+mod recording;
 mod sessions;
 mod uploads;
 mod verifying;

@@ -28,6 +28,17 @@ pub(super) fn item_of(db: &Connection, file: FileId, stat: &FileStat) -> Result<
     })
 }
 
+/// Whether there is any file that another one may turn out to be, moved.
+pub(super) fn possible(db: &Connection) -> Result<bool> {
+    Ok(db
+        .prepare_cached(POSSIBLE)?
+        .query_row([], |row| row.get(0))?)
+}
+
+/// The index holds just those files.
+pub(super) const POSSIBLE: &str = "SELECT EXISTS (SELECT 1 FROM files INDEXED BY files_by_inode
+     WHERE state IN ('held', 'gone') AND item_id IS NOT NULL)";
+
 /// What a file of this inode held.
 pub(super) const BY_INODE: &str = "SELECT item_id FROM files
      WHERE state IN ('held', 'gone') AND item_id IS NOT NULL AND inode = ?1 AND dev = ?2 AND size = ?3

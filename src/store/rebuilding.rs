@@ -14,11 +14,11 @@ use std::{
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Change, Content, Fate, FileStat, Reader, Result, Store, albums, changes};
+use super::{Change, Content, Fate, FileStat, Reader, Result, Store, albums, recording::Recording};
 use crate::{
     album::order::OrderKey,
     clock,
-    ids::{AlbumId, AlbumRow, DirId, FileId, ItemId, MediaItemId, RootId},
+    ids::{AlbumId, AlbumRow, FileId, ItemId, MediaItemId, RootId},
 };
 
 /// An album of the service that no row may know yet.
@@ -105,10 +105,10 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<Option<ItemId>>> {
         self.write(move |db| {
-            let mut last_dir = None;
+            let mut recording = Recording::new(db, now);
             found
                 .iter()
-                .map(|one| hold(db, one, verify_after, &mut last_dir, now))
+                .map(|one| hold(db, one, verify_after, &mut recording, now))
                 .collect()
         })
         .await
@@ -195,7 +195,7 @@ fn hold(
     db: &Connection,
     found: &FoundAgain,
     verify_after: Option<i64>,
-    last_dir: &mut Option<(RootId, PathBuf, DirId)>,
+    recording: &mut Recording<'_>,
     now: Timestamp,
 ) -> Result<Option<ItemId>> {
     let Some(item) = item_of(db, found, verify_after, now)? else {
@@ -205,7 +205,7 @@ fn hold(
         Some(album) => album,
         None => albums::row_of(db, found.title.as_deref())?,
     };
-    let file = queued(db, found, last_dir, now)?;
+    let file = queued(db, found, recording)?;
     db.prepare_cached(
         "UPDATE files SET state = 'held', item_id = ?2, album_id = ?3, changed_at = ?4 WHERE id = ?1",
     )?
@@ -270,12 +270,7 @@ fn item_of(
 }
 
 /// The row of the file, as intake would have queued it.
-fn queued(
-    db: &Connection,
-    found: &FoundAgain,
-    last_dir: &mut Option<(RootId, PathBuf, DirId)>,
-    now: Timestamp,
-) -> Result<FileId> {
+fn queued(db: &Connection, found: &FoundAgain, recording: &mut Recording<'_>) -> Result<FileId> {
     let fate = Fate::Queue {
         album: found.title.clone(),
         key: found.key.clone(),
@@ -284,7 +279,7 @@ fn queued(
     };
     let stat = found.stat;
     if let Some(file) = found.file {
-        changes::apply(db, Change::Altered { file, stat, fate }, last_dir, now)?;
+        recording.apply(Change::Altered { file, stat, fate })?;
         return Ok(file);
     }
     let change = Change::Found {
@@ -294,7 +289,7 @@ fn queued(
         stat,
         fate,
     };
-    changes::apply(db, change, last_dir, now)?;
+    recording.apply(change)?;
     let row = db
         .prepare_cached(
             "SELECT files.id FROM dirs JOIN files ON files.dir_id = dirs.id AND files.name = ?3

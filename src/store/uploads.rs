@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::{Change, Fate, FileStat, Result, Store, changes, going, items, sessions};
+use super::{Change, Fate, FileStat, Result, Store, going, items, recording::Recording, sessions};
 use crate::{
     clock,
     ids::{FileId, ItemId, UploadToken},
@@ -157,7 +157,7 @@ impl Store {
             )?
             .execute([file.0])?;
             let fate = Fate::Settle { due_at, settle_ms };
-            changes::apply(db, Change::Altered { file, stat, fate }, &mut None, now)
+            Recording::new(db, now).apply(Change::Altered { file, stat, fate })
         })
         .await
     }

@@ -209,6 +209,52 @@ async fn an_older_database_is_backed_up_before_it_is_migrated_and_keeps_all_it_h
     assert_eq!(read_back, None);
 }
 
+#[test]
+fn a_file_is_checked_by_the_same_rules_before_and_after_their_text_was_changed() {
+    let ways: [(&str, bool); 8] = [
+        ("'settling', NULL, NULL, NULL, 1", true),
+        ("'queued', 0, X'01', NULL, NULL", true),
+        ("'gone', NULL, NULL, 'done', NULL", true),
+        ("'lost', NULL, NULL, NULL, NULL", false),
+        ("'queued', 0, NULL, NULL, NULL", false),
+        ("'claimed', NULL, X'01', NULL, NULL", false),
+        ("'held', NULL, NULL, NULL, NULL", false),
+        ("'gone', NULL, NULL, 'never', NULL", false),
+    ];
+    let mut text = Vec::new();
+    for versions in [vec![6], vec![7], vec![6, 7]] {
+        let mut db = Connection::open_in_memory().unwrap();
+        for version in &versions {
+            open::migrate_to(&mut db, *version).unwrap();
+        }
+        let sql = "SELECT sql FROM sqlite_schema WHERE name = 'files'";
+        text.push(
+            db.query_row(sql, [], |row| row.get::<_, String>(0))
+                .unwrap(),
+        );
+        db.execute_batch(
+            "INSERT INTO roots (path, configured, rule) VALUES (X'00', 1, ''); INSERT INTO dirs (root_id, path) VALUES (1, X'00')",
+        )
+        .unwrap();
+        for (n, (row, is_good)) in ways.iter().enumerate() {
+            let sql = format!(
+                "INSERT INTO files (root_id, dir_id, name, size, mtime_ns, ctime_ns, dev, inode, changed_at,
+                                    state, album_id, order_key, afterwards, due_at)
+                 VALUES (1, 1, X'{n:02}', 1, 1, 1, 1, 1, 1, {row})"
+            );
+            let took = db.execute(&sql, []);
+            assert_eq!(took.is_ok(), *is_good, "{versions:?} {row}: {took:?}");
+        }
+        let sound: String = db
+            .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(sound, "ok");
+    }
+    assert!(text[0].contains(" IN ('"));
+    assert!(!text[1].contains(" IN ('"), "{}", text[1]);
+    assert_eq!(text[1], text[2]);
+}
+
 #[tokio::test]
 async fn a_stop_and_a_damaged_database_leave_the_backups_as_they_are() {
     let bench = Bench::new();

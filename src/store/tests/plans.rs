@@ -3,7 +3,7 @@
 use super::*;
 use crate::store::{
     self, afterwards, claims, departures, explain, holding, intake, looking, membership, moves,
-    orders, overview, planning, planning::*,
+    orders, overview, planning, planning::*, recording,
 };
 
 /// Tables that grow with the library.
@@ -155,4 +155,20 @@ fn the_daily_work_never_walks_over_a_large_table() {
         let found = walks(db, &sql);
         assert!(found.is_empty(), "{found:?} in {sql}");
     }
+}
+
+#[test]
+fn no_table_is_made_to_check_a_new_file() {
+    let bench = Bench::new();
+    let db = &bench.reader().connection;
+    let mut statement = db
+        .prepare(&format!("EXPLAIN {}", recording::INSERT))
+        .unwrap();
+    let nothing = std::iter::repeat_n(rusqlite::types::Null, statement.parameter_count());
+    let steps = statement
+        .query_map(rusqlite::params_from_iter(nothing), |row| row.get(1))
+        .unwrap();
+    let steps: Vec<String> = steps.map(|step| step.unwrap()).collect();
+    assert!(steps.iter().any(|step| step == "Program"), "the triggers");
+    assert!(!steps.iter().any(|step| step == "OpenEphemeral"));
 }
