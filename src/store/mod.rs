@@ -75,8 +75,7 @@ pub use orders::{NewOrder, Order, OrderKind};
 pub use outcomes::{ItemOutcome, Outcome};
 pub use overview::{Failure, Overview, Transfer};
 pub use planning::{
-    Addition, BatchItem, Budget, Description, PlanRules, Planned, PlannedBatch, Removal,
-    parts::ALBUM_LIMIT,
+    BatchItem, Budget, Description, Members, PlanRules, Planned, PlannedBatch, parts::ALBUM_LIMIT,
 };
 pub use rebuilding::{FoundAgain, ListedAlbum, TakenOver};
 pub use sessions::Session;

@@ -7,25 +7,15 @@ use super::{Answered, Lane, Turn, create::STUMBLES};
 use crate::{
     api::{Call, Kind},
     clock,
-    ids::MediaItemId,
+    ids::{AlbumId, MediaItemId},
     pipeline::{Result, backoff, gate},
-    store::{Addition, CallKind, Journalled, NewCall},
+    store::{CallKind, Journalled, Members, NewCall},
 };
 
 impl Lane {
     /// Sends a planned addition.
-    pub(super) async fn add(&mut self, addition: Addition) -> Result<Turn> {
-        let ids: Vec<MediaItemId> = addition.items.iter().map(|(_, id)| id.clone()).collect();
-        let request = Call::album_add(&addition.album_id, &ids);
-        let call = NewCall {
-            kind: CallKind::AddItems,
-            album: addition.album,
-            position: None,
-            path: request.path,
-            body: request.body,
-            items: addition.items.iter().map(|(item, _)| *item).collect(),
-            for_order: false,
-        };
+    pub(super) async fn add(&mut self, addition: Members) -> Result<Turn> {
+        let call = membership(CallKind::AddItems, addition, Call::album_add);
         match self.perform(call).await? {
             Some((call, answered)) => self.added(call, answered).await,
             None => Ok(Turn::Again),
@@ -83,5 +73,24 @@ impl Lane {
         }
         self.wake_others();
         Ok(Turn::Again)
+    }
+}
+
+/// The call by which items join an album, or leave it.
+pub(super) fn membership(
+    kind: CallKind,
+    members: Members,
+    request: fn(&AlbumId, &[MediaItemId]) -> Call,
+) -> NewCall {
+    let (items, ids): (Vec<_>, Vec<_>) = members.items.into_iter().unzip();
+    let request = request(&members.album_id, &ids);
+    NewCall {
+        kind,
+        album: members.album,
+        position: None,
+        path: request.path,
+        body: request.body,
+        items,
+        for_order: false,
     }
 }

@@ -7,18 +7,20 @@
 
 use std::collections::HashSet;
 
-use super::{Answered, Lane, Turn, create::STUMBLES, suspects::Verdict, waiting};
+use super::{
+    Answered, Lane, Turn, additions::membership, create::STUMBLES, suspects::Verdict, waiting,
+};
 use crate::{
     api::{Call, Kind},
     clock,
     ids::{AlbumRow, ItemId, MediaItemId},
     pipeline::{Result, gate},
-    store::{CallKind, Journalled, NewCall, Removal},
+    store::{CallKind, Journalled, Members},
 };
 
 impl Lane {
     /// Takes out what is planned, or the next part of a group that was refused.
-    pub(super) async fn remove(&mut self, planned: Removal) -> Result<Turn> {
+    pub(super) async fn remove(&mut self, planned: Members) -> Result<Turn> {
         let now = self.stage.clock.now();
         let Some(group) = self.leavers.first() else {
             return self.send_removal(planned).await;
@@ -44,18 +46,8 @@ impl Lane {
         turn
     }
 
-    async fn send_removal(&mut self, removal: Removal) -> Result<Turn> {
-        let ids: Vec<MediaItemId> = removal.items.iter().map(|(_, id)| id.clone()).collect();
-        let request = Call::album_remove(&removal.album_id, &ids);
-        let call = NewCall {
-            kind: CallKind::RemoveItems,
-            album: removal.album,
-            position: None,
-            path: request.path,
-            body: request.body,
-            items: removal.items.iter().map(|(item, _)| *item).collect(),
-            for_order: false,
-        };
+    async fn send_removal(&mut self, removal: Members) -> Result<Turn> {
+        let call = membership(CallKind::RemoveItems, removal, Call::album_remove);
         match self.perform(call).await? {
             Some((call, answered)) => self.removed(call, answered).await,
             None => Ok(Turn::Again),

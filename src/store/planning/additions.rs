@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::{
-    Addition, Planned, Search,
+    Members, Planned, Search,
     parts::{roll_over, room},
     places::{self, Around},
     ready::{self, Ready},
@@ -78,7 +78,7 @@ pub(super) fn next(
         }
         let items = joining(db, joined.album, MAX_BATCH.min(room), search)?;
         if !items.is_empty() {
-            return Ok(Some(Planned::Add(Addition {
+            return Ok(Some(Planned::Add(Members {
                 album: joined.album,
                 album_id: AlbumId::new(album_id),
                 items,
@@ -96,7 +96,7 @@ pub(super) fn ahead_of(
     item: &Ready,
     room: usize,
     now: Timestamp,
-) -> Result<Option<Addition>> {
+) -> Result<Option<Members>> {
     if album == albums::LIBRARY || item.append {
         return Ok(None);
     }
@@ -122,7 +122,7 @@ pub(super) fn ahead_of(
         .prepare_cached("SELECT album_id FROM albums WHERE id = ?1")?
         .query_row([album.0], |row| row.get(0))?;
     let album_id = album_id.filter(|_| !items.is_empty()).map(AlbumId::new);
-    Ok(album_id.map(|album_id| Addition {
+    Ok(album_id.map(|album_id| Members {
         album,
         album_id,
         items,

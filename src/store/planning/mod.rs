@@ -84,25 +84,14 @@ pub struct PlannedBatch {
     pub for_order: bool,
 }
 
-/// Media items that join a further album.
+/// Media items that join a further album, or leave one.
 #[derive(Debug, Clone)]
-pub struct Addition {
+pub struct Members {
     /// Which album.
     pub album: AlbumRow,
     /// Its id.
     pub album_id: AlbumId,
-    /// What joins it, in order.
-    pub items: Vec<(ItemId, MediaItemId)>,
-}
-
-/// Media items that leave an album.
-#[derive(Debug, Clone)]
-pub struct Removal {
-    /// Which album.
-    pub album: AlbumRow,
-    /// Its id.
-    pub album_id: AlbumId,
-    /// What leaves it.
+    /// What joins or leaves it, in order.
     pub items: Vec<(ItemId, MediaItemId)>,
 }
 
@@ -123,9 +112,9 @@ pub enum Planned {
     /// First find out the id of this album.
     Album(AlbumTask),
     /// Put these into a further album.
-    Add(Addition),
+    Add(Members),
     /// Take these out of an album.
-    Remove(Removal),
+    Remove(Members),
     /// First read how this album stands.
     Read(AlbumRow, AlbumId),
     /// Tell the service this description.
@@ -178,7 +167,7 @@ impl Store {
         &self,
         album: AlbumRow,
         items: Vec<ItemId>,
-    ) -> Result<Option<Removal>> {
+    ) -> Result<Option<Members>> {
         self.write(move |db| removals::part(db, album, &items))
             .await
     }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Planned, Removal, sooner};
+use super::{Members, Planned, sooner};
 use crate::{
     album::plan::MAX_BATCH,
     clock,
@@ -52,7 +52,7 @@ pub(super) fn next(
     if items.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Planned::Remove(Removal {
+    Ok(Some(Planned::Remove(Members {
         album,
         album_id: AlbumId::new(album_id),
         items,
@@ -60,7 +60,7 @@ pub(super) fn next(
 }
 
 /// A removal of just these, for a call that is sent in parts.
-pub(super) fn part(db: &Connection, album: AlbumRow, items: &[ItemId]) -> Result<Option<Removal>> {
+pub(super) fn part(db: &Connection, album: AlbumRow, items: &[ItemId]) -> Result<Option<Members>> {
     let album_id: Option<String> = db
         .prepare_cached("SELECT album_id FROM albums WHERE id = ?1")?
         .query_row([album.0], |row| row.get(0))?;
@@ -80,7 +80,7 @@ pub(super) fn part(db: &Connection, album: AlbumRow, items: &[ItemId]) -> Result
             .flatten();
         leaving.extend(media_item_id.map(|id| (*item, MediaItemId::new(id))));
     }
-    Ok((!leaving.is_empty()).then(|| Removal {
+    Ok((!leaving.is_empty()).then(|| Members {
         album,
         album_id: AlbumId::new(album_id),
         items: leaving,

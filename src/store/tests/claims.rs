@@ -216,12 +216,7 @@ async fn what_lost_its_source_comes_back_with_a_file_that_has_its_bytes() {
     assert_eq!(bench.file_state(claim.file), "gone");
     bench.check();
     bench.queue(root, None, [1]).await;
-    let claim = bench.store.claim(1, false, t(3)).await.unwrap().remove(0);
-    let again = bench
-        .store
-        .hashed(claim.file, content(0), t(3))
-        .await
-        .unwrap();
+    let again = bench.hash_next(content(0), t(3)).await;
     assert!(matches!(again, Hashed::Send(same, _) if same == item));
     bench.token(item, t(3)).await;
     assert_eq!(bench.state(item), "uploaded");

@@ -81,12 +81,7 @@ async fn what_comes_back_in_time_never_leaves() {
         fate: fate(Some("A"), 0),
     };
     bench.store.record(vec![change], t(2)).await.unwrap();
-    let claim = bench.store.claim(1, false, t(2)).await.unwrap().remove(0);
-    bench
-        .store
-        .hashed(claim.file, content(0), t(2))
-        .await
-        .unwrap();
+    bench.hash_next(content(0), t(2)).await;
     assert!(leaving(&bench, t(10_000)).await.is_empty());
     assert_eq!(bench.count("placement", "placed"), 3);
     assert_eq!(bench.count("departure", "waiting"), 0);
@@ -100,17 +95,7 @@ async fn it_waits_for_a_file_of_its_size_that_may_be_the_same_one() {
     bench.queue(root, Some("A"), [700]).await;
     assert!(leaving(&bench, t(1000)).await.is_empty());
     // It was the same one, renamed within its album.
-    let claim = bench
-        .store
-        .claim(1, false, t(1001))
-        .await
-        .unwrap()
-        .remove(0);
-    bench
-        .store
-        .hashed(claim.file, content(0), t(1001))
-        .await
-        .unwrap();
+    bench.hash_next(content(0), t(1001)).await;
     assert!(leaving(&bench, t(5000)).await.is_empty());
     assert_eq!(bench.count("placement", "placed"), 3);
     assert_eq!(bench.count("departure", "waiting"), 0);
@@ -120,12 +105,7 @@ async fn it_waits_for_a_file_of_its_size_that_may_be_the_same_one() {
 async fn a_copy_elsewhere_in_the_album_keeps_it_there() {
     let (bench, root) = made_in_album(2).await;
     bench.queue(root, Some("A"), [700]).await;
-    let claim = bench.store.claim(1, false, t(1)).await.unwrap().remove(0);
-    bench
-        .store
-        .hashed(claim.file, content(0), t(1))
-        .await
-        .unwrap();
+    bench.hash_next(content(0), t(1)).await;
     gone(&bench, [1], t(2)).await;
     assert!(leaving(&bench, t(1000)).await.is_empty());
     gone(&bench, [3], t(1001)).await;
@@ -180,17 +160,7 @@ async fn what_came_back_while_the_call_was_under_way_is_wanted_again() {
         fate: fate(Some("A"), 0),
     };
     bench.store.record(vec![change], t(1001)).await.unwrap();
-    let claim = bench
-        .store
-        .claim(1, false, t(1001))
-        .await
-        .unwrap()
-        .remove(0);
-    bench
-        .store
-        .hashed(claim.file, content(0), t(1001))
-        .await
-        .unwrap();
+    bench.hash_next(content(0), t(1001)).await;
     bench
         .store
         .removals_answered(call.id, AlbumRow(1), None, t(1002))
@@ -223,12 +193,7 @@ async fn what_a_person_took_out_stays_out() {
         fate: fate(Some("A"), 0),
     };
     bench.store.record(vec![change], t(1)).await.unwrap();
-    let claim = bench.store.claim(1, false, t(1)).await.unwrap().remove(0);
-    bench
-        .store
-        .hashed(claim.file, content(0), t(1))
-        .await
-        .unwrap();
+    bench.hash_next(content(0), t(1)).await;
     assert_eq!(bench.count("placement", "gone"), 1);
     assert_eq!(bench.count("placement", "wanted"), 0);
 }
@@ -250,9 +215,8 @@ async fn an_item_that_lost_its_file_is_wanted_nowhere_until_another_brings_it_ba
     assert_eq!(bench.state(item), "skipped");
     assert_eq!(bench.count("placement", "wanted"), 0);
     bench.queue(root, Some("A"), [2]).await;
-    let claim = bench.store.claim(1, false, t(2)).await.unwrap().remove(0);
-    let again = bench.store.hashed(claim.file, content(1), t(2)).await;
-    assert!(matches!(again, Ok(Hashed::Send(same, _)) if same == item));
+    let again = bench.hash_next(content(1), t(2)).await;
+    assert!(matches!(again, Hashed::Send(same, _) if same == item));
     assert_eq!(bench.count("placement", "wanted"), 1);
     bench.check();
 }

@@ -11,12 +11,7 @@ async fn made_twice() -> (Bench, ItemId) {
     let item = bench.send_all(t(0)).await[0];
     bench.make_all(backfill(), t(0)).await;
     bench.queue(root, Some("B"), [1]).await;
-    let claim = bench.store.claim(1, false, t(0)).await.unwrap().remove(0);
-    let known = bench
-        .store
-        .hashed(claim.file, content(5), t(0))
-        .await
-        .unwrap();
+    let known = bench.hash_next(content(5), t(0)).await;
     assert!(matches!(known, Hashed::Known(same, crate::item::State::Created) if same == item));
     assert!(!bench.store.is_drained().await.unwrap());
     (bench, item)

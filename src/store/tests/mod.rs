@@ -118,6 +118,13 @@ impl Bench {
         self.store.record(changes, t(0)).await.unwrap();
     }
 
+    /// Claims the next file, which has this content.
+    async fn hash_next(&self, content: Content, now: Timestamp) -> Hashed {
+        let claim = self.store.claim(1, false, now).await.unwrap().remove(0);
+        let hashed = self.store.hashed(claim.file, content, now).await;
+        hashed.unwrap()
+    }
+
     /// Claims everything and hashes it: the `n`th file has the `n`th content.
     async fn hash_all(&self, now: Timestamp) -> Vec<(Claimed, Hashed)> {
         let mut all = Vec::new();

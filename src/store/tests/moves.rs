@@ -108,20 +108,10 @@ async fn what_was_edited_leaves_its_media_item_in_the_history() {
         .await
         .unwrap();
     assert_eq!(former(&bench), 1);
-    let claim = bench.store.claim(1, false, t(1)).await.unwrap().remove(0);
-    bench
-        .store
-        .hashed(claim.file, content(1), t(1))
-        .await
-        .unwrap();
+    bench.hash_next(content(1), t(1)).await;
     assert_eq!(former(&bench), 0, "it was only touched");
     bench.store.record(vec![change], t(2)).await.unwrap();
-    let claim = bench.store.claim(1, false, t(2)).await.unwrap().remove(0);
-    bench
-        .store
-        .hashed(claim.file, content(2), t(2))
-        .await
-        .unwrap();
+    bench.hash_next(content(2), t(2)).await;
     let kept: i64 = bench.one("SELECT item_id FROM former_items WHERE file_id = ?1", 1);
     assert_eq!(kept, item.0);
     bench.check();
@@ -144,12 +134,7 @@ async fn a_touched_file_of_a_full_part_does_not_come_into_the_next_one() {
         fate: fate(Some("A"), 1),
     };
     bench.store.record(vec![change], t(1)).await.unwrap();
-    let claim = bench.store.claim(1, false, t(1)).await.unwrap().remove(0);
-    bench
-        .store
-        .hashed(claim.file, content(1), t(1))
-        .await
-        .unwrap();
+    bench.hash_next(content(1), t(1)).await;
     let places: i64 = bench.one(
         "SELECT count(*) FROM placements WHERE item_id = ?1 AND album_id <> 0",
         item.0,
@@ -172,9 +157,8 @@ async fn an_edited_picture_stands_behind_the_one_it_was() {
         fate: fate(Some("A"), 1),
     };
     bench.store.record(vec![change], t(1)).await.unwrap();
-    let claim = bench.store.claim(1, false, t(1)).await.unwrap().remove(0);
-    let new = bench.store.hashed(claim.file, content(2), t(1)).await;
-    let Ok(Hashed::Send(new, _)) = new else {
+    let new = bench.hash_next(content(2), t(1)).await;
+    let Hashed::Send(new, _) = new else {
         panic!("{new:?}");
     };
     let key = |item: ItemId| -> Vec<u8> {
