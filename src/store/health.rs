@@ -334,6 +334,27 @@ mod tests {
     }
 
     #[test]
+    fn what_sqlite_has_one_code_for_is_told_apart_by_a_write_of_our_own() {
+        let dir = tempfile::tempdir().unwrap();
+        // A folder that takes a file is not to blame; one that is not there is no reason to say more.
+        assert_eq!(look_closer(&dir.path().join("albumen.db")), Cause::Broken);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        let gone = dir.path().join("gone/albumen.db");
+        assert_eq!(look_closer(&gone), Cause::Broken);
+    }
+
+    #[test]
+    fn a_trouble_that_returns_must_be_quiet_for_longer() {
+        let over = |quiet| Past {
+            over: Some((Instant::now(), quiet)),
+            ..Past::default()
+        };
+        assert_eq!(Past::default().quiet(), QUIET);
+        assert_eq!(over(QUIET).quiet(), QUIET * 2);
+        assert_eq!(over(LONGEST_QUIET).quiet(), LONGEST_QUIET);
+    }
+
+    #[test]
     fn a_file_that_is_gone_or_another_or_shorter_is_a_change_and_a_longer_one_is_none() {
         let dir = tempfile::tempdir().unwrap();
         let (path, log) = (dir.path().join("db"), dir.path().join("db-wal"));

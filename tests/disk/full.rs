@@ -171,7 +171,8 @@ async fn killed_while_it_is_full_nothing_is_lost() {
     let disk = Disk::under_state(&home, SIZE);
     home.run(&["backfill"]).await.expect(0);
     let files = home.photos("photos", 30);
-    for room in [40, 120, 240] {
+    // Less is told at the start, which ends there.
+    for room in [80, 120, 240] {
         disk.fill(room);
         let backfill = home.start(&["backfill", "-v"]);
         says_that_it_is_full(&home).await;
