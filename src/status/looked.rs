@@ -285,6 +285,7 @@ impl From<&crate::store::Failure> for Failure {
             message: shown(&failure.message),
             attempts: failure.attempts,
             next_try_at: failure.next_try_at,
+            unreadable: failure.unreadable,
         }
     }
 }
