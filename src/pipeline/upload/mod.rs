@@ -92,6 +92,17 @@ struct HistoryInner {
     failed_at: HashMap<ItemId, u64>,
 }
 
+/// What happened since an item last failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Since {
+    /// It did not fail before.
+    First,
+    /// Another upload succeeded: this item is to blame.
+    OthersPassed,
+    /// No other upload succeeded: the service may fail at everything.
+    NonePassed,
+}
+
 impl History {
     fn succeeded(&self, item: ItemId) {
         let mut inner = self.inner();
@@ -99,14 +110,15 @@ impl History {
         inner.failed_at.remove(&item);
     }
 
-    /// Whether another upload succeeded since this item last failed: then it is to blame.
-    fn failed(&self, item: ItemId) -> bool {
+    /// What happened since this item last failed.
+    fn failed(&self, item: ItemId) -> Since {
         let mut inner = self.inner();
         let successes = inner.successes;
-        inner
-            .failed_at
-            .insert(item, successes)
-            .is_some_and(|before| before < successes)
+        match inner.failed_at.insert(item, successes) {
+            None => Since::First,
+            Some(before) if before < successes => Since::OthersPassed,
+            Some(_) => Since::NonePassed,
+        }
     }
 
     fn inner(&self) -> std::sync::MutexGuard<'_, HistoryInner> {
