@@ -88,15 +88,19 @@ struct History(std::sync::Arc<std::sync::Mutex<HistoryInner>>);
 #[derive(Debug, Default)]
 struct HistoryInner {
     successes: u64,
-    /// How many uploads had succeeded when this item's last one failed.
-    failed_at: HashMap<ItemId, u64>,
+    /// How many uploads had succeeded when this item's last one failed, and how often it has failed
+    /// since one did.
+    failed_at: HashMap<ItemId, (u64, u32)>,
 }
+
+/// How often an upload fails, with no other one in between, before anything is made of it.
+const PATIENCE: u32 = 5;
 
 /// What happened since an item last failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Since {
-    /// It did not fail before.
-    First,
+    /// It has not failed often enough for anybody to know.
+    TooEarly,
     /// Another upload succeeded: this item is to blame.
     OthersPassed,
     /// No other upload succeeded: the service may fail at everything.
@@ -114,10 +118,16 @@ impl History {
     fn failed(&self, item: ItemId) -> Since {
         let mut inner = self.inner();
         let successes = inner.successes;
-        match inner.failed_at.insert(item, successes) {
-            None => Since::First,
-            Some(before) if before < successes => Since::OthersPassed,
-            Some(_) => Since::NonePassed,
+        let (before, times) = *inner.failed_at.get(&item).unwrap_or(&(successes, 0));
+        if before < successes {
+            inner.failed_at.insert(item, (successes, 1));
+            return Since::OthersPassed;
+        }
+        inner.failed_at.insert(item, (successes, times + 1));
+        if times < PATIENCE {
+            Since::TooEarly
+        } else {
+            Since::NonePassed
         }
     }
 
@@ -288,6 +298,8 @@ impl Upload {
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
         self.stage.bells.moved.ring();
+        // A batch may have waited for this file, however it ended: set aside, it is passed over.
+        self.stage.bells.lane.ring();
         match ended {
             Ok(Ended::Recorded | Ended::Stopped) => {}
             Ok(Ended::Sent) => {

@@ -342,7 +342,7 @@ impl Slot {
             kind => {
                 tracing::info!(item.id = item.0, path = %Shown::path(&self.claim.path), "upload failed: {words}");
                 let blamed = match self.history.failed(item) {
-                    Since::First => false,
+                    Since::TooEarly => false,
                     Since::OthersPassed => true,
                     // A backfill may have nothing else to send, now or ever.
                     Since::NonePassed => {
