@@ -11,6 +11,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Instant,
 };
 
 use jiff::Timestamp;
@@ -111,6 +112,7 @@ impl Auth {
     /// An access token that will last for a while.
     pub async fn bearer(&self) -> Result<Bearer, Error> {
         if let Some(bearer) = self.present()? {
+            self.save_again().await;
             return Ok(bearer);
         }
         let renewals = self.state().renewals;
@@ -303,29 +305,51 @@ impl Auth {
         if let Some(refresh_token) = given.refresh_token {
             tokens.refresh_token = refresh_token;
         }
-        let (path, saved) = (self.0.files.token.clone(), tokens.clone());
-        // A sign-in in another terminal must not be overwritten with the old one.
-        let written = blocking(move || {
+        let written = self.save(tokens.clone(), stamp).await;
+        let mut state = self.state();
+        let (stamp, unsaved) = match written {
+            Ok(Some(stamp)) => (Some(stamp), None),
+            Ok(None) => (state.stamp.clone(), None),
+            Err(error) => {
+                tracing::warn!(
+                    "{error}; the present access token is kept in memory, and the file is tried again"
+                );
+                (state.stamp.clone(), Some(Instant::now()))
+            }
+        };
+        state.renewed(stamp, tokens, now, given.lifetime);
+        state.unsaved = unsaved;
+        state
+            .usable(now)
+            .ok_or_else(|| Error::new(Kind::Unreachable, "the access token cannot be used"))
+    }
+
+    /// Writes the file, if it still is the one of this stamp: a sign-in in another terminal must not be
+    /// overwritten with the old one.
+    async fn save(&self, tokens: Tokens, stamp: Option<Stamp>) -> Result<Option<Stamp>, Error> {
+        let path = self.0.files.token.clone();
+        blocking(move || {
             if Stamp::of(&path) == stamp {
-                saved.save(&path).map(Some)
+                tokens.save(&path).map(Some)
             } else {
                 Ok(None)
             }
         })
-        .await;
-        let mut state = self.state();
-        let stamp = match written {
-            Ok(Some(stamp)) => Some(stamp),
-            Ok(None) => state.stamp.clone(),
-            Err(error) => {
-                tracing::warn!("{error}; the present access token is kept in memory only");
-                state.stamp.clone()
-            }
+        .await
+    }
+
+    /// Writes what could not be written when it was new: the disk was full, perhaps.
+    async fn save_again(&self) {
+        let Some((tokens, stamp)) = self.state().to_save() else {
+            return;
         };
-        state.renewed(stamp, tokens, now, given.lifetime);
-        state
-            .usable(now)
-            .ok_or_else(|| Error::new(Kind::Unreachable, "the access token cannot be used"))
+        // That it cannot be written has been told.
+        if let Ok(Some(stamp)) = self.save(tokens, stamp).await {
+            let mut state = self.state();
+            state.stamp = Some(stamp);
+            state.unsaved = None;
+            tracing::info!("the token file could be written again");
+        }
     }
 
     /// A panic elsewhere leaves nothing half done here.

@@ -1,7 +1,7 @@
 //! What is known of the present sign-in and its access token: the memory of [`super::auth::Auth`],
 //! without files, network or clock.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 use jiff::Timestamp;
@@ -17,6 +17,10 @@ use super::{
 
 /// An access token is renewed so long before its end, so that an upload begun with it can end.
 const RENEW_BEFORE: Duration = Duration::from_mins(5);
+
+/// How long is waited before a token file is written that could not be: a disk that is full for long
+/// is not to be busy, and a process that ends soon is to leave as much as it can.
+const SAVE_AGAIN: Duration = Duration::from_secs(5);
 
 /// The two kinds of endpoints; a token without the right scope is refused by uploads with 401
 /// while JSON calls take it (fact sheet, section 2.5).
@@ -51,6 +55,8 @@ pub(super) struct State {
     /// How many renewals were tried, and how the last one failed.
     pub renewals: u64,
     pub failure: Option<Error>,
+    /// The file could not be written with what the memory has; when that was tried last.
+    pub unsaved: Option<Instant>,
     bearer: Option<Bearer>,
     /// Of the bearer: no two have the same.
     generation: u64,
@@ -68,6 +74,7 @@ impl State {
     pub(super) fn load(&mut self, stamp: Option<Stamp>, read: Result<Tokens, Error>) {
         self.generation += 1;
         self.stamp = stamp;
+        self.unsaved = None;
         self.stale = false;
         self.replaced_refused = false;
         self.proven = [false; 2];
@@ -113,6 +120,15 @@ impl State {
         self.bearer
             .clone()
             .filter(|_| !self.stale && now < self.renew_at)
+    }
+
+    /// What is to be written once more, if that was tried long enough ago: then this is the next try.
+    pub(super) fn to_save(&mut self) -> Option<(Tokens, Option<Stamp>)> {
+        let tried = self.unsaved.filter(|tried| tried.elapsed() >= SAVE_AGAIN);
+        tried.and(self.tokens.clone()).map(|tokens| {
+            self.unsaved = Some(Instant::now());
+            (tokens, self.stamp.clone())
+        })
     }
 
     /// The service took it.

@@ -20,13 +20,16 @@ use crate::{
     ids::OrderId,
     lock::{self, Lock},
     run::{SOCKET_NAME, connect},
-    store::{OrderKind, OrderView, Store},
+    store::{self, Cause, OrderKind, OrderView, Store, Trouble},
 };
 
 use super::{Edge, backfill, failure::Failure, look, output, progress::Follower, signals::Signals};
 
 /// How long a holder of the state folder may take to answer (the design, section 2).
 const ANSWER: Duration = Duration::from_secs(10);
+
+/// From one look at the state of the holder to the next.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// From one knock to the next at a holder that is not there yet, or about to go.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -75,10 +78,17 @@ pub(crate) async fn order(
     // The others move nothing that could be watched.
     let is_backfill = matches!(order, OrderKind::Backfill { .. });
     let began = Instant::now();
-    let id = leave(config, order, &clock).await?;
     let words = "not waiting any longer; the running albumen goes on with it";
     let signals = Signals::listen(&edge.screen, words)?;
     let stop = signals.stop();
+    let no_wait = matches!(order, OrderKind::Backfill { no_wait: true, .. });
+    let left = tokio::select! {
+        left = leave(edge, config, order, &clock) => Some(left?),
+        () = stop.cancelled() => None,
+    };
+    let Some(id) = left else {
+        return Ok(ExitCode::Interrupted);
+    };
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read).lines();
     // A holder that is about to end may have closed already; then it will not answer either.
@@ -91,13 +101,14 @@ pub(crate) async fn order(
     }
     let follower = is_backfill.then(|| Follower::start(edge, config, &clock, before, None));
     let done = tokio::select! {
-        done = word(&mut lines, "done") => Some(done),
+        done = word(&mut lines, "done") => Some(Ok(done)),
+        words = disk_trouble(config), if no_wait => Some(Err(words)),
         () = stop.cancelled() => None,
     };
     if let Some(follower) = follower {
         follower.end().await;
     }
-    if done.is_none() {
+    if done.transpose()?.is_none() {
         return Ok(ExitCode::Interrupted);
     }
     let (code, report) = outcome(view(config, id)?)?;
@@ -112,11 +123,59 @@ pub(crate) async fn order(
     Ok(code)
 }
 
-async fn leave(config: &Config, order: OrderKind, clock: &Clock) -> anyhow::Result<OrderId> {
-    let store = Store::open_beside(&config.state_dir)?;
-    let id = store.leave_order(order, clock.now()).await;
-    store.close().await;
-    id.context("the order cannot be left")
+/// Leaves the order. A backfill is patient with a disk, unless it must not wait.
+async fn leave(
+    edge: &Edge,
+    config: &Config,
+    order: OrderKind,
+    clock: &Clock,
+) -> anyhow::Result<OrderId> {
+    let mut told = false;
+    loop {
+        let store = Store::open_beside(&config.state_dir)?;
+        let left = store.leave_order(order.clone(), clock.now()).await;
+        store.close().await;
+        match (&order, left) {
+            (OrderKind::Backfill { no_wait, .. }, Err(error)) if error.may_pass() => {
+                let failure = unwritable(config, &error);
+                if *no_wait {
+                    return Err(failure.into());
+                }
+                if !told {
+                    edge.screen.say(&format!("waiting: {failure}"));
+                    told = true;
+                }
+                sleep(LOOK).await;
+            }
+            (_, left) => return left.context("the order cannot be left"),
+        }
+    }
+}
+
+/// The words of a process whose disk does not take an order.
+fn unwritable(config: &Config, error: &store::Error) -> Failure {
+    let Some(cause) = Cause::of(error) else {
+        return Failure::new(ExitCode::WorkLeft, error.to_string());
+    };
+    let path = config.state_dir.join(store::FILE_NAME);
+    let trouble = Trouble { cause, path };
+    Failure::new(ExitCode::WorkLeft, trouble.to_string()).hint(trouble.remedy())
+}
+
+/// Waits until the holder has said at two looks in a row that its database cannot be written: nobody
+/// knows how long that lasts.
+async fn disk_trouble(config: &Config) -> Failure {
+    let mut before = None;
+    loop {
+        sleep(LOOK).await;
+        let state_dir = config.state_dir.clone();
+        let look = tokio::task::spawn_blocking(move || look::disk_trouble(&state_dir));
+        let now = look.await.ok().flatten();
+        if let (Some((reason, remedy)), Some(_)) = (&now, before) {
+            return Failure::new(ExitCode::WorkLeft, reason).hint(remedy);
+        }
+        before = now;
+    }
 }
 
 fn view(config: &Config, id: OrderId) -> anyhow::Result<Option<OrderView>> {

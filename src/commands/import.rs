@@ -5,15 +5,16 @@
 //! - [`sent`] — what of that is still true, recorded, so that it does not go up again.
 //! - [`writing`] — a configuration and a client secret file, neither of which is ever overwritten.
 //!
-//! Nothing of the other uploader is changed. The configuration goes to stdout, words to stderr.
+//! Nothing of the other uploader is changed. The configuration goes to stdout, words to stderr. What reads
+//! the files of others is public, so that it can be fed with what nobody would write.
 
-mod gphotos_uploader;
+pub mod gphotos_uploader;
 mod hjson;
 mod patterns;
-mod rclone;
+pub mod rclone;
 mod sent;
-mod tracker;
-mod writing;
+pub mod tracker;
+pub mod writing;
 
 use std::{
     io,
@@ -28,6 +29,7 @@ use crate::{
     config::{self, Config},
     lock::Lock,
     run::connect,
+    shown::Shown,
     status::words,
     store::Store,
 };
@@ -61,10 +63,13 @@ async fn from_gphotos_uploader(
         Failure::new(ExitCode::Unusable, words).hint(hint)
     })?;
     for note in &setup.notes {
-        edge.screen.say(&format!("note: {note}"));
+        edge.screen.say(&format!("note: {}", Shown::text(note)));
     }
     let config = config(edge)?;
-    let written = writing::folders(edge, &setup);
+    let written = writing::folders(&edge.env, &setup);
+    for note in &written.notes {
+        edge.screen.say(&format!("note: {note}"));
+    }
     let lock = Lock::take(&config.state_dir)?;
     if let Some(client) = &setup.client {
         writing::client_secret(edge, &config, client)?;

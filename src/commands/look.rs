@@ -79,6 +79,13 @@ fn asked(state_dir: &Path) -> (bool, DatabaseState) {
     (true, state)
 }
 
+/// Why the process that works in the state folder cannot write its database, and the remedy; none if it
+/// can, or if nobody works there. Blocks for a moment.
+pub(crate) fn disk_trouble(state_dir: &Path) -> Option<(String, String)> {
+    let (_, database) = asked(state_dir);
+    database.reason.zip(database.remedy)
+}
+
 /// What the status needs beside the store.
 pub(crate) fn around(config: &Config, clock: &Clock, running: bool, rate: Option<f64>) -> Around {
     let signed_in = SignedIn::read(&config.state_dir.join(connect::TOKEN_FILE));

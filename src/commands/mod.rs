@@ -13,7 +13,7 @@ mod doctor;
 mod dry_run;
 mod explain;
 mod failure;
-mod import;
+pub mod import;
 mod init;
 mod logging;
 mod login;

@@ -14,7 +14,7 @@ use crate::{
     cli::ExitCode,
     clock,
     pipeline::{self, Stage, verify::day_is_spent},
-    store::{self, AccountState, LaneState, Reader},
+    store::{self, AccountState, LaneState, Reader, UNREADABLE},
 };
 
 /// The longest wait that `--no-wait` sits out (the design, section 2).
@@ -144,12 +144,15 @@ async fn files_wait(stage: &Stage, now: Timestamp) -> anyhow::Result<bool> {
 
 /// The code for how the items stand.
 pub(super) fn code_of_items(stage: &Stage) -> anyhow::Result<ExitCode> {
-    let overview = match Reader::open(&stage.config.state_dir)? {
-        Some(reader) => reader.overview(stage.clock.now())?,
-        None => return Ok(ExitCode::Done),
+    let Some(reader) = Reader::open(&stage.config.state_dir)? else {
+        return Ok(ExitCode::Done);
     };
+    let overview = reader.overview(stage.clock.now())?;
     let bad = overview.count("item", "failed") + overview.count("item", "missing");
-    Ok(if bad > 0 {
+    // What the rules leave out is no failure; what the disk does not give out is one.
+    let refusals = reader.refusals()?;
+    let unreadable = refusals.iter().any(|(kind, ..)| kind == UNREADABLE);
+    Ok(if bad > 0 || unreadable {
         ExitCode::SomeFailed
     } else {
         ExitCode::Done

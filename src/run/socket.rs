@@ -4,7 +4,7 @@
 //! when the order is done and its row says how. The connection holds nothing: a command that goes
 //! away does not undo what it asked for.
 
-use std::{path::Path, sync::atomic::Ordering};
+use std::{path::Path, sync::atomic::Ordering, time::Duration};
 
 use anyhow::Context as _;
 use tokio::{
@@ -20,7 +20,7 @@ use crate::{
     pipeline::{Stage, intake::Requests},
     progress::Count,
     status::summary,
-    store::OrderKind,
+    store::{self, OrderKind},
 };
 
 /// The name of the socket in the state folder.
@@ -28,6 +28,9 @@ pub const SOCKET_NAME: &str = "albumen.sock";
 
 /// Of a line that a command sends; longer ones are nonsense.
 const LINE_BYTES: u64 = 64;
+
+/// How long is waited before the store is asked again that could not be written.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// What `status` asks: how the database is, which a database that cannot be written cannot say. The
 /// answer is a line with a word, a sentence and a remedy between tabs; or none, if it is well.
@@ -60,7 +63,7 @@ impl Listener {
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a command could not connect");
-                        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                        tokio::time::sleep(Duration::from_secs(1)).await;
                     }
                 },
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
@@ -109,7 +112,8 @@ async fn follow(stream: UnixStream, stage: Stage, requests: Requests) {
         let now = stage.clock.now();
         let report = format!("{error:#}");
         let code = i32::from(ExitCode::Internal.number());
-        if stage.store.order_done(id, code, report, now).await.is_err() {
+        let done = || stage.store.order_done(id, code, report.clone(), now);
+        if !matches!(patiently(&stage, done).await, Ok(Some(()))) {
             return;
         }
     }
@@ -117,7 +121,8 @@ async fn follow(stream: UnixStream, stage: Stage, requests: Requests) {
 }
 
 async fn carry_out(id: OrderId, stage: &Stage, requests: &Requests) -> anyhow::Result<()> {
-    let Some(order) = stage.store.begin_order(id, stage.clock.now()).await? else {
+    let begun = patiently(stage, || stage.store.begin_order(id, stage.clock.now())).await?;
+    let Some(order) = begun.flatten() else {
         return Ok(());
     };
     tracing::info!(
@@ -148,11 +153,28 @@ async fn carry_out(id: OrderId, stage: &Stage, requests: &Requests) -> anyhow::R
             (code, String::new())
         }
     };
-    stage
-        .store
-        .order_done(id, i32::from(code.number()), report, stage.clock.now())
-        .await?;
+    let (number, now) = (i32::from(code.number()), stage.clock.now());
+    let done = || stage.store.order_done(id, number, report.clone(), now);
+    patiently(stage, done).await?;
     Ok(())
+}
+
+/// Asks the store again while what keeps it from being written may pass, until the stop: a full disk
+/// is no reason to forget an order, or what came of it.
+async fn patiently<T, F>(stage: &Stage, verb: impl Fn() -> F) -> store::Result<Option<T>>
+where
+    F: Future<Output = store::Result<T>>,
+{
+    loop {
+        match verb().await {
+            Err(error) if error.may_pass() => {}
+            done => return done.map(Some),
+        }
+        tokio::select! {
+            () = stage.stop.cancelled() => return Ok(None),
+            () = tokio::time::sleep(AGAIN) => {}
+        }
+    }
 }
 
 fn from_bytes(bytes: Vec<u8>) -> std::path::PathBuf {

@@ -23,8 +23,10 @@ const TRANSFERS: Duration = Duration::from_secs(1);
 const STATUS_TURNS: u32 = 10;
 
 /// How often the store is looked after, in the same turns: an idle daemon is to notice within
-/// seconds that its database is gone, and a busy one that the disk has room again.
+/// seconds that its database is gone. In each turn while it cannot be written, so that whoever made
+/// room sees soon that it was enough.
 const LOOK_AFTER_TURNS: u32 = 3;
+
 /// How often the age of the sign-in is looked at, in turns of [`TRANSFERS`].
 const LOOK_TURNS: u32 = 30;
 
@@ -45,7 +47,7 @@ pub(super) async fn tell(stage: Stage) -> anyhow::Result<()> {
         }
         turn = turn.wrapping_add(1);
         transfers(&stage, &mut told).await?;
-        if turn.is_multiple_of(LOOK_AFTER_TURNS) {
+        if turn.is_multiple_of(LOOK_AFTER_TURNS) || stage.store.trouble().is_some() {
             stage.store.look_after().await?;
         }
         // A sign-in in another terminal changes the token file and nothing else.

@@ -63,14 +63,15 @@ impl Status {
 
     fn fill(&mut self, overview: &Overview, around: Around) {
         if let (true, Some((mode, pid, since))) = (around.running, &overview.process) {
-            self.process.mode = Some(mode.clone());
+            self.process.mode = Some(shown(mode));
             self.process.pid = Some(*pid);
             self.process.since = Some(*since);
         }
         self.account = account(overview, around);
         self.hint = overview
             .account_hint
-            .clone()
+            .as_deref()
+            .map(shown)
             .filter(|_| self.account.state != AccountState::Ready);
         if overview.is_published || self.account.state == AccountState::LoginNeeded {
             self.warnings.clear();
@@ -153,6 +154,18 @@ impl Status {
     }
 }
 
+/// The service's own words may be in it, and so may anything that was put into the database.
+fn told<S: Copy>(pause: &Pause<S>) -> Pause<S> {
+    Pause {
+        reason: pause.reason.as_deref().map(shown),
+        ..*pause
+    }
+}
+
+fn shown(text: &str) -> String {
+    Shown::text(text).to_string()
+}
+
 fn seconds_until(then: Option<Timestamp>, around: Around) -> u64 {
     then.map_or(0, |then| clock::until(around.now, then).as_secs())
 }
@@ -164,7 +177,7 @@ fn account(overview: &Overview, around: Around) -> Pause<AccountState> {
     if account.state == AccountState::QuotaExhausted && over && !around.running {
         Pause::plain(AccountState::Ready)
     } else {
-        account.clone()
+        told(account)
     }
 }
 
@@ -174,7 +187,7 @@ fn lane(overview: &Overview, around: Around) -> Pause<LaneState> {
     let owed =
         lane.state == LaneState::Waiting && lane.until.is_some_and(|until| until > around.now);
     if around.running || owed {
-        lane.clone()
+        told(lane)
     } else {
         Pause::plain(LaneState::Idle)
     }
@@ -256,7 +269,7 @@ impl From<&crate::store::AlbumView> for Album {
             title: Shown::text(&album.title).to_string(),
             id: album.album_id.as_ref().map(ToString::to_string),
             items: album.placed,
-            reason: (album.reason.as_ref()).map(|reason| Shown::text(reason).to_string()),
+            reason: album.reason.as_deref().map(shown),
         }
     }
 }
@@ -272,6 +285,54 @@ impl From<&crate::store::Failure> for Failure {
             message: shown(&failure.message),
             attempts: failure.attempts,
             next_try_at: failure.next_try_at,
+            unreadable: failure.unreadable,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::{
+        status::text::{Here, text},
+        store::{Reader, Store},
+    };
+
+    #[tokio::test]
+    async fn what_the_service_said_is_shown_without_its_control_characters() {
+        let dir = tempfile::tempdir().unwrap();
+        let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let pause = |state| Pause {
+            reason: Some("no\u{1b}[2J".to_owned()),
+            ..Pause::plain(state)
+        };
+        let hint = Some("ask\u{7}\u{202e}".to_owned());
+        let needs = store.account_needs(pause(AccountState::LoginNeeded), hint, now);
+        needs.await.unwrap();
+        let reader = Reader::open(dir.path()).unwrap().unwrap();
+        let around = Around {
+            signed_in_at: None,
+            now,
+            running: true,
+            rate: None,
+            requests_per_day: 10_000,
+            count_uploads: false,
+            writes_per_minute: 30,
+            order_calls: 2_000,
+        };
+        let status = Status::new(Some(&reader.overview(now).unwrap()), around);
+        let here = Here {
+            now,
+            zone: TimeZone::UTC,
+        };
+        let said = text(&status, &here);
+        assert!(
+            said.starts_with("stopped: no\\u{1b}[2J\nhint: ask\\u{7}\\u{202e}\n"),
+            "{said}"
+        );
+        store.close().await;
     }
 }

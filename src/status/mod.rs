@@ -242,6 +242,9 @@ pub struct Failure {
     pub attempts: u32,
     /// When it is tried again; null if it is not.
     pub next_try_at: Option<Timestamp>,
+    /// Whether the disk does not give it out: no rule left it out.
+    #[serde(skip)]
+    pub unreadable: bool,
 }
 
 /// What the store does not know.

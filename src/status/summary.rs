@@ -6,7 +6,7 @@ use std::{fmt::Write as _, time::Duration};
 use super::{Failure, Status, text, text::Here, words};
 use crate::{
     shown::Shown,
-    store::{Leaver, Overview, Reader},
+    store::{Leaver, Overview, Reader, UNREADABLE},
 };
 
 /// Failures that are listed one by one.
@@ -107,6 +107,8 @@ pub struct Summary {
     pub failures: Vec<Failure>,
     /// Files that were left out, by rule, each with the reason of one of them.
     pub refusals: Vec<(u64, String)>,
+    /// Files that the disk does not give out.
+    pub unreadable: u64,
     /// What is waited for, and what a person can do about it.
     pub waits: Option<(String, Option<String>)>,
 }
@@ -121,14 +123,18 @@ impl Summary {
         took: Duration,
     ) -> crate::store::Result<Self> {
         let failures = overview.failures.iter();
-        let refusals = reader.refusals()?;
+        let (unreadable, refusals): (Vec<_>, Vec<_>) = reader
+            .refusals()?
+            .into_iter()
+            .partition(|(kind, ..)| kind == UNREADABLE);
         Ok(Self {
+            unreadable: unreadable.iter().map(|(_, n, _)| n).sum(),
             before,
             after: Tally::of(overview),
             bytes,
             took,
             failures: failures
-                .filter(|failure| failure.state != "skipped")
+                .filter(|failure| failure.state != "skipped" || failure.unreadable)
                 .map(Failure::from)
                 .collect(),
             refusals: refusals
@@ -159,13 +165,22 @@ impl Summary {
         self.after.held.saturating_sub(others)
     }
 
+    /// What ought to be in the library and is not.
+    fn in_trouble(&self) -> u64 {
+        self.after.in_trouble + self.unreadable
+    }
+
+    fn left_out(&self) -> u64 {
+        self.after.refused.saturating_sub(self.unreadable)
+    }
+
     /// All of it in words.
     pub fn text(&self, here: &Here) -> String {
         let mut text = self.first_line();
         let counts = [
             (self.known(), "was there already", "were there already"),
-            (self.after.in_trouble, "did not make it", "did not make it"),
-            (self.after.refused, "was left out", "were left out"),
+            (self.in_trouble(), "did not make it", "did not make it"),
+            (self.left_out(), "was left out", "were left out"),
             (self.after.left(), "is still to go", "are still to go"),
             (
                 self.after.let_go.saturating_sub(self.before.let_go),
@@ -225,7 +240,7 @@ impl Summary {
         for failure in self.failures.iter().take(LISTED) {
             let _ = writeln!(text, "  {}", text::failure(failure, here));
         }
-        let more = self.after.in_trouble.saturating_sub(LISTED as u64);
+        let more = self.in_trouble().saturating_sub(LISTED as u64);
         if more > 0 {
             let _ = writeln!(text, "  and {} more", words::number(more));
         }
@@ -277,6 +292,7 @@ mod tests {
             message: None,
             attempts: 8,
             next_try_at: None,
+            unreadable: false,
         };
         let summary = Summary {
             before: Tally {
@@ -286,9 +302,9 @@ mod tests {
             },
             after: Tally {
                 done: 1_304,
-                held: 1_329,
-                in_trouble: 22,
-                refused: 3,
+                held: 1_328,
+                in_trouble: 21,
+                refused: 4,
                 files_left: 4,
                 items_left: 1,
                 wanted: 5,
@@ -300,6 +316,7 @@ mod tests {
             took: Duration::from_mins(12),
             failures: (1..=22).map(failure).collect(),
             refusals: vec![(2, "it is empty".into()), (1, "it holds text".into())],
+            unreadable: 1,
             waits: Some(("a sign-in is needed".into(), Some("albumen login".into()))),
         };
         let text = summary.text(&here());
@@ -344,6 +361,7 @@ mod tests {
             took: Duration::from_millis(300),
             failures: Vec::new(),
             refusals: Vec::new(),
+            unreadable: 0,
             waits: None,
         };
         assert_eq!(

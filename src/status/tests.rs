@@ -284,6 +284,7 @@ fn busy() -> Status {
             message: Some("Failed: There was an error".into()),
             attempts: 8,
             next_try_at: None,
+            unreadable: false,
         },
         Failure {
             path: String::new(),
@@ -293,6 +294,7 @@ fn busy() -> Status {
             message: None,
             attempts: 0,
             next_try_at: None,
+            unreadable: false,
         },
     ];
     status.eta = Eta {

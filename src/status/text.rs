@@ -147,7 +147,10 @@ pub fn remedy(status: &Status) -> Option<&str> {
 
 fn finished(status: &Status) -> String {
     let items = status.items;
-    match (items.done(), items.in_trouble()) {
+    // Of those that are listed: the newest hundred.
+    let unread = status.failures.iter().filter(|failure| failure.unreadable);
+    let unread = unread.count() as u64;
+    match (items.done(), items.in_trouble() + unread) {
         (0, 0) => "nothing is queued, and nothing has gone up yet".to_owned(),
         (_, 0) => "everything is in Google Photos".to_owned(),
         (_, trouble) => format!("done, but {} did not make it", words::files(trouble)),
@@ -309,7 +312,7 @@ fn failures(status: &Status, here: &Here) -> String {
             "  and {more} more: `albumen status --json` lists up to 100"
         );
     }
-    if status.items.in_trouble() > 0 {
+    if status.items.in_trouble() > 0 || listed.iter().any(|failure| failure.unreadable) {
         text.push_str("hint: `albumen retry --all` tries failed and missing ones again\n");
     }
     text

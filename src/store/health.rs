@@ -8,19 +8,32 @@
 //!   group of verbs, so that no request is sent whose intention went into a deleted file.
 
 use std::{
-    fmt, fs, io,
+    fmt, fs,
+    io::{self, Write as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use super::Error;
 use crate::shown::Shown;
 
-/// How long no write may have failed before a trouble is called over: longer than two turns of the
-/// stages, which try again each 5 s. Small writes may still find room where large ones do not.
-const QUIET: Duration = Duration::from_secs(11);
+/// How long no write may have failed before a trouble is called over. Each second one is tried that
+/// needs room of its own; but small writes may still find room where large ones do not, and so each
+/// return of the trouble doubles this.
+const QUIET: Duration = Duration::from_secs(3);
+
+/// The longest that no write may have failed: longer than five turns of the stages, which try again
+/// each 5 s.
+const LONGEST_QUIET: Duration = Duration::from_secs(30);
+
+/// A trouble that comes so soon after another one is its return.
+const RETURN: Duration = Duration::from_mins(2);
+
+/// How the name begins of what is written beside the database to hear from the system itself why
+/// nothing can be.
+const CLOSER_LOOK: &str = "albumen.db-probe.";
 
 /// What keeps the database from being written; it may pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +73,23 @@ impl Cause {
     }
 }
 
+/// Looks closer at what SQLite calls an I/O error and nothing more, by a small write of our own in the
+/// same folder: a file system that the system made read-only after an error of its own, and a quota
+/// that is used up, are known by their numbers.
+fn look_closer(database: &Path) -> Cause {
+    let dir = database.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new();
+    let written = file.prefix(CLOSER_LOOK).tempfile_in(dir).and_then(|file| {
+        file.as_file().write_all(&[0; super::PROBE])?;
+        file.as_file().sync_all()
+    });
+    match written.map_err(|error| error.kind()) {
+        Err(io::ErrorKind::ReadOnlyFilesystem) => Cause::ReadOnly,
+        Err(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => Cause::Full,
+        _ => Cause::Broken,
+    }
+}
+
 /// The database cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
@@ -96,32 +126,52 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// What was met, and when last.
+/// What was met, when last, and how long it must be quiet.
 #[derive(Debug)]
 struct Met {
     trouble: Trouble,
     last: Instant,
+    quiet: Duration,
+}
+
+/// The present trouble, and when the one before it was called over, how fast.
+#[derive(Debug, Default)]
+struct Past {
+    met: Option<Met>,
+    over: Option<(Instant, Duration)>,
+}
+
+impl Past {
+    fn quiet(&self) -> Duration {
+        match self.over {
+            Some((at, quiet)) if at.elapsed() < RETURN => (quiet * 2).min(LONGEST_QUIET),
+            _ => QUIET,
+        }
+    }
 }
 
 /// Shared between the writer and whoever tells about it; cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Health {
     path: Arc<Path>,
-    met: Arc<Mutex<Option<Met>>>,
+    past: Arc<Mutex<Past>>,
 }
 
 impl Health {
     pub(super) fn of(path: &Path) -> Self {
         Self {
             path: path.into(),
-            met: Arc::default(),
+            past: Arc::default(),
         }
     }
 
     /// The trouble that lasts.
     pub(super) fn trouble(&self) -> Option<Trouble> {
-        let met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
-        met.as_ref().map(|met| met.trouble.clone())
+        self.past().met.as_ref().map(|met| met.trouble.clone())
+    }
+
+    fn past(&self) -> MutexGuard<'_, Past> {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An error came from the database; said once, until it is over.
@@ -129,27 +179,36 @@ impl Health {
         let Some(cause) = Cause::of(error) else {
             return;
         };
+        if let Some(met) = self.past().met.as_mut() {
+            // The first cause is the one that was told: what follows from it has other names.
+            met.last = Instant::now();
+            return;
+        }
+        let cause = match cause {
+            Cause::Broken => look_closer(&self.path),
+            known => known,
+        };
         let trouble = Trouble {
             cause,
             path: self.path.to_path_buf(),
         };
-        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = Instant::now();
-        if let Some(met) = met.as_mut() {
-            // The first cause is the one that was told: what follows from it has other names.
-            met.last = last;
-            return;
-        }
         let detail = detail(error);
         tracing::warn!("{trouble}: {} ({detail})", trouble.remedy());
-        *met = Some(Met { trouble, last });
+        let mut past = self.past();
+        let quiet = past.quiet();
+        past.met = Some(Met {
+            trouble,
+            last: Instant::now(),
+            quiet,
+        });
     }
 
     /// Something was written.
     pub(super) fn wrote(&self) {
-        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
-        if met.as_ref().is_some_and(|met| met.last.elapsed() >= QUIET) {
-            *met = None;
+        let mut past = self.past();
+        let over = past.met.take_if(|met| met.last.elapsed() >= met.quiet);
+        if let Some(met) = over {
+            past.over = Some((Instant::now(), met.quiet));
             let path = Shown::path(&self.path);
             tracing::info!("{path} can be written again; work goes on");
         }
@@ -272,6 +331,27 @@ mod tests {
             trouble.to_string(),
             "/state/albumen.db cannot be written: the disk is full; nothing is lost"
         );
+    }
+
+    #[test]
+    fn what_sqlite_has_one_code_for_is_told_apart_by_a_write_of_our_own() {
+        let dir = tempfile::tempdir().unwrap();
+        // A folder that takes a file is not to blame; one that is not there is no reason to say more.
+        assert_eq!(look_closer(&dir.path().join("albumen.db")), Cause::Broken);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        let gone = dir.path().join("gone/albumen.db");
+        assert_eq!(look_closer(&gone), Cause::Broken);
+    }
+
+    #[test]
+    fn a_trouble_that_returns_must_be_quiet_for_longer() {
+        let over = |quiet| Past {
+            over: Some((Instant::now(), quiet)),
+            ..Past::default()
+        };
+        assert_eq!(Past::default().quiet(), QUIET);
+        assert_eq!(over(QUIET).quiet(), QUIET * 2);
+        assert_eq!(over(LONGEST_QUIET).quiet(), LONGEST_QUIET);
     }
 
     #[test]

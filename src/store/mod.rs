@@ -195,6 +195,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// The `kind` of a refusal that is none: another uploader has sent the file, and it is not listed.
 pub const IMPORTED: &str = "imported";
 
+/// The `kind` of a refusal that is no rule of ours: the disk does not give the file out.
+pub const UNREADABLE: &str = "unreadable";
+
 /// The name of the database in the state folder.
 pub const FILE_NAME: &str = "albumen.db";
 

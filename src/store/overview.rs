@@ -80,6 +80,8 @@ pub struct Failure {
     pub attempts: u32,
     /// When it is tried again.
     pub next_try_at: Option<Timestamp>,
+    /// Whether the disk does not give it out.
+    pub unreadable: bool,
     changed_at: i64,
 }
 
@@ -214,6 +216,7 @@ fn failures(db: &Connection) -> Result<Vec<Failure>> {
                 message: row.get(6)?,
                 attempts: row.get(7)?,
                 next_try_at: None,
+                unreadable: false,
                 changed_at: row.get(8)?,
             })
         })?
@@ -229,6 +232,7 @@ fn failures(db: &Connection) -> Result<Vec<Failure>> {
                 message: None,
                 attempts: row.get(4)?,
                 next_try_at: None,
+                unreadable: row.get(6)?,
                 changed_at: row.get(5)?,
             })
         })?
@@ -373,7 +377,8 @@ pub(super) const FAILED: &str = "SELECT roots.path, dirs.path, files.name, troub
 
 /// The newest files that were refused, but for other kinds of file and those that others have sent.
 pub(super) const REFUSED: &str =
-    "SELECT roots.path, dirs.path, files.name, files.reason, files.attempts, files.changed_at
+    "SELECT roots.path, dirs.path, files.name, files.reason, files.attempts, files.changed_at,
+            files.reason_kind = 'unreadable'
              FROM files JOIN dirs ON dirs.id = files.dir_id JOIN roots ON roots.id = files.root_id
              WHERE files.state = 'refused' AND files.reason_kind NOT IN ('other_kind', 'imported')
              ORDER BY files.changed_at DESC LIMIT ?1";

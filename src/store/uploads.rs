@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::{Change, Fate, FileStat, Result, Store, going, items, recording::Recording, sessions};
+use super::{
+    Change, Fate, FileStat, Result, Store, UNREADABLE, going, items, recording::Recording, sessions,
+};
 use crate::{
     clock,
     ids::{FileId, ItemId, UploadToken},
@@ -117,7 +119,7 @@ impl Store {
                 .prepare_cached("SELECT attempts FROM files WHERE id = ?1")?
                 .query_row([file.0], |row| row.get(0))?;
             if item::gives_up(attempts, max_attempts) {
-                return refuse(db, file, "unreadable", &reason, now);
+                return refuse(db, file, UNREADABLE, &reason, now);
             }
             db.prepare_cached("UPDATE files SET attempts = attempts + 1 WHERE id = ?1")?
                 .execute([file.0])?;

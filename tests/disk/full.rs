@@ -96,6 +96,51 @@ async fn one_that_must_not_wait_ends_with_work_left() {
 }
 
 #[tokio::test]
+async fn one_that_must_not_wait_ends_also_if_a_daemon_does_the_work() {
+    if !may_mount("full::one_that_must_not_wait_ends_also_if_a_daemon_does_the_work") {
+        return;
+    }
+    // Not even the order can be left; or it can, and the files that it finds cannot.
+    for room in [0, 160] {
+        let home = Home::with_folder("album = 'folder'").await;
+        let disk = Disk::under_state(&home, SIZE);
+        let daemon = home.daemon().await;
+        disk.fill(room);
+        let files = home.photos("photos", 40);
+        let ran = home.run(&["backfill", "--no-wait"]).await;
+        assert_eq!(ran.code, Some(5), "{room}: {ran:?}");
+        assert!(ran.stderr.contains("the disk is full"), "{ran:?}");
+        assert!(ran.stderr.contains("hint: make room"), "{ran:?}");
+        disk.make_room();
+        all_made(&home, &files).await;
+        daemon.stop().await.expect(0);
+    }
+}
+
+#[tokio::test]
+async fn one_that_a_daemon_does_waits_for_room_and_ends_well() {
+    if !may_mount("full::one_that_a_daemon_does_waits_for_room_and_ends_well") {
+        return;
+    }
+    for room in [0, 160] {
+        let home = Home::with_folder("album = 'folder'").await;
+        let disk = Disk::under_state(&home, SIZE);
+        let daemon = home.daemon().await;
+        disk.fill(room);
+        let files = home.photos("photos", 40);
+        let mut backfill = home.start(&["backfill"]);
+        says_that_it_is_full(&home).await;
+        stays_calm(&backfill).await;
+        assert!(backfill.runs(), "{}", backfill.stderr());
+        disk.make_room();
+        let ran = backfill.ended().await.expect(0);
+        assert!(room != 0 || ran.stderr.contains("waiting: "), "{ran:?}");
+        home.all_there(&files).await;
+        daemon.stop().await.expect(0);
+    }
+}
+
+#[tokio::test]
 async fn at_the_start_it_is_told_and_a_later_start_works() {
     if !may_mount("full::at_the_start_it_is_told_and_a_later_start_works") {
         return;
@@ -126,7 +171,8 @@ async fn killed_while_it_is_full_nothing_is_lost() {
     let disk = Disk::under_state(&home, SIZE);
     home.run(&["backfill"]).await.expect(0);
     let files = home.photos("photos", 30);
-    for room in [40, 120, 240] {
+    // Less is told at the start, which ends there.
+    for room in [80, 120, 240] {
         disk.fill(room);
         let backfill = home.start(&["backfill", "-v"]);
         says_that_it_is_full(&home).await;

@@ -13,6 +13,7 @@ mod full;
 mod power;
 mod read_only;
 mod removed;
+mod sign_in;
 mod week;
 
 use std::path::PathBuf;

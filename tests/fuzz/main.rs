@@ -38,6 +38,9 @@ targets! {
     client_secret: targets::files::client_secret;
     token_file: targets::files::token_file;
     clock: targets::files::clock;
+    import_hjson: targets::imports::hjson;
+    import_ini: targets::imports::ini;
+    import_leveldb: targets::imports::leveldb;
     kinds: targets::media::kinds;
     taken: targets::media::taken;
     descriptions: targets::media::descriptions;

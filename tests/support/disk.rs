@@ -75,6 +75,34 @@ impl Disk {
         disk
     }
 
+    /// Puts the state folder of a home on a file system as real disks have it, in a file beside it; none
+    /// where there is no such thing.
+    pub(crate) fn of_ext4(home: &Home, mib: u64) -> Option<Self> {
+        let image = home.path("image");
+        File::create(&image).unwrap().set_len(mib << 20).unwrap();
+        if !quiet(Command::new("mkfs.ext4").arg("-q").arg(&image)) {
+            return None;
+        }
+        let disk = Self(home.path("state"));
+        disk.mounted(&image).then(|| {
+            home.sign_in("the first");
+            disk
+        })
+    }
+
+    fn mounted(&self, image: &Path) -> bool {
+        let mut command = Command::new("mount");
+        quiet(command.args(["-o", "loop"]).arg(image).arg(&self.0))
+            && fs::set_permissions(&self.0, PermissionsExt::from_mode(0o700)).is_ok()
+    }
+
+    /// Takes it off and mounts it anew; nobody may use it.
+    pub(crate) fn mount_anew(&self) {
+        let image = self.0.with_file_name("image");
+        assert!(quiet(Command::new("umount").arg(&self.0)));
+        assert!(self.mounted(&image));
+    }
+
     /// Leaves so many KiB free and no more.
     pub(crate) fn fill(&self, but_kib: usize) {
         let mut ballast = File::create(self.0.join("ballast")).unwrap();

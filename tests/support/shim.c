@@ -1,7 +1,7 @@
 /* A disk with faults, for one process: preloaded, it fails calls on files whose path contains a word.
  *
- * SHIM_RULES names a file, read at each call, with lines `OP ERRNO WORD`: OP is open, read, write or
- * sync; ERRNO a number, or 0 for a pause of 50 ms.
+ * SHIM_RULES names a file, read at each call, with lines `OP ERRNO WORD`: OP is open, read, tail (a read
+ * behind the first 64 KiB), write or sync; ERRNO a number, or 0 for a pause of 50 ms.
  * SHIM_SHADOW names a folder into which a file of the database is copied whenever it is synced: what a
  * power cut at that moment would leave at least. */
 #define _GNU_SOURCE
@@ -77,12 +77,18 @@ static void shadow(int fd) {
 
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
-ssize_t read(int fd, void *to, size_t n) { return fails(fd, "read") ? -1 : NEXT(read)(fd, to, n); }
+static int fails_at(int fd, off64_t at) {
+    return fails(fd, "read") || (at >= 65536 && fails(fd, "tail"));
+}
+
+ssize_t read(int fd, void *to, size_t n) {
+    return fails_at(fd, lseek(fd, 0, SEEK_CUR)) ? -1 : NEXT(read)(fd, to, n);
+}
 ssize_t pread(int fd, void *to, size_t n, off_t at) {
-    return fails(fd, "read") ? -1 : NEXT(pread)(fd, to, n, at);
+    return fails_at(fd, at) ? -1 : NEXT(pread)(fd, to, n, at);
 }
 ssize_t pread64(int fd, void *to, size_t n, off64_t at) {
-    return fails(fd, "read") ? -1 : NEXT(pread64)(fd, to, n, at);
+    return fails_at(fd, at) ? -1 : NEXT(pread64)(fd, to, n, at);
 }
 ssize_t write(int fd, const void *from, size_t n) {
     return fails(fd, "write") ? -1 : NEXT(write)(fd, from, n);

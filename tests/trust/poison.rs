@@ -1,6 +1,6 @@
 //! Files that nobody can send: whatever one of them does to the service, the others arrive.
 
-use std::{path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -82,4 +82,123 @@ async fn an_item_whose_call_is_never_answered() {
 async fn a_file_whose_upload_always_fails() {
     let action = json!({"canned": "server_500", "only_with": "image/png"});
     one_of_eight("uploads.raw", action).await;
+}
+
+#[tokio::test]
+async fn an_item_that_the_service_cannot_make() {
+    one_of_eight(CREATE, json!({"item_codes": {"poison.png": 13}})).await;
+}
+
+/// The same in a backfill, which has nothing else to come: it ends by itself, and its code tells.
+async fn one_of_eight_in_a_backfill(method: &str, action: Value) {
+    let mut home = Home::with_folder("album = 'name:Rome'").await;
+    home.set("retry.max_attempts", "3");
+    home.set("retry.server_error_base", "'5ms'");
+    home.set("retry.rate_limit_base", "'5ms'");
+    let mut files: Vec<PathBuf> = home.photos("photos", 7);
+    let poison = home.taken("photos/poison.png", 3, &png());
+    home.fault(method, None, action.clone()).await;
+    let ran = home.run(&["backfill"]).await;
+    assert_eq!(ran.code, Some(1), "{action} {ran:?}");
+    assert!(
+        ran.stdout.contains("poison.png: failed"),
+        "{action} {ran:?}"
+    );
+    home.library().await.has_exactly(&files);
+    let status = home.status().await;
+    assert_eq!(status["items"]["created"], 7, "{action} {status:#}");
+    assert_eq!(status["items"]["failed"], 1, "{action} {status:#}");
+    home.no_faults().await;
+    home.run(&["retry", "--all"]).await.expect(0);
+    home.backfill().await;
+    files.push(poison);
+    let library = home.library().await;
+    library.has_exactly(&files);
+    assert_eq!(library.titles(), ["Rome"]);
+}
+
+#[tokio::test]
+async fn a_backfill_ends_beside_an_item_that_the_service_cannot_make() {
+    let action = json!({"item_codes": {"poison.png": 13}});
+    one_of_eight_in_a_backfill(CREATE, action).await;
+}
+
+#[tokio::test]
+async fn a_backfill_ends_beside_an_item_whose_calls_are_refused() {
+    let body = json!({"error": {"code": 400, "message": "Never.", "status": "INVALID_ARGUMENT"}});
+    let action = json!({"answer": {"status": 400, "body": body}, "only_with": "poison.png"});
+    one_of_eight_in_a_backfill(CREATE, action).await;
+}
+
+#[tokio::test]
+async fn a_backfill_ends_beside_an_item_at_which_the_service_fails() {
+    let action = json!({"canned": "server_500", "only_with": "poison.png"});
+    one_of_eight_in_a_backfill(CREATE, action).await;
+}
+
+#[tokio::test]
+async fn a_backfill_ends_beside_an_item_whose_calls_get_no_answer() {
+    let action = json!({"cut_before": true, "only_with": "poison.png"});
+    one_of_eight_in_a_backfill(CREATE, action).await;
+}
+
+#[tokio::test]
+async fn a_backfill_ends_beside_a_file_whose_upload_fails() {
+    let action = json!({"canned": "server_500", "only_with": "image/png"});
+    one_of_eight_in_a_backfill("uploads.raw", action).await;
+}
+
+/// Real files of every kind, damaged where parsers look: their heads are what says when they were
+/// taken and what is written about them.
+fn damaged() -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    let mut chance = fastrand::Rng::with_seed(7);
+    let mut real: Vec<_> = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            path.extension().is_some_and(|extension| extension != "md") && path.is_file()
+        })
+        .collect();
+    real.sort();
+    for path in real {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let whole = fs::read(&path).unwrap();
+        for n in 0..12 {
+            let mut bytes = whole.clone();
+            for _ in 0..1 + n {
+                // Behind the first bytes, by which the kind is known, and mostly in the head.
+                let at = chance.usize(16..bytes.len().min(2_000));
+                match chance.u8(0..4) {
+                    0 => bytes[at] = 0xff,
+                    1 => bytes[at] ^= 1 << chance.u8(0..8),
+                    2 => bytes.truncate(at.max(200)),
+                    _ => bytes[at..].iter_mut().take(4).for_each(|byte| *byte = 0),
+                }
+            }
+            // Unlike all others, whatever became of it.
+            bytes.extend(format!("{n} of {name}").as_bytes());
+            files.push((format!("{n}-{name}"), bytes));
+        }
+    }
+    files
+}
+
+#[tokio::test]
+async fn files_whose_metadata_is_damaged_go_up_like_all_others() {
+    let home =
+        Home::with_folder("album = '{year}'\norder = 'taken'\ndescription = 'sidecar'").await;
+    let mut files: Vec<PathBuf> = damaged()
+        .into_iter()
+        .zip(100..)
+        .map(|((name, bytes), minute)| home.taken(format!("photos/{name}"), minute, &bytes))
+        .collect();
+    assert!(files.len() > 50);
+    files.extend(home.photos("photos", 5));
+    let ran = home.backfill().await;
+    assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
+    let status = home.status().await;
+    let refused = status["items"]["skipped"].as_u64().unwrap();
+    assert_eq!(refused, 0, "{:#}", status["failures"]);
+    home.library().await.has_exactly(&files);
 }

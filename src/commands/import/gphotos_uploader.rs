@@ -16,7 +16,7 @@ const PLACEHOLDER: &str = "YOUR_APP_CLIENT_ID";
 
 /// An OAuth client.
 #[derive(Debug, Clone)]
-pub(super) struct Client {
+pub struct Client {
     pub(super) id: String,
     pub(super) secret: SecretString,
 }
@@ -40,16 +40,17 @@ impl Client {
 
 /// What the configuration says, in our words.
 #[derive(Debug, Default)]
-pub(super) struct Setup {
+pub struct Setup {
     pub(super) client: Option<Client>,
-    pub(super) jobs: Vec<Job>,
+    /// Its jobs, in their order.
+    pub jobs: Vec<Job>,
     /// What concerns all of it.
-    pub(super) notes: Vec<String>,
+    pub notes: Vec<String>,
 }
 
 /// A job, as a folder of ours.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Job {
+pub struct Job {
     /// As it was written.
     pub(super) path: String,
     pub(super) album: String,
@@ -62,7 +63,7 @@ pub(super) struct Job {
 }
 
 /// Reads the configuration; the error says why it is none.
-pub(super) fn parse(text: &str) -> Result<Setup, String> {
+pub fn parse(text: &str) -> Result<Setup, String> {
     let all = hjson::parse(text)?;
     if !all.is_object() {
         return Err("it is no Hjson object".to_owned());

@@ -23,7 +23,7 @@ const OF_RCLONE: [&str; 2] = ["start_year", "include_archived"];
 
 /// A remote.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Remote {
+pub struct Remote {
     pub(super) name: String,
     pub(super) client: Client,
     is_read_only: bool,
@@ -33,12 +33,18 @@ pub(super) struct Remote {
 
 /// Why there is no remote to be taken over.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub enum Refusal {
+    /// All of it is encrypted.
     Encrypted,
+    /// It is no ini file, for this reason.
     NotIni(String),
+    /// It has no remote for Google Photos.
     None,
+    /// It has no remote of this name.
     NotThere(String),
+    /// The remote of this name is of that type.
     OtherType(String, String),
+    /// It has several remotes for Google Photos.
     Several(Vec<String>),
     /// It uses the client that comes with rclone.
     NoClient(String),
@@ -57,7 +63,7 @@ pub(super) fn usual_files(env: &Environment) -> Vec<PathBuf> {
 }
 
 /// The remote of this name, or the only one that is for Google Photos.
-pub(super) fn parse(text: &str, wanted: Option<&str>) -> Result<Remote, Refusal> {
+pub fn parse(text: &str, wanted: Option<&str>) -> Result<Remote, Refusal> {
     if text.lines().any(|line| line.trim().starts_with(ENCRYPTED)) {
         return Err(Refusal::Encrypted);
     }
@@ -123,7 +129,7 @@ pub(super) fn parse(text: &str, wanted: Option<&str>) -> Result<Remote, Refusal>
 
 impl Remote {
     /// What is to be known about it, in words.
-    pub(super) fn notes(&self) -> Vec<String> {
+    pub fn notes(&self) -> Vec<String> {
         let mut notes = vec![
             "rclone keeps no list of what it sent: after the login, `albumen rebuild` finds what is still \
              in your folders and was sent with this client; the rest goes up again, and Google Photos makes \
@@ -152,7 +158,7 @@ impl Remote {
     }
 
     /// A configuration to begin with.
-    pub(super) fn configuration(&self) -> String {
+    pub fn configuration(&self) -> String {
         let name = Shown::text(&self.name);
         format!(
             "# The client is that of rclone's remote \"{name}\". rclone keeps no list of folders: name yours.\n\

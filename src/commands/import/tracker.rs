@@ -45,25 +45,27 @@ const BUFFER: usize = 256 << 10;
 
 /// What the tracker says of one path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Tracked {
+pub struct Tracked {
     /// The path, as it was walked.
-    pub(super) path: PathBuf,
+    pub path: PathBuf,
     /// When it had changed last; none if that was not noted.
-    pub(super) time: Option<Time>,
+    pub time: Option<Time>,
     /// The hash of its bytes.
-    pub(super) hash: u32,
+    pub hash: u32,
 }
 
 /// A time of last change, as exact as it was noted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Time {
+pub enum Time {
+    /// Seconds since 1970.
     Seconds(i64),
+    /// Nanoseconds since 1970.
     Nanoseconds(i64),
 }
 
 impl Time {
     /// Whether a file that changed at `mtime_ns` changed at this time.
-    pub(super) fn is(self, mtime_ns: i64) -> bool {
+    pub fn is(self, mtime_ns: i64) -> bool {
         match self {
             Self::Seconds(seconds) => mtime_ns.div_euclid(1_000_000_000) == seconds,
             Self::Nanoseconds(nanoseconds) => mtime_ns == nanoseconds,
@@ -78,7 +80,7 @@ pub(super) fn find(dir: &Path) -> Option<PathBuf> {
 }
 
 /// All that the tracker knows, by path. Blocks.
-pub(super) fn read(folder: &Path) -> anyhow::Result<Vec<Tracked>> {
+pub fn read(folder: &Path) -> anyhow::Result<Vec<Tracked>> {
     refuse_while_in_use(folder)?;
     let damaged = |why: String| {
         let words = format!("the file tracker {} cannot be read: {why}", quoted(folder));

@@ -15,53 +15,58 @@ use serde_json::json;
 use super::gphotos_uploader::{Client, Job, Setup};
 use crate::{
     commands::{Edge, failure::quoted, output},
-    config::{Config, Folder},
+    config::{Config, Environment, Folder},
     shown::Shown,
 };
 
 /// Folders as a configuration says them, and as it is understood.
 #[derive(Debug, Default)]
-pub(super) struct Written {
-    pub(super) text: String,
-    pub(super) folders: Vec<Folder>,
+pub struct Written {
+    /// The text of a configuration.
+    pub text: String,
+    /// Its folders.
+    pub folders: Vec<Folder>,
+    /// What is different here, in words.
+    pub notes: Vec<String>,
 }
 
 /// Writes the jobs as folders. What this version would refuse is left out, and said; limits stand
 /// beside what they limit, and are said too.
-pub(super) fn folders(edge: &Edge, setup: &Setup) -> Written {
+pub fn folders(env: &Environment, setup: &Setup) -> Written {
     let mut written = Written {
         text: "# Taken over from gphotos-uploader-cli. Patterns mean upper and lower case alike here.\n"
             .to_owned(),
         folders: Vec::new(),
+        notes: Vec::new(),
     };
     for job in &setup.jobs {
         let mut job = job.clone();
-        let mut text = folder(edge, &job);
-        if let Err(why) = understood(edge, &format!("{}{text}", written.text)) {
+        let mut text = folder(env, &job);
+        if let Err(why) = understood(env, &format!("{}{text}", written.text)) {
             let rule = std::mem::replace(&mut job.album, "none".to_owned());
             job.limits = vec![format!("the album rule \"{rule}\" is not taken: {why}")];
-            text = folder(edge, &job);
+            text = folder(env, &job);
         }
-        if let Err(why) = understood(edge, &format!("{}{text}", written.text)) {
+        if let Err(why) = understood(env, &format!("{}{text}", written.text)) {
             job.limits.push(format!("this folder is not taken: {why}"));
-            text = comment(&folder(edge, &job));
+            text = comment(&folder(env, &job));
         }
         for limit in &job.limits {
             let path = Shown::text(&job.path);
-            edge.screen
-                .say(&format!("note: {path}: {}", Shown::text(limit)));
+            let note = format!("{path}: {}", Shown::text(limit));
+            written.notes.push(note);
         }
         written.text.push_str(&text);
     }
-    written.folders = understood(edge, &written.text).unwrap_or_default();
+    written.folders = understood(env, &written.text).unwrap_or_default();
     written
 }
 
-fn folder(edge: &Edge, job: &Job) -> String {
+fn folder(env: &Environment, job: &Job) -> String {
     let path = if job.path.starts_with('~') {
         job.path.clone()
     } else {
-        let path = edge.env.typed(Path::new(&job.path));
+        let path = env.typed(Path::new(&job.path));
         path.to_string_lossy().into_owned()
     };
     let quote = |text: &str| toml::Value::from(text).to_string();
@@ -101,7 +106,7 @@ fn comment(text: &str) -> String {
 }
 
 /// The folders of a configuration, as the program itself reads it; or why it does not, in a line.
-fn understood(edge: &Edge, text: &str) -> Result<Vec<Folder>, String> {
+fn understood(env: &Environment, text: &str) -> Result<Vec<Folder>, String> {
     // The first line says what; the others show where in a text that nobody has seen.
     let words = |error: &dyn std::fmt::Display| {
         let text = error.to_string();
@@ -111,7 +116,7 @@ fn understood(edge: &Edge, text: &str) -> Result<Vec<Folder>, String> {
     let mut file = file.map_err(|error| words(&error))?;
     file.write_all(text.as_bytes())
         .map_err(|error| words(&error))?;
-    let config = Config::load(Some(file.path()), Some(Path::new("/")), &edge.env);
+    let config = Config::load(Some(file.path()), Some(Path::new("/")), env);
     config
         .map(|config| config.folders)
         .map_err(|error| words(&error))

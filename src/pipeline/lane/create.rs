@@ -9,7 +9,7 @@ use crate::{
     },
     clock,
     ids::ItemId,
-    pipeline::{Result, backoff, gate},
+    pipeline::{Mode, Result, backoff, gate},
     store::{CallKind, Journalled, NewCall, Outcome, PlannedBatch},
 };
 
@@ -257,8 +257,9 @@ impl Lane {
             now,
             backoff::after_trouble(&retry, attempts + 2, fastrand::f64()),
         );
+        let is_alone = guilty.len() == 1;
         for item in guilty {
-            let blamed = cause != Cause::Stumble || self.stumbled_again(item);
+            let blamed = cause != Cause::Stumble || self.stumbled_again(item, is_alone).await?;
             self.stage
                 .store
                 .culprit(
@@ -276,11 +277,16 @@ impl Lane {
     }
 
     /// Whether another call went through since the item last made one fail: only then it is to blame,
-    /// and not a service that fails at everything.
-    fn stumbled_again(&mut self, item: ItemId) -> bool {
-        self.stumbled
-            .insert(item, self.passed)
-            .is_some_and(|before| before < self.passed)
+    /// and not a service that fails at everything. In a backfill no other call may ever come: then one
+    /// that `is_alone` is to blame if the service answers something else.
+    async fn stumbled_again(&mut self, item: ItemId, is_alone: bool) -> Result<bool> {
+        let Some(before) = self.stumbled.insert(item, self.passed) else {
+            return Ok(false);
+        };
+        if before < self.passed || !is_alone || self.stage.mode == Mode::Daemon {
+            return Ok(before < self.passed);
+        }
+        Ok(self.ask(&Call::albums_list("")).await?.is_ok())
     }
 
     /// A batch left: there is room for tokens, and something to verify.

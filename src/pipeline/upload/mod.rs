@@ -88,8 +88,23 @@ struct History(std::sync::Arc<std::sync::Mutex<HistoryInner>>);
 #[derive(Debug, Default)]
 struct HistoryInner {
     successes: u64,
-    /// How many uploads had succeeded when this item's last one failed.
-    failed_at: HashMap<ItemId, u64>,
+    /// How many uploads had succeeded when this item's last one failed, and how often it has failed
+    /// since one did.
+    failed_at: HashMap<ItemId, (u64, u32)>,
+}
+
+/// How often an upload fails, with no other one in between, before anything is made of it.
+const PATIENCE: u32 = 5;
+
+/// What happened since an item last failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Since {
+    /// It has not failed often enough for anybody to know.
+    TooEarly,
+    /// Another upload succeeded: this item is to blame.
+    OthersPassed,
+    /// No other upload succeeded: the service may fail at everything.
+    NonePassed,
 }
 
 impl History {
@@ -99,14 +114,21 @@ impl History {
         inner.failed_at.remove(&item);
     }
 
-    /// Whether another upload succeeded since this item last failed: then it is to blame.
-    fn failed(&self, item: ItemId) -> bool {
+    /// What happened since this item last failed.
+    fn failed(&self, item: ItemId) -> Since {
         let mut inner = self.inner();
         let successes = inner.successes;
-        inner
-            .failed_at
-            .insert(item, successes)
-            .is_some_and(|before| before < successes)
+        let (before, times) = *inner.failed_at.get(&item).unwrap_or(&(successes, 0));
+        if before < successes {
+            inner.failed_at.insert(item, (successes, 1));
+            return Since::OthersPassed;
+        }
+        inner.failed_at.insert(item, (successes, times + 1));
+        if times < PATIENCE {
+            Since::TooEarly
+        } else {
+            Since::NonePassed
+        }
     }
 
     fn inner(&self) -> std::sync::MutexGuard<'_, HistoryInner> {
@@ -276,6 +298,8 @@ impl Upload {
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
         self.stage.bells.moved.ring();
+        // A batch may have waited for this file, however it ended: set aside, it is passed over.
+        self.stage.bells.lane.ring();
         match ended {
             Ok(Ended::Recorded | Ended::Stopped) => {}
             Ok(Ended::Sent) => {

@@ -4,13 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{Ended, History, file_name::file_name, reading, session};
+use super::{Ended, History, Since, file_name::file_name, reading, session};
 use crate::{
     api::{self, Bandwidth, FileBody, Kind},
     clock,
     ids::{ContentHash, ItemId, UploadToken},
     pipeline::{
-        Result, Stage, asked, backoff,
+        Mode, Result, Stage, asked, backoff,
         description::{self, dirs::Dirs},
         gate,
     },
@@ -21,6 +21,9 @@ use crate::{
 
 /// How long a file that could not be read is left alone, times the number of failures.
 const UNREADABLE: Duration = Duration::from_mins(1);
+
+/// Bytes that are sent to see whether the service takes any: fewer than any photo has.
+const FEW_BYTES: u64 = 16;
 
 /// The longest that a file which keeps changing must stand still (the design, "Upload").
 const LONGEST_SETTLE: Duration = Duration::from_hours(1);
@@ -179,6 +182,24 @@ impl Slot {
         }
     }
 
+    /// Whether the service takes bytes at all: a few of this file, which become nothing.
+    async fn takes_bytes(&self, source: &reading::Source) -> Result<bool> {
+        self.count().await?;
+        let few = FileBody::new(
+            Arc::clone(&source.file),
+            0,
+            source.stat.size.min(FEW_BYTES),
+            blake3::Hasher::new(),
+            Arc::default(),
+            self.bandwidth.clone(),
+        );
+        let sent = self
+            .stage
+            .client
+            .upload_raw("application/octet-stream", few);
+        Ok(sent.await.is_ok())
+    }
+
     /// A stretch of the file on its way.
     pub(super) fn body(
         &self,
@@ -218,7 +239,7 @@ impl Slot {
         let now = self.stage.clock.now();
         match sent {
             Sent::Stopped => Ok(Ended::Stopped),
-            Sent::Failed(error) => self.failed(item, &error, now).await,
+            Sent::Failed(error) => self.failed(item, source, &error, now).await,
             Sent::Token(upload_token, hash) => {
                 self.stage.gate.bytes_passed().await?;
                 // A network disk may hang here as anywhere: not on a thread of the runtime.
@@ -279,7 +300,13 @@ impl Slot {
         self.settle_anew(Some(item), stat, settle, now).await
     }
 
-    async fn failed(&self, item: ItemId, error: &api::Error, now: Timestamp) -> Result<Ended> {
+    async fn failed(
+        &self,
+        item: ItemId,
+        source: &reading::Source,
+        error: &api::Error,
+        now: Timestamp,
+    ) -> Result<Ended> {
         let file = self.claim.file;
         let retry = &self.stage.config.retry;
         let words = gate::in_words(error);
@@ -314,10 +341,15 @@ impl Slot {
             }
             kind => {
                 tracing::info!(item.id = item.0, path = %Shown::path(&self.claim.path), "upload failed: {words}");
-                let blamed = self
-                    .history
-                    .failed(item)
-                    .then_some((words, retry.max_attempts));
+                let blamed = match self.history.failed(item) {
+                    Since::TooEarly => false,
+                    Since::OthersPassed => true,
+                    // A backfill may have nothing else to send, now or ever.
+                    Since::NonePassed => {
+                        self.stage.mode == Mode::Backfill && self.takes_bytes(source).await?
+                    }
+                };
+                let blamed = blamed.then_some((words, retry.max_attempts));
                 let wait = match kind {
                     Kind::RateLimited(_) => {
                         Some(backoff::after_rate_limit(retry, 0, fastrand::f64()))

@@ -1,8 +1,9 @@
-//! What is fed, by where it comes from: files of a person, photos, names, the service, the database,
-//! clients of the sandbox. Only public paths of the crate are used.
+//! What is fed, by where it comes from: files of a person, of another uploader, photos, names, the
+//! service, the database, clients of the sandbox. Only public paths of the crate are used.
 
 pub(crate) mod database;
 pub(crate) mod files;
+pub(crate) mod imports;
 pub(crate) mod media;
 pub(crate) mod names;
 pub(crate) mod sandbox;

@@ -253,3 +253,14 @@ proptest! {
         when(&mut Cursor::new(file), "a.jpg", "UTC");
     }
 }
+
+#[test]
+fn a_parser_that_panics_has_no_answer() {
+    let answer = quietly(|| {
+        let nothing: [u8; 0] = [];
+        // As parsers do it: a length of the file is believed.
+        Some(nothing[nothing.len()..][usize::from(u8::MAX)])
+    });
+    assert_eq!(answer, None);
+    assert_eq!(quietly(|| Some(7)), Some(7));
+}

@@ -4,7 +4,7 @@ use std::{ffi::OsStr, path::Path};
 
 use albumen::{
     clock,
-    ids::{AlbumRow, DirId, ItemId, OrderId, RootId},
+    ids::{AlbumRow, DirId, FileId, ItemId, OrderId, RootId},
     status::{
         Around, Status,
         summary::Tally,
@@ -70,5 +70,13 @@ pub(super) fn all(reader: &Reader) -> String {
     ends += &told(&reader.settled(&roots, now, 9), 113);
     ends += &told(&reader.next_settled(&roots), 114);
     let places: Vec<_> = (0..9).map(|n| (ItemId(n), AlbumRow(n % 3))).collect();
-    ends + &told(&reader.placements_of(&places), 115)
+    ends += &told(&reader.placements_of(&places), 115);
+    for file in 0..14 {
+        ends += &told(&reader.afterwards(FileId(file)), 116);
+    }
+    ends += &told(&reader.sequence_of("Holidays"), 117);
+    ends += &told(&reader.root_at(Path::new("/a")), 118);
+    ends += &told(&reader.each_media_item(|_, _| ()), 119);
+    ends += &told(&reader.client_id(), 120);
+    ends + &told(&reader.is_published(), 121)
 }

@@ -13,9 +13,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use albumen::store::{FILE_NAME, Reader, Store};
+use albumen::{
+    clock,
+    store::{self, FILE_NAME, Reader, Store},
+};
 use rusqlite::{Connection, config::DbConfig, types::Value};
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 use super::{end, files::runtime};
 use crate::runner::Target;
@@ -178,7 +182,8 @@ impl Template {
     }
 }
 
-/// The first byte says how many values are damaged, the rest how, and what is then asked.
+/// The first byte says how many values are damaged and what is done at the end, the rest how, and what
+/// is then asked.
 pub(crate) fn rows() -> Target {
     let (template, runtime) = (Template::new(), runtime());
     Target::new(move |input| {
@@ -189,22 +194,25 @@ pub(crate) fn rows() -> Target {
             .unwrap();
         db.execute_batch("PRAGMA ignore_check_constraints = on; PRAGMA foreign_keys = off; BEGIN")
             .unwrap();
-        for _ in 0..input.byte() % 16 {
+        let first = input.byte();
+        for _ in 0..first % 16 {
             template.damage(&db, &mut input);
         }
         db.execute_batch("COMMIT").unwrap();
         drop(db);
-        runtime.block_on(work(template.dir.path(), &mut input))
+        runtime.block_on(work(template.dir.path(), first >> 4, &mut input))
     })
 }
 
-/// The first byte says how many stretches of the file are damaged, the rest where, and how.
+/// The first byte says how many stretches of the file are damaged and what is done at the end, the rest
+/// where, and how.
 pub(crate) fn pages() -> Target {
     let (template, runtime) = (Template::new(), runtime());
     Target::new(move |input| {
         let mut input = Bytes(input);
         let mut bytes = template.bytes.clone();
-        for _ in 0..input.byte() % 16 {
+        let first = input.byte();
+        for _ in 0..first % 16 {
             let at = usize::from(input.byte()) << 16
                 | usize::from(input.byte()) << 8
                 | usize::from(input.byte());
@@ -225,12 +233,13 @@ pub(crate) fn pages() -> Target {
             }
         }
         template.write(&bytes);
-        runtime.block_on(work(template.dir.path(), &mut input))
+        runtime.block_on(work(template.dir.path(), first >> 4, &mut input))
     })
 }
 
-/// Looks at everything, asks for some of the verbs, looks again.
-async fn work(dir: &Path, input: &mut Bytes<'_>) -> String {
+/// Looks at everything, asks for some of the verbs, looks again; the bits of `after` say whether a
+/// backup is made then, and brought back.
+async fn work(dir: &Path, after: u8, input: &mut Bytes<'_>) -> String {
     let mut ends = String::new();
     let store = match Store::open(dir) {
         Ok(store) => store,
@@ -246,8 +255,23 @@ async fn work(dir: &Path, input: &mut Bytes<'_>) -> String {
         }
     }
     ends += &looked(dir);
+    if after & 1 == 1 {
+        ends += &told(&store.back_up(CancellationToken::new()).await, 200);
+    }
     store.close().await;
+    if after & 2 == 2 {
+        ends += &restored(dir);
+    }
     ends
+}
+
+/// The database becomes its own backup, and is brought back.
+fn restored(dir: &Path) -> String {
+    let now = clock::from_millis(looks::NOW);
+    match store::restore(dir, Some(&dir.join(FILE_NAME)), now) {
+        Ok(restored) => format!("{} {}", restored.items.min(9), looked(dir)),
+        Err(error) => end(&error),
+    }
 }
 
 fn looked(dir: &Path) -> String {

@@ -30,6 +30,21 @@ INSERT INTO files (id, root_id, dir_id, name, size, mtime_ns, ctime_ns, dev, ino
     (9, 1, 1, CAST('s.jpg' AS BLOB), 10, 1, 1, 1, 9, 'settling', NULL, NULL, NULL, 0, 1795305500000, NULL, NULL, 1795219200000, NULL),
     (10, 1, 1, CAST('t.txt' AS BLOB), 10, 1, 1, 1, 10, 'refused', NULL, NULL, NULL, 0, NULL, 'text', 'it holds text', 1795219200000, NULL),
     (11, 1, 1, CAST('q.jpg' AS BLOB), 10, 1, 1, 1, 11, 'queued', NULL, 0, x'0109', 1, NULL, NULL, NULL, 1795219200000, NULL);
+-- Files that are moved once they are safe: one is due, one is on its way, one has gone.
+UPDATE roots SET acts = 1 WHERE id = 1;
+INSERT INTO items (id, hash, size, mime, file_name, state, media_item_id, made_at, changed_at, describe_at, read_back, matched) VALUES
+    (10, CAST(printf('%-32s', '09') AS BLOB), 10, 'image/jpeg', 'k.jpg', 'verified', 'm10', 1795219200000, 1795219200000, NULL, 'sound', 0),
+    (11, CAST(printf('%-32s', '10') AS BLOB), 10, 'image/jpeg', 'l.jpg', 'verified', 'm11', 1795219200000, 1795219200000, NULL, 'unsound', 0),
+    (12, CAST(printf('%-32s', '11') AS BLOB), 10, 'image/jpeg', 'm.jpg', 'verified', 'm12', 1795219200000, 1795219200000, NULL, NULL, 1);
+INSERT INTO files (id, root_id, dir_id, name, size, mtime_ns, ctime_ns, dev, inode, state, item_id, album_id,
+                   order_key, fresh, due_at, reason_kind, reason, changed_at, sidecars) VALUES
+    (12, 1, 1, CAST('k.jpg' AS BLOB), 10, 1, 1, 1, 12, 'held', 10, 0, x'010a', 0, NULL, NULL, NULL, 1795219200000, NULL),
+    (13, 1, 1, CAST('l.jpg' AS BLOB), 10, 1, 1, 1, 13, 'held', 11, 0, x'010b', 0, NULL, NULL, NULL, 1795219200000, NULL);
+INSERT INTO source_acts VALUES
+    (1, 12, 10, 'move', x'2f612f6b2e6a7067', x'2f7a2f6b2e6a7067', 1795219200000, NULL, NULL),
+    (2, 6, 6, 'delete', x'2f622f66', NULL, 1795219200000, 1795219200000, NULL),
+    (3, 13, 11, 'move', x'2f612f6c', x'2f7a2f6c', 1795219200000, NULL, 'it is there');
+INSERT INTO meta VALUES ('client_since', '1795219100000');
 INSERT INTO former_items VALUES (5, 7, 1795219200000);
 INSERT INTO sessions VALUES (2, 'http://127.0.0.1:1/s', 262144, 5, 1, 2, 10, 1, 1, 1795305500000);
 INSERT INTO placements (id, item_id, album_id, order_key, state, in_sequence, made, wanted_at) VALUES
@@ -37,6 +52,7 @@ INSERT INTO placements (id, item_id, album_id, order_key, state, in_sequence, ma
     (3, 5, 1, x'0105', 'placed', 1, 1, 1795219200000), (4, 6, 3, x'0106', 'leaving', 0, 1, 1795219200000),
     (5, 5, 3, x'0105', 'wanted', 0, 1, 1795219200000), (6, 8, 0, x'0108', 'refused', 0, 0, 1795219200000),
     (7, 9, 0, x'0109', 'wanted', 0, 0, 1795219200000), (8, 6, 1, x'0106', 'gone', 0, 1, 1795219200000);
+UPDATE placements SET doubtful = 1 WHERE id IN (1, 5);
 INSERT INTO departures VALUES (6, 2, 6, 3, 1795219200000, 0, 0), (5, 1, 5, 1, 1795219200000, 1, 0);
 INSERT INTO calls VALUES
     (1, 'create_items', 1, 'after m5', '/v1/mediaItems:batchCreate', NULL, 1795219200000, 1, 1795219300000, 200, NULL),
