@@ -24,6 +24,7 @@ use crate::{
 
 use super::{
     auth_state::State,
+    classify,
     client_secret::ClientSecret,
     endpoints::{Settings, Timeouts},
     error::{Error, Kind},
@@ -175,6 +176,9 @@ impl Auth {
             .build()
             .map_err(transport::failure)?;
         let reply = transport::exchange(&http, request, SMALL_LIMIT).await?;
+        if reply.status.is_redirection() {
+            return Err(classify::redirect(reply.status, &reply.headers));
+        }
         if !reply.status.is_success() && reply.status != http::StatusCode::BAD_REQUEST {
             return Err(Error::new(Kind::Server, "the access was not withdrawn")
                 .with_status(reply.status)

@@ -7,6 +7,7 @@ fn decided(about: About, status: u16, body: &str) -> Kind {
         StatusCode::from_u16(status).unwrap(),
         &HeaderMap::new(),
         body.as_bytes(),
+        &[],
         Timestamp::UNIX_EPOCH,
     )
     .kind()

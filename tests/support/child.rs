@@ -1,8 +1,10 @@
-//! The program as a process: started in a home, waited for, stopped, killed; never left behind.
+//! The program as a process: started in a home, waited for, stopped, killed; never left behind. What
+//! it said is searched for secrets once it is over, whatever the test was about.
 
 use std::{
     ffi::{OsStr, OsString},
     fs::{self, File},
+    io::Write as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::atomic::{AtomicU64, Ordering},
@@ -10,7 +12,10 @@ use std::{
 
 use rustix::process::{Pid, Signal};
 
-use super::home::{LOOK, PATIENCE};
+use super::{
+    home::{LOOK, PATIENCE},
+    secrets,
+};
 
 /// A process that runs; dropping it kills it.
 pub(crate) struct Running {
@@ -54,7 +59,7 @@ impl Running {
             .env("TZ", "UTC")
             .envs(environment.iter().map(|(key, value)| (key, value)))
             .env("ALBUMEN_CLOCK", home.join("clock"))
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(File::create(&stdout).unwrap())
             .stderr(File::create(&stderr).unwrap());
         Self {
@@ -67,6 +72,17 @@ impl Running {
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Types a line into it.
+    pub(crate) fn types(&mut self, line: &str) {
+        let stdin = self.child.stdin.as_mut().unwrap();
+        writeln!(stdin, "{line}").unwrap();
+    }
+
+    /// What it has answered so far.
+    pub(crate) fn stdout(&self) -> String {
+        read(&self.stdout)
     }
 
     /// What it has said so far.
@@ -139,6 +155,8 @@ impl Drop for Running {
         // It may have ended long ago.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        secrets::are_not_in(&self.stdout, &self.what);
+        secrets::are_not_in(&self.stderr, &self.what);
     }
 }
 

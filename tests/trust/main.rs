@@ -17,7 +17,7 @@ mod secrets;
 
 use serde_json::{Value, json};
 
-use support::home::Home;
+use support::home::{Home, secret};
 
 /// Now, by this machine's clock.
 fn now() -> jiff::Timestamp {
@@ -31,14 +31,14 @@ fn signed_in(home: &Home, client_id: &str, days: i64) {
     let mut tokens: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     tokens["client_id"] = client_id.into();
     tokens["obtained_at"] = since.to_string().into();
-    tokens["access_token"] = "over".into();
+    tokens["access_token"] = secret("over").into();
     tokens["expires_at"] = "2026-01-01T01:00:00Z".into();
     write_private(&file, &tokens.to_string());
 }
 
 /// The client secret file of this client.
 fn client(home: &Home, client_id: &str) {
-    let secret = json!({"installed": {"client_id": client_id, "client_secret": "s",
+    let secret = json!({"installed": {"client_id": client_id, "client_secret": secret("client"),
         "redirect_uris": ["http://localhost"]}});
     write_private(&home.path("client_secret.json"), &secret.to_string());
 }
