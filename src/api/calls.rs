@@ -197,7 +197,9 @@ impl Call {
 
     /// The upload tokens that it carries: secrets, which an answer may repeat.
     pub(super) fn upload_tokens(&self) -> Vec<UploadToken> {
-        let items = self.as_batch_create().map(|request| request.new_media_items);
+        let items = self
+            .as_batch_create()
+            .map(|request| request.new_media_items);
         items
             .into_iter()
             .flatten()

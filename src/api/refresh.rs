@@ -159,10 +159,7 @@ pub(super) fn given(response: &BasicTokenResponse) -> Given {
 }
 
 /// The error of a refused exchange; `sent` are the secrets that went out with it.
-pub(super) fn refused(
-    error: RequestTokenError<Error, BasicErrorResponse>,
-    sent: &[&str],
-) -> Error {
+pub(super) fn refused(error: RequestTokenError<Error, BasicErrorResponse>, sent: &[&str]) -> Error {
     match error {
         RequestTokenError::Request(error) => error,
         RequestTokenError::ServerResponse(response) => {

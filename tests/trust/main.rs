@@ -13,11 +13,15 @@ mod client;
 mod doctor;
 mod limits;
 mod poison;
+mod redirects;
 mod secrets;
 
 use serde_json::{Value, json};
 
-use support::home::{Home, secret};
+use support::{
+    child::Running,
+    home::{Home, LOOK, secret},
+};
 
 /// Now, by this machine's clock.
 fn now() -> jiff::Timestamp {
@@ -50,6 +54,17 @@ fn write_private(file: &std::path::Path, text: &str) {
     std::fs::write(&new, text).unwrap();
     std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o600)).unwrap();
     std::fs::rename(new, file).unwrap();
+}
+
+/// Where the user consents, once `login --no-browser` says so.
+async fn consent_address(login: &Running) -> String {
+    loop {
+        let said = login.stdout();
+        if let Some(address) = said.strip_suffix('\n') {
+            return address.to_owned();
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// The first lines of `status`: what it is, and what can be done.
