@@ -30,7 +30,7 @@ use super::{
     error::{Error, Kind},
     login::SCOPES,
     refresh::{Given, SignInServer},
-    token_file::{Stamp, Tokens},
+    token_file::{self, Stamp, Tokens},
     transport::{self, SMALL_LIMIT},
     whose,
 };
@@ -68,6 +68,11 @@ impl SignedIn {
             scopes: tokens.scopes,
         })
     }
+}
+
+/// Which OAuth client a client secret file names; blocking.
+pub fn client_id_of(client_secret: &Path) -> Result<String, Error> {
+    ClientSecret::read(client_secret).map(|secret| secret.id)
 }
 
 /// The sign-in of one account; cheap to clone.
@@ -191,6 +196,7 @@ impl Auth {
 
     /// Removes the token file without a word to the service.
     pub fn forget(&self) -> Result<(), Error> {
+        token_file::sweep(&self.0.files.token, None);
         match std::fs::remove_file(&self.0.files.token) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(Error::new(Kind::Setup, "the token file cannot be removed").with_source(error))

@@ -38,7 +38,7 @@ mod whose;
 pub mod wire;
 mod words;
 
-pub use auth::{Auth, AuthFiles, Bearer, SignedIn};
+pub use auth::{Auth, AuthFiles, Bearer, SignedIn, client_id_of};
 pub use bandwidth::Bandwidth;
 pub use body::{FileBody, Sent};
 pub use calls::{Call, Method};

@@ -298,8 +298,8 @@ mod tests {
         }
         tokens().save(&path).unwrap();
         assert!(left.exists(), "somebody may be writing it now");
-        let old = SystemTime::now() - 2 * UNFINISHED_AGE;
         let file = File::options().append(true).open(&left).unwrap();
+        let old = file.metadata().unwrap().modified().unwrap() - 2 * UNFINISHED_AGE;
         file.set_modified(old).unwrap();
         tokens().save(&path).unwrap();
         assert!(!left.exists() && other.exists() && path.exists());

@@ -36,9 +36,11 @@ pub(crate) struct Ran {
 
 impl Running {
     /// Starts the built program with `home` as its working folder. What it says goes to files, so
-    /// that no pipe can fill.
+    /// that no pipe can fill. `through` is what starts it in turn, if that is somebody else: a command
+    /// that ends with running what follows it.
     pub(crate) fn start<S: AsRef<OsStr>>(
         home: &Path,
+        through: &[&str],
         arguments: &[S],
         environment: &[(OsString, OsString)],
     ) -> Self {
@@ -48,8 +50,11 @@ impl Running {
         fs::create_dir_all(&logs).unwrap();
         let stdout = logs.join(format!("{number}.out"));
         let stderr = logs.join(format!("{number}.err"));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_albumen"));
+        let program = env!("CARGO_BIN_EXE_albumen");
+        let mut words = through.iter().copied().chain([program]);
+        let mut command = Command::new(words.next().unwrap());
         command
+            .args(words)
             .arg("--config")
             .arg(home.join("config.toml"))
             .args(arguments)

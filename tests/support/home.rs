@@ -199,14 +199,23 @@ impl Home {
 
     /// Starts a command.
     pub(crate) fn start<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Running {
-        Running::start(self.dir.path(), arguments, &self.environment)
+        self.start_through(&[], arguments)
+    }
+
+    /// Starts a command by way of another program, which runs what follows its own arguments.
+    pub(crate) fn start_through<S: AsRef<OsStr>>(
+        &self,
+        through: &[&str],
+        arguments: &[S],
+    ) -> Running {
+        Running::start(self.dir.path(), through, arguments, &self.environment)
     }
 
     /// Starts a command that is killed at a moment: see `crash` of the library.
     pub(crate) fn start_doomed<S: AsRef<OsStr>>(&self, arguments: &[S], crash: String) -> Running {
         let mut environment = self.environment.clone();
         environment.push(("ALBUMEN_CRASH".into(), crash.into()));
-        Running::start(self.dir.path(), arguments, &environment)
+        Running::start(self.dir.path(), &[], arguments, &environment)
     }
 
     /// Starts the daemon, and waits until it says that it runs.

@@ -51,7 +51,7 @@ async fn nothing_that_was_ever_printed_holds_a_secret() {
             home.fault(method, Some(1), action.into()).await;
             let n = n as u64;
             home.taken(format!("photos/t{n}.jpg"), 50 + n, &photo(100 + n));
-            let format = if n % 2 == 0 { "text" } else { "json" };
+            let format = if n.is_multiple_of(2) { "text" } else { "json" };
             home.run(&["-vv", "--log-format", format, "backfill"])
                 .await
                 .expect(0);
