@@ -11,6 +11,7 @@ mod support;
 mod account;
 mod client;
 mod doctor;
+mod ladder;
 mod limits;
 mod poison;
 mod redirects;
