@@ -83,6 +83,18 @@ impl Stretch {
         Decision::Wait(due)
     }
 
+    /// The same place for what comes behind the first `n` ready items, of which the one that is ready
+    /// longest is so since `oldest`: the first are passed over and put in later.
+    #[must_use]
+    pub fn behind(self, n: usize, oldest: Timestamp) -> Self {
+        Self {
+            ready: self.ready.saturating_sub(n),
+            before_gap: self.before_gap.saturating_sub(n),
+            oldest,
+            ..self
+        }
+    }
+
     /// Where the items of this stretch go.
     pub fn position(&self) -> Position {
         match (&self.predecessor, self.followed) {

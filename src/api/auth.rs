@@ -25,12 +25,13 @@ use crate::{
 
 use super::{
     auth_state::State,
+    classify,
     client_secret::ClientSecret,
     endpoints::{Settings, Timeouts},
     error::{Error, Kind},
     login::SCOPES,
     refresh::{Given, SignInServer},
-    token_file::{Stamp, Tokens},
+    token_file::{self, Stamp, Tokens},
     transport::{self, SMALL_LIMIT},
     whose,
 };
@@ -68,6 +69,11 @@ impl SignedIn {
             scopes: tokens.scopes,
         })
     }
+}
+
+/// Which OAuth client a client secret file names; blocking.
+pub fn client_id_of(client_secret: &Path) -> Result<String, Error> {
+    ClientSecret::read(client_secret).map(|secret| secret.id)
 }
 
 /// The sign-in of one account; cheap to clone.
@@ -177,6 +183,9 @@ impl Auth {
             .build()
             .map_err(transport::failure)?;
         let reply = transport::exchange(&http, request, SMALL_LIMIT).await?;
+        if reply.status.is_redirection() {
+            return Err(classify::redirect(reply.status, &reply.headers));
+        }
         if !reply.status.is_success() && reply.status != http::StatusCode::BAD_REQUEST {
             return Err(Error::new(Kind::Server, "the access was not withdrawn")
                 .with_status(reply.status)
@@ -189,6 +198,7 @@ impl Auth {
 
     /// Removes the token file without a word to the service.
     pub fn forget(&self) -> Result<(), Error> {
+        token_file::sweep(&self.0.files.token, None);
         match std::fs::remove_file(&self.0.files.token) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(Error::new(Kind::Setup, "the token file cannot be removed").with_source(error))

@@ -4,7 +4,7 @@
 use serde_json::json;
 use url::form_urlencoded;
 
-use crate::ids::{AlbumId, MediaItemId};
+use crate::ids::{AlbumId, MediaItemId, UploadToken};
 
 use super::wire::{BatchCreate, NewItem, NewMediaItem, Position, SimpleMediaItem};
 
@@ -193,6 +193,18 @@ impl Call {
             return None;
         }
         serde_json::from_str(&self.body).ok()
+    }
+
+    /// The upload tokens that it carries: secrets, which an answer may repeat.
+    pub(super) fn upload_tokens(&self) -> Vec<UploadToken> {
+        let items = self
+            .as_batch_create()
+            .map(|request| request.new_media_items);
+        items
+            .into_iter()
+            .flatten()
+            .map(|item| item.simple_media_item.upload_token)
+            .collect()
     }
 
     /// Makes an album, also if one of that title exists.

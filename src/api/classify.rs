@@ -9,10 +9,13 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde::Deserialize;
+use url::Url;
+
+use crate::shown::Shown;
 
 use super::{
     error::{Error, Kind, Limit},
-    texts,
+    texts, words,
 };
 
 /// The longest wait that is believed: nothing the service does lasts longer than its day.
@@ -84,23 +87,47 @@ struct Metadata {
     quota_limit: String,
 }
 
-/// The error that an answer other than a success stands for.
+/// The error that an answer other than a success stands for; `sent` are the secrets that went out with
+/// the request, which the answer may repeat.
 pub(super) fn refusal(
     about: About,
     status: StatusCode,
     headers: &HeaderMap,
     body: &[u8],
+    sent: &[&str],
     now: Timestamp,
 ) -> Error {
+    if status.is_redirection() {
+        return redirect(status, headers);
+    }
     let told = parse(body);
     let kind = kind(about, status, &told);
+    let words = words::kept(&told.message, sent);
     if kind == Kind::BadRequest || kind == Kind::Forbidden {
-        tracing::debug!(http_status = status.as_u16(), message = %crate::shown::Shown::text(&told.message),
+        tracing::debug!(http_status = status.as_u16(), words = %Shown::text(&words),
             "the service refused a call in words that are not on the list");
     }
-    Error::new(kind, &told.message)
+    Error::new(kind, &words)
         .with_status(status)
         .with_retry_after(retry_after(headers, now))
+}
+
+/// Something between here and the service sends its callers elsewhere, such as the sign-in page of a
+/// hotel. Nobody goes there with a token, and the service has done nothing. Only the place is told: the
+/// rest of the address may repeat what was asked.
+pub(super) fn redirect(status: StatusCode, headers: &HeaderMap) -> Error {
+    let place = headers
+        .get(http::header::LOCATION)
+        .and_then(|location| Url::parse(location.to_str().ok()?).ok())
+        .map(|location| location.origin().ascii_serialization());
+    let place = place.as_deref().unwrap_or("another address");
+    let message = format!("the answer is a redirect to {place}, which is not followed");
+    Error::new(Kind::Unreachable, &message)
+        .with_status(status)
+        .with_hint(
+            "open any page in a browser here, in case this network wants a sign-in of its own; \
+             otherwise see what stands between, and whether the addresses in `[api]` are right",
+        )
 }
 
 fn kind(about: About, status: StatusCode, told: &Status) -> Kind {
@@ -149,8 +176,7 @@ fn by_status(about: About, status: StatusCode) -> Kind {
         (404, About::Album) => Kind::AlbumRefused,
         (404, _) => Kind::NotFound,
         (400, About::Session(Some(_)) | _) => Kind::BadRequest,
-        // 409: aborted. 408 and 499: the front end gave up. 3xx: something that is not the service
-        // stands in between (a hotel's sign-in page); it is not followed.
+        // 409: aborted. 408 and 499: the front end gave up.
         (408 | 409 | 499, _) => Kind::Server,
         _ if status.is_client_error() => Kind::BadRequest,
         _ => Kind::Server,

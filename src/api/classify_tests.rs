@@ -7,6 +7,7 @@ fn decided(about: About, status: u16, body: &str) -> Kind {
         StatusCode::from_u16(status).unwrap(),
         &HeaderMap::new(),
         body.as_bytes(),
+        &[],
         Timestamp::UNIX_EPOCH,
     )
     .kind()
@@ -258,7 +259,7 @@ fn what_is_no_json_is_decided_by_the_status_alone() {
         assert_eq!(kind(502), Kind::Server);
         assert_eq!(kind(504), Kind::Server);
         assert_eq!(kind(400), Kind::BadRequest);
-        assert_eq!(kind(302), Kind::Server);
+        assert_eq!(kind(302), Kind::Unreachable);
         assert_eq!(kind(418), Kind::BadRequest);
     }
     let odd = r#"{"error":{"code":"x","message":"Invalid album ID.","errors":5,"details":[7,{"reason":9}]}}"#;

@@ -3,6 +3,8 @@
 use serde::de::DeserializeOwned;
 use url::Url;
 
+use crate::ids::UploadToken;
+
 use super::{
     auth::{Auth, Bearer, Surface},
     calls::Call,
@@ -104,27 +106,40 @@ impl Client {
         } else {
             About::Items
         };
-        let reply = self.accept(reply, about, Surface::Json, &bearer)?;
+        if reply.status.is_success() {
+            let reply = self.accept(reply, about, Surface::Json, &bearer, &[])?;
+            return answer(reply);
+        }
+        let tokens = call.upload_tokens();
+        let sent: Vec<&str> = tokens.iter().map(UploadToken::reveal).collect();
+        let reply = self.accept(reply, about, Surface::Json, &bearer, &sent)?;
         answer(reply)
     }
 
-    /// A success passes; a refusal becomes an error, and the sign-in learns of either.
+    /// A success passes; a refusal becomes an error, and the sign-in learns of either. `sent` are the
+    /// secrets of the request beside the bearer.
     pub(super) fn accept(
         &self,
         reply: Reply,
         about: About,
         surface: Surface,
         bearer: &Bearer,
+        sent: &[&str],
     ) -> Result<Reply, Error> {
         if reply.status.is_success() {
             self.auth.accepted(bearer, surface);
             return Ok(reply);
         }
+        let header = bearer.header();
+        let bearer_text = header.to_str().ok();
+        let token = bearer_text.and_then(|text| text.strip_prefix("Bearer "));
+        let sent: Vec<&str> = sent.iter().copied().chain(token).collect();
         let error = classify::refusal(
             about,
             reply.status,
             &reply.headers,
             &reply.body,
+            &sent,
             self.auth.clock().now(),
         );
         Err(match error.kind() {

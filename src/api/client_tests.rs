@@ -155,15 +155,21 @@ async fn a_refused_successor_needs_a_sign_in_and_nothing_is_sent_until_then() {
 #[tokio::test]
 async fn nothing_is_redirected() {
     let elsewhere = serve(|_| json(200, "{}")).await;
-    let to = elsewhere.url.to_string();
+    let to = format!("{}page?of=what-was-asked", elsewhere.url);
     let server = serve(move |_| answer(307, &[("location", to.as_str())], "")).await;
     let account = Account::signed_in(&server.url);
     let error = account.client.send(&Call::album_create("x")).await;
     let error = error.unwrap_err();
     assert_eq!(
         (error.kind(), error.http_status()),
-        (Kind::Server, Some(307))
+        (Kind::Unreachable, Some(307))
     );
+    let place = elsewhere.url.as_str().trim_end_matches('/');
+    assert_eq!(
+        error.message(),
+        format!("the answer is a redirect to {place}, which is not followed")
+    );
+    assert!(error.hint().unwrap().contains("`[api]`"));
     assert!(elsewhere.seen().is_empty());
 }
 

@@ -7,12 +7,7 @@ use std::{borrow::Cow, fmt, io, sync::Arc, time::Duration};
 
 use crate::shown::Shown;
 
-/// The most characters kept of a message of the service; enough for any text of the fact sheet.
-const MESSAGE_CHARS: usize = 500;
-
-/// A word longer than this in a message is taken for a token and cut; ids have about 100
-/// characters, upload tokens several hundred (fact sheet, sections 2.1 and 4.3).
-const WORD_CHARS: usize = 160;
+use super::words;
 
 /// Which quota a refusal speaks of; each wants another wait (fact sheet, section 7.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -209,7 +204,7 @@ impl Error {
         Self {
             kind,
             http_status: None,
-            message: cut(message),
+            message: words::kept(message, &[]),
             retry_after: None,
             hint: None,
             source: None,
@@ -303,38 +298,9 @@ impl std::error::Error for Error {
     }
 }
 
-/// Bounds what others wrote, and takes out what could be a secret echoed back.
-fn cut(message: &str) -> String {
-    let mut kept = String::new();
-    for (n, word) in message.split_whitespace().enumerate() {
-        if n > 0 {
-            kept.push(' ');
-        }
-        if word.chars().count() > WORD_CHARS {
-            kept.extend(word.chars().take(12));
-            kept.push('…');
-        } else {
-            kept.push_str(word);
-        }
-        if kept.chars().count() > MESSAGE_CHARS {
-            kept = kept.chars().take(MESSAGE_CHARS - 1).collect();
-            kept.push('…');
-            break;
-        }
-    }
-    kept
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_message_is_one_bounded_line_without_anything_like_a_token() {
-        let message = cut(&format!("bad\n token {} x", "A".repeat(700)));
-        assert_eq!(message, "bad token AAAAAAAAAAAA… x");
-        assert_eq!(cut(&"ab ".repeat(9_000)).chars().count(), MESSAGE_CHARS);
-    }
 
     #[test]
     fn an_error_shows_its_own_layer_escaped_and_its_remedy_apart() {

@@ -9,6 +9,7 @@ use std::{net::Ipv4Addr, time::Duration};
 use oauth2::{
     AuthUrl, AuthorizationCode, CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
 };
+use secrecy::ExposeSecret as _;
 use tokio::{net::TcpListener, task::JoinSet};
 use url::{Url, form_urlencoded};
 
@@ -180,12 +181,15 @@ impl Login {
         server
             .oauth(&self.secret)
             .set_redirect_uri(redirect)
-            .exchange_code(AuthorizationCode::new(code))
+            .exchange_code(AuthorizationCode::new(code.clone()))
             .set_pkce_verifier(PkceCodeVerifier::new(self.verifier.secret().clone()))
             .request_async(server)
             .await
             .map(|response| refresh::given(&response))
-            .map_err(refresh::refused)
+            .map_err(|error| {
+                let secret = self.secret.secret.expose_secret();
+                refresh::refused(error, &[&code, self.verifier.secret(), secret])
+            })
     }
 
     /// Keeps what was given, if it is enough: the user can untick scopes one by one.

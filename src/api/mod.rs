@@ -6,7 +6,8 @@
 //!   on the way and honours the common [`bandwidth`].
 //! - [`auth`] keeps the account signed in by way of the token file; [`login`] signs it in; `whose`
 //!   judges whether a sign-in is the right one.
-//! - [`error`] says what went wrong; `classify` and `texts` decide that from an answer.
+//! - [`error`] says what went wrong; `classify` and `texts` decide that from an answer; `words` makes
+//!   what the service said fit to be shown.
 //!
 //! Invariants: no request is repeated, redirected or sent twice here, because a ledger outside
 //! counts each one before it is sent; no secret is in an error or a log; an answer is bounded in
@@ -35,8 +36,9 @@ pub mod uploads;
 mod watchdog;
 mod whose;
 pub mod wire;
+mod words;
 
-pub use auth::{Auth, AuthFiles, Bearer, SignedIn};
+pub use auth::{Auth, AuthFiles, Bearer, SignedIn, client_id_of};
 pub use bandwidth::Bandwidth;
 pub use body::{FileBody, Sent};
 pub use calls::{Call, Method};
@@ -46,3 +48,4 @@ pub use error::{Error, Kind, Limit, Scope};
 pub use login::{Granted, Login};
 pub use uploads::{Part, Session, SessionAnswer};
 pub use whose::other_client;
+pub use words::kept as kept_words;

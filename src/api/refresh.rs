@@ -16,11 +16,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::{
+    classify,
     client_secret::ClientSecret,
     error::{Error, Kind},
     texts,
     token_file::Tokens,
     transport::{self, SMALL_LIMIT},
+    words,
 };
 
 /// Access tokens live about so long where the answer does not say (fact sheet, section 1.1).
@@ -81,7 +83,11 @@ impl SignInServer {
                 if is_invalid_grant(&error) {
                     died(tokens.obtained_at, now)
                 } else {
-                    refused(error)
+                    let sent = [
+                        tokens.refresh_token.expose_secret(),
+                        secret.secret.expose_secret(),
+                    ];
+                    refused(error, &sent)
                 }
             })
     }
@@ -108,6 +114,9 @@ impl SignInServer {
             let mut response = HttpResponse::new(reply.body.to_vec());
             *response.status_mut() = reply.status;
             return Ok(response);
+        }
+        if reply.status.is_redirection() {
+            return Err(classify::redirect(reply.status, &reply.headers));
         }
         Err(Error::new(
             Kind::Unreachable,
@@ -149,13 +158,14 @@ pub(super) fn given(response: &BasicTokenResponse) -> Given {
     }
 }
 
-pub(super) fn refused(error: RequestTokenError<Error, BasicErrorResponse>) -> Error {
+/// The error of a refused exchange; `sent` are the secrets that went out with it.
+pub(super) fn refused(error: RequestTokenError<Error, BasicErrorResponse>, sent: &[&str]) -> Error {
     match error {
         RequestTokenError::Request(error) => error,
         RequestTokenError::ServerResponse(response) => {
-            let code = response.error().as_ref();
             let description = response.error_description().map_or("", String::as_str);
-            sign_in_refused(code, description)
+            let code = words::kept(response.error().as_ref(), sent);
+            sign_in_refused(&code, &words::kept(description, sent))
         }
         // Neither is passed on: they can quote tokens.
         RequestTokenError::Parse(..) | RequestTokenError::Other(_) => Error::new(

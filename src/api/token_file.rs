@@ -5,9 +5,11 @@
 //! be known to them.
 
 use std::{
+    ffi::OsString,
     fs::{self, File, Metadata},
     io::{self, Read as _, Write as _},
     path::Path,
+    time::{Duration, SystemTime},
 };
 
 use jiff::Timestamp;
@@ -20,6 +22,9 @@ use super::error::{Error, Kind};
 
 /// Far more than such a file holds (about 1 kB).
 const SIZE_MAX: u64 = 64 << 10;
+
+/// A token file is written within moments; one that is unfinished for longer has lost its writer.
+const UNFINISHED_AGE: Duration = Duration::from_mins(1);
 
 /// What a sign-in left.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -150,20 +155,53 @@ fn unreadable(path: &Path, error: io::Error) -> Error {
 }
 
 fn replace(path: &Path, text: &[u8]) -> io::Result<Stamp> {
-    let dir = path
-        .parent()
-        .filter(|dir| !dir.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let dir = dir_of(path);
     private_dir(dir)?;
     // tempfile makes it 0600.
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(&unfinished(path))
+        .tempfile_in(dir)?;
     file.write_all(text)?;
     file.as_file().sync_all()?;
     let file = file.persist(path).map_err(|error| error.error)?;
     if cfg!(unix) {
         File::open(dir)?.sync_all()?;
     }
-    Ok(Stamp::from(&file.metadata()?))
+    let metadata = file.metadata()?;
+    let written = metadata.modified()?;
+    sweep(path, written.checked_sub(UNFINISHED_AGE));
+    Ok(Stamp::from(&metadata))
+}
+
+fn dir_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|dir| !dir.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
+/// How the name of a file begins that is to take the place of this one.
+fn unfinished(path: &Path) -> OsString {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new-");
+    name
+}
+
+/// Removes what writers left that were killed in between: each holds a token. Where `before` is given,
+/// a younger one may still be written by somebody else.
+pub(super) fn sweep(path: &Path, before: Option<SystemTime>) {
+    let unfinished = unfinished(path);
+    // What cannot be looked at or removed is tried again the next time.
+    for entry in fs::read_dir(dir_of(path)).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let is_left = name
+            .as_encoded_bytes()
+            .starts_with(unfinished.as_encoded_bytes());
+        let modified = || entry.metadata()?.modified();
+        let is_old = before.is_none_or(|before| modified().is_ok_and(|modified| modified < before));
+        if is_left && is_old {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 #[cfg(unix)]
@@ -247,5 +285,26 @@ mod tests {
         fs::write(&path, "{\"refresh_token\": \"hush").unwrap();
         assert_eq!(kind(&path), Kind::LoginNeeded);
         assert!(!format!("{:?}", Tokens::read(&path)).contains("hush"));
+    }
+
+    #[test]
+    fn what_a_killed_writer_left_goes_with_the_next_save_and_with_the_sign_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token.json");
+        let left = dir.path().join("token.json.new-aB3xYz");
+        let other = dir.path().join("token.json.kept");
+        for file in [&left, &other] {
+            fs::write(file, "{\"refresh_token\": \"hush").unwrap();
+        }
+        tokens().save(&path).unwrap();
+        assert!(left.exists(), "somebody may be writing it now");
+        let file = File::options().append(true).open(&left).unwrap();
+        let old = file.metadata().unwrap().modified().unwrap() - 2 * UNFINISHED_AGE;
+        file.set_modified(old).unwrap();
+        tokens().save(&path).unwrap();
+        assert!(!left.exists() && other.exists() && path.exists());
+        fs::write(&left, "{}").unwrap();
+        sweep(&path, None);
+        assert!(!left.exists() && other.exists() && path.exists());
     }
 }

@@ -64,7 +64,7 @@ impl Client {
         headers.insert("x-goog-upload-content-type", value(mime)?);
         let url = self.url("/v1/uploads")?;
         let (reply, bearer) = self.post(url, headers, Some(body)).await?;
-        let reply = self.accept(reply, About::Upload, Surface::Uploads, &bearer)?;
+        let reply = self.accept(reply, About::Upload, Surface::Uploads, &bearer, &[])?;
         token(&reply)?.ok_or_else(|| Error::new(Kind::EmptyToken, "").with_status(reply.status))
     }
 
@@ -80,7 +80,7 @@ impl Client {
         headers.insert("x-goog-upload-raw-size", HeaderValue::from(size));
         let url = self.url("/v1/uploads")?;
         let (reply, bearer) = self.post(url, headers, None).await?;
-        let reply = self.accept(reply, About::Upload, Surface::Uploads, &bearer)?;
+        let reply = self.accept(reply, About::Upload, Surface::Uploads, &bearer, &[])?;
         if SessionStatus::of(&reply.headers) == Some(SessionStatus::Final) {
             let refused = Error::new(Kind::BadRequest, "the service refused to begin the upload");
             return Err(refused.with_status(reply.status));
@@ -146,9 +146,12 @@ impl Client {
         headers: HeaderMap,
         body: Option<FileBody>,
     ) -> Result<Reply, Error> {
-        let (reply, bearer) = self.post(session_url(session)?, headers, body).await?;
+        let url = session_url(session)?;
+        let (reply, bearer) = self.post(url.clone(), headers, body).await?;
         let about = About::Session(SessionStatus::of(&reply.headers));
-        self.accept(reply, about, Surface::Uploads, &bearer)
+        let pass = upload_id(&url).unwrap_or_default();
+        let sent = [session.reveal(), &pass];
+        self.accept(reply, about, Surface::Uploads, &bearer, &sent)
     }
 
     /// One POST of bytes or of none, watched.
@@ -191,6 +194,12 @@ fn session_url(session: &SessionUrl) -> Result<Url, Error> {
     endpoints::check(&url)
         .map_err(|_| Error::new(Kind::SessionGone, "the session has no safe address"))?;
     Ok(url)
+}
+
+/// The part of a session's address that lets its bearer in.
+fn upload_id(url: &Url) -> Option<String> {
+    url.query_pairs()
+        .find_map(|(name, value)| (name == "upload_id").then(|| value.into_owned()))
 }
 
 fn session_answer(reply: &Reply) -> Result<SessionAnswer, Error> {

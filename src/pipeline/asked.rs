@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::Result;
+use super::{Result, Stage, backoff};
 use crate::{
     api::{self, Kind},
     clock,
@@ -17,6 +17,25 @@ pub(super) const WRITES: &str = "writes_not_before";
 
 /// Where the wait of uploads is kept.
 pub(super) const UPLOADS: &str = "uploads_not_before";
+
+/// Where the wait of questions is kept.
+const READS: &str = "reads_not_before";
+
+/// Until when nobody may ask the service anything, because it said so; to this process or to the one
+/// before it.
+pub async fn no_question_before(stage: &Stage) -> Result<Option<Timestamp>> {
+    let retry = &stage.config.retry;
+    let longest = backoff::longest(retry).max(backoff::on_ladder(retry, u32::MAX, 1.0));
+    kept(&stage.store, READS, longest, stage.clock.now()).await
+}
+
+/// A question was refused, and the next one waits: keeps that if it was asked for.
+pub async fn question_refused(stage: &Stage, error: &api::Error, until: Timestamp) -> Result<()> {
+    if is_asked(error) {
+        keep(&stage.store, READS, until).await?;
+    }
+    Ok(())
+}
 
 /// Whether the service asked for the wait, and not our own caution.
 pub(super) fn is_asked(error: &api::Error) -> bool {

@@ -114,6 +114,8 @@ use self::{
     world::World,
 };
 
+pub use library::SECRET_MARK;
+
 /// How long requests may go on when the sandbox stops; they hold no one but themselves.
 const LAST_ORDERS: Duration = Duration::from_secs(2);
 

@@ -170,11 +170,18 @@ fn seconds_until(then: Option<Timestamp>, around: Around) -> u64 {
     then.map_or(0, |then| clock::until(around.now, then).as_secs())
 }
 
-/// A day's end that has passed is known to have, also when nobody has looked since.
+/// A day's end that has passed is known to have, also when nobody has looked since, and so is a sign-in
+/// that was made after one was asked for.
 fn account(overview: &Overview, around: Around) -> Pause<AccountState> {
     let account = &overview.account;
-    let over = account.until.is_some_and(|until| until <= around.now);
-    if account.state == AccountState::QuotaExhausted && over && !around.running {
+    let over = match account.state {
+        AccountState::QuotaExhausted => account.until.is_some_and(|until| until <= around.now),
+        AccountState::LoginNeeded => around
+            .signed_in_at
+            .is_some_and(|then| then > overview.account_since),
+        _ => false,
+    };
+    if over && !around.running {
         Pause::plain(AccountState::Ready)
     } else {
         told(account)

@@ -107,6 +107,13 @@ pub(super) fn account(db: &Connection) -> Result<Pause<AccountState>> {
     })
 }
 
+/// Since when the account's row says so.
+pub(super) fn since(db: &Connection) -> Result<Timestamp> {
+    Ok(db
+        .prepare_cached("SELECT since FROM account")?
+        .query_row([], |row| row.get(0).map(clock::from_millis))?)
+}
+
 /// What a person can do about the account's state, where somebody knew.
 pub(super) fn hint(db: &Connection) -> Result<Option<String>> {
     Ok(db

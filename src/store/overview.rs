@@ -24,6 +24,8 @@ pub struct Overview {
     pub process: Option<(String, u32, Timestamp)>,
     /// Whether the account can be used.
     pub account: Pause<AccountState>,
+    /// Since when that is so.
+    pub account_since: Timestamp,
     /// What a person can do about that, where somebody knew.
     pub account_hint: Option<String>,
     /// Whether a sign-in is known to outlive a week, which those of a consent screen in Testing do not.
@@ -139,6 +141,7 @@ impl Reader {
             bytes_sent,
             rate,
             account: account::account(&db)?,
+            account_since: account::since(&db)?,
             account_hint: account::hint(&db)?,
             is_published: client::is_published(&db)?,
             lane: account::lane(&db)?,

@@ -75,6 +75,10 @@ impl Ran {
                 .unwrap()
                 .replace(home, "~")
         };
+        for said in [&output.stdout, &output.stderr] {
+            let said = String::from_utf8_lossy(said);
+            assert!(!said.contains(albumen::sandbox::SECRET_MARK), "{said}");
+        }
         Self {
             code: output.status.code().unwrap(),
             out: text(&output.stdout),

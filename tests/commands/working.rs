@@ -64,8 +64,7 @@ impl Drop for Sandbox {
     }
 }
 
-const CLIENT_SECRET: &str =
-    r#"{"installed":{"client_id":"c","client_secret":"s","redirect_uris":["http://localhost"]}}"#;
+const CLIENT_SECRET: &str = r#"{"installed":{"client_id":"c","client_secret":"SeCrEts","redirect_uris":["http://localhost"]}}"#;
 
 /// A home with a sandbox, and a client secret for it.
 fn beside_a_sandbox() -> (Home, Sandbox) {

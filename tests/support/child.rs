@@ -1,8 +1,10 @@
-//! The program as a process: started in a home, waited for, stopped, killed; never left behind.
+//! The program as a process: started in a home, waited for, stopped, killed; never left behind. What
+//! it said is searched for secrets once it is over, whatever the test was about.
 
 use std::{
     ffi::{OsStr, OsString},
     fs::{self, File},
+    io::Write as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::atomic::{AtomicU64, Ordering},
@@ -10,7 +12,10 @@ use std::{
 
 use rustix::process::{Pid, Signal};
 
-use super::home::{LOOK, PATIENCE};
+use super::{
+    home::{LOOK, PATIENCE},
+    secrets,
+};
 
 /// A process that runs; dropping it kills it.
 pub(crate) struct Running {
@@ -31,9 +36,11 @@ pub(crate) struct Ran {
 
 impl Running {
     /// Starts the built program with `home` as its working folder. What it says goes to files, so
-    /// that no pipe can fill.
+    /// that no pipe can fill. `through` is what starts it in turn, if that is somebody else: a command
+    /// that ends with running what follows it.
     pub(crate) fn start<S: AsRef<OsStr>>(
         home: &Path,
+        through: &[&str],
         arguments: &[S],
         environment: &[(OsString, OsString)],
     ) -> Self {
@@ -43,8 +50,11 @@ impl Running {
         fs::create_dir_all(&logs).unwrap();
         let stdout = logs.join(format!("{number}.out"));
         let stderr = logs.join(format!("{number}.err"));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_albumen"));
+        let program = env!("CARGO_BIN_EXE_albumen");
+        let mut words = through.iter().copied().chain([program]);
+        let mut command = Command::new(words.next().unwrap());
         command
+            .args(words)
             .arg("--config")
             .arg(home.join("config.toml"))
             .args(arguments)
@@ -54,7 +64,7 @@ impl Running {
             .env("TZ", "UTC")
             .envs(environment.iter().map(|(key, value)| (key, value)))
             .env("ALBUMEN_CLOCK", home.join("clock"))
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(File::create(&stdout).unwrap())
             .stderr(File::create(&stderr).unwrap());
         Self {
@@ -67,6 +77,17 @@ impl Running {
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Types a line into it.
+    pub(crate) fn types(&mut self, line: &str) {
+        let stdin = self.child.stdin.as_mut().unwrap();
+        writeln!(stdin, "{line}").unwrap();
+    }
+
+    /// What it has answered so far.
+    pub(crate) fn stdout(&self) -> String {
+        read(&self.stdout)
     }
 
     /// What it has said so far.
@@ -139,6 +160,8 @@ impl Drop for Running {
         // It may have ended long ago.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        secrets::are_not_in(&self.stdout, &self.what);
+        secrets::are_not_in(&self.stderr, &self.what);
     }
 }
 

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 use super::{
     child::{Ran, Running},
-    media,
+    media, secrets,
     service::RATE_LIMIT_MS,
 };
 
@@ -63,7 +63,7 @@ impl Home {
         };
         fs::create_dir(home.path("state")).unwrap();
         fs::set_permissions(home.path("state"), PermissionsExt::from_mode(0o700)).unwrap();
-        let secret = json!({"installed": {"client_id": "c", "client_secret": "s",
+        let secret = json!({"installed": {"client_id": "c", "client_secret": secret("client"),
             "redirect_uris": ["http://localhost"]}});
         let file = home.write("client_secret.json", secret.to_string().as_bytes());
         fs::set_permissions(file, PermissionsExt::from_mode(0o600)).unwrap();
@@ -143,7 +143,7 @@ impl Home {
                 "https://www.googleapis.com/auth/photoslibrary.readonly.appcreateddata",
                 "https://www.googleapis.com/auth/photoslibrary.edit.appcreateddata",
             ],
-            "refresh_token": refresh, "access_token": "over", "expires_at": "2026-01-01T01:00:00Z",
+            "refresh_token": secret(refresh), "access_token": secret("over"), "expires_at": "2026-01-01T01:00:00Z",
         });
         let new = self.path("state/token.new");
         fs::write(&new, tokens.to_string()).unwrap();
@@ -199,14 +199,23 @@ impl Home {
 
     /// Starts a command.
     pub(crate) fn start<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Running {
-        Running::start(self.dir.path(), arguments, &self.environment)
+        self.start_through(&[], arguments)
+    }
+
+    /// Starts a command by way of another program, which runs what follows its own arguments.
+    pub(crate) fn start_through<S: AsRef<OsStr>>(
+        &self,
+        through: &[&str],
+        arguments: &[S],
+    ) -> Running {
+        Running::start(self.dir.path(), through, arguments, &self.environment)
     }
 
     /// Starts a command that is killed at a moment: see `crash` of the library.
     pub(crate) fn start_doomed<S: AsRef<OsStr>>(&self, arguments: &[S], crash: String) -> Running {
         let mut environment = self.environment.clone();
         environment.push(("ALBUMEN_CRASH".into(), crash.into()));
-        Running::start(self.dir.path(), arguments, &environment)
+        Running::start(self.dir.path(), &[], arguments, &environment)
     }
 
     /// Starts the daemon, and waits until it says that it runs.
@@ -243,6 +252,17 @@ impl Home {
             tokio::time::sleep(LOOK).await;
         }
     }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        secrets::are_kept_in(&self.path("state"));
+    }
+}
+
+/// A secret that is told from others by a word.
+pub(crate) fn secret(word: &str) -> String {
+    format!("{}{word}", secrets::MARK)
 }
 
 /// Makes a file look as if it was taken as the `minute`th of these tests.

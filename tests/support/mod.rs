@@ -8,6 +8,7 @@
     reason = "what goes wrong here fails the test that uses it"
 )]
 
+pub(crate) mod between;
 pub(crate) mod child;
 pub(crate) mod dated;
 pub(crate) mod discovery;
@@ -17,5 +18,6 @@ pub(crate) mod home;
 pub(crate) mod library;
 pub(crate) mod media;
 pub(crate) mod said;
+pub(crate) mod secrets;
 pub(crate) mod service;
 pub(crate) mod stand;

@@ -11,13 +11,18 @@ mod support;
 mod account;
 mod client;
 mod doctor;
+mod ladder;
 mod limits;
 mod poison;
+mod redirects;
 mod secrets;
 
 use serde_json::{Value, json};
 
-use support::home::Home;
+use support::{
+    child::Running,
+    home::{Home, LOOK, secret},
+};
 
 /// Now, by this machine's clock.
 fn now() -> jiff::Timestamp {
@@ -31,14 +36,14 @@ fn signed_in(home: &Home, client_id: &str, days: i64) {
     let mut tokens: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     tokens["client_id"] = client_id.into();
     tokens["obtained_at"] = since.to_string().into();
-    tokens["access_token"] = "over".into();
+    tokens["access_token"] = secret("over").into();
     tokens["expires_at"] = "2026-01-01T01:00:00Z".into();
     write_private(&file, &tokens.to_string());
 }
 
 /// The client secret file of this client.
 fn client(home: &Home, client_id: &str) {
-    let secret = json!({"installed": {"client_id": client_id, "client_secret": "s",
+    let secret = json!({"installed": {"client_id": client_id, "client_secret": secret("client"),
         "redirect_uris": ["http://localhost"]}});
     write_private(&home.path("client_secret.json"), &secret.to_string());
 }
@@ -50,6 +55,17 @@ fn write_private(file: &std::path::Path, text: &str) {
     std::fs::write(&new, text).unwrap();
     std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o600)).unwrap();
     std::fs::rename(new, file).unwrap();
+}
+
+/// Where the user consents, once `login --no-browser` says so.
+async fn consent_address(login: &Running) -> String {
+    loop {
+        let said = login.stdout();
+        if let Some(address) = said.strip_suffix('\n') {
+            return address.to_owned();
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// The first lines of `status`: what it is, and what can be done.

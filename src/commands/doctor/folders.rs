@@ -1,6 +1,11 @@
 //! The folders of the configuration: there, readable, and few enough to be watched.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use rustix::fs::Access;
 
 use crate::{
     config::{Config, Poll},
@@ -75,7 +80,8 @@ struct Look {
     dirs: u64,
     files: u64,
     unreadable: u64,
-    example: Option<String>,
+    /// One of them.
+    example: Option<PathBuf>,
     /// It came to its end.
     whole: bool,
 }
@@ -89,12 +95,19 @@ impl Look {
         for listing in place.tree.walk() {
             look.dirs += 1;
             look.files += listing.files.len() as u64;
-            let failed = listing.unreadable.len() as u64 + u64::from(listing.problem.is_some());
-            if failed > 0 {
-                look.unreadable += failed;
-                let dir = place.tree.root.join(&listing.dir);
-                look.example
-                    .get_or_insert_with(|| Shown::path(&dir).to_string());
+            let dir = place.tree.root.join(&listing.dir);
+            if listing.problem.is_some() {
+                look.cannot_read(dir.clone());
+            }
+            for (name, _) in &listing.unreadable {
+                look.cannot_read(dir.join(name));
+            }
+            for file in &listing.files {
+                let path = dir.join(&file.name);
+                // Who may read is the system's to say: modes, lists of access and mounts decide.
+                if rustix::fs::access(&path, Access::READ_OK).is_err() {
+                    look.cannot_read(path);
+                }
             }
             if Instant::now() >= deadline {
                 look.whole = false;
@@ -102,6 +115,11 @@ impl Look {
             }
         }
         look
+    }
+
+    fn cannot_read(&mut self, path: PathBuf) {
+        self.unreadable += 1;
+        self.example.get_or_insert(path);
     }
 
     fn finding(self, path: &str) -> Finding {
@@ -116,8 +134,9 @@ impl Look {
             Some(example) => Finding::fault(
                 "folder",
                 format!(
-                    "{what}; {} cannot be read, such as in {example}",
-                    words::number(self.unreadable)
+                    "{what}; {} cannot be read, such as {}",
+                    words::number(self.unreadable),
+                    Shown::path(&example)
                 ),
                 "let the user who runs albumen read them, or name them in `exclude`",
             ),

@@ -4,6 +4,7 @@
 //! one has failed: who has three faults wants to know three.
 
 mod folders;
+mod network;
 mod service;
 mod state;
 
@@ -86,17 +87,19 @@ pub(crate) async fn run(edge: &Edge) -> anyhow::Result<ExitCode> {
     };
     let mut tally = Tally::default();
     tally.tell([configuration(&config)])?;
+    let clock = connect::clock(&config);
     let local = {
-        let (config, env) = (Arc::clone(&config), edge.env.clone());
+        let (config, env, clock) = (Arc::clone(&config), edge.env.clone(), clock.clone());
         tokio::task::spawn_blocking(move || {
             let mut findings = folders::check(&config);
             findings.extend(state::check(&config, &env));
+            findings.extend(service::check(&config, &clock));
             findings
         })
         .await?
     };
     tally.tell(local)?;
-    tally.tell(service::check(&config, &connect::clock(&config)).await)?;
+    tally.tell(network::check(&config, &clock).await)?;
     output::print(&match tally.faults {
         0 => "\nAll is well.\n".to_owned(),
         n => format!("\n{} to put right.\n", words::count(n, "fault", "faults")),

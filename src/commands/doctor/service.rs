@@ -1,42 +1,35 @@
-//! What lies between here and the service: the client secret, the sign-in, certificates, the network,
-//! the clock.
+//! What lets Albumen in: the client secret, the sign-in, and what the service last said of the account.
 
-use std::{io, os::unix::fs::MetadataExt as _, time::Duration};
+use std::{os::unix::fs::MetadataExt as _, path::Path};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::{
-    api::{Error, Kind, auth::SignedIn, login::SCOPES, other_client},
+    api::{Error, Kind, SignedIn, client_id_of, login::SCOPES, other_client},
     clock::{self, Clock},
-    config::{Config, is_loopback},
+    config::Config,
     run::connect,
     shown::Shown,
-    status::{sign_in, words},
+    status::{sign_in, text, words},
+    store::AccountState,
 };
 
-use super::{super::look, Finding};
+use super::{super::look, Finding, Verdict};
 
-/// How long the service may take to answer at all.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// A clock that is further off than this breaks the sign-in or the day's count.
-const DRIFT: SignedDuration = SignedDuration::from_mins(5);
-
-/// Checks everything about the service.
-pub(super) async fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
-    let mut findings = vec![client_secret(config).await, login(config, clock).await];
-    findings.extend(network(config, clock).await);
+/// Checks everything that the files of this machine tell about the account.
+pub(super) fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
+    let client_id = client_id_of(&config.account.client_secret_file);
+    let login = login(config, client_id.as_deref().ok(), clock);
+    let account = account(config, clock).filter(|_| login.verdict != Verdict::Fault);
+    let mut findings = vec![client_secret(&config.account.client_secret_file, client_id)];
+    findings.push(login);
+    findings.extend(account);
     findings
 }
 
 /// Whether the file is one that the Cloud console has made.
-async fn client_secret(config: &Config) -> Finding {
-    let file = &config.account.client_secret_file;
+fn client_secret(file: &Path, client_id: Result<String, Error>) -> Finding {
     let shown = Shown::path(file);
-    let client_id = match connect::auth(config) {
-        Ok(auth) => auth.client_id().await,
-        Err(error) => Err(error),
-    };
     match client_id {
         Ok(_) if std::fs::metadata(file).is_ok_and(|metadata| metadata.mode() & 0o077 != 0) => {
             let words = format!("{shown} can be read by others of this machine");
@@ -53,23 +46,37 @@ fn fault(what: &'static str, error: &Error) -> Finding {
     Finding::fault(what, words, error.hint().unwrap_or("see the words above"))
 }
 
-async fn login(config: &Config, clock: &Clock) -> Finding {
-    match signed_in(config).await {
+fn login(config: &Config, client_id: Option<&str>, clock: &Clock) -> Finding {
+    match SignedIn::read(&config.state_dir.join(connect::TOKEN_FILE)) {
         Err(error) if error.kind() == Kind::LoginNeeded => {
             Finding::fault("login", error.message(), "run `albumen login`")
         }
         Err(error) => fault("login", &error),
-        Ok((signed_in, client_id)) => {
-            let known = Known::of(config);
-            judge(&signed_in, client_id.as_deref(), &known, clock.now())
-        }
+        Ok(signed_in) => judge(&signed_in, client_id, &Known::of(config), clock.now()),
     }
 }
 
-/// The sign-in, and the OAuth client that the client secret file names if it can be read.
-async fn signed_in(config: &Config) -> Result<(SignedIn, Option<String>), Error> {
-    let auth = connect::auth(config)?;
-    Ok((auth.signed_in().await?, auth.client_id().await.ok()))
+/// What stood in the way when the service was asked last, if it is the account's affair; a network that
+/// is down is seen by asking.
+fn account(config: &Config, clock: &Clock) -> Option<Finding> {
+    // A database that cannot be read is another finding.
+    let reader = look::reader(config).ok()?;
+    let status = look::status(config, clock, reader.as_ref()).ok()?;
+    let here = text::Here {
+        now: clock.now(),
+        zone: jiff::tz::TimeZone::system(),
+    };
+    let finding = match status.account.state {
+        AccountState::Ready | AccountState::Unreachable => return None,
+        AccountState::QuotaExhausted => Finding::note,
+        AccountState::LoginNeeded
+        | AccountState::StorageFull
+        | AccountState::ApiDisabled
+        | AccountState::PhotosDisabled => Finding::fault,
+    };
+    let words = text::waits_for(&status, &here)?;
+    let remedy = text::remedy(&status).unwrap_or("Albumen goes on by itself then");
+    Some(finding("account", words, remedy))
 }
 
 /// What the database knows of sign-ins; nothing if there is none, or if it cannot be read, which is
@@ -128,92 +135,4 @@ fn judge(signed_in: &SignedIn, client_id: Option<&str>, known: &Known, now: Time
     }
     let remedy = "if the consent screen of your Cloud project is in the state Testing, a sign-in ends after 7 days: publish it, and sign in again";
     Finding::note("login", words, remedy)
-}
-
-/// One request without a sign-in, which no quota counts: whether anybody answers, and what time it is
-/// there.
-async fn network(config: &Config, clock: &Clock) -> Vec<Finding> {
-    let endpoint = &config.api.endpoint;
-    let here = is_loopback(endpoint) && endpoint.scheme() == "http";
-    let mut builder = reqwest::Client::builder()
-        .connect_timeout(PATIENCE)
-        .timeout(PATIENCE)
-        .redirect(reqwest::redirect::Policy::none());
-    if here {
-        builder = builder.no_proxy().tls_certs_only([]);
-    }
-    let http = match builder.build() {
-        Ok(http) => http,
-        Err(error) => {
-            let remedy = "install the system's CA certificates (package `ca-certificates`)";
-            return vec![Finding::fault("certificates", told(&error), remedy)];
-        }
-    };
-    let mut findings = Vec::new();
-    if !here {
-        findings.push(Finding::good("certificates", "the system has some"));
-    }
-    match http.get(endpoint.clone()).send().await {
-        Err(error) => findings.push(Finding::fault(
-            "network",
-            format!("{endpoint} does not answer: {}", told(&error)),
-            "see whether this machine is online, and whether a proxy or firewall stands between",
-        )),
-        Ok(answer) => {
-            findings.push(Finding::good("network", format!("{endpoint} answers")));
-            let date = answer.headers().get(http::header::DATE);
-            let date = date.and_then(|date| date.to_str().ok());
-            findings.extend(date.and_then(|date| time(date, clock.now())));
-        }
-    }
-    findings
-}
-
-/// An error with its causes, which hold the words that matter.
-fn told(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-        if cause.is::<io::Error>() {
-            break;
-        }
-    }
-    cause.to_string()
-}
-
-fn time(date: &str, now: Timestamp) -> Option<Finding> {
-    let there = httpdate::parse_http_date(date).ok()?;
-    let there = Timestamp::try_from(there).ok()?;
-    let off = now.duration_since(there);
-    let (abs, direction) = if off.is_negative() {
-        (-off, "behind")
-    } else {
-        (off, "ahead of")
-    };
-    Some(if abs <= DRIFT {
-        Finding::good("clock", "it agrees with that of the service")
-    } else {
-        let span = words::span(abs.as_secs().unsigned_abs());
-        Finding::fault(
-            "clock",
-            format!("it is {span} {direction} that of the service"),
-            "let the system set it: `timedatectl set-ntp true`",
-        )
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{super::Verdict, *};
-
-    #[test]
-    fn a_clock_that_is_off_is_told_by_how_much() {
-        let found =
-            |now: &str| time("Sat, 21 Nov 2026 12:00:00 GMT", now.parse().unwrap()).unwrap();
-        assert_eq!(found("2026-11-21T12:04:59Z").verdict, Verdict::Good);
-        let late = found("2026-11-21T10:00:00Z");
-        assert_eq!(late.verdict, Verdict::Fault);
-        assert_eq!(late.words, "it is 2 h behind that of the service");
-        assert_eq!(time("yesterday", Timestamp::UNIX_EPOCH), None);
-    }
 }

@@ -110,7 +110,7 @@ impl Lane {
             tracing::warn!(
                 item.id = outcome.item.0,
                 code = outcome.code,
-                message = outcome.message,
+                said = outcome.message,
                 "not created: {}",
                 outcome.reason.as_deref().unwrap_or_default()
             );

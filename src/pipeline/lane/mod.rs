@@ -299,6 +299,10 @@ impl Lane {
     /// Sends a call that only reads, as part of the lane's own work; counted, and once more if the
     /// access token was refused.
     async fn ask(&mut self, call: &Call) -> Result<Answered> {
+        if asked::no_question_before(&self.stage).await?.is_some() {
+            let error = api::Error::new(Kind::RateLimited(Limit::Unknown), "it said so before");
+            return Ok(Err(error));
+        }
         for _ in 0..2 {
             self.stage
                 .store
@@ -306,6 +310,14 @@ impl Lane {
                 .await?;
             match self.stage.client.send(call).await {
                 Err(error) if error.kind() == Kind::AccessTokenRefused => {}
+                Err(error) => {
+                    let retry = &self.stage.config.retry;
+                    let wait = backoff::after_rate_limit(retry, self.strikes, 0.0);
+                    let now = self.stage.clock.now();
+                    let until = clock::after(now, backoff::at_least(wait, &error));
+                    asked::question_refused(&self.stage, &error, until).await?;
+                    return Ok(Err(error));
+                }
                 answered => return Ok(answered),
             }
         }

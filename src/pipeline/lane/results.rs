@@ -6,7 +6,10 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use crate::{
-    api::wire::{BatchCreate, BatchCreated, NewMediaItem, NewMediaItemResult},
+    api::{
+        self,
+        wire::{BatchCreate, BatchCreated, NewMediaItem, NewMediaItemResult},
+    },
     clock,
     config::Retry,
     ids::ItemId,
@@ -81,6 +84,7 @@ fn outcome(
         };
     };
     let code = result.status.code;
+    let sent_token = &sent.simple_media_item.upload_token;
     let (outcome, reason) = match (result.created(), code) {
         (Some(made), _) => {
             let product_url = (!made.product_url.is_empty()).then(|| made.product_url.clone());
@@ -120,8 +124,9 @@ fn outcome(
         item,
         outcome,
         code: (code != 0).then_some(code),
+        // The service may repeat the token that it speaks of.
         message: (!result.status.message.is_empty())
-            .then(|| result.status.message.chars().take(500).collect()),
+            .then(|| api::kept_words(&result.status.message, &[sent_token.reveal()])),
         reason: reason.map(str::to_owned),
     }
 }

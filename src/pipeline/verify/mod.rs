@@ -11,7 +11,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{Result, Stage, backoff, bell, gate, gate::Answer};
+use super::{Result, Stage, asked, backoff, bell, gate, gate::Answer};
 use crate::{
     api::{self, Kind},
     clock,
@@ -19,6 +19,7 @@ use crate::{
     store::{ToVerify, Verdict},
 };
 
+pub use super::asked::{no_question_before, question_refused};
 pub use asking::{Answered, Seen, ask};
 
 /// The most ids of one call (fact sheet, section 4.1).
@@ -102,6 +103,9 @@ impl Verify {
             }
             if self.stage.stop.is_cancelled() || day_is_spent(&self.stage).await? {
                 return Ok(Some(clock::service_day_ends(now)));
+            }
+            if let Some(until) = asked::no_question_before(&self.stage).await? {
+                return Ok(Some(until));
             }
             let due = self.due(now).await?;
             let Some((_, oldest)) = due.first() else {
@@ -195,7 +199,9 @@ impl Verify {
         };
         self.strikes = self.strikes.saturating_add(1);
         tracing::info!("verification waits: {}", gate::in_words(error));
-        Ok(Some(clock::after(now, backoff::at_least(own, error))))
+        let until = clock::after(now, backoff::at_least(own, error));
+        asked::question_refused(&self.stage, error, until).await?;
+        Ok(Some(until))
     }
 }
 

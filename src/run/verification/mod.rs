@@ -2,7 +2,7 @@
 
 mod report;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
@@ -10,11 +10,12 @@ use super::{Stage, stage};
 use crate::{
     api::{Error, Kind, Limit},
     cli::ExitCode,
+    clock,
     config::Config,
     ids::ItemId,
     pipeline::{
         backoff, gate,
-        verify::{GROUP, Seen, ask},
+        verify::{GROUP, Seen, ask, no_question_before, question_refused},
     },
     progress::Count,
     store::{ToVerify, Verdict},
@@ -171,6 +172,11 @@ impl Round<'_> {
             if self.stage.stop.is_cancelled() {
                 return Ok(Err(End::Stopped));
             }
+            if let Some(until) = no_question_before(self.stage).await? {
+                self.rests(clock::until(self.stage.clock.now(), until))
+                    .await;
+                continue;
+            }
             let error = match ask(self.stage, group).await? {
                 Ok(seen) => return Ok(Ok(seen)),
                 Err(error) => error,
@@ -191,10 +197,18 @@ impl Round<'_> {
                 return Ok(Err(End::GaveUp(error)));
             }
             tracing::warn!("asks again later: {}", gate::in_words(&error));
-            tokio::select! {
-                () = self.stage.stop.cancelled() => {}
-                () = tokio::time::sleep(backoff::at_least(wait, &error)) => {}
-            }
+            let wait = backoff::at_least(wait, &error);
+            let until = clock::after(self.stage.clock.now(), wait);
+            question_refused(self.stage, &error, until).await?;
+            self.rests(wait).await;
+        }
+    }
+
+    /// Waits, or for the stop.
+    async fn rests(&self, wait: Duration) {
+        tokio::select! {
+            () = self.stage.stop.cancelled() => {}
+            () = tokio::time::sleep(wait) => {}
         }
     }
 }

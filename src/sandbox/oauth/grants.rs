@@ -13,7 +13,7 @@ use super::super::{
     answer::Answer,
     clock::{Millis, SECOND, later},
     faults::Effect,
-    library::random_text,
+    library::secret,
     log::Log,
     route::{self, SCOPE_APPEND, SCOPE_EDIT, SCOPE_READ},
     settings::Settings,
@@ -61,7 +61,7 @@ impl Oauth {
                 .append_pair("state", &state);
             return redirected(&redirect);
         }
-        let code = format!("4/0A{}", random_text(45));
+        let code = secret("4/0A", 70);
         let granted = self.granted(&scopes).join(" ");
         self.codes.insert(
             code.clone(),
@@ -143,7 +143,7 @@ impl Oauth {
                 return refused(400, "invalid_grant", "Invalid code verifier.");
             }
         }
-        let refresh = code.is_offline.then(|| format!("1//0{}", random_text(60)));
+        let refresh = code.is_offline.then(|| secret("1//0", 100));
         if let Some(refresh) = &refresh {
             self.refresh.insert(refresh.clone(), code.scopes.clone());
         }
@@ -210,7 +210,7 @@ impl Oauth {
         self.access
             .retain(|_, access| now < later(access.expires, 24 * 3600));
         let scopes = self.granted(scopes);
-        let token = format!("ya29.{}", random_text(150));
+        let token = secret("ya29.", 205);
         let answer = json!({
             "access_token": token,
             "expires_in": settings.token_lifetime_s,

@@ -13,7 +13,7 @@ use super::super::{
     answer::Answer,
     blobs::Intake,
     clock::later,
-    library::{Session, SessionStatus, random_text},
+    library::{Session, SessionStatus, secret},
     server::{Outcome, Shared},
     world::Visit,
 };
@@ -43,7 +43,7 @@ pub(super) fn start(shared: &Shared, headers: &HeaderMap) -> Answer {
             .log
             .broken("upload_protocol", "a session began without its protocol");
     }
-    let id = random_text(120);
+    let id = secret("", 160);
     world.library.sessions.insert(
         id.clone(),
         Session {

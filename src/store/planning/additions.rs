@@ -34,7 +34,8 @@ pub(in crate::store) const JOINED: &str = "SELECT id, album_id, not_before, plac
 
 /// What joins one of them. One that was refused before goes by itself: the call is all or nothing.
 pub(in crate::store) const JOINING: &str =
-    "SELECT items.id, items.media_item_id, placements.attempts, placements.wanted_at
+    "SELECT items.id, items.media_item_id, placements.attempts, placements.wanted_at,
+            EXISTS (SELECT 1 FROM files WHERE files.item_id = items.id AND files.fresh = 1)
      FROM placements CROSS JOIN items ON items.id = placements.item_id
      WHERE placements.album_id = ?4 AND placements.state = 'wanted' AND placements.made = 1
            AND placements.not_before <= ?1
@@ -156,7 +157,7 @@ fn joining(
     search: &mut Search,
 ) -> Result<Vec<(ItemId, MediaItemId)>> {
     let (born_after, born_until) = ready::living(search.now);
-    let rows: Vec<(ItemId, MediaItemId, u32, i64)> = db
+    let rows: Vec<(ItemId, MediaItemId, u32, i64, bool)> = db
         .prepare_cached(JOINING)?
         .query_map(
             params![
@@ -168,13 +169,24 @@ fn joining(
             ],
             |row| {
                 let media_item_id = MediaItemId::new(row.get::<_, String>(1)?);
-                Ok((ItemId(row.get(0)?), media_item_id, row.get(2)?, row.get(3)?))
+                Ok((
+                    ItemId(row.get(0)?),
+                    media_item_id,
+                    row.get(2)?,
+                    row.get(3)?,
+                    row.get(4)?,
+                ))
             },
         )?
         .collect::<rusqlite::Result<_>>()?;
+    let is_fresh = rows.iter().any(|(.., fresh)| *fresh);
+    if search.rules.fresh_only && !rows.is_empty() && !is_fresh {
+        search.waits_for_the_reserve();
+        return Ok(Vec::new());
+    }
     let untried = rows
         .iter()
-        .take_while(|(_, _, attempts, _)| *attempts == 0)
+        .take_while(|(_, _, attempts, ..)| *attempts == 0)
         .count();
     let rules = search.rules;
     let to_come = Around::end();
@@ -186,7 +198,7 @@ fn joining(
         &search.roots,
         search.now,
     )?;
-    let since = rows.iter().map(|(.., wanted_at)| *wanted_at).min();
+    let since = rows.iter().map(|(.., wanted_at, _)| *wanted_at).min();
     let stretch = Stretch {
         ready: untried,
         before_gap: untried,

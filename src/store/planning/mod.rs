@@ -279,6 +279,12 @@ struct Search {
 }
 
 impl Search {
+    /// Something is not fresh, and what is left of the day is kept for what is.
+    fn waits_for_the_reserve(&mut self) {
+        self.bound_by.get_or_insert(Budget::Reserve);
+        sooner(&mut self.wake, clock::service_day_ends(self.now));
+    }
+
     /// Looks for a batch of one album that may leave now; gives what is ready there.
     fn look_at(&mut self, db: &Connection, index: usize, group: &Group) -> Result<Vec<Ready>> {
         if group.not_before > self.now {
@@ -287,7 +293,16 @@ impl Search {
         }
         let ready = ready::ready_in(db, group.album, self.now)?;
         let found = places::stretches(db, group.album, &ready, self.rules, &self.roots, self.now)?;
-        for (from, stretch) in found {
+        for place in found {
+            let place = if self.rules.fresh_only {
+                places::from_fresh(&ready, place.0, place.1)
+            } else {
+                Some(place)
+            };
+            let Some((from, stretch)) = place else {
+                self.waits_for_the_reserve();
+                continue;
+            };
             let alone = ready.get(from).is_some_and(|first| first.alone);
             let decision = if alone {
                 Decision::Leave(1)
@@ -315,11 +330,6 @@ impl Search {
                 continue;
             }
             let fresh = ready.iter().skip(from).take(n).any(|ready| ready.fresh);
-            if self.rules.fresh_only && !fresh {
-                self.bound_by.get_or_insert(Budget::Reserve);
-                sooner(&mut self.wake, clock::service_day_ends(self.now));
-                continue;
-            }
             let candidate = Candidate {
                 group: index,
                 from,

@@ -81,6 +81,20 @@ pub(super) fn stretches(
     Ok(found)
 }
 
+/// A stretch and the index of its first from its first fresh item on; none if it has none. What stands
+/// before is passed over while only fresh files may spend requests.
+pub(super) fn from_fresh(
+    ready: &[Ready],
+    from: usize,
+    stretch: Stretch,
+) -> Option<(usize, Stretch)> {
+    let here = ready.get(from..from + stretch.ready)?;
+    let n = here.iter().position(|ready| ready.fresh)?;
+    let oldest = here.iter().skip(n).filter(|ready| ready.fresh);
+    let oldest = oldest.map(|ready| ready.since).min()?;
+    Some((from + n, stretch.behind(n, oldest)))
+}
+
 /// The index of the first ready item that stands behind all that is in sequence.
 fn tail_of(db: &Connection, album: AlbumRow, ready: &[Ready]) -> Result<usize> {
     let last: Option<Vec<u8>> = db
