@@ -55,8 +55,9 @@
 //! `"id"`), `{"command": "remove_from_album", "title": "Rome", "filename": "a.jpg"}` (or `"id"` and
 //! `"item"`), `{"command": "delete_item", "filename": "a.jpg"}` (or `"id"`), `{"command": "fail_video",
 //! "filename": "a.mp4"}`, `{"command": "advance_clock_s", "seconds": 3600}`, `{"command": "forget_log"}`,
-//! and `{"command": "forget_stop"}`: who was told to stop for the day was killed before it could write
-//! that down, so that nobody is blamed for asking once more.
+//! and `{"command": "forget_stop"}`, `{"command": "forget_dead_tokens"}`: who was told to stop for the
+//! day, or that an access token is dead, was killed before it could write that down; nobody is blamed
+//! for asking once more.
 
 mod albums;
 mod answer;

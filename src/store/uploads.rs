@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::{Change, Fate, FileStat, Result, Store, changes, going, items, sessions};
+use super::{
+    Change, Fate, FileStat, Result, Store, changes, departures, going, items, sessions,
+};
 use crate::{
     clock,
     ids::{FileId, ItemId, UploadToken},
@@ -165,6 +167,8 @@ impl Store {
     /// The file is not there any more.
     pub async fn vanished(&self, file: FileId, item: Option<ItemId>, now: Timestamp) -> Result<()> {
         self.write(move |db| {
+            // While it still says what it held: another file may have the same bytes.
+            departures::depart(db, file, now)?;
             end_upload(db, file, item, now)?;
             db.prepare_cached(
                 "UPDATE files SET state = 'queued' WHERE id = ?1 AND state = 'claimed'",
