@@ -65,7 +65,7 @@ const NEVER: &[(&str, &str)] = &[
     ),
     (
         "SELECT item_id FROM sessions JOIN items ON items.id = sessions.item_id
-         WHERE items.state NOT IN ('queued', 'uploading')",
+         WHERE items.state NOT IN ('queued', 'uploading', 'skipped')",
         "a session of bytes that are up",
     ),
     (

@@ -208,7 +208,8 @@ impl Disk {
         }
     }
 
-    fn put_out(&mut self, rng: &mut Rng) {
+    /// A new file that is to go.
+    pub(crate) fn put_out(&mut self, rng: &mut Rng) {
         self.n_made += 1;
         let kind = if rng.u8(0..3) == 0 { "mp4" } else { "jpg" };
         let folder = *rng.choice(&["", "2024", "2024/May"]).unwrap();

@@ -107,18 +107,23 @@ async fn nothing_is_lost_and_nothing_is_there_twice_whatever_happens() {
     }
 }
 
+/// Waits that suit the shortness of these lives.
+fn configure(home: &mut Home) {
+    home.set("upload.resumable_above", "'60kB'");
+    home.set("watch.rescan", "'1s'");
+    home.set("retry.max_attempts", "50");
+    home.set("verify.after", "'0s'");
+}
+
 /// One seed.
 async fn torture(seed: u64, lives: u64) -> Sum {
     let mut rng = Rng::with_seed(seed);
     let mut home = Home::new().await;
     let _keep = keep::Keep::of(&home, format!("seed-{seed}"));
-    home.set("upload.resumable_above", "'60kB'");
+    configure(&mut home);
     if rng.bool() {
         home.set("upload.chunk_size", "'256KiB'");
     }
-    home.set("watch.rescan", "'1s'");
-    home.set("retry.max_attempts", "50");
-    home.set("verify.after", "'0s'");
     let goes = Disk::some_goes(&home, &mut rng);
     let mut disk = Disk::new(&mut home, goes, &mut rng);
     let mut trouble = Trouble::begin(&home, &mut rng).await;

@@ -230,13 +230,13 @@ impl Trouble {
         home.command(json!({"command": "forget_stop"})).await;
     }
 
-    fn sign_in(&mut self, home: &Home) {
+    pub(crate) fn sign_in(&mut self, home: &Home) {
         self.sign_ins += 1;
         home.sign_in(&format!("sign-in {}", self.sign_ins));
     }
 
     /// The next noon of the service: its day ends in between.
-    async fn over_midnight(&mut self, home: &Home) {
+    pub(crate) async fn over_midnight(&mut self, home: &Home) {
         let now = self.now();
         let noon = now.date().tomorrow().unwrap().at(12, 0, 0, 0);
         let noon = noon.to_zoned(service_zone()).unwrap();

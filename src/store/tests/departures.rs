@@ -294,3 +294,33 @@ async fn what_is_gone_before_it_was_made_does_not_stay_in_its_album() {
         bench.check();
     }
 }
+
+#[tokio::test]
+async fn a_touched_copy_in_no_album_holds_nothing_in_the_album_of_another() {
+    let (bench, _) = made_in_album(1).await;
+    let plain = bench.root("/plain").await;
+    bench.queue(plain, None, [700]).await;
+    let copy = FileId(2);
+    for touched in [false, true] {
+        if touched {
+            let stat = FileStat {
+                ctime_ns: 9,
+                ..stat(100)
+            };
+            let fate = fate(None, 700);
+            let change = Change::Altered {
+                file: copy,
+                stat,
+                fate,
+            };
+            bench.store.record(vec![change], t(1)).await.unwrap();
+        }
+        let claim = bench.store.claim(1, false, t(1)).await.unwrap().remove(0);
+        assert_eq!(claim.file, copy);
+        let held = bench.store.hashed(copy, content(0), t(1)).await;
+        assert!(held.is_ok(), "{held:?}");
+    }
+    gone(&bench, [1], t(2)).await;
+    assert_eq!(leaving(&bench, t(1000)).await, [ItemId(1)]);
+    bench.check();
+}
