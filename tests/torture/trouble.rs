@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use albumen::clock::Clock;
 use fastrand::Rng;
-use jiff::{SignedDuration, Zoned, tz::TimeZone};
+use jiff::{SignedDuration, ToSpan as _, Zoned, tz::TimeZone};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -103,6 +103,10 @@ impl Trouble {
             2 => home.clock(self.both - ASTRAY_S),
             3 => home.clock(self.both + ASTRAY_S),
             4 => home.clock(self.both),
+            // A day without requests is a dull one.
+            5..8 if account(home).as_deref() == Some("quota_exhausted") => {
+                self.over_midnight(home).await;
+            }
             _ => {}
         }
     }
@@ -235,13 +239,12 @@ impl Trouble {
         home.sign_in(&format!("sign-in {}", self.sign_ins));
     }
 
-    /// The next noon of the service: its day ends in between.
+    /// The next day of the service, and at least 24 hours later.
     pub(crate) async fn over_midnight(&mut self, home: &Home) {
         let now = self.now();
-        let noon = now.date().tomorrow().unwrap().at(12, 0, 0, 0);
-        let noon = noon.to_zoned(service_zone()).unwrap();
+        let next = now.checked_add(1.day().minutes(61)).unwrap();
         self.spent = None;
-        self.ahead(home, noon.timestamp().duration_since(now.timestamp()))
+        self.ahead(home, next.timestamp().duration_since(now.timestamp()))
             .await;
         home.script(json!({"settings": {"daily_limit": 10_000}}))
             .await;
