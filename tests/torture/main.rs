@@ -71,6 +71,7 @@ const PAUSE: Duration = Duration::from_millis(3 * RATE_LIMIT_MS);
 /// What was done and proven.
 #[derive(Debug, Default)]
 struct Sum {
+    failed: Vec<u64>,
     kills: u64,
     by_moment: BTreeMap<Moment, u64>,
     met: BTreeSet<&'static str>,
@@ -91,15 +92,24 @@ async fn nothing_is_lost_and_nothing_is_there_twice_whatever_happens() {
     let n = seeds.len();
     let sum = stream::iter(seeds)
         .map(|seed| async move {
-            match tokio::spawn(torture(seed, lives)).await {
-                Ok(sum) => sum,
-                Err(error) => panic!("ALBUMEN_SEED={seed} repeats this: {error}"),
-            }
+            let sum = tokio::spawn(torture(seed, lives)).await;
+            sum.unwrap_or_else(|error| {
+                println!("ALBUMEN_SEED={seed} repeats this: {error}");
+                Sum {
+                    failed: vec![seed],
+                    ..Sum::default()
+                }
+            })
         })
         .buffer_unordered(SIDE_BY_SIDE)
         .fold(Sum::default(), |sum, one| async move { sum.and(one) })
         .await;
     sum.tell(n);
+    assert!(
+        sum.failed.is_empty(),
+        "ALBUMEN_SEED repeats each: {:?}",
+        sum.failed
+    );
     if n >= MANY {
         let all: BTreeSet<_> = FAULTS.iter().map(|fault| fault.name).collect();
         let missed: Vec<_> = all.difference(&sum.met).collect();
@@ -151,6 +161,7 @@ async fn torture(seed: u64, lives: u64) -> Sum {
 
 impl Sum {
     fn and(mut self, other: Self) -> Self {
+        self.failed.extend(other.failed);
         self.kills += other.kills;
         for (moment, n) in other.by_moment {
             *self.by_moment.entry(moment).or_default() += n;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use crate::{
-    api::wire::{BatchCreate, BatchCreated, NewMediaItem, NewMediaItemResult},
+    api::wire::{BatchCreate, BatchCreated, MediaItem, NewMediaItem, NewMediaItemResult},
     clock,
     config::Retry,
     ids::ItemId,
@@ -88,7 +88,7 @@ fn outcome(
                 Outcome::Made {
                     media_item_id: made.id.clone(),
                     product_url,
-                    description: sent.description.clone(),
+                    description: described(sent, made),
                 },
                 None,
             )
@@ -124,6 +124,14 @@ fn outcome(
             .then(|| result.status.message.chars().take(500).collect()),
         reason: reason.map(str::to_owned),
     }
+}
+
+/// What the service says of a media item that it was sent words for. One that an earlier call had made,
+/// whose answer was lost, keeps the words of that call; where it does not say, they are what was sent.
+fn described(sent: &NewMediaItem, made: &MediaItem) -> Option<String> {
+    let kept = (!made.description.is_empty()).then_some(&made.description);
+    let sent = sent.description.as_ref()?;
+    Some(kept.unwrap_or(sent).clone())
 }
 
 /// The same outcome for everything that a refused call carried: nothing of it was done, and nobody
