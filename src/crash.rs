@@ -1,5 +1,5 @@
 //! Named moments at which a test has the program killed: between every two steps that touch the
-//! service or the store.
+//! service, the store, or a file that somebody would miss.
 //!
 //! `ALBUMEN_CRASH=NAME:N` kills the process, without a word and without a last write, when the moment
 //! NAME comes for the Nth time. Like `ALBUMEN_CLOCK` it is honoured only with a loopback endpoint, and
@@ -11,7 +11,7 @@ use std::sync::{
 };
 
 /// A moment at which the program may be killed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Moment {
     /// Before a transaction is committed.
     BeforeCommit,
@@ -23,16 +23,49 @@ pub enum Moment {
     AfterRequest,
     /// While the bytes of an upload are on their way.
     MidBody,
+    /// The file of the database is there, and not a table in it.
+    BeforeSchema,
+    /// The tables are made, or brought up to date.
+    AfterSchema,
+    /// A new access token is on the disk, beside the file that it is to replace.
+    BeforeTokenFile,
+    /// It has replaced that file.
+    AfterTokenFile,
+    /// A backup is written, and the older ones stand where they stood.
+    BeforeBackup,
+    /// The older ones have moved on, and none is the newest.
+    MidBackup,
+    /// The backup is in its place, and nobody knows.
+    AfterBackup,
+    /// A person's file is to be moved or deleted: that is journalled, and nothing is done.
+    BeforeAct,
+    /// A part of it is copied to another file system.
+    MidCopy,
+    /// It is there under both names.
+    MidAct,
+    /// It has gone, and that is not recorded.
+    AfterAct,
 }
 
 impl Moment {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 16] = [
         Self::BeforeCommit,
         Self::AfterCommit,
         Self::BeforeRequest,
         Self::AfterRequest,
         Self::MidBody,
+        Self::BeforeSchema,
+        Self::AfterSchema,
+        Self::BeforeTokenFile,
+        Self::AfterTokenFile,
+        Self::BeforeBackup,
+        Self::MidBackup,
+        Self::AfterBackup,
+        Self::BeforeAct,
+        Self::MidCopy,
+        Self::MidAct,
+        Self::AfterAct,
     ];
 
     /// The name that `ALBUMEN_CRASH` knows.
@@ -43,6 +76,17 @@ impl Moment {
             Self::BeforeRequest => "before-request",
             Self::AfterRequest => "after-request",
             Self::MidBody => "mid-body",
+            Self::BeforeSchema => "before-schema",
+            Self::AfterSchema => "after-schema",
+            Self::BeforeTokenFile => "before-token-file",
+            Self::AfterTokenFile => "after-token-file",
+            Self::BeforeBackup => "before-backup",
+            Self::MidBackup => "mid-backup",
+            Self::AfterBackup => "after-backup",
+            Self::BeforeAct => "before-act",
+            Self::MidCopy => "mid-copy",
+            Self::MidAct => "mid-act",
+            Self::AfterAct => "after-act",
         }
     }
 }

@@ -401,3 +401,24 @@ async fn explain_tells_the_words_and_where_they_stand() {
     let without = explain().await;
     assert!(without.contains("it has no description"), "{without}");
 }
+
+#[tokio::test]
+async fn words_of_a_call_whose_answer_was_lost_give_way_to_those_of_today() {
+    let home = Home::with_folder(RULES).await;
+    home.write("photos/a.jpg", &photo(1));
+    home.write("photos/a.jpg.xmp", &xmp("of the lost call"));
+    let made = json!({"hang": true, "commit": true});
+    home.fault(CREATE, Some(1), made).await;
+    let running = home.start(&["backfill"]);
+    home.until("it was made", |library| library.n_items() == 1)
+        .await;
+    running.kill();
+    home.write("photos/a.jpg.xmp", &xmp("of today"));
+    // By then its token is dead, and the call cannot be repeated.
+    home.pass(26 * 3600).await;
+    home.backfill().await;
+    let library = home.library().await;
+    home.clean(&library).await;
+    assert_eq!(described(&library)["a.jpg"], "of today");
+    assert_eq!(library.calls(PATCH), 1);
+}

@@ -16,7 +16,10 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::shown::Shown;
+use crate::{
+    crash::{self, Moment},
+    shown::Shown,
+};
 
 use super::error::{Error, Kind};
 
@@ -163,7 +166,9 @@ fn replace(path: &Path, text: &[u8]) -> io::Result<Stamp> {
         .tempfile_in(dir)?;
     file.write_all(text)?;
     file.as_file().sync_all()?;
+    crash::point(Moment::BeforeTokenFile);
     let file = file.persist(path).map_err(|error| error.error)?;
+    crash::point(Moment::AfterTokenFile);
     if cfg!(unix) {
         File::open(dir)?.sync_all()?;
     }

@@ -275,6 +275,13 @@ impl Gate {
     ) -> Result<()> {
         let changed = {
             let mut state = self.state();
+            let stopped = state.pause.state == AccountState::QuotaExhausted
+                && !is_due(&state.pause, &self.0.retry, now);
+            if stopped && pause.state != AccountState::QuotaExhausted {
+                // Nothing may be sent before the day is over, whatever else ails the account; that is
+                // met again then.
+                return Ok(());
+            }
             let changed = state.pause.state != pause.state;
             state.strikes = if changed {
                 1

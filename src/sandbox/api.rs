@@ -90,7 +90,7 @@ pub(super) async fn serve(
         None => answer_of(shared, visit, &call),
     };
     shared.rest(effect.delay_ms.unwrap_or(0)).await;
-    shared.note(visit.method, parts.uri.path(), &answer);
+    shared.note(visit, parts.uri.path(), &answer);
     if visit.method.kind() != Kind::Oauth {
         record(shared, visit.method, parts, &body, &answer);
     }

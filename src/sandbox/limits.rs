@@ -226,6 +226,19 @@ impl Limits {
         day_end
     }
 
+    /// The stop for the day that a client was told of, in milliseconds: when it ends, and how long ago
+    /// it was told.
+    pub(super) fn daily_stop(&self) -> Option<(Millis, u128)> {
+        self.stop
+            .map(|stop| (stop.until, stop.at.elapsed().as_millis()))
+    }
+
+    /// The client that was told of a stop died before it could keep that in mind.
+    pub(super) fn forget_stop(&mut self) {
+        self.stop = None;
+        self.upload_stop = None;
+    }
+
     pub(super) fn used_today(&self, now: Millis) -> u64 {
         if self.day_start == quota_day(now).0 {
             self.used_today

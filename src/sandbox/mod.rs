@@ -9,7 +9,7 @@
 //!
 //! - `GET /sandbox/state`: items, albums, counts of calls, and two logs. `broken_rules` holds only what
 //!   the client could have known; `refusals` the rest. Further: `bytes_received`, `bytes_stored`,
-//!   `quota_used`, the last `requests`, `now`.
+//!   `quota_used`, the `daily_stop` that was told and is not over, the last `requests`, `now`.
 //! - `GET /sandbox/requests`: the last 5,000 JSON calls, oldest first, each with `method` (as in
 //!   `calls`), `http`, `path`, `query`, `headers` (none that lets its bearer in), `request`, `status`,
 //!   `answer`.
@@ -54,7 +54,10 @@
 //! Commands do what a user or time does, at once: `{"command": "delete_album", "title": "Rome"}` (or
 //! `"id"`), `{"command": "remove_from_album", "title": "Rome", "filename": "a.jpg"}` (or `"id"` and
 //! `"item"`), `{"command": "delete_item", "filename": "a.jpg"}` (or `"id"`), `{"command": "fail_video",
-//! "filename": "a.mp4"}`, `{"command": "advance_clock_s", "seconds": 3600}`, `{"command": "forget_log"}`.
+//! "filename": "a.mp4"}`, `{"command": "advance_clock_s", "seconds": 3600}`, `{"command": "forget_log"}`,
+//! and `{"command": "forget_stop"}`, `{"command": "forget_dead_tokens"}`: who was told to stop for the
+//! day, or that an access token is dead, was killed before it could write that down; nobody is blamed
+//! for asking once more.
 
 mod albums;
 mod answer;

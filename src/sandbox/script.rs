@@ -106,6 +106,8 @@ fn obey(world: &mut World, clock: &Clock, command: &Map<String, Value>) -> Resul
                 .ok_or("`advance_clock_s` needs a whole number of `seconds`")?;
             clock.advance(seconds.saturating_mul(SECOND));
         }
+        "forget_stop" => world.limits.forget_stop(),
+        "forget_dead_tokens" => world.oauth.forget_told(),
         "forget_log" => world.log = Log::default(),
         _ => return Err(format!("no command is called `{name}`")),
     }

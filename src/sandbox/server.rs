@@ -30,10 +30,10 @@ use super::{
     clock::Clock,
     connection::Scissors,
     gallery, pictures,
-    route::{self, Kind, Method},
+    route::{self, Kind},
     script,
     uploads::{self, Intakes},
-    world::World,
+    world::{Visit, World},
 };
 
 /// Bytes of a JSON body; a full batchCreate has some 80 kB.
@@ -83,13 +83,20 @@ impl Shared {
         self.is_dirty.store(true, Ordering::Relaxed);
     }
 
-    /// Notes an answer: what it tells the client, and that it was given.
-    pub(super) fn note(&self, method: Method, path: &str, answer: &Answer) {
+    /// Notes an answer: that it was given, and what it tells a client that gets to read it.
+    pub(super) fn note(&self, visit: &Visit, path: &str, answer: &Answer) {
         let now = self.clock.now();
         let world = &mut *self.world();
-        let told = (answer.status, &answer.body[..]);
-        world.limits.answered(method, now, told, &world.settings);
-        world.log.answered(now, Some(method), path, answer.status);
+        let is_lost = visit.effect.cut_after || visit.effect.hang || visit.gone.is_cancelled();
+        if !is_lost {
+            let told = (answer.status, &answer.body[..]);
+            world
+                .limits
+                .answered(visit.method, now, told, &world.settings);
+        }
+        world
+            .log
+            .answered(now, Some(visit.method), path, answer.status);
     }
 }
 

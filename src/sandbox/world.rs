@@ -178,6 +178,8 @@ impl World {
             "bytes_received": bytes_received,
             "bytes_stored": library.stored_bytes,
             "quota_used": self.limits.used_today(now),
+            "daily_stop": self.limits.daily_stop().filter(|(until, _)| now < *until)
+                .map(|(until, ago)| json!({"until": rfc3339(until), "told_ms_ago": ago as u64})),
             "requests": self.log.requests(),
             "now": rfc3339(now),
         })

@@ -13,8 +13,9 @@ pub(super) fn missed(db: &Connection, file: FileId, finally: bool, now: Timestam
             .execute([file.0])?;
         return Ok(());
     }
+    // Also what had no token yet: its item may be made of the bytes of another file.
     let was_held: bool = db
-        .prepare_cached("SELECT state = 'held' FROM files WHERE id = ?1")?
+        .prepare_cached("SELECT state IN ('held', 'queued') FROM files WHERE id = ?1")?
         .query_row([file.0], |row| row.get(0))
         .optional()?
         .unwrap_or(false);

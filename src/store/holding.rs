@@ -48,7 +48,7 @@ pub(super) fn hold(
         .execute(params![file.0, item.0])?
         > 0;
     let stays = if was_touched {
-        moves::only_album(db, item)?
+        moves::only_album(db, file, item)?
     } else {
         None
     };

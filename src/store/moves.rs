@@ -45,8 +45,9 @@ pub(super) const BY_INODE: &str = "SELECT item_id FROM files
            AND mtime_ns = ?4 AND edited = 0 AND id <> ?5
      ORDER BY changed_at DESC LIMIT 1";
 
-/// The album that the item is in, if it is the only one.
-pub(super) fn only_album(db: &Connection, item: ItemId) -> Result<Option<AlbumRow>> {
+/// The album that the file has brought its item to: the only one that the item is in, and no other
+/// file's.
+pub(super) fn only_album(db: &Connection, file: FileId, item: ItemId) -> Result<Option<AlbumRow>> {
     let all: Vec<AlbumRow> = db
         .prepare_cached(
             "SELECT album_id FROM placements
@@ -54,11 +55,16 @@ pub(super) fn only_album(db: &Connection, item: ItemId) -> Result<Option<AlbumRo
         )?
         .query_map([item.0], |row| row.get(0).map(AlbumRow))?
         .collect::<rusqlite::Result<_>>()?;
-    Ok(match all[..] {
-        [album] => Some(album),
-        _ => None,
-    })
+    let [album] = all[..] else { return Ok(None) };
+    let is_anothers: bool = db
+        .prepare_cached(BROUGHT_BY_ANOTHER)?
+        .query_row(params![item.0, album.0, file.0], |row| row.get(0))?;
+    Ok((!is_anothers).then_some(album))
 }
+
+/// Whether another file brings, or brought, the item to this album.
+pub(super) const BROUGHT_BY_ANOTHER: &str = "SELECT EXISTS (
+     SELECT 1 FROM files WHERE item_id = ?1 AND album_id = ?2 AND id <> ?3)";
 
 /// The part of this album that the item is in already, or the album itself: a file that was touched
 /// must not come into "Title (2)" as well.

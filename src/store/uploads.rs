@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::{
-    Change, Fate, FileStat, Result, Store, UNREADABLE, going, items, recording::Recording, sessions,
+    Change, Fate, FileStat, Result, Store, UNREADABLE, departures, going, items,
+    recording::Recording, sessions,
 };
 use crate::{
     clock,
@@ -167,6 +168,8 @@ impl Store {
     /// The file is not there any more.
     pub async fn vanished(&self, file: FileId, item: Option<ItemId>, now: Timestamp) -> Result<()> {
         self.write(move |db| {
+            // While it still says what it held: another file may have the same bytes.
+            departures::depart(db, file, now)?;
             end_upload(db, file, item, now)?;
             db.prepare_cached(
                 "UPDATE files SET state = 'queued' WHERE id = ?1 AND state = 'claimed'",

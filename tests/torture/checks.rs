@@ -2,34 +2,45 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    path::PathBuf,
+    fs,
+    path::Path,
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use crate::{
-    disk::Disk,
+    database,
+    disk::{Disk, Goes, OUT, walk},
+    hash::sha256,
     support::home::{Home, LOOK},
     trouble::Trouble,
 };
 
 /// How long everything may take to come right.
-const PATIENCE: Duration = Duration::from_mins(3);
+const PATIENCE: Duration = Duration::from_secs(75);
+
+/// What came right, for who wants to know what was proven.
+#[derive(Debug, Default)]
+pub(crate) struct Proven {
+    pub(crate) files: usize,
+    pub(crate) placements: usize,
+    pub(crate) in_sequence: usize,
+    pub(crate) gone_out: usize,
+}
 
 /// Runs the daemon until all is right, and then proves it.
-pub(crate) async fn comes_right(home: &Home, disk: &Disk, trouble: &Trouble) {
+pub(crate) async fn comes_right(home: &Home, disk: &Disk, trouble: &Trouble) -> Proven {
     home.run(&["retry", "--all"]).await.expect(0);
-    // Before anything moves again: what was read back leaves `out`.
     let wanted = Wanted::of(disk, trouble);
     let daemon = home.daemon().await;
     let since = tokio::time::Instant::now();
     loop {
         let library = home.library().await.0;
         let status = home.status().await;
-        let left = wanted.left(&library, &status);
+        let mut left = wanted.left(&library, &status);
+        left.extend(disk.said.left(&library));
+        left.extend(still_out(disk));
         if left.is_empty() {
             break;
         }
@@ -46,42 +57,72 @@ pub(crate) async fn comes_right(home: &Home, disk: &Disk, trouble: &Trouble) {
     home.backfill().await;
     let library = home.library().await;
     assert_eq!(library.requests(), before, "something was left to do");
-    let mut broken = library.broken_rules();
-    // A process that is killed between the answer and its own commit cannot know of the stop, and the
-    // next one asks once more. `tests/backfill/days.rs` holds the rule where nobody is killed.
-    broken.retain(|rule| !rule.starts_with("request_after_daily_stop"));
-    assert_eq!(broken, Vec::<String>::new());
-    let mut titles = library.titles();
-    titles.retain(|title| !trouble.deleted.iter().any(|deleted| deleted == title));
+    assert_eq!(library.broken_rules(), Vec::<String>::new());
+    let titles = library.titles();
     let unique: BTreeSet<_> = titles.iter().collect();
     assert_eq!(
         unique.len(),
         titles.len(),
         "an album is there twice: {titles:?}"
     );
-    database(home, &library.0);
+    for item in library.0["items"].as_array().unwrap() {
+        let hash = item["sha256"].as_str().unwrap();
+        assert!(disk.ever.contains(hash), "nobody ever had these: {item}");
+    }
+    database::is_sound(home, &library.0);
+    let (placements, in_sequence) = database::placed(home);
+    Proven {
+        files: wanted.contents.len(),
+        placements,
+        in_sequence,
+        gone_out: disk.put_out.len(),
+    }
 }
 
 /// What the service shall have.
 struct Wanted {
-    contents: BTreeMap<String, PathBuf>,
+    /// By hash: where those bytes are, or were.
+    contents: BTreeMap<String, String>,
+    /// By title: what shall stand there.
     albums: BTreeMap<String, BTreeSet<String>>,
-    /// Albums in which nothing else may stand.
-    exact: bool,
+    /// By title: what may stand there, too.
+    besides: BTreeMap<String, BTreeSet<String>>,
+    /// Albums that somebody deleted: whether anybody noticed is another matter.
+    deleted: BTreeSet<String>,
 }
 
 impl Wanted {
     fn of(disk: &Disk, trouble: &Trouble) -> Self {
-        let hash = |file: &PathBuf| sha256(&std::fs::read(file).unwrap());
-        let contents = disk.files().into_iter().map(|file| (hash(&file), file));
-        let albums = disk.albums().into_iter();
+        let hash = |file: &Path| sha256(&fs::read(file).unwrap());
+        let shown = |file: &Path| file.display().to_string();
+        let files = disk.files().into_iter();
+        let mut contents: BTreeMap<_, _> = files.map(|file| (hash(&file), shown(&file))).collect();
+        let mut albums: BTreeMap<String, BTreeSet<String>> = disk
+            .albums()
+            .into_iter()
+            .map(|(title, files)| (title, files.iter().map(|file| hash(file)).collect()))
+            .collect();
+        albums.insert("Said".to_owned(), disk.said.hashes());
+        let mut besides = BTreeMap::from([("Wall".to_owned(), disk.on_the_wall.clone())]);
+        let mut out = BTreeSet::new();
+        for (name, put) in &disk.put_out {
+            if let Some((newest, former)) = put.split_last() {
+                contents.insert(newest.clone(), format!("{OUT}/{}", name.display()));
+                out.extend(former.iter().cloned());
+                out.insert(newest.clone());
+            }
+        }
+        // Whether it is an album depends on the seed.
+        besides.insert("Out".to_owned(), out);
+        for title in albums.keys().chain([&"Out".to_owned()]) {
+            let besides = besides.entry(title.clone()).or_default();
+            besides.extend(disk.former.iter().cloned());
+        }
         Self {
-            contents: contents.collect(),
-            albums: albums
-                .filter(|(title, _)| !trouble.deleted.contains(title))
-                .map(|(title, files)| (title, files.iter().map(hash).collect()))
-                .collect(),
-            exact: trouble.deleted.is_empty() && !disk.edited,
+            contents,
+            albums,
+            besides,
+            deleted: trouble.deleted.clone(),
         }
     }
 
@@ -99,162 +140,108 @@ impl Wanted {
         assert_eq!(there.len(), hashes.len(), "a content is there twice");
         for (hash, file) in &self.contents {
             if !there.contains(hash.as_str()) {
-                left.push(format!("not there: {}", file.display()));
+                left.push(format!("not there: {file}"));
             }
         }
-        for (title, wanted) in &self.albums {
-            let albums = library["albums"].as_array().unwrap();
-            let album = albums.iter().find(|album| album["title"] == title.as_str());
-            let ids = album.and_then(|album| album["items"].as_array());
-            let ids: Vec<&str> = ids
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .collect();
-            let standing: BTreeSet<&str> = ids
-                .iter()
-                .filter_map(|id| hashes.get(id).copied())
-                .collect();
-            assert_eq!(standing.len(), ids.len(), "an item stands twice in {title}");
-            for hash in wanted
-                .iter()
-                .filter(|hash| !standing.contains(hash.as_str()))
-            {
-                left.push(format!("not in {title}: {}", self.contents[hash].display()));
-            }
-            if self.exact && title != "Wall" && standing.len() > wanted.len() {
-                left.push(format!(
-                    "{} too many in {title}",
-                    standing.len() - wanted.len()
-                ));
+        let albums = library["albums"].as_array().unwrap();
+        for album in albums {
+            left.extend(self.left_in(album, &hashes));
+        }
+        for title in self.albums.keys() {
+            let is_there = albums.iter().any(|album| album["title"] == title.as_str());
+            if !is_there && !self.albums[title].is_empty() && !self.deleted.contains(title) {
+                left.push(format!("no album {title}"));
             }
         }
-        for state in ["settling", "queued", "uploading", "uploaded", "creating"] {
+        for state in [
+            "settling",
+            "queued",
+            "uploading",
+            "uploaded",
+            "creating",
+            "failed",
+            "missing",
+        ] {
             if status["items"][state] != 0 {
                 left.push(format!("{state}: {}", status["items"][state]));
             }
         }
-        for state in ["wanted", "leaving"] {
+        for state in ["wanted", "leaving", "refused"] {
             if status["placements"][state] != 0 {
                 left.push(format!("{state}: {}", status["placements"][state]));
             }
         }
         left
     }
-}
 
-/// The database is whole, counts right, and believes about albums what is true.
-fn database(home: &Home, library: &Value) {
-    let path = home.path("state/albumen.db");
-    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
-    let whole: String = db
-        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-        .unwrap();
-    assert_eq!(whole, "ok");
-    let broken: Option<String> = db
-        .query_row("PRAGMA foreign_key_check", [], |row| row.get(0))
-        .ok();
-    assert_eq!(broken, None);
-    for (table, prefix) in [("files", "file"), ("items", "item")] {
-        let sql = format!(
-            "SELECT name, n, (SELECT count(*) FROM {table} WHERE '{prefix}.' || {table}.state = counters.name)
-             FROM counters WHERE name LIKE '{prefix}.%'"
-        );
-        let mut statement = db.prepare(&sql).unwrap();
-        let mut rows = statement.query([]).unwrap();
-        while let Some(row) = rows.next().unwrap() {
-            let (name, counted, there): (String, i64, i64) = (
-                row.get(0).unwrap(),
-                row.get(1).unwrap(),
-                row.get(2).unwrap(),
-            );
-            assert_eq!(counted, there, "the counter {name}");
-        }
-    }
-    let unanswered: i64 = db
-        .query_row(
-            "SELECT count(*) FROM calls WHERE answered_at IS NULL",
-            [],
-            |row| row.get(0),
-        )
-        .unwrap();
-    assert_eq!(unanswered, 0);
-    let open: i64 = db
-        .query_row(
-            "SELECT count(*) FROM source_acts WHERE done_at IS NULL AND error IS NULL",
-            [],
-            |row| row.get(0),
-        )
-        .unwrap();
-    assert_eq!(
-        open, 0,
-        "a move that was intended and neither done nor given up"
-    );
-    in_sequence(&db, library);
-    ledger(&db, library);
-}
-
-/// What counts as in sequence stands in order.
-fn in_sequence(db: &Connection, library: &Value) {
-    let mut keys: HashMap<(String, String), Vec<u8>> = HashMap::new();
-    let mut statement = db
-        .prepare(
-            "SELECT albums.album_id, items.media_item_id, placements.order_key FROM placements
-             JOIN items ON items.id = placements.item_id JOIN albums ON albums.id = placements.album_id
-             WHERE placements.in_sequence = 1 AND albums.album_id IS NOT NULL",
-        )
-        .unwrap();
-    let mut rows = statement.query([]).unwrap();
-    while let Some(row) = rows.next().unwrap() {
-        let place = (row.get(0).unwrap(), row.get(1).unwrap());
-        keys.insert(place, row.get(2).unwrap());
-    }
-    for album in library["albums"].as_array().unwrap() {
-        let id = album["id"].as_str().unwrap().to_owned();
-        let standing: Vec<&Vec<u8>> = album["items"]
+    fn left_in(&self, album: &Value, hashes: &HashMap<&str, &str>) -> Vec<String> {
+        let mut left = Vec::new();
+        let title = album["title"].as_str().unwrap();
+        let ids: Vec<&str> = album["items"]
             .as_array()
             .unwrap()
             .iter()
-            .filter_map(|item| keys.get(&(id.clone(), item.as_str().unwrap().to_owned())))
+            .filter_map(Value::as_str)
             .collect();
-        assert!(
-            standing.is_sorted(),
-            "what counts as in sequence in {} is not in order: {:#?}",
-            album["title"],
-            standing
-                .iter()
-                .map(|key| String::from_utf8_lossy(key).into_owned())
-                .collect::<Vec<_>>()
-        );
+        let standing: BTreeSet<&str> = ids
+            .iter()
+            .filter_map(|id| hashes.get(id).copied())
+            .collect();
+        assert_eq!(standing.len(), ids.len(), "an item stands twice in {title}");
+        let none = BTreeSet::new();
+        let wanted = self.albums.get(title).unwrap_or(&none);
+        let besides = self.besides.get(title).unwrap_or(&none);
+        for hash in wanted {
+            if !standing.contains(hash.as_str()) {
+                let file = self.contents.get(hash);
+                left.push(format!("not in {title}: {}", file.unwrap_or(hash)));
+            }
+        }
+        for hash in standing {
+            if !wanted.contains(hash) && !besides.contains(hash) {
+                let file = self.contents.get(hash);
+                left.push(format!(
+                    "too much in {title}: {}",
+                    file.map_or(hash, String::as_str)
+                ));
+            }
+        }
+        left
     }
 }
 
-/// The ledger never counts less than was sent.
-fn ledger(db: &Connection, library: &Value) {
-    let (requests, uploads): (i64, i64) = db
-        .query_row(
-            "SELECT sum(requests), sum(uploads) FROM ledger",
-            [],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
-        .unwrap();
-    let calls = library["calls"].as_object().unwrap();
-    let sum = |is_counted: &dyn Fn(&str) -> bool| -> i64 {
-        let counted = calls.iter().filter(|(method, _)| is_counted(method));
-        counted.filter_map(|(_, n)| n.as_i64()).sum()
+/// What should have left [`OUT`], and what is not where it should have gone.
+fn still_out(disk: &Disk) -> Vec<String> {
+    let mut left = Vec::new();
+    let mut here = Vec::new();
+    let out = disk.base.join(OUT);
+    walk(&out, &mut here);
+    let target = match &disk.goes {
+        Goes::Beside(folder) => Some(folder.as_path()),
+        Goes::Away(folder) => Some(folder.path()),
+        Goes::Nowhere => None,
     };
-    let sent = sum(&|method| !method.starts_with("uploads.") && !method.starts_with("oauth."));
-    assert!(requests >= sent, "{requests} counted, {sent} sent");
-    let sent = sum(&|method| method.starts_with("uploads."));
-    assert!(uploads >= sent, "{uploads} uploads counted, {sent} sent");
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    Sha256::digest(bytes)
-        .iter()
-        .fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    for file in here {
+        let name = file.strip_prefix(&out).unwrap();
+        // Nothing is overwritten: what was put there after the first had gone stays.
+        let is_taken = target.is_some_and(|target| target.join(name).exists());
+        if !is_taken {
+            left.push(format!("still here: {}", file.display()));
+        }
+    }
+    let Some(target) = target else { return left };
+    let mut there = Vec::new();
+    walk(target, &mut there);
+    for file in &there {
+        let put = disk.put_out.get(file.strip_prefix(target).unwrap());
+        let put = put.unwrap_or_else(|| panic!("nobody put {} there", file.display()));
+        let hash = sha256(&fs::read(file).unwrap());
+        assert!(put.contains(&hash), "{} is damaged", file.display());
+    }
+    for name in disk.put_out.keys() {
+        if !target.join(name).exists() && !out.join(name).exists() {
+            left.push(format!("nowhere: {}", name.display()));
+        }
+    }
+    left
 }

@@ -148,3 +148,33 @@ async fn a_clock_that_was_set_back_holds_nothing_up() {
     home.backfill().await;
     home.all_there(&files).await;
 }
+
+#[tokio::test]
+async fn a_daily_stop_outlasts_whatever_else_ails_the_account() {
+    let home = Home::with_folder("").await;
+    let files = home.photos("photos", 2);
+    let held_up = json!({"canned": "unauthenticated_401", "delay_ms": 1500});
+    home.script(json!({"rules": [
+        {"method": CREATE, "action": "daily_429"},
+        {"method": "uploads.raw", "skip": 1, "action": held_up},
+        {"method": "oauth.token", "skip": 1, "action": "refresh_dies"},
+    ]}))
+    .await;
+    let daemon = home.daemon().await;
+    home.until("the sign-in died after the stop", |library| {
+        library.calls("oauth.token") == 2
+    })
+    .await;
+    daemon.says(&["paused: "]).await;
+    home.no_faults().await;
+    home.sign_in("another");
+    daemon.stop().await.expect(0);
+    let status = home.status().await;
+    assert_eq!(status["account"]["state"], "quota_exhausted", "{status:#}");
+    let before = home.library().await.requests();
+    home.run(&["backfill", "--no-wait"]).await.expect(5);
+    assert_eq!(home.library().await.requests(), before);
+    home.pass(26 * 3600).await;
+    home.backfill().await;
+    home.all_there(&files).await;
+}

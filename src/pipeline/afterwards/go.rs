@@ -18,6 +18,7 @@ use rustix::{
 
 use super::look::{self, Fit, Trouble};
 use crate::{
+    crash::{self, Moment},
     ids::ActId,
     pipeline::upload::reading,
     store::{Act, Intended, Source},
@@ -40,8 +41,10 @@ pub(super) fn delete(source: &Source, fit: &Fit) -> Result<(), Trouble> {
     if !look::is_still(fit, source).map_err(failed)? {
         return Err(changed());
     }
+    crash::point(Moment::BeforeAct);
     rustix::fs::unlinkat(&fit.dir, &source.name, AtFlags::empty())
         .map_err(|error| failed(error.into()))?;
+    crash::point(Moment::AfterAct);
     keep(&fit.dir);
     Ok(())
 }
@@ -73,10 +76,12 @@ fn relocate(intended: &Intended, fit: &Fit, target: &Path) -> Result<(), Trouble
         return Err(changed());
     }
     let from = (&fit.dir, Path::new(&source.name));
+    crash::point(Moment::BeforeAct);
     match rename(from, (&to, Path::new(name))) {
-        Ok(()) => {}
+        Ok(()) => crash::point(Moment::AfterAct),
         Err(Errno::XDEV) => {
             copy(intended.id, source, fit, (&to, Path::new(name))).map_err(failed)?;
+            crash::point(Moment::MidAct);
             return delete(source, fit).inspect_err(|_| {
                 // One of the two must go, and the source cannot.
                 let _ = rustix::fs::unlinkat(&to, name, AtFlags::empty());
@@ -109,6 +114,7 @@ fn rename(from: Name<'_>, to: Name<'_>) -> Result<(), Errno> {
                     error => error,
                 }
             })?;
+            crash::point(Moment::MidAct);
             rustix::fs::unlinkat(from.0, from.1, AtFlags::empty())
         }
         renamed => renamed,
@@ -148,7 +154,10 @@ fn copy_to(source: &Source, fit: &Fit, to: &OwnedFd, part: &Path) -> io::Result<
     loop {
         match file.read(&mut buffer) {
             Ok(0) => break,
-            Ok(n) => copy.write_all(buffer.get(..n).unwrap_or_default())?,
+            Ok(n) => {
+                copy.write_all(buffer.get(..n).unwrap_or_default())?;
+                crash::point(Moment::MidCopy);
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }

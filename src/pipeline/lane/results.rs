@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::{
     api::{
         self,
-        wire::{BatchCreate, BatchCreated, NewMediaItem, NewMediaItemResult},
+        wire::{BatchCreate, BatchCreated, MediaItem, NewMediaItem, NewMediaItemResult},
     },
     clock,
     config::Retry,
@@ -92,7 +92,7 @@ fn outcome(
                 Outcome::Made {
                     media_item_id: made.id.clone(),
                     product_url,
-                    description: sent.description.clone(),
+                    description: described(sent, made),
                 },
                 None,
             )
@@ -129,6 +129,14 @@ fn outcome(
             .then(|| api::kept_words(&result.status.message, &[sent_token.reveal()])),
         reason: reason.map(str::to_owned),
     }
+}
+
+/// What the service says of a media item that it was sent words for. One that an earlier call had made,
+/// whose answer was lost, keeps the words of that call; where it does not say, they are what was sent.
+fn described(sent: &NewMediaItem, made: &MediaItem) -> Option<String> {
+    let kept = (!made.description.is_empty()).then_some(&made.description);
+    let sent = sent.description.as_ref()?;
+    Some(kept.unwrap_or(sent).clone())
 }
 
 /// The same outcome for everything that a refused call carried: nothing of it was done, and nobody

@@ -149,6 +149,11 @@ impl Oauth {
         }
         self.told_dead.entry(token).or_insert_with(Instant::now);
     }
+
+    /// Whoever was told is dead, and may not have replaced the token on its disk before.
+    pub(super) fn forget_told(&mut self) {
+        self.told_dead.clear();
+    }
 }
 
 /// The last value of a parameter, or nothing.

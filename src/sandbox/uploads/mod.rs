@@ -100,7 +100,7 @@ pub(super) async fn serve(shared: &Shared, visit: &Visit, parts: &Parts, body: B
         },
     };
     shared.rest(effect.delay_ms.unwrap_or(0)).await;
-    shared.note(visit.method, parts.uri.path(), &answer);
+    shared.note(visit, parts.uri.path(), &answer);
     if effect.cut_after && is_met {
         return Outcome::Cut;
     }

@@ -220,3 +220,71 @@ async fn an_item_that_lost_its_file_is_wanted_nowhere_until_another_brings_it_ba
     assert_eq!(bench.count("placement", "wanted"), 1);
     bench.check();
 }
+
+#[tokio::test]
+async fn what_is_gone_before_it_was_made_does_not_stay_in_its_album() {
+    for had_failed in [false, true] {
+        let bench = Bench::new();
+        let root = bench.removing_root("/p").await;
+        bench.queue(root, Some("A"), [0]).await;
+        let (claim, hashed) = bench.hash_all(t(0)).await.remove(0);
+        let Hashed::Send(item, _) = hashed else {
+            panic!("{hashed:?}");
+        };
+        // The other half of a move to another album, which is found out by its bytes.
+        bench.queue(root, Some("B"), [700]).await;
+        let moved = bench.store.claim(9, false, t(0)).await.unwrap().remove(0);
+        let held = bench.store.hashed(moved.file, content(0), t(2)).await;
+        assert!(held.is_ok(), "{held:?}");
+        if had_failed {
+            let again = bench.store.upload_again(claim.file, item, t(2), None, t(2));
+            again.await.unwrap();
+            gone(&bench, [claim.file.0], t(3)).await;
+        } else {
+            let vanished = bench.store.vanished(claim.file, Some(item), t(3));
+            vanished.await.unwrap();
+        }
+        assert_eq!(bench.count("departure", "waiting"), 1);
+        let moved = bench.store.claim(9, false, t(9)).await.unwrap().remove(0);
+        let sent = bench.store.hashed(moved.file, content(0), t(9)).await;
+        assert!(matches!(sent, Ok(Hashed::Send(same, _)) if same == item));
+        bench.token(item, t(9)).await;
+        bench.make_all(removing(), t(1000)).await;
+        let left = match bench.plan(removing(), t(2000)).await {
+            Planned::Remove(removal) => Some((removal.album, removal.items.len())),
+            _ => None,
+        };
+        assert_eq!(left, Some((AlbumRow(1), 1)), "{had_failed}");
+        bench.check();
+    }
+}
+
+#[tokio::test]
+async fn a_touched_copy_in_no_album_holds_nothing_in_the_album_of_another() {
+    let (bench, _) = made_in_album(1).await;
+    let plain = bench.root("/plain").await;
+    bench.queue(plain, None, [700]).await;
+    let copy = FileId(2);
+    for touched in [false, true] {
+        if touched {
+            let stat = FileStat {
+                ctime_ns: 9,
+                ..stat(100)
+            };
+            let fate = fate(None, 700);
+            let change = Change::Altered {
+                file: copy,
+                stat,
+                fate,
+            };
+            bench.store.record(vec![change], t(1)).await.unwrap();
+        }
+        let claim = bench.store.claim(1, false, t(1)).await.unwrap().remove(0);
+        assert_eq!(claim.file, copy);
+        let held = bench.store.hashed(copy, content(0), t(1)).await;
+        assert!(held.is_ok(), "{held:?}");
+    }
+    gone(&bench, [1], t(2)).await;
+    assert_eq!(leaving(&bench, t(1000)).await, [ItemId(1)]);
+    bench.check();
+}

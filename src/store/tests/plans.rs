@@ -132,6 +132,7 @@ fn the_daily_work_never_walks_over_a_large_table() {
         afterwards::SOURCES_MOVE,
         calls::UNANSWERED,
         moves::KNOWN_PART,
+        moves::BROUGHT_BY_ANOTHER,
         holding::SAME_KEY,
         departures::WAITING,
         departures::DUE,
