@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::{FileStat, Reader, Result, Store, changes};
 use crate::{
     clock,
-    ids::{DirId, FileId, RootId},
+    ids::{DirId, FileId, ItemId, RootId},
 };
 
 /// A folder of the configuration, or a PATH given to `backfill`.
@@ -151,13 +151,9 @@ impl Store {
                 .prepare(INTERRUPTED)?
                 .query_map([], |row| row.get(0))?
                 .collect::<rusqlite::Result<_>>()?;
-            for item in interrupted {
-                let item = crate::ids::ItemId(item);
-                let because = super::items::Because::default();
-                super::items::apply(db, item, crate::item::Event::UploadEnded, &because, now)?;
-                super::items::requeue_bytes(db, item, None, clock::from_millis(0), now)?;
-            }
-            Ok(())
+            interrupted
+                .into_iter()
+                .try_for_each(|item| super::uploads::interrupted(db, ItemId(item), now))
         })
         .await
     }

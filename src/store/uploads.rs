@@ -1,7 +1,7 @@
 //! What became of an upload slot's file: a token, another try, or a reason why not.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
     Change, Fate, FileStat, Result, Store, UNREADABLE, departures, going, items,
@@ -101,6 +101,29 @@ impl Store {
                 now.as_millisecond()
             ])?;
             Ok(())
+        })
+        .await
+    }
+
+    /// The slot of this file ended without a word, because the store could not be written: file and
+    /// item are in the queue again.
+    pub async fn left_behind(&self, file: FileId, now: Timestamp) -> Result<()> {
+        self.write(move |db| {
+            db.prepare_cached(
+                "UPDATE files SET state = 'queued', changed_at = ?2 WHERE id = ?1 AND state = 'claimed'",
+            )?
+            .execute(params![file.0, now.as_millisecond()])?;
+            let item: Option<i64> = db
+                .prepare_cached(
+                    "SELECT items.id FROM files JOIN items ON items.id = files.item_id
+                     WHERE files.id = ?1 AND items.state = 'uploading'",
+                )?
+                .query_row([file.0], |row| row.get(0))
+                .optional()?;
+            match item {
+                Some(item) => interrupted(db, ItemId(item), now),
+                None => Ok(()),
+            }
         })
         .await
     }
@@ -225,6 +248,13 @@ fn refuse(
 
 /// The upload of `item` ends without a token because `file` is no source of its bytes any more;
 /// another holder takes over, or the item is skipped.
+/// Nobody sends the bytes of this item any more, and nobody has said why.
+pub(super) fn interrupted(db: &Connection, item: ItemId, now: Timestamp) -> Result<()> {
+    let because = items::Because::default();
+    items::apply(db, item, Event::UploadEnded, &because, now)?;
+    items::requeue_bytes(db, item, None, clock::from_millis(0), now)
+}
+
 fn end_upload(db: &Connection, file: FileId, item: Option<ItemId>, now: Timestamp) -> Result<()> {
     let Some(item) = item else { return Ok(()) };
     let held = still_held(db, file, item)?;

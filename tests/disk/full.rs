@@ -1,5 +1,7 @@
 //! A disk without room under the state folder.
 
+use serde_json::json;
+
 use super::{
     all_made, stays_calm,
     support::{
@@ -160,6 +162,29 @@ async fn at_the_start_it_is_told_and_a_later_start_works() {
     disk.make_room();
     home.backfill().await;
     home.all_there(&files).await;
+}
+
+#[tokio::test]
+async fn the_only_upload_under_way_is_not_forgotten() {
+    if !may_mount("full::the_only_upload_under_way_is_not_forgotten") {
+        return;
+    }
+    let home = Home::with_folder("").await;
+    let disk = Disk::under_state(&home, SIZE);
+    let daemon = home.daemon().await;
+    home.fault("uploads.raw", Some(1), json!({"delay_ms": 1500}))
+        .await;
+    let file = home.taken("photos/a.jpg", 1, &photo(1));
+    home.until_status("it is on its way", |status| {
+        status["items"]["uploading"] == 1
+    })
+    .await;
+    disk.fill(0);
+    daemon.says(&["uploads wait"]).await;
+    disk.make_room();
+    home.until_status("it is made", |status| status["items"]["created"] == 1)
+        .await;
+    home.all_there(&[file]).await;
 }
 
 #[tokio::test]

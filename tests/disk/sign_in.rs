@@ -26,7 +26,7 @@ fn only_whole_files(state: &Path) {
     let names = fs::read_dir(state).unwrap().map(|entry| entry.unwrap());
     let half: Vec<PathBuf> = names
         .map(|entry| entry.path())
-        .filter(|path| path.file_name().unwrap().as_encoded_bytes()[0] == b'.')
+        .filter(|path| path.to_string_lossy().contains(".new-"))
         .collect();
     assert!(half.is_empty(), "{half:?}");
 }
@@ -42,7 +42,7 @@ async fn a_new_token_is_used_from_memory_and_kept_once_there_is_room() {
     all_made(&home, &files).await;
     let before = tokens(&home);
     // The file is written beside itself and put in place whole: this is its name until then.
-    shim.rules(&[("write", ENOSPC, "state/.tmp")]);
+    shim.rules(&[("write", ENOSPC, "state/token.json.new-")]);
     home.pass(4000).await;
     files.push(home.taken("photos/q0.jpg", 100, &photo(100)));
     all_made(&home, &files).await;

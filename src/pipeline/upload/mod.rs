@@ -41,6 +41,9 @@ use crate::{
 /// Uploads stop while the lane's stop ends further ahead than this: tokens live a day.
 const TOKENS_WOULD_DIE: Duration = Duration::from_hours(20);
 
+/// How long uploads wait for a store that cannot be written.
+const STORE_AGAIN: Duration = Duration::from_secs(5);
+
 /// Of so many claims, one stays with the backfill while there are fresh files.
 const BACKFILL_TURN: u64 = 4;
 
@@ -79,6 +82,8 @@ pub struct Upload {
     not_before: Option<Wait>,
     history: History,
     dirs: description::dirs::Dirs,
+    /// Whose slots ended without a word to the store; they are put back once it can be written.
+    left_behind: Vec<FileId>,
 }
 
 /// Who failed when, to tell an item's own trouble from everybody's.
@@ -152,6 +157,7 @@ impl Upload {
             not_before: None,
             history: History::default(),
             dirs: description::dirs::Dirs::default(),
+            left_behind: Vec::new(),
         }
     }
 
@@ -168,7 +174,7 @@ impl Upload {
                 Ok(until) => until,
                 Err(super::Error::Store(error)) if error.may_pass() => {
                     tracing::debug!(%error, "the store cannot be written; uploads wait");
-                    Some(clock::after(self.stage.clock.now(), Duration::from_secs(5)))
+                    Some(clock::after(self.stage.clock.now(), STORE_AGAIN))
                 }
                 Err(error) => return Err(error),
             };
@@ -205,6 +211,10 @@ impl Upload {
             }
             if let Some(wait) = self.not_before.filter(|wait| wait.lasts(now)) {
                 return Ok(Some(wait.until));
+            }
+            while let Some(file) = self.left_behind.last() {
+                self.stage.store.left_behind(*file, now).await?;
+                self.left_behind.pop();
             }
             match self.stage.gate.ask() {
                 Answer::Open => {}
@@ -323,18 +333,10 @@ impl Upload {
                 }
             }
             Err(super::Error::Store(error)) if error.may_pass() => {
-                // The row still says `claimed`; put it back once the store takes writes again.
                 tracing::debug!(%error, file.id = file.0, "the store cannot be written; uploads wait");
                 let now = self.stage.clock.now();
-                let until = clock::after(now, Duration::from_secs(5));
-                self.not_before = Some(Wait::new(now, until));
-                if self.slots.is_empty() && self.claimed.is_empty() {
-                    self.stage
-                        .store
-                        .recover(now)
-                        .await
-                        .or_else(|error| if error.may_pass() { Ok(()) } else { Err(error) })?;
-                }
+                self.not_before = Some(Wait::new(now, clock::after(now, STORE_AGAIN)));
+                self.left_behind.push(file);
             }
             Err(error) => return Err(error),
         }
