@@ -70,7 +70,7 @@ pub(super) fn beside(path: &Path) -> Result<Connection> {
 pub(super) fn for_reading(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     match reading(Connection::open_with_flags(path, flags)?) {
-        Err(error) if cannot_open(&error) && !log_of(path).exists() => {
+        Err(error) if cannot_open(&error) && is_empty(&log_of(path)) => {
             let flags = flags | OpenFlags::SQLITE_OPEN_URI;
             reading(Connection::open_with_flags(immutable(path), flags)?)
         }
@@ -85,10 +85,27 @@ pub(super) fn log_of(path: &Path) -> PathBuf {
     log.into()
 }
 
+/// Whether there is nothing in the log. (An attempt to open may have made it.)
+fn is_empty(log: &Path) -> bool {
+    log.metadata().map_or(true, |log| log.len() == 0)
+}
+
+/// Whether the files beside the database could not be made: the folder is read-only, or the disk is
+/// full.
 fn cannot_open(error: &Error) -> bool {
-    use rusqlite::ErrorCode::{CannotOpen, ReadOnly};
-    matches!(error, Error::Sqlite(error)
-        if matches!(error.sqlite_error_code(), Some(CannotOpen | ReadOnly)))
+    use rusqlite::{
+        ErrorCode::{CannotOpen, ReadOnly},
+        ffi::{SQLITE_IOERR_SHMMAP, SQLITE_IOERR_SHMOPEN, SQLITE_IOERR_SHMSIZE},
+    };
+    let Error::Sqlite(error) = error else {
+        return false;
+    };
+    let extended = error.sqlite_error().map(|error| error.extended_code);
+    matches!(error.sqlite_error_code(), Some(CannotOpen | ReadOnly))
+        || matches!(
+            extended,
+            Some(SQLITE_IOERR_SHMSIZE | SQLITE_IOERR_SHMOPEN | SQLITE_IOERR_SHMMAP)
+        )
 }
 
 /// The address of a file that nobody changes (`sqlite.org/uri.html`), with every byte of its name.

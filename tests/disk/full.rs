@@ -152,6 +152,8 @@ async fn at_the_start_it_is_told_and_a_later_start_works() {
     home.run(&["backfill"]).await.expect(0);
     let files = home.photos("photos", 5);
     disk.fill(0);
+    // Not even the files that a reader needs beside the database can be made.
+    home.status().await;
     // Not 2: the service manager is to start it again.
     for command in ["daemon", "backfill"] {
         let ran = home.run(&[command]).await.expect(70);
