@@ -74,6 +74,18 @@ struct State {
     pause: Pause<AccountState>,
     /// Failures in a row, for the waits.
     strikes: u32,
+    /// Somebody has signed in since the sign-in was found dead.
+    signed_in: bool,
+}
+
+impl State {
+    /// Whether there is a sign-in that nobody has tried. Once seen it stays so until it is found dead as
+    /// well: whoever reads the new file first may meet another trouble.
+    fn has_new_sign_in(&mut self, auth: &Auth) -> bool {
+        let waits = self.pause.state == AccountState::LoginNeeded;
+        self.signed_in = waits && (self.signed_in || auth.changed());
+        self.signed_in
+    }
 }
 
 impl Gate {
@@ -102,7 +114,11 @@ impl Gate {
         if !lasts && pause.state != AccountState::Ready {
             pause.until = Some(now);
         }
-        let state = Mutex::new(State { pause, strikes: 0 });
+        let state = Mutex::new(State {
+            pause,
+            strikes: 0,
+            signed_in: false,
+        });
         Ok(Self(Arc::new(Inner {
             store,
             clock,
@@ -122,13 +138,14 @@ impl Gate {
 
     /// Whether work may begin.
     pub fn ask(&self) -> Answer {
-        let state = self.state();
+        let mut state = self.state();
+        let signed_in = state.has_new_sign_in(&self.0.auth);
         let pause = &state.pause;
         let now = self.0.clock.now();
         let due = is_due(pause, &self.0.retry, now);
         match pause.state {
             AccountState::Ready => Answer::Open,
-            AccountState::LoginNeeded if due || self.0.auth.changed() => Answer::Open,
+            AccountState::LoginNeeded if due || signed_in => Answer::Open,
             AccountState::StorageFull if due => Answer::Probe,
             AccountState::StorageFull => Answer::Closed {
                 until: pause.until.filter(|until| *until > now),
@@ -282,6 +299,7 @@ impl Gate {
                 state.strikes.saturating_add(1)
             };
             state.pause = pause.clone();
+            state.signed_in = false;
             changed
         };
         if changed {
@@ -299,9 +317,20 @@ impl Gate {
         Ok(())
     }
 
-    /// While the user must sign in: looks whether somebody did. True if it is worth another try.
-    pub fn signed_in_again(&self) -> bool {
-        self.state().pause.state == AccountState::LoginNeeded && self.0.auth.changed()
+    /// While the user must sign in: looks whether somebody did, and goes on then.
+    pub async fn look_for_sign_in(&self) -> Result<()> {
+        {
+            let mut state = self.state();
+            if !state.has_new_sign_in(&self.0.auth) {
+                return Ok(());
+            }
+            state.pause = Pause::plain(AccountState::Ready);
+        }
+        tracing::info!("somebody has signed in");
+        let ready = Pause::plain(AccountState::Ready);
+        self.0.store.account_is(ready, self.0.clock.now()).await?;
+        self.wake();
+        Ok(())
     }
 
     /// Wakes the stages that the gate held up.
