@@ -5,6 +5,8 @@
 //! succeeds. A stage asks [`Gate::ask`] before it begins something and tells [`Gate::met`] of every
 //! failure; what is not the account's affair is the stage's own.
 
+mod day;
+
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -22,18 +24,6 @@ use crate::{
     config::Retry,
     store::{AccountState, Pause, Store},
 };
-
-/// How long after midnight Pacific the first request waits, so that not all the world comes at once.
-const AFTER_MIDNIGHT: (Duration, Duration) = (Duration::from_mins(2), Duration::from_mins(10));
-
-/// A daily refusal within so long after midnight Pacific is the quota's reset being late.
-const RESET_LATE: Duration = Duration::from_hours(1);
-
-/// How often a late reset is tried again, hourly, before the next midnight is waited for.
-const RESET_TRIES: u32 = 8;
-
-/// A service day has at most 25 hours; a stored end further away is of a clock that was set back.
-const LONGEST_DAY: Duration = Duration::from_mins(25 * 60 + 15);
 
 /// A sign-in of a consent screen in Testing dies after 7 days (fact sheet, section 1.2), and its last
 /// access token at most an hour later.
@@ -251,7 +241,7 @@ impl Gate {
             AccountState::StorageFull | AccountState::PhotosDisabled => {
                 Some(clock::after(now, backoff::until_probe(retry)))
             }
-            AccountState::QuotaExhausted => Some(next_day(now, strikes)),
+            AccountState::QuotaExhausted => Some(day::after_refusal(now, strikes)),
             // A switch in the console takes minutes to be seen; looking is cheap and rare.
             AccountState::ApiDisabled => Some(clock::after(now, backoff::longest(retry))),
             AccountState::Unreachable => {
@@ -272,10 +262,7 @@ impl Gate {
     pub async fn day_is_spent(&self, limit: u64) -> Result<()> {
         let now = self.0.clock.now();
         let reason = format!("the {limit} requests of the day (`quota.requests_per_day`) are used");
-        let until = Some(clock::after(
-            clock::service_day_ends(now),
-            between(AFTER_MIDNIGHT),
-        ));
+        let until = Some(day::next(now));
         let pause = Pause {
             state: AccountState::QuotaExhausted,
             reason: Some(reason),
@@ -349,7 +336,7 @@ impl Gate {
 /// Whether a wait is over, or longer than its kind ever is: that comes from a clock that was set back.
 fn is_due(pause: &Pause<AccountState>, retry: &Retry, now: Timestamp) -> bool {
     let longest = match pause.state {
-        AccountState::QuotaExhausted => LONGEST_DAY,
+        AccountState::QuotaExhausted => day::LONGEST,
         _ => backoff::until_probe(retry).max(backoff::longest(retry)),
     };
     pause
@@ -368,21 +355,6 @@ fn ails(error: &api::Error) -> Option<AccountState> {
         Kind::Unreachable => Some(AccountState::Unreachable),
         _ => None,
     }
-}
-
-/// When a project whose day is used up is tried again.
-fn next_day(now: Timestamp, strikes: u32) -> Timestamp {
-    let ends = clock::service_day_ends(now);
-    let day_began = clock::service_day_ends(ends.saturating_sub(LONGEST_DAY).unwrap_or(now));
-    let late = now < clock::after(day_began, RESET_LATE) || strikes > 0;
-    if late && strikes < RESET_TRIES && now > day_began {
-        return clock::after(now, RESET_LATE).min(clock::after(ends, between(AFTER_MIDNIGHT)));
-    }
-    clock::after(ends, between(AFTER_MIDNIGHT))
-}
-
-fn between((from, to): (Duration, Duration)) -> Duration {
-    from + to.saturating_sub(from).mul_f64(fastrand::f64())
 }
 
 /// The error and its cause in one line.
