@@ -140,9 +140,10 @@ impl Auth {
         self.renew().await
     }
 
-    /// Whether the token file is another one than was read last. Cheap.
+    /// Whether there is a token file, and another one than was read last. Cheap.
     pub fn changed(&self) -> bool {
-        Stamp::of(&self.0.files.token) != self.state().stamp
+        let stamp = Stamp::of(&self.0.files.token);
+        stamp.is_some() && stamp != self.state().stamp
     }
 
     /// The sign-in that is kept, without asking the service.
@@ -205,6 +206,10 @@ impl Auth {
             }
             _ => Ok(()),
         }
+    }
+
+    pub(super) fn token_file(&self) -> &Path {
+        &self.0.files.token
     }
 
     pub(super) fn clock(&self) -> &Clock {

@@ -226,3 +226,16 @@ async fn secrets_are_not_in_debug() {
         assert!(!told.contains(secret), "{told}");
     }
 }
+
+#[tokio::test]
+async fn who_waits_for_a_sign_in_sees_it_whoever_has_looked_at_it_before() {
+    let server = granting().await;
+    let account = Account::signed_in(&server.url);
+    account.auth.made_with(Some("client-1".to_owned()));
+    account.auth.bearer().await.unwrap();
+    account.write_tokens("refresh-1", "at-9", FAR);
+    assert_eq!(account.auth.wants_new_client(), None);
+    assert!(account.auth.changed());
+    account.auth.bearer().await.unwrap();
+    assert!(!account.auth.changed());
+}

@@ -12,7 +12,7 @@ use super::{
     auth::{Auth, blocking},
     error::{Error, Kind},
     login::SCOPES,
-    token_file::Tokens,
+    token_file::{Stamp, Tokens},
 };
 
 /// What can be done about a sign-in of another client.
@@ -67,15 +67,17 @@ impl Auth {
 
     /// The client that the user wants to go on with instead of the one that made what is there.
     pub fn wants_new_client(&self) -> Option<String> {
-        // It is the look at the file that is wanted here, not the token.
-        let _ = self.present();
+        let file = self.token_file();
         let state = self.state();
-        let tokens = state.tokens.as_ref()?;
-        let is_other = state
-            .made_with
-            .as_ref()
-            .is_some_and(|made_with| *made_with != tokens.client_id);
-        (is_other && tokens.new_client).then(|| tokens.client_id.clone())
+        let made_with = state.made_with.as_ref()?;
+        // Looked at, and not taken over: who waits for a sign-in must see that the file has changed.
+        let tokens = if Stamp::of(file) == state.stamp {
+            state.tokens.clone()
+        } else {
+            Tokens::read(file).ok()
+        };
+        let tokens = tokens.filter(|tokens| tokens.new_client)?;
+        (*made_with != tokens.client_id).then_some(tokens.client_id)
     }
 
     /// The client of the sign-in that is in use and when its user consented; none if nobody is.

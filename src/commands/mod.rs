@@ -82,8 +82,20 @@ fn here(clock: &Clock) -> Here {
     }
 }
 
+/// Memory holds the tokens of the account, and so would the core that a crash leaves somewhere, for
+/// somebody's bug report. Where the limit cannot be set, somebody else has set it.
+fn leaves_no_core() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = Rlimit {
+        current: Some(0),
+        ..getrlimit(Resource::Core)
+    };
+    let _ = setrlimit(Resource::Core, limit);
+}
+
 /// Does what was typed. Errors are told here.
 pub async fn run(invocation: Invocation) -> ExitCode {
+    leaves_no_core();
     let Invocation { global, command } = invocation;
     let screen = Screen::new(Log {
         json: global.log_format == LogFormat::Json,

@@ -5,6 +5,8 @@
 //! succeeds. A stage asks [`Gate::ask`] before it begins something and tells [`Gate::met`] of every
 //! failure; what is not the account's affair is the stage's own.
 
+mod day;
+
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -22,18 +24,6 @@ use crate::{
     config::Retry,
     store::{AccountState, Pause, Store},
 };
-
-/// How long after midnight Pacific the first request waits, so that not all the world comes at once.
-const AFTER_MIDNIGHT: (Duration, Duration) = (Duration::from_mins(2), Duration::from_mins(10));
-
-/// A daily refusal within so long after midnight Pacific is the quota's reset being late.
-const RESET_LATE: Duration = Duration::from_hours(1);
-
-/// How often a late reset is tried again, hourly, before the next midnight is waited for.
-const RESET_TRIES: u32 = 8;
-
-/// A service day has at most 25 hours; a stored end further away is of a clock that was set back.
-const LONGEST_DAY: Duration = Duration::from_mins(25 * 60 + 15);
 
 /// A sign-in of a consent screen in Testing dies after 7 days (fact sheet, section 1.2), and its last
 /// access token at most an hour later.
@@ -74,6 +64,18 @@ struct State {
     pause: Pause<AccountState>,
     /// Failures in a row, for the waits.
     strikes: u32,
+    /// Somebody has signed in since the sign-in was found dead.
+    signed_in: bool,
+}
+
+impl State {
+    /// Whether there is a sign-in that nobody has tried. Once seen it stays so until it is found dead as
+    /// well: whoever reads the new file first may meet another trouble.
+    fn has_new_sign_in(&mut self, auth: &Auth) -> bool {
+        let waits = self.pause.state == AccountState::LoginNeeded;
+        self.signed_in = waits && (self.signed_in || auth.changed());
+        self.signed_in
+    }
 }
 
 impl Gate {
@@ -102,7 +104,11 @@ impl Gate {
         if !lasts && pause.state != AccountState::Ready {
             pause.until = Some(now);
         }
-        let state = Mutex::new(State { pause, strikes: 0 });
+        let state = Mutex::new(State {
+            pause,
+            strikes: 0,
+            signed_in: false,
+        });
         Ok(Self(Arc::new(Inner {
             store,
             clock,
@@ -122,13 +128,14 @@ impl Gate {
 
     /// Whether work may begin.
     pub fn ask(&self) -> Answer {
-        let state = self.state();
+        let mut state = self.state();
+        let signed_in = state.has_new_sign_in(&self.0.auth);
         let pause = &state.pause;
         let now = self.0.clock.now();
         let due = is_due(pause, &self.0.retry, now);
         match pause.state {
             AccountState::Ready => Answer::Open,
-            AccountState::LoginNeeded if due || self.0.auth.changed() => Answer::Open,
+            AccountState::LoginNeeded if due || signed_in => Answer::Open,
             AccountState::StorageFull if due => Answer::Probe,
             AccountState::StorageFull => Answer::Closed {
                 until: pause.until.filter(|until| *until > now),
@@ -234,7 +241,7 @@ impl Gate {
             AccountState::StorageFull | AccountState::PhotosDisabled => {
                 Some(clock::after(now, backoff::until_probe(retry)))
             }
-            AccountState::QuotaExhausted => Some(next_day(now, strikes)),
+            AccountState::QuotaExhausted => Some(day::after_refusal(now, strikes)),
             // A switch in the console takes minutes to be seen; looking is cheap and rare.
             AccountState::ApiDisabled => Some(clock::after(now, backoff::longest(retry))),
             AccountState::Unreachable => {
@@ -255,10 +262,7 @@ impl Gate {
     pub async fn day_is_spent(&self, limit: u64) -> Result<()> {
         let now = self.0.clock.now();
         let reason = format!("the {limit} requests of the day (`quota.requests_per_day`) are used");
-        let until = Some(clock::after(
-            clock::service_day_ends(now),
-            between(AFTER_MIDNIGHT),
-        ));
+        let until = Some(day::next(now));
         let pause = Pause {
             state: AccountState::QuotaExhausted,
             reason: Some(reason),
@@ -289,6 +293,7 @@ impl Gate {
                 state.strikes.saturating_add(1)
             };
             state.pause = pause.clone();
+            state.signed_in = false;
             changed
         };
         if changed {
@@ -306,9 +311,20 @@ impl Gate {
         Ok(())
     }
 
-    /// While the user must sign in: looks whether somebody did. True if it is worth another try.
-    pub fn signed_in_again(&self) -> bool {
-        self.state().pause.state == AccountState::LoginNeeded && self.0.auth.changed()
+    /// While the user must sign in: looks whether somebody did, and goes on then.
+    pub async fn look_for_sign_in(&self) -> Result<()> {
+        {
+            let mut state = self.state();
+            if !state.has_new_sign_in(&self.0.auth) {
+                return Ok(());
+            }
+            state.pause = Pause::plain(AccountState::Ready);
+        }
+        tracing::info!("somebody has signed in");
+        let ready = Pause::plain(AccountState::Ready);
+        self.0.store.account_is(ready, self.0.clock.now()).await?;
+        self.wake();
+        Ok(())
     }
 
     /// Wakes the stages that the gate held up.
@@ -327,7 +343,7 @@ impl Gate {
 /// Whether a wait is over, or longer than its kind ever is: that comes from a clock that was set back.
 fn is_due(pause: &Pause<AccountState>, retry: &Retry, now: Timestamp) -> bool {
     let longest = match pause.state {
-        AccountState::QuotaExhausted => LONGEST_DAY,
+        AccountState::QuotaExhausted => day::LONGEST,
         _ => backoff::until_probe(retry).max(backoff::longest(retry)),
     };
     pause
@@ -346,21 +362,6 @@ fn ails(error: &api::Error) -> Option<AccountState> {
         Kind::Unreachable => Some(AccountState::Unreachable),
         _ => None,
     }
-}
-
-/// When a project whose day is used up is tried again.
-fn next_day(now: Timestamp, strikes: u32) -> Timestamp {
-    let ends = clock::service_day_ends(now);
-    let day_began = clock::service_day_ends(ends.saturating_sub(LONGEST_DAY).unwrap_or(now));
-    let late = now < clock::after(day_began, RESET_LATE) || strikes > 0;
-    if late && strikes < RESET_TRIES && now > day_began {
-        return clock::after(now, RESET_LATE).min(clock::after(ends, between(AFTER_MIDNIGHT)));
-    }
-    clock::after(ends, between(AFTER_MIDNIGHT))
-}
-
-fn between((from, to): (Duration, Duration)) -> Duration {
-    from + to.saturating_sub(from).mul_f64(fastrand::f64())
 }
 
 /// The error and its cause in one line.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::{
     clock,
-    pipeline::{Stage, gate::Answer},
+    pipeline::{self, Stage},
     progress::Pace,
     status::sign_in,
     store::{self, AccountState, Reader, Transfer},
@@ -51,8 +51,9 @@ pub(super) async fn tell(stage: Stage) -> anyhow::Result<()> {
             stage.store.look_after().await?;
         }
         // A sign-in in another terminal changes the token file and nothing else.
-        if stage.gate.signed_in_again() && stage.gate.ask() == Answer::Open {
-            stage.gate.wake();
+        match stage.gate.look_for_sign_in().await {
+            Err(pipeline::Error::Store(error)) if error.may_pass() => {}
+            looked => looked?,
         }
         // The watchdog asks the runtime (this task runs) and the writer: nothing that a dead network
         // file system could hang.
@@ -61,7 +62,7 @@ pub(super) async fn tell(stage: Stage) -> anyhow::Result<()> {
             notify(&Note::Alive);
         }
         if turn % LOOK_TURNS == 1 {
-            warnings.tell(&stage)?;
+            warnings.tell(&stage).await?;
         }
         waits.look(&stage).await?;
         if turn.is_multiple_of(STATUS_TURNS) {
@@ -82,18 +83,22 @@ struct Warnings {
 
 impl Warnings {
     /// Tells once a day that the sign-in may end soon.
-    fn tell(&mut self, stage: &Stage) -> anyhow::Result<()> {
+    async fn tell(&mut self, stage: &Stage) -> anyhow::Result<()> {
         let now = stage.clock.now();
         let told = self
             .told_at
             .is_some_and(|told_at| told_at <= now && clock::until(told_at, now) < WARNED);
-        let Some((_, since)) = stage.client.auth().in_use().filter(|_| !told) else {
+        if told {
+            return Ok(());
+        }
+        // Nobody may have asked for a token yet, and nobody may ever have signed in.
+        let Ok(signed_in) = stage.client.auth().signed_in().await else {
             return Ok(());
         };
         let Some(reader) = Reader::open(&stage.config.state_dir)? else {
             return Ok(());
         };
-        if let Some(warning) = sign_in::warning(since, reader.is_published()?, now) {
+        if let Some(warning) = sign_in::warning(signed_in.since, reader.is_published()?, now) {
             tracing::warn!("{}\nhint: {}", warning.message, warning.hint);
             self.told_at = Some(now);
         }

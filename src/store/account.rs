@@ -162,8 +162,9 @@ impl Store {
                     .execute([HINT])?,
             };
             db.prepare_cached(
+                // A sign-in that is refused for the same reason as the one before is refused now.
                 "UPDATE account SET state = ?1, reason = ?2, until = ?3, since = ?4
-                 WHERE state <> ?1 OR reason IS NOT ?2 OR until IS NOT ?3",
+                 WHERE state <> ?1 OR reason IS NOT ?2 OR until IS NOT ?3 OR ?1 = 'login_needed'",
             )?
             .execute(params![
                 pause.state.as_str(),

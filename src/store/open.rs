@@ -140,10 +140,21 @@ pub(super) fn make_private(path: &Path) -> Result<()> {
         use std::os::unix::fs::OpenOptionsExt as _;
         options.mode(0o600);
     }
-    options.open(path).map_err(|source| Error::Folder {
+    let unusable = |source| Error::Folder {
         path: path.parent().unwrap_or(path).to_owned(),
         source,
-    })?;
+    };
+    let file = options.open(path).map_err(unusable)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        // A copy that somebody put back may be open to all.
+        let mode = file.metadata().map_err(unusable)?.permissions().mode();
+        if mode & 0o077 != 0 {
+            let private = std::fs::Permissions::from_mode(0o600);
+            file.set_permissions(private).map_err(unusable)?;
+        }
+    }
     Ok(())
 }
 

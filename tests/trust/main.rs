@@ -13,6 +13,7 @@ mod client;
 mod doctor;
 mod ladder;
 mod limits;
+mod login;
 mod poison;
 mod redirects;
 mod secrets;

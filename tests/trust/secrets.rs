@@ -207,3 +207,16 @@ async fn a_client_secret_that_cannot_be_read_is_not_quoted() {
     home.run(&["doctor"]).await.expect(2);
     home.run(&["logout"]).await;
 }
+
+#[tokio::test]
+async fn a_crash_leaves_no_core_with_secrets_in_it() {
+    let home = Home::with_folder("").await;
+    let daemon = home.daemon().await;
+    let limits = fs::read_to_string(format!("/proc/{}/limits", daemon.pid())).unwrap();
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
+    let soft = core.unwrap().split_whitespace().nth(4);
+    assert_eq!(soft, Some("0"), "{limits}");
+    daemon.stop().await.expect(0);
+}
