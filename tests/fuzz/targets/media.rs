@@ -78,9 +78,9 @@ pub(crate) fn dimensions() -> Target {
         let (name, content) = first_line(input);
         let name = OsStr::from_bytes(name);
         let head = &content[..content.len().min(HEAD_BYTES)];
-        let kind = match (kinds::by_content(head, name), kinds::by_name(name)) {
-            (Ok(kind), _) | (Err(_), Some(kind)) => kind,
-            _ => return "none".to_owned(),
+        let by_content = kinds::by_content(head, name).ok();
+        let Some(kind) = by_content.or_else(|| kinds::by_name(name)) else {
+            return "none".to_owned();
         };
         match pixels::pixels(&mut Cursor::new(content), kind) {
             Some((wide, high)) => format!("{} {} {}", kind.mime, wide.ilog2(), high.ilog2()),
