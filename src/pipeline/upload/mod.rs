@@ -74,6 +74,8 @@ pub struct Upload {
     slots: JoinSet<(FileId, Result<Ended>)>,
     claimed: VecDeque<Claimed>,
     claims: u64,
+    /// A slot ended without an outcome in the store: its rows still say that it is at work.
+    left_claimed: bool,
     /// Failures of the service in a row; while there are any, one slot probes.
     strikes: u32,
     not_before: Option<Wait>,
@@ -148,6 +150,7 @@ impl Upload {
             slots: JoinSet::new(),
             claimed: VecDeque::new(),
             claims: 0,
+            left_claimed: false,
             strikes: 0,
             not_before: None,
             history: History::default(),
@@ -184,13 +187,14 @@ impl Upload {
         Ok(())
     }
 
-    /// Gives back what was claimed.
+    /// Gives back what was claimed; nothing is at work.
     async fn give_back(&mut self, now: Timestamp) -> crate::store::Result<()> {
-        for claim in self.claimed.drain(..) {
+        while let Some(claim) = self.claimed.front() {
             self.stage
                 .store
                 .unclaim(claim.file, clock::from_millis(0), now)
                 .await?;
+            self.claimed.pop_front();
         }
         self.stage.store.recover(now).await
     }
@@ -199,6 +203,11 @@ impl Upload {
     async fn fill(&mut self) -> Result<Option<Timestamp>> {
         loop {
             let now = self.stage.clock.now();
+            // Of what is at work nobody can tell by the rows what has ended.
+            if self.left_claimed && self.slots.is_empty() {
+                self.give_back(now).await?;
+                self.left_claimed = false;
+            }
             let free = self.free_slots();
             if free == 0 {
                 return Ok(None);
@@ -323,18 +332,12 @@ impl Upload {
                 }
             }
             Err(super::Error::Store(error)) if error.may_pass() => {
-                // The row still says `claimed`; put it back once the store takes writes again.
+                // The rows are put back once the store takes writes again.
                 tracing::debug!(%error, file.id = file.0, "the store cannot be written; uploads wait");
                 let now = self.stage.clock.now();
                 let until = clock::after(now, Duration::from_secs(5));
                 self.not_before = Some(Wait::new(now, until));
-                if self.slots.is_empty() && self.claimed.is_empty() {
-                    self.stage
-                        .store
-                        .recover(now)
-                        .await
-                        .or_else(|error| if error.may_pass() { Ok(()) } else { Err(error) })?;
-                }
+                self.left_claimed = true;
             }
             Err(error) => return Err(error),
         }
