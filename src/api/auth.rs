@@ -355,7 +355,7 @@ impl Auth {
 
     /// Writes what could not be written when it was new: the disk was full, perhaps.
     async fn save_again(&self) {
-        let Some((tokens, stamp)) = self.state().to_save() else {
+        let Some((tokens, stamp)) = self.state().due_to_save() else {
             return;
         };
         // That it cannot be written has been told.

@@ -123,7 +123,7 @@ impl State {
     }
 
     /// What is to be written once more, if that was tried long enough ago: then this is the next try.
-    pub(super) fn to_save(&mut self) -> Option<(Tokens, Option<Stamp>)> {
+    pub(super) fn due_to_save(&mut self) -> Option<(Tokens, Option<Stamp>)> {
         let tried = self.unsaved.filter(|tried| tried.elapsed() >= SAVE_AGAIN);
         tried.and(self.tokens.clone()).map(|tokens| {
             self.unsaved = Some(Instant::now());

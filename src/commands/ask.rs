@@ -83,7 +83,7 @@ pub(crate) async fn order(
     let stop = signals.stop();
     let no_wait = matches!(order, OrderKind::Backfill { no_wait: true, .. });
     let left = tokio::select! {
-        left = leave(edge, config, order, &clock) => Some(left?),
+        left = leave(config, order, &clock) => Some(left?),
         () = stop.cancelled() => None,
     };
     let Some(id) = left else {
@@ -124,32 +124,20 @@ pub(crate) async fn order(
 }
 
 /// Leaves the order. A backfill is patient with a disk, unless it must not wait.
-async fn leave(
-    edge: &Edge,
-    config: &Config,
-    order: OrderKind,
-    clock: &Clock,
-) -> anyhow::Result<OrderId> {
-    let mut told = false;
-    loop {
-        let store = Store::open_beside(&config.state_dir)?;
-        let left = store.leave_order(order.clone(), clock.now()).await;
-        store.close().await;
-        match (&order, left) {
-            (OrderKind::Backfill { no_wait, .. }, Err(error)) if error.may_pass() => {
-                let failure = unwritable(config, &error);
-                if *no_wait {
-                    return Err(failure.into());
-                }
-                if !told {
-                    edge.screen.say(&format!("waiting: {failure}"));
-                    told = true;
-                }
-                sleep(LOOK).await;
+async fn leave(config: &Config, order: OrderKind, clock: &Clock) -> anyhow::Result<OrderId> {
+    let store = Store::open_beside(&config.state_dir)?;
+    let left = loop {
+        match (&order, store.leave_order(order.clone(), clock.now()).await) {
+            (OrderKind::Backfill { no_wait: true, .. }, Err(error)) if error.may_pass() => {
+                break Err(unwritable(config, &error).into());
             }
-            (_, left) => return left.context("the order cannot be left"),
+            // The store has said what it waits for.
+            (OrderKind::Backfill { .. }, Err(error)) if error.may_pass() => sleep(LOOK).await,
+            (_, left) => break left.context("the order cannot be left"),
         }
-    }
+    };
+    store.close().await;
+    left
 }
 
 /// The words of a process whose disk does not take an order.

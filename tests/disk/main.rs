@@ -10,6 +10,7 @@ mod support;
 
 mod broken;
 mod full;
+mod million;
 mod power;
 mod read_only;
 mod removed;

@@ -43,6 +43,7 @@ targets! {
     import_leveldb: targets::imports::leveldb;
     kinds: targets::media::kinds;
     taken: targets::media::taken;
+    dimensions: targets::media::dimensions;
     descriptions: targets::media::descriptions;
     names: targets::names::names;
     patterns: targets::names::patterns;

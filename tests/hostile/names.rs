@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde_json::json;
+
 use crate::support::{child::Ran, home::Home, media::photo};
 
 /// Whether a terminal or a log would do more than show it: control characters but the newline that
@@ -95,14 +97,41 @@ async fn a_file_of_any_name_goes_up_once_and_is_never_shown_raw() {
     only_text(&home.run(&["status", "--json"]).await.expect(0));
     only_text(&home.run(&["albums"]).await.expect(0));
     files.push(refused);
-    for file in files.iter().rev().step_by(17) {
+    // The strangest are the last.
+    let strangest = files.iter().rev().take(STRANGE.len() + 3);
+    for file in strangest.chain(files.iter().step_by(17)) {
         let ran = home.run(&[OsStr::new("explain"), file.as_os_str()]).await;
         only_text(&ran.expect(0));
         let ran = home.run(&[OsStr::new("retry"), file.as_os_str()]).await;
         only_text(&ran);
+        let paths = ["backfill", "-vv", "--log-format", "json"].map(OsStr::new);
+        let ran = home.run(&[&paths[..], &[file.as_os_str()]].concat()).await;
+        only_text(&ran);
     }
     let ran = home.run(&["backfill", "--dry-run"]).await;
     only_text(&ran.expect(0));
+    only_text(&home.run(&["verify"]).await.expect(0));
+    only_text(&home.run(&["doctor"]).await);
+}
+
+#[tokio::test]
+async fn what_failed_of_any_name_is_never_shown_raw() {
+    let mut home = Home::with_folder("album = 'name:Rome'").await;
+    home.set("retry.max_attempts", "1");
+    strange(&home);
+    // All of them fail, in whatever way, and are spoken of.
+    let body = json!({"error": {"code": 3, "status": "INVALID_ARGUMENT",
+        "message": "no\u{1b}[31m\n\u{202e}such\u{7} thing"}});
+    let action = json!({"answer": {"status": 400, "body": body}});
+    home.fault("mediaItems.batchCreate", None, action).await;
+    only_text(&home.run(&["backfill", "-vv"]).await.expect(1));
+    only_text(&home.run(&["status"]).await.expect(0));
+    let status = home.run(&["status", "--json"]).await.expect(0);
+    only_text(&status);
+    assert!(status.stdout.contains("such"), "{}", status.stdout);
+    for command in [&["backfill", "--log-format", "json"][..], &["albums"]] {
+        only_text(&home.run(command).await);
+    }
 }
 
 #[tokio::test]

@@ -166,7 +166,7 @@ fn damaged() -> Vec<(String, Vec<u8>)> {
         let whole = fs::read(&path).unwrap();
         for n in 0..12 {
             let mut bytes = whole.clone();
-            for _ in 0..1 + n {
+            for _ in 0..=n {
                 // Behind the first bytes, by which the kind is known, and mostly in the head.
                 let at = chance.usize(16..bytes.len().min(2_000));
                 match chance.u8(0..4) {

@@ -14,7 +14,7 @@
 mod agenda;
 mod fate;
 pub mod kinds;
-mod pixels;
+pub mod pixels;
 pub mod place;
 pub mod rules;
 mod scan;

@@ -15,7 +15,7 @@ use crate::pipeline::embedded::Bounded;
 
 /// Width and height in pixels; none where the header is not understood. Raw files have none here:
 /// their header tells that of a preview.
-pub(super) fn pixels<R: Read + Seek>(file: &mut R, kind: Kind) -> Option<(u32, u32)> {
+pub fn pixels<R: Read + Seek>(file: &mut R, kind: Kind) -> Option<(u32, u32)> {
     quietly(|| {
         file.rewind().ok()?;
         let bounded = Bounded {

@@ -31,6 +31,8 @@ pub(super) enum Cause {
     Refusal,
     /// The service failed at it, or gave no answer.
     Stumble,
+    /// The service failed at it and named a wait, in which nothing else is asked.
+    StumbleAndWait,
 }
 
 impl Lane {
@@ -206,6 +208,9 @@ impl Lane {
                 self.album_full(call.album, &words).await?;
             }
             Kind::BadUploadToken => self.suspect(&call, &words, Cause::Token).await?,
+            Kind::Server if error.retry_after().is_some() => {
+                self.suspect(&call, &words, Cause::StumbleAndWait).await?;
+            }
             Kind::Server => self.suspect(&call, &words, Cause::Stumble).await?,
             Kind::BadRequest | Kind::Forbidden | Kind::NotFound | Kind::BadMediaItemId => {
                 // The album, the position or an item: in this order each is asked or given up.
@@ -259,7 +264,11 @@ impl Lane {
         );
         let is_alone = guilty.len() == 1;
         for item in guilty {
-            let blamed = cause != Cause::Stumble || self.stumbled_again(item, is_alone).await?;
+            let blamed = match cause {
+                Cause::Token | Cause::Refusal => true,
+                Cause::Stumble => self.stumbled_again(item, is_alone).await?,
+                Cause::StumbleAndWait => self.stumbled_again(item, false).await?,
+            };
             self.stage
                 .store
                 .culprit(

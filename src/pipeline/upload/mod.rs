@@ -190,13 +190,14 @@ impl Upload {
         Ok(())
     }
 
-    /// Gives back what was claimed.
+    /// Gives back what was claimed; nothing is at work.
     async fn give_back(&mut self, now: Timestamp) -> crate::store::Result<()> {
-        for claim in self.claimed.drain(..) {
+        while let Some(claim) = self.claimed.front() {
             self.stage
                 .store
                 .unclaim(claim.file, clock::from_millis(0), now)
                 .await?;
+            self.claimed.pop_front();
         }
         self.stage.store.recover(now).await
     }

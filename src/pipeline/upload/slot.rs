@@ -346,7 +346,9 @@ impl Slot {
                     Since::OthersPassed => true,
                     // A backfill may have nothing else to send, now or ever.
                     Since::NonePassed => {
-                        self.stage.mode == Mode::Backfill && self.takes_bytes(source).await?
+                        self.stage.mode == Mode::Backfill
+                            && !asked::is_asked(error)
+                            && self.takes_bytes(source).await?
                     }
                 };
                 let blamed = blamed.then_some((words, retry.max_attempts));

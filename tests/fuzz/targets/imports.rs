@@ -43,16 +43,17 @@ pub(crate) fn hjson() -> Target {
     let file = dir.path().join("config.toml");
     Target::new(move |input| {
         let _ = &dir;
-        let setup = match gphotos_uploader::parse(&String::from_utf8_lossy(input)) {
+        let mut setup = match gphotos_uploader::parse(&String::from_utf8_lossy(input)) {
             Ok(setup) => setup,
             Err(why) => return end(&why),
         };
         // Each folder is held against those before it.
-        let mut setup = setup;
         setup.jobs.truncate(6);
         let written = writing::folders(&env, &setup);
         must_be_toml(&written.text);
-        written.notes.iter().for_each(|note| must_be_one_line(note));
+        for note in &written.notes {
+            must_be_one_line(note);
+        }
         fs::write(&file, &written.text).unwrap();
         let understood = Config::load(Some(&file), Some(Path::new("/")), &env);
         let found = understood.map_or(0, |config| config.folders.len());
@@ -74,7 +75,9 @@ pub(crate) fn ini() -> Target {
                 must_be_toml(&text);
                 assert!(text.lines().all(|line| line.starts_with('#')), "{text:?}");
                 let notes = remote.notes();
-                notes.iter().for_each(|note| must_be_one_line(note));
+                for note in &notes {
+                    must_be_one_line(note);
+                }
                 format!("{} notes", notes.len())
             }
             Err(refusal) => {

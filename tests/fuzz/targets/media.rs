@@ -12,7 +12,7 @@ use albumen::pipeline::{
     description::{self, beside::Beside},
     intake::{
         kinds::{self, HEAD_BYTES},
-        taken,
+        pixels, taken,
     },
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -66,6 +66,26 @@ pub(crate) fn taken() -> Target {
         let name = OsStr::from_bytes(name);
         let taken = taken::taken(&mut Cursor::new(content), name, mtime_ns, &zone, now);
         format!("{:?} {}", taken.source, taken.instant.as_second() >> 28)
+    });
+    target.seeds = real();
+    target.may_catch = true;
+    target
+}
+
+/// How large it is, whatever its name says it is: its name in the first line, its content behind it.
+pub(crate) fn dimensions() -> Target {
+    let mut target = Target::new(|input| {
+        let (name, content) = first_line(input);
+        let name = OsStr::from_bytes(name);
+        let head = &content[..content.len().min(HEAD_BYTES)];
+        let by_content = kinds::by_content(head, name).ok();
+        let Some(kind) = by_content.or_else(|| kinds::by_name(name)) else {
+            return "none".to_owned();
+        };
+        match pixels::pixels(&mut Cursor::new(content), kind) {
+            Some((wide, high)) => format!("{} {} {}", kind.mime, wide.ilog2(), high.ilog2()),
+            None => format!("{} unknown", kind.mime),
+        }
     });
     target.seeds = real();
     target.may_catch = true;
