@@ -3,9 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::{
-    Change, Fate, FileStat, Result, Store, changes, departures, going, items, sessions,
-};
+use super::{Change, Fate, FileStat, Result, Store, changes, departures, going, items, sessions};
 use crate::{
     clock,
     ids::{FileId, ItemId, UploadToken},

@@ -19,8 +19,10 @@
 //! and it says where.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "what goes wrong here fails the test that uses it"
 )]
+#![allow(clippy::print_stdout, reason = "a long run tells what it has proven")]
 
 #[path = "../support/mod.rs"]
 mod support;

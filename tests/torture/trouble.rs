@@ -40,6 +40,8 @@ pub(crate) struct Trouble {
     /// Titles of albums that somebody deleted.
     pub(crate) deleted: BTreeSet<String>,
     sign_ins: u32,
+    /// Whether new albums or items are seen late.
+    is_late: bool,
     ways: Value,
     /// How many requests the day has, if fewer than are asked for.
     spent: Option<u64>,
@@ -62,6 +64,7 @@ impl Trouble {
             both: 0,
             deleted: BTreeSet::new(),
             sign_ins: 0,
+            is_late: false,
             ways: faults::ways(rng),
             spent: None,
             deck: Vec::new(),
@@ -89,6 +92,7 @@ impl Trouble {
 
     /// Some of it, for one life of the program.
     pub(crate) async fn comes(&mut self, home: &Home, rng: &mut Rng) {
+        let was_late = std::mem::take(&mut self.is_late);
         for _ in 0..rng.u32(0..6) {
             if self.deck.is_empty() {
                 self.deck = FAULTS.iter().collect();
@@ -100,6 +104,8 @@ impl Trouble {
         }
         match rng.u8(0..12) {
             0..2 => self.over_midnight(home).await,
+            // Ten minutes without an album are told by the clock.
+            2..5 if self.is_late || was_late => {}
             2 => home.clock(self.both - ASTRAY_S),
             3 => home.clock(self.both + ASTRAY_S),
             4 => home.clock(self.both),
@@ -112,6 +118,7 @@ impl Trouble {
     }
 
     async fn bring(&mut self, fault: &'static Fault, home: &Home, rng: &mut Rng) {
+        self.is_late |= fault.name.starts_with("13 ");
         match fault.how {
             How::Rules(bring) => {
                 let rules = bring(rng);
