@@ -228,9 +228,10 @@ impl Limits {
 
     /// The stop for the day that a client was told of, in milliseconds: when it ends, and how long ago
     /// it was told.
-    pub(super) fn daily_stop(&self) -> Option<(Millis, u128)> {
-        self.stop
-            .map(|stop| (stop.until, stop.at.elapsed().as_millis()))
+    pub(super) fn daily_stop(&self) -> Option<(Millis, u64)> {
+        let stop = self.stop?;
+        let ago = stop.at.elapsed().as_millis();
+        Some((stop.until, u64::try_from(ago).unwrap_or(u64::MAX)))
     }
 
     /// The client that was told of a stop died before it could keep that in mind.

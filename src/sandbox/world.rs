@@ -179,7 +179,7 @@ impl World {
             "bytes_stored": library.stored_bytes,
             "quota_used": self.limits.used_today(now),
             "daily_stop": self.limits.daily_stop().filter(|(until, _)| now < *until)
-                .map(|(until, ago)| json!({"until": rfc3339(until), "told_ms_ago": ago as u64})),
+                .map(|(until, ago)| json!({"until": rfc3339(until), "told_ms_ago": ago})),
             "requests": self.log.requests(),
             "now": rfc3339(now),
         })

@@ -56,6 +56,8 @@ pub enum Outcome {
     /// The answer does not tell: it may be made, and stand at its place. It goes at once, before
     /// anything else can come between, into a call of its own, which tells.
     Untold {
+        /// Not before this instant, where that call did not tell either.
+        not_before: Option<Timestamp>,
         /// After so many blames it has failed.
         blamed: u32,
     },
@@ -190,18 +192,15 @@ fn settle_outcome(
             if blamed_out(db, item, *blamed)? {
                 return give_up(db, item, album, &because, now);
             }
-            let state = items::apply(db, item, Event::CreateDeferred, &because, now)?;
-            match state {
-                State::Created | State::Verified => {
-                    hold_placement_back(db, item, album, *not_before)
-                }
-                _ => items::hold_back(db, item, *not_before),
-            }
+            items::apply(db, item, Event::CreateDeferred, &because, now)?;
+            still_untold(db, item, album)?;
+            wait(db, item, album, *not_before)
         }
         Outcome::FreshBytes { not_before, blamed } => {
             if blamed_out(db, item, *blamed)? {
                 return give_up(db, item, album, &because, now);
             }
+            still_untold(db, item, album)?;
             let state = items::apply(db, item, Event::TokenDied, &because, now)?;
             if state == State::Queued {
                 items::hold_back(db, item, *not_before)?;
@@ -210,11 +209,16 @@ fn settle_outcome(
             hold_placement_back(db, item, album, *not_before)
         }
         Outcome::Alone => alone(db, item, &because, now),
-        Outcome::Untold { blamed } => {
+        Outcome::Untold { not_before, blamed } => {
             if blamed_out(db, item, Some(*blamed))? {
                 return give_up(db, item, album, &because, now);
             }
-            alone(db, item, &because, now)
+            alone(db, item, &because, now)?;
+            let Some(not_before) = *not_before else {
+                return Ok(());
+            };
+            still_untold(db, item, album)?;
+            wait(db, item, album, not_before)
         }
         Outcome::Refused => {
             items::blame(db, item)?;
@@ -234,6 +238,25 @@ fn alone(
     db.prepare_cached("UPDATE items SET alone = 1 WHERE id = ?1")?
         .execute([item.0])?;
     Ok(())
+}
+
+/// Whatever the next call that takes the item says, an earlier one may have put it into the album: what
+/// goes alone was not told of, and other items may come between now.
+fn still_untold(db: &Connection, item: ItemId, album: AlbumRow) -> Result<()> {
+    db.prepare_cached(
+        "UPDATE placements SET doubtful = 1
+         WHERE item_id = ?1 AND album_id = ?2 AND album_id <> 0 AND state = 'wanted'
+               AND EXISTS (SELECT 1 FROM items WHERE id = ?1 AND alone = 1)",
+    )?
+    .execute(params![item.0, album.0])?;
+    Ok(())
+}
+
+fn wait(db: &Connection, item: ItemId, album: AlbumRow, not_before: Timestamp) -> Result<()> {
+    match items::state_of(db, item)? {
+        State::Created | State::Verified => hold_placement_back(db, item, album, not_before),
+        _ => items::hold_back(db, item, not_before),
+    }
 }
 
 /// A media item that joins a further album: its own `not_before` is for its making.

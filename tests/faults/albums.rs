@@ -89,3 +89,15 @@ async fn an_album_that_was_deleted_by_hand_is_made_anew_once() {
         "{late:?}"
     );
 }
+
+#[tokio::test]
+async fn an_album_whose_answer_was_lost_is_made_once_also_where_the_list_is_late() {
+    let trip = Trip::of(3).await;
+    // A second here is ten minutes there.
+    trip.home
+        .script(json!({"settings": {"album_visible_after_s": 1},
+                       "rules": [{"method": MAKE, "action": "cut_after"}]}))
+        .await;
+    let library = trip.backfill().await;
+    assert_eq!(library.calls(MAKE), 1);
+}

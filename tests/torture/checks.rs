@@ -87,6 +87,8 @@ struct Wanted {
     albums: BTreeMap<String, BTreeSet<String>>,
     /// By title: what may stand there, too.
     besides: BTreeMap<String, BTreeSet<String>>,
+    /// What may stand wherever it stood.
+    former: BTreeSet<String>,
     /// Albums that somebody deleted: whether anybody noticed is another matter.
     deleted: BTreeSet<String>,
 }
@@ -114,14 +116,11 @@ impl Wanted {
         }
         // Whether it is an album depends on the seed.
         besides.insert("Out".to_owned(), out);
-        for title in albums.keys().chain([&"Out".to_owned()]) {
-            let besides = besides.entry(title.clone()).or_default();
-            besides.extend(disk.former.iter().cloned());
-        }
         Self {
             contents,
             albums,
             besides,
+            former: disk.former.clone(),
             deleted: trouble.deleted.clone(),
         }
     }
@@ -198,7 +197,8 @@ impl Wanted {
             }
         }
         for hash in standing {
-            if !wanted.contains(hash) && !besides.contains(hash) {
+            let is_former = besides.contains(hash) || self.former.contains(hash);
+            if !wanted.contains(hash) && !is_former {
                 let file = self.contents.get(hash);
                 left.push(format!(
                     "too much in {title}: {}",

@@ -311,6 +311,8 @@ impl Disk {
 
     fn touch(&mut self, rng: &mut Rng) {
         if let Some(file) = self.some_file(rng) {
+            // If it goes before it was looked at anew, nobody knows that it was no edit.
+            self.former.insert(sha256(&fs::read(&file).unwrap()));
             set_taken(&file, rng.u64(0..10_000));
         }
     }

@@ -81,6 +81,10 @@ const ANY: &[&str] = &[
 ];
 
 /// One rule: some of the next requests to one of these methods meet it.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "each is written where it is used"
+)]
 fn one(rng: &mut Rng, methods: &[&str], action: Value) -> Vec<Value> {
     let method = rng.choice(methods).copied().unwrap_or("*");
     let (skip, times) = (rng.u64(0..4), rng.u64(1..3));
@@ -183,13 +187,14 @@ pub(crate) const FAULTS: &[Fault] = &[
         let action = json!({"hang": true, "commit": rng.bool()});
         one(rng, ANY, action)
     }),
+    // A second here is ten minutes there, after which an album that answers 404 counts as deleted.
     settings(
         "13 albums that are seen late",
-        |rng| json!({"album_visible_after_s": rng.u64(1..3)}),
+        |_| json!({"album_visible_after_s": 1}),
     ),
     settings(
         "13 items that are seen late",
-        |rng| json!({"items_visible_after_s": rng.u64(1..3)}),
+        |_| json!({"items_visible_after_s": 1}),
     ),
     settings(
         "14 lists with odd pages",

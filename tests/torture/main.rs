@@ -15,12 +15,14 @@
 //! ALBUMEN_SEED=17 cargo test --release --test torture -- --nocapture
 //! ```
 //!
-//! `ALBUMEN_LIVES` is how often the program is killed for each seed. What a failure leaves is kept,
+//! `ALBUMEN_SEED` may be a range as in `100..200`; `ALBUMEN_LIVES` is how often the program is killed for each seed. What a failure leaves is kept,
 //! and it says where.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "what goes wrong here fails the test that uses it"
 )]
+#![allow(clippy::print_stdout, reason = "a long run tells what it has proven")]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -82,13 +84,8 @@ struct Sum {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_and_nothing_is_there_twice_whatever_happens() {
-    let number = |name: &str| -> Option<u64> { std::env::var(name).ok()?.parse().ok() };
-    let lives = number("ALBUMEN_LIVES").unwrap_or(LIVES);
-    let seeds: Vec<u64> = match (number("ALBUMEN_SEED"), number("ALBUMEN_TORTURE")) {
-        (Some(seed), _) => vec![seed],
-        (None, Some(n)) => (1..=n).collect(),
-        (None, None) => (1..=FEW).collect(),
-    };
+    let lives = asked("ALBUMEN_LIVES").map_or(LIVES, |lives| lives.parse().unwrap());
+    let seeds = seeds();
     let n = seeds.len();
     let sum = stream::iter(seeds)
         .map(|seed| async move {
@@ -114,6 +111,23 @@ async fn nothing_is_lost_and_nothing_is_there_twice_whatever_happens() {
         let all: BTreeSet<_> = FAULTS.iter().map(|fault| fault.name).collect();
         let missed: Vec<_> = all.difference(&sum.met).collect();
         assert!(missed.is_empty(), "never met: {missed:?}");
+    }
+}
+
+fn asked(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The seeds that are asked for: one, a range, or so many.
+fn seeds() -> Vec<u64> {
+    let number = |text: &str| text.parse::<u64>().unwrap();
+    let Some(seeds) = asked("ALBUMEN_SEED") else {
+        let n = asked("ALBUMEN_TORTURE").map_or(FEW, |n| number(&n));
+        return (1..=n).collect();
+    };
+    match seeds.split_once("..") {
+        Some((from, to)) => (number(from)..number(to)).collect(),
+        None => vec![number(&seeds)],
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use albumen::clock::Clock;
 use fastrand::Rng;
-use jiff::{SignedDuration, ToSpan as _, Zoned, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, ToSpan as _, Zoned, tz::TimeZone};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -40,6 +40,8 @@ pub(crate) struct Trouble {
     /// Titles of albums that somebody deleted.
     pub(crate) deleted: BTreeSet<String>,
     sign_ins: u32,
+    /// Whether new albums or items are seen late.
+    is_late: bool,
     ways: Value,
     /// How many requests the day has, if fewer than are asked for.
     spent: Option<u64>,
@@ -62,6 +64,7 @@ impl Trouble {
             both: 0,
             deleted: BTreeSet::new(),
             sign_ins: 0,
+            is_late: false,
             ways: faults::ways(rng),
             spent: None,
             deck: Vec::new(),
@@ -89,6 +92,7 @@ impl Trouble {
 
     /// Some of it, for one life of the program.
     pub(crate) async fn comes(&mut self, home: &Home, rng: &mut Rng) {
+        let was_late = std::mem::take(&mut self.is_late);
         for _ in 0..rng.u32(0..6) {
             if self.deck.is_empty() {
                 self.deck = FAULTS.iter().collect();
@@ -100,11 +104,13 @@ impl Trouble {
         }
         match rng.u8(0..12) {
             0..2 => self.over_midnight(home).await,
+            // Ten minutes without an album are told by the clock.
+            2..5 if self.is_late || was_late => {}
             2 => home.clock(self.both - ASTRAY_S),
             3 => home.clock(self.both + ASTRAY_S),
             4 => home.clock(self.both),
             // A day without requests is a dull one.
-            5..8 if account(home).as_deref() == Some("quota_exhausted") => {
+            5..8 if is_in(home, "quota_exhausted") => {
                 self.over_midnight(home).await;
             }
             _ => {}
@@ -112,6 +118,7 @@ impl Trouble {
     }
 
     async fn bring(&mut self, fault: &'static Fault, home: &Home, rng: &mut Rng) {
+        self.is_late |= fault.name.starts_with("13 ");
         match fault.how {
             How::Rules(bring) => {
                 let rules = bring(rng);
@@ -157,7 +164,11 @@ impl Trouble {
             }
             Deed::SpoilAVideo => {
                 let items = library.0["items"].as_array().unwrap();
-                let videos = items.iter().filter(|item| item["mime"] == "video/mp4");
+                // What is to go stays for it, and would be waited for.
+                let videos = items.iter().filter(|item| {
+                    let name = item["filename"].as_str().unwrap();
+                    item["mime"] == "video/mp4" && !name.starts_with("OUT_")
+                });
                 let Some(video) = rng.choice(videos.collect::<Vec<_>>()) else {
                     return false;
                 };
@@ -177,7 +188,7 @@ impl Trouble {
             self.standing.clear();
         }
         self.as_usual(home).await;
-        if rng.u8(0..3) == 0 || account(home).as_deref() == Some("login_needed") {
+        if rng.u8(0..3) == 0 || is_in(home, "login_needed") {
             self.sign_in(home);
         }
     }
@@ -221,7 +232,13 @@ impl Trouble {
         let Some(ago) = stop["told_ms_ago"].as_u64() else {
             return;
         };
-        if account(home).as_deref() == Some("quota_exhausted") {
+        // That of an earlier day may still stand there.
+        let until: Timestamp = stop["until"].as_str().unwrap().parse().unwrap();
+        let astray = SignedDuration::from_secs(2 * ASTRAY_S);
+        let is_kept = |until_kept: Timestamp| until_kept >= until - astray;
+        if account(home)
+            .is_some_and(|(state, kept)| state == "quota_exhausted" && kept.is_some_and(is_kept))
+        {
             self.stops.0 += 1;
             return;
         }
@@ -271,10 +288,19 @@ fn service_zone() -> TimeZone {
     TimeZone::get("America/Los_Angeles").unwrap()
 }
 
-/// The state of the account, as whoever died last wrote it down; none where there is no database.
-fn account(home: &Home) -> Option<String> {
+/// Whether the account is in this state, as whoever died last wrote it down.
+fn is_in(home: &Home, state: &str) -> bool {
+    account(home).is_some_and(|(kept, _)| kept == state)
+}
+
+/// The state of the account and its end; none where there is no database.
+fn account(home: &Home) -> Option<(String, Option<Timestamp>)> {
     let path = home.path("state/albumen.db");
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
-    db.query_row("SELECT state FROM account", [], |row| row.get(0))
-        .ok()
+    db.query_row("SELECT state, until FROM account", [], |row| {
+        let until: Option<i64> = row.get(1)?;
+        let until = until.and_then(|until| Timestamp::from_millisecond(until).ok());
+        Ok((row.get(0)?, until))
+    })
+    .ok()
 }

@@ -26,8 +26,9 @@ use crate::{
 /// older one to count as deleted, as a multiple of `rate_limit_base`: ten minutes by default.
 const NEW: u32 = 20;
 
-/// After an unanswered creation the list is asked so long later, and once more after as long again,
-/// as a multiple of `rate_limit_base`: a minute by default.
+/// After an unanswered creation the list is asked so long later, as a multiple of `rate_limit_base`: a
+/// minute by default. It is asked once more when an album that was made then must be in it: lists are
+/// late, too, and there is no way to take a second album back.
 const LIST_AFTER: u32 = 2;
 
 /// Pages of the list that are read at most: at 50 albums a page, far more than anybody has.
@@ -144,7 +145,9 @@ impl Lane {
             return Ok(Turn::Again);
         }
         if task.looked == 0 {
-            let again = clock::after(now, self.base() * LIST_AFTER);
+            let asked_at = task.asked_at.unwrap_or(now).min(now);
+            let again = clock::after(now, self.base() * LIST_AFTER)
+                .max(clock::after(asked_at, self.base() * (NEW + LIST_AFTER)));
             self.stage.store.album_not_listed(task.row, again).await?;
             let reason = "looks whether an album was made";
             return Ok(Turn::Rest(Some(now), waiting(reason, Some(again))));

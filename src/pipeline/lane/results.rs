@@ -67,13 +67,9 @@ fn outcome(
 ) -> ItemOutcome {
     let Some(result) = result else {
         let most = retry.max_attempts;
-        let outcome = if is_first {
-            Outcome::Untold { blamed: most }
-        } else {
-            Outcome::Again {
-                not_before: again,
-                blamed: Some(most),
-            }
+        let outcome = Outcome::Untold {
+            not_before: (single && !is_first).then_some(again),
+            blamed: most,
         };
         return ItemOutcome {
             item,
@@ -226,18 +222,26 @@ mod tests {
     fn a_missing_result_is_asked_for_at_once_and_then_tried_again() {
         let answer = r#"{"newMediaItemResults": [
             {"uploadToken": "t1", "status": {}, "mediaItem": {"id": "m1"}}]}"#;
-        let untold = Outcome::Untold { blamed: 8 };
+        let untold = Outcome::Untold {
+            not_before: None,
+            blamed: 8,
+        };
         assert_eq!(decided(2, answer), [untold.clone(), made("m1")]);
         let empty = r#"{"newMediaItemResults": []}"#;
-        assert_eq!(decided(1, empty), [untold]);
+        assert_eq!(decided(1, empty), [untold.clone()]);
+        let of_several = decided_after(1, 2, answer).remove(0);
+        assert_eq!(of_several, untold, "it has not been alone yet");
         let later = decided_after(1, 1, empty);
-        assert!(matches!(
-            later[..],
-            [Outcome::Again {
-                blamed: Some(8),
-                ..
-            }]
-        ));
+        let is_later = |outcome: &Outcome| {
+            matches!(
+                outcome,
+                Outcome::Untold {
+                    not_before: Some(_),
+                    blamed: 8
+                }
+            )
+        };
+        assert!(later.iter().all(is_later), "{later:?}");
     }
 
     #[test]

@@ -252,3 +252,37 @@ async fn an_album_that_was_made_again_is_filled_in_order_also_by_what_can_only_b
     assert_eq!(bench.reader().albums().unwrap()[0].out_of_sequence, 0);
     assert!(bench.store.is_drained().await.unwrap());
 }
+
+#[tokio::test]
+async fn what_an_answer_left_out_and_no_other_call_tells_is_read_in_its_album() {
+    for later in [None, Some(t(2))] {
+        let bench = Bench::new();
+        let root = bench.root("/p").await;
+        bench.queue(root, Some("A"), [5]).await;
+        let item = bench.send_all(t(0)).await[0];
+        let untold = Outcome::Untold {
+            not_before: later,
+            blamed: 8,
+        };
+        let batch = bench.batch(backfill(), t(1)).await;
+        answer(&bench, &batch, untold, t(1)).await;
+        // The call of its own is refused for its token, and others come between.
+        let batch = bench.batch(backfill(), t(2)).await;
+        let token = Outcome::FreshBytes {
+            not_before: t(3),
+            blamed: None,
+        };
+        answer(&bench, &batch, token, t(2)).await;
+        bench.send_all(t(3)).await;
+        let batch = bench.batch(backfill(), t(4)).await;
+        let call = bench.journal(&batch, t(4)).await;
+        let made = vec![made(item)];
+        let answered = bench
+            .store
+            .items_answered(call.id, batch.album, 200, made, None, t(4));
+        answered.await.unwrap();
+        let next = bench.plan(backfill(), t(5)).await;
+        assert!(matches!(next, Planned::Read(..)), "{next:?}");
+        bench.check();
+    }
+}
