@@ -200,7 +200,7 @@ async fn killed_while_it_is_full_nothing_is_lost() {
     home.run(&["backfill"]).await.expect(0);
     let files = home.photos("photos", 30);
     // Less is told at the start, which ends there.
-    for room in [80, 120, 240] {
+    for room in [120, 180, 240] {
         disk.fill(room);
         let mut backfill = home.start(&["backfill", "-v"]);
         while home.status().await["database"]["state"] != "disk_full" {
