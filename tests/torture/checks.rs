@@ -38,7 +38,12 @@ pub(crate) async fn comes_right(home: &Home, disk: &Disk, trouble: &Trouble) -> 
     loop {
         let library = home.library().await.0;
         let status = home.status().await;
-        let mut left = wanted.left(&library, &status);
+        let limbo = database::in_limbo(home);
+        let in_limbo = |title: &str, hash: &str| {
+            let own = disk.ever.get(hash);
+            own.is_some_and(|own| limbo.contains(&(title.to_owned(), own.clone())))
+        };
+        let mut left = wanted.left(&library, &status, &in_limbo);
         left.extend(disk.said.left(&library));
         left.extend(still_out(disk));
         if left.is_empty() {
@@ -67,7 +72,10 @@ pub(crate) async fn comes_right(home: &Home, disk: &Disk, trouble: &Trouble) -> 
     );
     for item in library.0["items"].as_array().unwrap() {
         let hash = item["sha256"].as_str().unwrap();
-        assert!(disk.ever.contains(hash), "nobody ever had these: {item}");
+        assert!(
+            disk.ever.contains_key(hash),
+            "nobody ever had these: {item}"
+        );
     }
     database::is_sound(home, &library.0);
     let (placements, in_sequence) = database::placed(home);
@@ -78,6 +86,9 @@ pub(crate) async fn comes_right(home: &Home, disk: &Disk, trouble: &Trouble) -> 
         gone_out: disk.put_out.len(),
     }
 }
+
+/// Whether nobody knows if a content, by its hash, stands in an album, by its title.
+type InLimbo<'a> = dyn Fn(&str, &str) -> bool + 'a;
 
 /// What the service shall have.
 struct Wanted {
@@ -126,7 +137,7 @@ impl Wanted {
     }
 
     /// What is not right yet, in words.
-    fn left(&self, library: &Value, status: &Value) -> Vec<String> {
+    fn left(&self, library: &Value, status: &Value, in_limbo: &InLimbo<'_>) -> Vec<String> {
         let mut left = Vec::new();
         let mut hashes: HashMap<&str, &str> = HashMap::new();
         for item in library["items"].as_array().unwrap() {
@@ -144,7 +155,7 @@ impl Wanted {
         }
         let albums = library["albums"].as_array().unwrap();
         for album in albums {
-            left.extend(self.left_in(album, &hashes));
+            left.extend(self.left_in(album, &hashes, in_limbo));
         }
         for title in self.albums.keys() {
             let is_there = albums.iter().any(|album| album["title"] == title.as_str());
@@ -173,7 +184,12 @@ impl Wanted {
         left
     }
 
-    fn left_in(&self, album: &Value, hashes: &HashMap<&str, &str>) -> Vec<String> {
+    fn left_in(
+        &self,
+        album: &Value,
+        hashes: &HashMap<&str, &str>,
+        in_limbo: &InLimbo<'_>,
+    ) -> Vec<String> {
         let mut left = Vec::new();
         let title = album["title"].as_str().unwrap();
         let ids: Vec<&str> = album["items"]
@@ -198,6 +214,7 @@ impl Wanted {
         }
         for hash in standing {
             let is_former = besides.contains(hash) || self.former.contains(hash);
+            let is_former = is_former || in_limbo(title, hash);
             if !wanted.contains(hash) && !is_former {
                 let file = self.contents.get(hash);
                 left.push(format!(

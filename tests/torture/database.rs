@@ -106,6 +106,22 @@ pub(crate) fn backups_are_sound(home: &Home) -> usize {
     there.len()
 }
 
+/// What may stand in an album although no file is there any more, by title and hash: its file went
+/// while nobody knew what had become of its call, and the tokens of that call died before it could be
+/// repeated. Albumen knows that it does not know.
+pub(crate) fn in_limbo(home: &Home) -> HashSet<(String, Vec<u8>)> {
+    let db = open(&home.path("state/albumen.db"));
+    let mut statement = db
+        .prepare(
+            "SELECT albums.title, items.hash FROM placements
+             JOIN items ON items.id = placements.item_id JOIN albums ON albums.id = placements.album_id
+             WHERE placements.state = 'gone' AND placements.doubtful = 1",
+        )
+        .unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+    rows.unwrap().map(Result::unwrap).collect()
+}
+
 /// How many placements there are, and how many of them in sequence.
 pub(crate) fn placed(home: &Home) -> (usize, usize) {
     let places = Places::of(&open(&home.path("state/albumen.db")));

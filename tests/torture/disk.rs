@@ -56,8 +56,8 @@ pub(crate) struct Disk {
     pub(crate) former: BTreeSet<String>,
     /// What ever was in `wall`, whose album keeps what was deleted.
     pub(crate) on_the_wall: BTreeSet<String>,
-    /// What was ever there to be sent.
-    pub(crate) ever: BTreeSet<String>,
+    /// What was ever there to be sent, by the service's hash; and the program's.
+    pub(crate) ever: BTreeMap<String, Vec<u8>>,
     n_made: u64,
     writers: Vec<JoinHandle<()>>,
 }
@@ -85,7 +85,7 @@ impl Disk {
             said: Said::new(home),
             former: BTreeSet::new(),
             on_the_wall: BTreeSet::new(),
-            ever: BTreeSet::new(),
+            ever: BTreeMap::new(),
             n_made: rng.u64(..) >> 8,
             writers: Vec::new(),
         };
@@ -186,7 +186,8 @@ impl Disk {
         if path.starts_with(self.base.join("wall")) {
             self.on_the_wall.insert(hash.clone());
         }
-        self.ever.insert(hash);
+        let own = blake3::hash(bytes).as_bytes().to_vec();
+        self.ever.insert(hash, own);
     }
 
     fn create(&mut self, rng: &mut Rng) {
@@ -195,9 +196,9 @@ impl Disk {
         }
         if rng.u8(0..8) == 0 {
             self.n_made += 1;
-            let hash = self.said.picture(self.n_made, rng);
-            self.ever.insert(hash);
-            return;
+            let bytes = self.said.picture(self.n_made, rng);
+            let folder = self.base.join("said");
+            return self.stands(&folder, &bytes);
         }
         let path = self.some_place(rng);
         let bytes = self.content(&path, rng);

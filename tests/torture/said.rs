@@ -49,8 +49,8 @@ impl Said {
         }
     }
 
-    /// A new picture, most with words; gives its hash.
-    pub(crate) fn picture(&mut self, n: u64, rng: &mut Rng) -> String {
+    /// A new picture, most with words; gives its bytes.
+    pub(crate) fn picture(&mut self, n: u64, rng: &mut Rng) -> Vec<u8> {
         let stem = format!("SAID_{}", n % 1_000_000);
         let bytes = photo(n);
         let picture = Picture {
@@ -59,17 +59,16 @@ impl Said {
             now: None,
             ever: BTreeSet::new(),
         };
-        let hash = picture.hash.clone();
         self.pictures.insert(stem.clone(), picture);
         // Words come first, or after.
         if rng.bool() {
             self.write(&stem, n);
         }
-        fs::write(self.folder.join(format!("{stem}.jpg")), bytes).unwrap();
+        fs::write(self.folder.join(format!("{stem}.jpg")), &bytes).unwrap();
         if rng.bool() {
             self.write(&stem, n + 1);
         }
-        hash
+        bytes
     }
 
     /// Somebody writes about a picture, or takes the words away.
