@@ -15,8 +15,8 @@
 //! ALBUMEN_SEED=17 cargo test --release --test torture -- --nocapture
 //! ```
 //!
-//! `ALBUMEN_SEED` may be a range as in `100..200`; `ALBUMEN_LIVES` is how often the program is killed for each seed. What a failure leaves is kept,
-//! and it says where.
+//! `ALBUMEN_SEED` may be a range as in `100..200`; `ALBUMEN_LIVES` is how often the program is killed
+//! for each seed. What a failure leaves is kept, and it says where.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
