@@ -16,8 +16,12 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Statements kept prepared: more than the verbs have.
 const STATEMENT_CACHE: usize = 128;
 
-/// Page cache of a connection in KiB (negative means KiB to SQLite); small, for the memory target.
+/// Page cache of the writer in KiB: what a first scan changes over and over stays there. Small, for the
+/// memory target.
 const CACHE_KIB: i64 = 8 * 1024;
+
+/// Page cache of a reader in KiB, of which there are several: they go through tables once.
+const READER_CACHE_KIB: i64 = 2 * 1024;
 
 mod embedded {
     refinery::embed_migrations!("migrations");
@@ -125,6 +129,8 @@ fn immutable(path: &Path) -> String {
 
 fn reading(connection: Connection) -> Result<Connection> {
     prepare(&connection)?;
+    // Negative means KiB to SQLite.
+    connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
     refuse_the_future(&connection)?;
     refuse_the_past(&connection)?;
     Ok(connection)
@@ -162,7 +168,6 @@ pub(super) fn make_private(path: &Path) -> Result<()> {
 fn prepare(connection: &Connection) -> Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
-    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     // A plan is made once, without a look at the values. Otherwise SQLite prepares a kept statement
     // anew each time a value is bound that an equality without an index compares with: that was a
     // third of the first scan. And what the tests say of plans holds for all values.
@@ -172,6 +177,7 @@ fn prepare(connection: &Connection) -> Result<()> {
 
 fn configure(connection: &Connection) -> Result<()> {
     prepare(connection)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "normal")?;
     connection.pragma_update(None, "foreign_keys", "on")?;
