@@ -209,7 +209,9 @@ pub(super) fn sign_in_refused(code: &str, description: &str) -> Error {
 fn died(obtained_at: Timestamp, now: Timestamp) -> Error {
     let hours = now.duration_since(obtained_at).as_hours();
     let age = match hours {
-        ..48 => format!("{} hours", hours.max(0)),
+        ..1 => "less than an hour".to_owned(),
+        1 => "an hour".to_owned(),
+        ..48 => format!("{hours} hours"),
         _ => format!("{} days", hours / 24),
     };
     // A token of a consent screen in Testing dies after 7 days, and is noticed at the next refresh:
@@ -244,7 +246,7 @@ mod tests {
         assert!(died_after(7 * 24).message().contains("7 days"));
         assert_eq!(died_after(30).hint(), Some("run `albumen login`"));
         assert!(died_after(200 * 24).message().contains("200 days"));
-        assert!(died_after(-3).message().contains("0 hours"));
+        assert!(died_after(-3).message().contains("less than an hour ago"));
     }
 
     #[test]
