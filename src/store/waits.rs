@@ -34,6 +34,18 @@ pub(super) const PLACEMENTS: &str = "UPDATE placements SET not_before = 0
 pub(super) const TO_VERIFY: &str =
     "UPDATE items SET verify_at = ?2 WHERE verify_at IS NOT NULL AND verify_at > ?1";
 
+/// Words that are to be told; an index holds what has some.
+pub(super) const DESCRIPTIONS: &str = "UPDATE items SET describe_at = 0
+     WHERE describe_at IS NOT NULL AND description IS NOT described AND state IN ('created', 'verified')
+           AND describe_at > ?1";
+
+/// Files that are to be moved or deleted.
+pub(super) const ACTS: &str =
+    "UPDATE files SET act_at = ?2 WHERE afterwards IN ('waits', 'ready') AND act_at > ?1";
+
+/// Nothing has gone in the future. How long it is gone is then counted from now.
+const DEPARTURES: &str = "UPDATE departures SET gone_at = ?1 WHERE held = 0 AND gone_at > ?1";
+
 /// The few thousand albums that there are have no index for it.
 const ALBUMS: &str = "UPDATE albums SET not_before = 0 WHERE not_before > ?1";
 
@@ -50,11 +62,15 @@ impl Store {
             let far = clock::after(now, longest).as_millisecond();
             let asked = clock::after(now, ASKED_AFTER.max(verify_after)).as_millisecond();
             let mut n = 0;
-            for waits in [FILES, ITEMS, PLACEMENTS, ALBUMS] {
+            for waits in [FILES, ITEMS, PLACEMENTS, DESCRIPTIONS, ALBUMS] {
                 n += db.prepare_cached(waits)?.execute([far])?;
             }
             n += due(db, SETTLING, far, now)?;
             n += due(db, TO_VERIFY, asked, now)?;
+            n += due(db, ACTS, asked, now)?;
+            n += db
+                .prepare_cached(DEPARTURES)?
+                .execute([now.as_millisecond()])?;
             Ok(n > 0)
         })
         .await

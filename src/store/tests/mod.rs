@@ -22,6 +22,7 @@ mod trouble;
 mod uploads;
 mod verdicts;
 mod views;
+mod waits;
 mod world;
 mod writer;
 

@@ -116,6 +116,8 @@ fn the_daily_work_never_walks_over_a_large_table() {
         store::waits::SETTLING,
         store::waits::ITEMS,
         store::waits::TO_VERIFY,
+        store::waits::DESCRIPTIONS,
+        store::waits::ACTS,
         ready::WITH_TOKEN,
         verifying::DUE,
         verifying::NEXT_DUE,
