@@ -211,7 +211,7 @@ fn died(obtained_at: Timestamp, now: Timestamp) -> Error {
     let age = match hours {
         ..1 => "less than an hour".to_owned(),
         1 => "an hour".to_owned(),
-        ..48 => format!("{hours} hours"),
+        2..48 => format!("{hours} hours"),
         _ => format!("{} days", hours / 24),
     };
     // A token of a consent screen in Testing dies after 7 days, and is noticed at the next refresh:
