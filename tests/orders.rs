@@ -8,11 +8,12 @@ mod support;
 
 use std::path::PathBuf;
 
+use rustix::process::Signal;
 use serde_json::json;
 
 use support::{
     child::Running,
-    home::{Home, names},
+    home::{Home, LOOK, names},
     media::photo,
 };
 
@@ -135,5 +136,25 @@ async fn an_order_to_a_daemon_that_is_killed_is_not_an_order_that_was_done() {
     assert_ne!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
     home.no_faults().await;
     home.run(&["backfill", "elsewhere"]).await.expect(0);
+    home.all_there(&files).await;
+}
+
+#[tokio::test]
+async fn an_order_that_nobody_took_is_done_by_who_gave_it() {
+    let (home, daemon, mut files) = settled().await;
+    files.push(home.write("elsewhere/a.jpg", &photo(10)));
+    // It holds the folder and hears nothing any more, as in the last moment of its life.
+    daemon.signal(Signal::STOP);
+    let order = home.start(&["backfill", "elsewhere"]);
+    let orders = || -> i64 {
+        let db = rusqlite::Connection::open(home.path("state/albumen.db")).unwrap();
+        db.query_row("SELECT count(*) FROM orders", [], |row| row.get(0))
+            .unwrap()
+    };
+    while orders() == 0 {
+        tokio::time::sleep(LOOK).await;
+    }
+    daemon.kill();
+    order.ended().await.expect(0);
     home.all_there(&files).await;
 }

@@ -36,7 +36,7 @@ const AGAIN: Duration = Duration::from_millis(100);
 
 /// Who does the work.
 #[derive(Debug)]
-pub(crate) enum Turn {
+enum Turn {
     /// This process; nobody else does as long as the lock is held.
     Ours(Lock),
     /// The process at the other end.
@@ -44,7 +44,7 @@ pub(crate) enum Turn {
 }
 
 /// Finds out whose turn it is.
-pub(crate) async fn turn(config: &Config) -> anyhow::Result<Turn> {
+async fn turn(config: &Config) -> anyhow::Result<Turn> {
     let deadline = Instant::now() + ANSWER;
     loop {
         let held = match Lock::take(&config.state_dir) {
@@ -66,13 +66,35 @@ fn silent() -> Failure {
         .hint("wait until it ends, or stop it; `albumen status` tells its process")
 }
 
-/// Asks the holder to do `order`, follows it to its end, and tells what came of it.
-pub(crate) async fn order(
+/// Has the order carried out: by whoever holds the state folder, or by `ours` where nobody does.
+pub(crate) async fn carried_out(
+    edge: &Edge,
+    config: &Arc<Config>,
+    order: OrderKind,
+    ours: impl AsyncFnOnce(Lock) -> anyhow::Result<ExitCode>,
+) -> anyhow::Result<ExitCode> {
+    let deadline = Instant::now() + ANSWER;
+    loop {
+        let stream = match turn(config).await? {
+            Turn::Ours(lock) => return ours(lock).await,
+            Turn::Theirs(stream) => stream,
+        };
+        match follow(edge, config, stream, order.clone()).await? {
+            Some(code) => return Ok(code),
+            None if Instant::now() < deadline => sleep(AGAIN).await,
+            None => return Err(silent().into()),
+        }
+    }
+}
+
+/// Asks the holder to do `order`, follows it to its end, and tells what came of it. None if the holder
+/// went before it took the order: it was about to end, and nobody does it.
+async fn follow(
     edge: &Edge,
     config: &Arc<Config>,
     stream: UnixStream,
     order: OrderKind,
-) -> anyhow::Result<ExitCode> {
+) -> anyhow::Result<Option<ExitCode>> {
     let clock = connect::clock(config);
     let before = backfill::tally(config, &clock)?;
     // The others move nothing that could be watched.
@@ -87,17 +109,22 @@ pub(crate) async fn order(
         () = stop.cancelled() => None,
     };
     let Some(id) = left else {
-        return Ok(ExitCode::Interrupted);
+        return Ok(Some(ExitCode::Interrupted));
     };
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read).lines();
-    // A holder that is about to end may have closed already; then it will not answer either.
+    // A holder that is about to end may have closed already; then it does not answer either.
     let _ = write.write_all(format!("order {id}\n").as_bytes()).await;
     match timeout(ANSWER, word(&mut lines, "taken")).await {
         Ok(true) => {}
         // An answer may be lost, the order is not: it may even be done already.
         _ if view(config, id)?.is_some_and(|order| order.begun) => {}
-        _ => return Err(silent().into()),
+        Ok(false) => return Ok(None),
+        Err(_) => return Err(silent().into()),
+    }
+    if is_backfill {
+        edge.screen
+            .say("an albumen is at work in the state folder; it takes this over");
     }
     let follower = is_backfill.then(|| Follower::start(edge, config, &clock, before, None));
     let done = tokio::select! {
@@ -109,7 +136,7 @@ pub(crate) async fn order(
         follower.end().await;
     }
     if done.transpose()?.is_none() {
-        return Ok(ExitCode::Interrupted);
+        return Ok(Some(ExitCode::Interrupted));
     }
     let (code, report) = outcome(view(config, id)?)?;
     let report = if is_backfill {
@@ -120,7 +147,7 @@ pub(crate) async fn order(
         report
     };
     output::print_lines(&report)?;
-    Ok(code)
+    Ok(Some(code))
 }
 
 /// Leaves the order. A backfill is patient with a disk, unless it must not wait.

@@ -21,9 +21,7 @@ use crate::{
 };
 
 use super::{
-    Edge,
-    ask::{self, Turn},
-    dry_run,
+    Edge, ask, dry_run,
     failure::{Failure, quoted},
     here, look, output,
     progress::Follower,
@@ -42,22 +40,16 @@ pub(crate) async fn run(edge: &Edge, flags: &cli::Backfill) -> anyhow::Result<Ex
     if flags.dry_run {
         return dry_run::run(config, paths).await;
     }
-    match ask::turn(&config).await? {
-        Turn::Ours(lock) => {
-            // The pipeline takes it again, for as long as it runs.
-            drop(lock);
-            here_and_now(edge, config, paths, flags.no_wait).await
-        }
-        Turn::Theirs(stream) => {
-            edge.screen
-                .say("an albumen is at work in the state folder; it takes this over");
-            let order = OrderKind::Backfill {
-                paths: bytes(&paths),
-                no_wait: flags.no_wait,
-            };
-            ask::order(edge, &config, stream, order).await
-        }
-    }
+    let order = OrderKind::Backfill {
+        paths: bytes(&paths),
+        no_wait: flags.no_wait,
+    };
+    let ours = async |lock| {
+        // The pipeline takes it again, for as long as it runs.
+        drop(lock);
+        here_and_now(edge, Arc::clone(&config), paths, flags.no_wait).await
+    };
+    ask::carried_out(edge, &config, order, ours).await
 }
 
 /// Paths as an order carries them.

@@ -14,22 +14,17 @@ use crate::{
     store::{self, OrderKind, Store},
 };
 
-use super::{
-    Edge,
-    ask::{self, Turn},
-    backfill, output,
-    progress::Counter,
-    signals::Signals,
-};
+use super::{Edge, ask, backfill, output, progress::Counter, signals::Signals};
 
 /// Puts failed and missing items back into the queue.
 pub(crate) async fn retry(edge: &Edge, flags: &cli::Retry) -> anyhow::Result<ExitCode> {
     let config = edge.config_or_defaults()?;
     let paths = backfill::bytes(&edge.typed(&flags.paths));
-    match ask::turn(&config).await? {
-        Turn::Ours(lock) => retry_here(&config, paths, lock).await,
-        Turn::Theirs(stream) => ask::order(edge, &config, stream, OrderKind::Retry { paths }).await,
-    }
+    let order = OrderKind::Retry {
+        paths: paths.clone(),
+    };
+    let ours = async |lock| retry_here(&config, paths, lock).await;
+    ask::carried_out(edge, &config, order, ours).await
 }
 
 async fn retry_here(config: &Config, paths: Vec<Vec<u8>>, _lock: Lock) -> anyhow::Result<ExitCode> {
@@ -48,13 +43,11 @@ async fn retry_here(config: &Config, paths: Vec<Vec<u8>>, _lock: Lock) -> anyhow
 /// Asks the service for every created item.
 pub(crate) async fn verify(edge: &Edge) -> anyhow::Result<ExitCode> {
     let config = edge.config()?;
-    match ask::turn(&config).await? {
-        Turn::Ours(lock) => {
-            drop(lock);
-            verify_here(edge, config).await
-        }
-        Turn::Theirs(stream) => ask::order(edge, &config, stream, OrderKind::Verify).await,
-    }
+    let ours = async |lock| {
+        drop(lock);
+        verify_here(edge, Arc::clone(&config)).await
+    };
+    ask::carried_out(edge, &config, OrderKind::Verify, ours).await
 }
 
 async fn verify_here(edge: &Edge, config: Arc<Config>) -> anyhow::Result<ExitCode> {

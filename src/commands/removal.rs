@@ -11,14 +11,7 @@ use crate::{
     store::{Leaver, OrderKind},
 };
 
-use super::{
-    Edge,
-    ask::{self, Turn},
-    backfill,
-    failure::Failure,
-    look, output,
-    signals::Signals,
-};
+use super::{Edge, ask, backfill, failure::Failure, look, output, signals::Signals};
 
 /// Files that a plan lists one by one.
 const LISTED: usize = 20;
@@ -62,28 +55,26 @@ async fn do_it(
     places: run::Places,
     held: bool,
 ) -> anyhow::Result<ExitCode> {
-    let (code, report) = match ask::turn(config).await? {
-        Turn::Ours(lock) => {
-            drop(lock);
-            let words = "stopping; what is left leaves with the next run";
-            let signals = Signals::listen(&edge.screen, words)?;
-            let work = run::remove(config.clone(), places, held, signals.stop());
-            let Some(result) = signals.bound(work).await else {
-                return Ok(ExitCode::Interrupted);
-            };
-            result?
-        }
-        Turn::Theirs(stream) => {
-            let places = places.into_iter().map(|(item, album)| (item.0, album.0));
-            let order = OrderKind::Remove {
-                places: places.collect(),
-                held,
-            };
-            return ask::order(edge, config, stream, order).await;
-        }
+    let order = OrderKind::Remove {
+        places: places
+            .iter()
+            .map(|(item, album)| (item.0, album.0))
+            .collect(),
+        held,
     };
-    output::print_lines(&report)?;
-    Ok(code)
+    let ours = async |lock| {
+        drop(lock);
+        let words = "stopping; what is left leaves with the next run";
+        let signals = Signals::listen(&edge.screen, words)?;
+        let work = run::remove(config.clone(), places, held, signals.stop());
+        let Some(result) = signals.bound(work).await else {
+            return Ok(ExitCode::Interrupted);
+        };
+        let (code, report) = result?;
+        output::print_lines(&report)?;
+        Ok(code)
+    };
+    ask::carried_out(edge, config, order, ours).await
 }
 
 fn unknown(album: &str) -> Failure {

@@ -149,7 +149,8 @@ fn is_whole(db: &Connection) {
 struct Place {
     album_id: String,
     media_item_id: String,
-    /// Its place in the order, if it counts as in sequence.
+    /// Its place in the order, if it counts as in sequence. An album whose order a lost answer left in
+    /// doubt is read before more is placed in it, so until then nothing is believed of it.
     key: Option<Vec<u8>>,
 }
 
@@ -159,7 +160,8 @@ impl Places {
     fn of(db: &Connection) -> Self {
         let mut statement = db
             .prepare(
-                "SELECT albums.album_id, items.media_item_id, iif(placements.in_sequence, placements.order_key, NULL)
+                "SELECT albums.album_id, items.media_item_id,
+                        iif(placements.in_sequence AND NOT albums.unread, placements.order_key, NULL)
                  FROM placements JOIN items ON items.id = placements.item_id
                  JOIN albums ON albums.id = placements.album_id
                  WHERE placements.state = 'placed' AND albums.album_id IS NOT NULL",
