@@ -1,7 +1,6 @@
 //! Files that are moved or deleted, and how.
 
-use std::fs;
-use std::path::Path;
+use std::{fs, path::Path};
 
 use crate::{
     DELETE, MOVE, below, contents, explained, has_all, home,

@@ -1,7 +1,6 @@
 //! Kills between the intention, the act and its record.
 
-use std::fs;
-use std::path::Path;
+use std::{fs, path::Path};
 
 use rusqlite::Connection;
 

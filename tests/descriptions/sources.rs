@@ -1,8 +1,6 @@
 //! Where words come from, and how they arrive.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::PathBuf;
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use crate::{
     CREATE, PATCH, RULES, described, real, says,
