@@ -197,12 +197,10 @@ impl Call {
 
     /// The upload tokens that it carries: secrets, which an answer may repeat.
     pub(super) fn upload_tokens(&self) -> Vec<UploadToken> {
-        let items = self
-            .as_batch_create()
-            .map(|request| request.new_media_items);
+        let request = self.as_batch_create();
+        let items = request.map_or_else(Vec::new, |request| request.new_media_items);
         items
             .into_iter()
-            .flatten()
             .map(|item| item.simple_media_item.upload_token)
             .collect()
     }

@@ -106,14 +106,13 @@ impl Client {
         } else {
             About::Items
         };
-        if reply.status.is_success() {
-            let reply = self.accept(reply, about, Surface::Json, &bearer, &[])?;
-            return answer(reply);
-        }
-        let tokens = call.upload_tokens();
+        let tokens = if reply.status.is_success() {
+            Vec::new()
+        } else {
+            call.upload_tokens()
+        };
         let sent: Vec<&str> = tokens.iter().map(UploadToken::reveal).collect();
-        let reply = self.accept(reply, about, Surface::Json, &bearer, &sent)?;
-        answer(reply)
+        answer(self.accept(reply, about, Surface::Json, &bearer, &sent)?)
     }
 
     /// A success passes; a refusal becomes an error, and the sign-in learns of either. `sent` are the

@@ -3,8 +3,8 @@
 //! What it does not spoil it passes on, a request on a connection of its own.
 
 use std::{
-    io::{self, BufRead as _, BufReader, Read, Write},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -12,6 +12,8 @@ use std::{
     thread,
     time::Duration,
 };
+
+use super::support::between::{pass_on, request_on};
 
 /// As much as nobody has room for.
 pub(crate) const TOO_MUCH: u64 = 10 << 30;
@@ -95,30 +97,13 @@ impl Mouth {
 
 impl Shared {
     fn serve(&self, stream: &TcpStream) -> io::Result<()> {
-        let mut reader = BufReader::new(stream);
-        let mut head = String::new();
-        let mut length = 0;
-        loop {
-            let start = head.len();
-            if reader.read_line(&mut head)? == 0 {
-                return Ok(());
-            }
-            let line = head[start..].to_ascii_lowercase();
-            if let Some(value) = line.strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap_or(0);
-            } else if line.starts_with("connection:") {
-                head.truncate(start);
-            } else if line == "\r\n" {
-                head.insert_str(start, "connection: close\r\n");
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body)?;
+        let Some((head, body)) = request_on(stream)? else {
+            return Ok(());
+        };
         let target = head.split(' ').nth(1).unwrap_or_default();
         match self.bad_for(target) {
             Some(bad) => self.spoil(stream, bad),
-            None => self.pass(stream, &head, &body),
+            None => pass_on(stream, self.behind, &head, &body),
         }
     }
 
@@ -131,14 +116,6 @@ impl Shared {
         *times -= 1;
         self.spoiled.fetch_add(1, Ordering::Relaxed);
         Some(*bad)
-    }
-
-    fn pass(&self, mut client: &TcpStream, head: &str, body: &[u8]) -> io::Result<()> {
-        let mut service = TcpStream::connect(self.behind)?;
-        service.write_all(head.as_bytes())?;
-        service.write_all(body)?;
-        io::copy(&mut service, &mut client)?;
-        client.shutdown(Shutdown::Write)
     }
 
     fn spoil(&self, stream: &TcpStream, bad: Bad) -> io::Result<()> {

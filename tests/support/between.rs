@@ -61,26 +61,9 @@ impl Between {
 
 impl Shared {
     fn serve(&self, mut stream: &TcpStream) -> io::Result<()> {
-        let mut reader = BufReader::new(stream);
-        let mut head = String::new();
-        let mut length = 0;
-        loop {
-            let start = head.len();
-            if reader.read_line(&mut head)? == 0 {
-                return Ok(());
-            }
-            let line = head[start..].to_ascii_lowercase();
-            if let Some(value) = line.strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap_or(0);
-            } else if line.starts_with("connection:") {
-                head.truncate(start);
-            } else if line == "\r\n" {
-                head.insert_str(start, "connection: close\r\n");
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body)?;
+        let Some((head, body)) = request_on(stream)? else {
+            return Ok(());
+        };
         let request = format!("{head}{}", String::from_utf8_lossy(&body));
         self.heard.lock().unwrap().push(request);
         let target = head.split(' ').nth(1).unwrap_or_default();
@@ -98,10 +81,46 @@ impl Shared {
             write!(stream, "HTTP/1.1 404 Nothing\r\ncontent-length: 0\r\n\r\n")?;
             return stream.shutdown(Shutdown::Write);
         };
-        let mut service = TcpStream::connect(behind)?;
-        service.write_all(head.as_bytes())?;
-        service.write_all(&body)?;
-        io::copy(&mut service, &mut stream)?;
-        stream.shutdown(Shutdown::Write)
+        pass_on(stream, behind, &head, &body)
     }
+}
+
+/// The one request that comes on a connection, head and body, made to be the last one; none if nobody
+/// asks anything.
+pub(crate) fn request_on(stream: &TcpStream) -> io::Result<Option<(String, Vec<u8>)>> {
+    let mut reader = BufReader::new(stream);
+    let mut head = String::new();
+    let mut length = 0;
+    loop {
+        let start = head.len();
+        if reader.read_line(&mut head)? == 0 {
+            return Ok(None);
+        }
+        let line = head[start..].to_ascii_lowercase();
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap_or(0);
+        } else if line.starts_with("connection:") {
+            head.truncate(start);
+        } else if line == "\r\n" {
+            head.insert_str(start, "connection: close\r\n");
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    Ok(Some((head, body)))
+}
+
+/// Has the service behind answer a request.
+pub(crate) fn pass_on(
+    mut client: &TcpStream,
+    behind: SocketAddr,
+    head: &str,
+    body: &[u8],
+) -> io::Result<()> {
+    let mut service = TcpStream::connect(behind)?;
+    service.write_all(head.as_bytes())?;
+    service.write_all(body)?;
+    io::copy(&mut service, &mut client)?;
+    client.shutdown(Shutdown::Write)
 }

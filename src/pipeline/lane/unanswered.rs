@@ -39,8 +39,8 @@ impl Lane {
         }
         // Its answer may have come just before the end of the process that sent it, and may have asked
         // for a wait: nobody knows, so the wait is counted from the start of this one.
-        let since = if call.sent_at < self.began {
-            self.began
+        let since = if self.began <= now {
+            call.sent_at.max(self.began)
         } else {
             call.sent_at
         };
