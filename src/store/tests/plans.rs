@@ -161,6 +161,25 @@ fn the_daily_work_never_walks_over_a_large_table() {
 }
 
 #[test]
+fn a_kept_statement_is_not_prepared_anew_for_other_values() {
+    let bench = Bench::new();
+    let reader = bench.reader();
+    for db in [&open_for_writing(&bench), &reader.connection] {
+        let mut statement = db.prepare(moves::BY_INODE).unwrap();
+        for value in 1..5 {
+            let values = rusqlite::params![value, value, value, value, value];
+            assert!(!statement.exists(values).unwrap());
+        }
+        let anew = statement.get_status(rusqlite::StatementStatus::RePrepare);
+        assert_eq!(anew, 0);
+    }
+}
+
+fn open_for_writing(bench: &Bench) -> Connection {
+    store::open::beside(&bench.dir.path().join(FILE_NAME)).unwrap()
+}
+
+#[test]
 fn no_table_is_made_to_check_a_new_file() {
     let bench = Bench::new();
     let db = &bench.reader().connection;
