@@ -31,6 +31,7 @@ struct Moving {
     path: PathBuf,
     size: u64,
     position: Arc<AtomicU64>,
+    before: Arc<AtomicU64>,
 }
 
 /// One file on its way, as it is now.
@@ -51,22 +52,26 @@ pub struct Transferring {
 pub struct Transfer {
     file: FileId,
     position: Arc<AtomicU64>,
+    /// How many of the bytes an earlier run had sent.
+    before: Arc<AtomicU64>,
     progress: Progress,
 }
 
 impl Progress {
     /// A file begins to move.
     pub fn begin(&self, file: FileId, path: PathBuf, size: u64) -> Transfer {
-        let position = Arc::new(AtomicU64::new(0));
+        let (position, before) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
         let moving = Moving {
             path,
             size,
             position: Arc::clone(&position),
+            before: Arc::clone(&before),
         };
         self.transfers().insert(file, moving);
         Transfer {
             file,
             position,
+            before,
             progress: self.clone(),
         }
     }
@@ -84,10 +89,14 @@ impl Progress {
             .collect()
     }
 
-    /// Bytes that arrived, those of files on their way included.
+    /// Bytes that this run has sent, those of files on their way included.
     pub fn bytes(&self) -> u64 {
-        let moving: u64 = self.moving().iter().map(|moving| moving.sent).sum();
-        self.0.bytes_done.load(Ordering::Relaxed) + moving
+        let transfers = self.transfers();
+        let sent = transfers.values().map(|moving| {
+            let position = moving.position.load(Ordering::Relaxed).min(moving.size);
+            position.saturating_sub(moving.before.load(Ordering::Relaxed))
+        });
+        self.0.bytes_done.load(Ordering::Relaxed) + sent.sum::<u64>()
     }
 
     /// Uploads that arrived whole.
@@ -110,12 +119,21 @@ impl Transfer {
         Arc::clone(&self.position)
     }
 
+    /// The service has so much of it from an earlier run; nothing once this one has sent any.
+    pub fn goes_on_from(&self, offset: u64) {
+        if self.position.load(Ordering::Relaxed) == 0 {
+            self.before.store(offset, Ordering::Relaxed);
+            self.position.store(offset, Ordering::Relaxed);
+        }
+    }
+
     /// The whole file arrived.
     pub fn arrived(self, size: u64) {
+        let sent = size.saturating_sub(self.before.load(Ordering::Relaxed));
         self.progress
             .0
             .bytes_done
-            .fetch_add(size, Ordering::Relaxed);
+            .fetch_add(sent, Ordering::Relaxed);
         self.progress.0.uploads_done.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -191,6 +209,20 @@ mod tests {
         transfer.arrived(100);
         assert_eq!((progress.bytes(), progress.uploads()), (100, 1));
         assert!(progress.moving().is_empty());
+    }
+
+    #[test]
+    fn what_an_earlier_run_has_sent_is_shown_and_not_counted() {
+        let progress = Progress::default();
+        let transfer = progress.begin(FileId(1), PathBuf::from("a.mp4"), 100);
+        transfer.goes_on_from(60);
+        assert_eq!((progress.bytes(), progress.moving()[0].sent), (0, 60));
+        transfer.position().store(90, Ordering::Relaxed);
+        // It broke off, and less of this run's bytes arrived than were handed over.
+        transfer.goes_on_from(70);
+        assert_eq!(progress.bytes(), 30);
+        transfer.arrived(100);
+        assert_eq!(progress.bytes(), 40);
     }
 
     #[test]

@@ -76,10 +76,13 @@ async fn an_upload_goes_on_after_an_interrupt() {
     let (mut home, file) = film().await;
     let running = on_its_way(&mut home).await;
     running.stop().await.expect(130);
-    home.backfill().await;
+    let ran = home.backfill().await;
     let library = home.all_there(&[file]).await;
     assert_eq!(library.calls("uploads.start"), 1);
     sent_hardly_twice(&library);
+    // Only what this run has sent counts: not the whole megabyte.
+    assert!(ran.stdout.contains("1 file went up"), "{}", ran.stdout);
+    assert!(ran.stdout.contains(" kB"), "{}", ran.stdout);
 }
 
 #[tokio::test]

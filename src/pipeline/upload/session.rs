@@ -132,9 +132,13 @@ impl Sending<'_> {
                     if received > session.offset {
                         self.stalled = 0;
                     }
+                    self.transfer.goes_on_from(received);
                     self.at(&mut session, received).await?;
                 }
-                Ok(SessionAnswer::Final(Some(token))) => return self.complete(token).await,
+                Ok(SessionAnswer::Final(Some(token))) => {
+                    self.transfer.goes_on_from(self.source.stat.size);
+                    return self.complete(token).await;
+                }
                 // The service has the bytes and will not say the token again: they go once more.
                 Ok(SessionAnswer::Final(None)) => {
                     return Ok(Err(api::Error::new(Kind::EmptyToken, "")));
