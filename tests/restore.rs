@@ -43,6 +43,7 @@ fn lose_the_database(home: &Home) {
 /// A home with two albums at the service, of which the backup knows the first.
 async fn with_a_backup() -> (Home, Vec<PathBuf>) {
     let home = Home::with_folder("album = 'folder'\norder = 'name'").await;
+    home.until_noon().await;
     let mut files: Vec<PathBuf> = (0..3)
         .map(|n| home.taken(format!("photos/Rome/r{n}.jpg"), n, &photo(n)))
         .collect();

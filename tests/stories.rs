@@ -16,7 +16,9 @@ use support::{home::Home, media::photo, said::without_times};
 const CREATE: &str = "mediaItems.batchCreate";
 
 async fn trip() -> Home {
-    Home::with_folder("album = 'name:Rome'").await
+    let home = Home::with_folder("album = 'name:Rome'").await;
+    home.until_noon().await;
+    home
 }
 
 /// A command's words without what only the clock knows.

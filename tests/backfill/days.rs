@@ -10,6 +10,7 @@ use crate::{
 #[tokio::test]
 async fn a_day_that_is_used_up_ends_the_run_and_the_next_run_goes_on() {
     let home = Home::with_folder("album = 'name:Rome'").await;
+    home.until_noon().await;
     let files = home.photos("photos", 120);
     // The album and one batch.
     home.script(json!({"settings": {"daily_limit": 2, "uploads_count": false}}))
@@ -30,6 +31,7 @@ async fn a_day_that_is_used_up_ends_the_run_and_the_next_run_goes_on() {
 #[tokio::test]
 async fn our_own_limit_of_a_day_stops_without_asking() {
     let mut home = Home::with_folder("").await;
+    home.until_noon().await;
     home.set("quota.requests_per_day", "1");
     home.set("quota.reserve", "0");
     let files = home.photos("photos", 60);

@@ -60,6 +60,7 @@ const STAY: [(&str, &[u8], &str); 7] = [
 impl Tree {
     async fn plant() -> Self {
         let mut home = Home::new().await;
+        home.until_noon().await;
         home.folder("photos", "album = 'folder'\nexclude = ['private']");
         home.folder("phone", "");
         home.folder("events", "album = 'name:Events'\norder = 'name'");

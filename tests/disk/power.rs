@@ -10,6 +10,7 @@ use super::support::{
 /// Kills a backfill at the `skip`th call of a method, drops what was not synced, and goes on.
 async fn cut_at(method: &str, skip: u64, action: serde_json::Value) {
     let mut home = Home::with_folder("album = 'folder'").await;
+    home.until_noon().await;
     let Some(shim) = Shim::under(&mut home) else {
         return;
     };

@@ -42,7 +42,7 @@ async fn works(hours: u64) {
             items["created"].as_u64().unwrap() + items["verified"].as_u64().unwrap() == n as u64
         })
         .await;
-        home.advance(3600, (hour + 1) * 3600).await;
+        home.pass(3600).await;
         let now = (usage.rss(), usage.handles());
         if hour == hours / 4 {
             warm = Some(now);

@@ -76,6 +76,7 @@ async fn an_aborted_call_is_repeated() {
 #[tokio::test]
 async fn the_end_of_the_day_is_waited_for_and_nothing_goes_up_twice() {
     let trip = Trip::of(3).await;
+    trip.home.until_noon().await;
     trip.home.fault(CREATE, Some(1), "daily_429".into()).await;
     trip.home.run(&["backfill", "--no-wait"]).await.expect(5);
     let status = trip.home.status().await;

@@ -10,6 +10,7 @@ const CREATE: &str = "mediaItems.batchCreate";
 /// A trip whose bytes are up and whose batch was refused for the day.
 async fn uploaded(n: u64) -> Trip {
     let trip = Trip::of(n).await;
+    trip.home.until_noon().await;
     trip.home.fault(CREATE, Some(1), "daily_429".into()).await;
     trip.home.run(&["backfill", "--no-wait"]).await.expect(5);
     let status = trip.home.status().await;

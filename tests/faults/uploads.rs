@@ -61,6 +61,7 @@ async fn a_checksum_that_differs_sends_the_bytes_again() {
 #[tokio::test]
 async fn a_daily_stop_of_uploads_ends_with_the_day() {
     let trip = Trip::of(3).await;
+    trip.home.until_noon().await;
     trip.home.fault(RAW, Some(1), "daily_429".into()).await;
     trip.home.run(&["backfill", "--no-wait"]).await.expect(5);
     let status = trip.home.status().await;

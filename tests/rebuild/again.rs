@@ -85,6 +85,7 @@ async fn what_comes_later_goes_to_its_place_in_an_album_that_was_taken_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_says_the_same_and_writes_nothing() {
     let home = Home::with_folder("album = 'folder'").await;
+    home.until_noon().await;
     home.shots("photos/a", 4);
     home.backfill().await;
     lose(&home);

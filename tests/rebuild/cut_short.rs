@@ -54,6 +54,7 @@ async fn it_waits_out_a_429_and_goes_on_after_an_interruption() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_the_day_ends_it_with_5_and_the_albums_are_kept() {
     let home = Home::with_folder("album = 'folder'").await;
+    home.until_noon().await;
     home.shots("photos/a", 5);
     home.backfill().await;
     lose(&home);

@@ -10,6 +10,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    sync::atomic::AtomicI64,
     time::{Duration, SystemTime},
 };
 
@@ -39,6 +40,8 @@ pub(crate) struct Home {
     pub(crate) http: reqwest::Client,
     settings: Vec<(String, String)>,
     folders: Vec<String>,
+    /// Seconds that both clocks are ahead of the machine's: see `clocks`.
+    pub(super) shift: AtomicI64,
     /// What every program that is started gets in its environment, beside what it always gets.
     pub(crate) environment: Vec<(OsString, OsString)>,
 }
@@ -58,6 +61,7 @@ impl Home {
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             settings: Vec::new(),
             folders: Vec::new(),
+            shift: AtomicI64::new(0),
             environment: Vec::new(),
             sandbox,
         };
@@ -149,26 +153,6 @@ impl Home {
         fs::write(&new, tokens.to_string()).unwrap();
         fs::set_permissions(&new, PermissionsExt::from_mode(0o600)).unwrap();
         fs::rename(new, self.path("state/token.json")).unwrap();
-    }
-
-    /// Shifts the program's clock.
-    pub(crate) fn clock(&self, seconds: i64) {
-        fs::write(self.path("clock.new"), seconds.to_string()).unwrap();
-        fs::rename(self.path("clock.new"), self.path("clock")).unwrap();
-    }
-
-    /// Shifts the program's clock and the service's; only once in a test.
-    pub(crate) async fn pass(&self, seconds: i64) {
-        self.command(json!({"command": "advance_clock_s", "seconds": seconds}))
-            .await;
-        self.clock(seconds);
-    }
-
-    /// Shifts the service's clock by some seconds more, and the program's to `in_all`.
-    pub(crate) async fn advance(&self, seconds: u64, in_all: u64) {
-        self.command(json!({"command": "advance_clock_s", "seconds": seconds}))
-            .await;
-        self.clock(i64::try_from(in_all).unwrap());
     }
 
     /// Writes a file below the home; folders are made.

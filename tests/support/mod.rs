@@ -10,6 +10,7 @@
 
 pub(crate) mod between;
 pub(crate) mod child;
+pub(crate) mod clocks;
 pub(crate) mod dated;
 pub(crate) mod discovery;
 pub(crate) mod disk;

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use albumen::clock::Clock;
 use fastrand::Rng;
-use jiff::{SignedDuration, Timestamp, ToSpan as _, Zoned, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::{
     faults::{self, Deed, FAULTS, Fault, How},
-    support::home::Home,
+    support::{clocks::service_zone, home::Home},
 };
 
 /// How far the program's clock may be off: by more than an hour nobody can tell how old a token is.
@@ -35,8 +34,6 @@ fn nothing_wrong() -> Value {
 
 /// Clocks, faults that stand, and what was broken for good.
 pub(crate) struct Trouble {
-    /// Seconds that both clocks are ahead.
-    both: i64,
     /// Titles of albums that somebody deleted.
     pub(crate) deleted: BTreeSet<String>,
     sign_ins: u32,
@@ -60,8 +57,7 @@ pub(crate) struct Trouble {
 impl Trouble {
     /// A day begins, at noon where the service counts days: most are of 24 hours, some of 23 or 25.
     pub(crate) async fn begin(home: &Home, rng: &mut Rng) -> Self {
-        let mut trouble = Self {
-            both: 0,
+        let trouble = Self {
             deleted: BTreeSet::new(),
             sign_ins: 0,
             is_late: false,
@@ -73,7 +69,7 @@ impl Trouble {
             midnights: 0,
             stops: (0, 0),
         };
-        let now = trouble.now();
+        let now = home.now().to_zoned(service_zone());
         let change = now.time_zone().following(now.timestamp());
         let change = change.map(|change| change.timestamp() - SignedDuration::from_hours(12));
         let first = match rng.usize(0..6) {
@@ -83,9 +79,7 @@ impl Trouble {
         let first = first.map_or(now.clone(), |first| first.to_zoned(service_zone()));
         let noon = first.date().tomorrow().unwrap().at(12, 0, 0, 0);
         let noon = noon.to_zoned(service_zone()).unwrap();
-        trouble
-            .ahead(home, noon.timestamp().duration_since(now.timestamp()))
-            .await;
+        home.until_time(noon.timestamp()).await;
         trouble.as_usual(home).await;
         trouble
     }
@@ -106,9 +100,9 @@ impl Trouble {
             0..2 => self.over_midnight(home).await,
             // Ten minutes without an album are told by the clock.
             2..5 if self.is_late || was_late => {}
-            2 => home.clock(self.both - ASTRAY_S),
-            3 => home.clock(self.both + ASTRAY_S),
-            4 => home.clock(self.both),
+            2 => home.clock(-ASTRAY_S),
+            3 => home.clock(ASTRAY_S),
+            4 => home.clock(0),
             // A day without requests is a dull one.
             5..8 if is_in(home, "quota_exhausted") => {
                 self.over_midnight(home).await;
@@ -196,7 +190,7 @@ impl Trouble {
     /// All of it is over, and as much time passes as anybody asked for.
     pub(crate) async fn ends(&mut self, home: &Home) {
         home.no_faults().await;
-        self.ahead(home, SignedDuration::from_hours(50)).await;
+        home.pass(50 * 3600).await;
         self.spent = None;
         self.as_usual(home).await;
         self.sign_in(home);
@@ -258,34 +252,14 @@ impl Trouble {
 
     /// The next day of the service, and at least 24 hours later.
     pub(crate) async fn over_midnight(&mut self, home: &Home) {
-        let now = self.now();
+        let now = home.now().to_zoned(service_zone());
         let next = now.checked_add(1.day().minutes(61)).unwrap();
         self.spent = None;
-        self.ahead(home, next.timestamp().duration_since(now.timestamp()))
-            .await;
+        self.midnights += 1;
+        home.until_time(next.timestamp()).await;
         home.script(json!({"settings": {"daily_limit": 10_000}}))
             .await;
     }
-
-    async fn ahead(&mut self, home: &Home, time: SignedDuration) {
-        let seconds = time.as_secs();
-        home.command(json!({"command": "advance_clock_s", "seconds": seconds}))
-            .await;
-        self.both += seconds;
-        self.midnights += 1;
-        home.clock(self.both);
-    }
-
-    /// The time of the service.
-    fn now(&self) -> Zoned {
-        let now = Clock::system().now() + SignedDuration::from_secs(self.both);
-        now.to_zoned(service_zone())
-    }
-}
-
-/// Where the service counts its days.
-fn service_zone() -> TimeZone {
-    TimeZone::get("America/Los_Angeles").unwrap()
 }
 
 /// Whether the account is in this state, as whoever died last wrote it down.

@@ -208,6 +208,7 @@ async fn what_is_left_of_a_day_is_kept_for_fresh_files() {
     // An album costs a request more.
     for (rules, requests) in [("", 8), ("album = 'name:Rome'", 9)] {
         let mut home = Home::with_folder(rules).await;
+        home.until_noon().await;
         home.set("quota.requests_per_day", &requests.to_string());
         home.set("quota.reserve", "5");
         home.set("batch.max_wait", "'2s'");

@@ -1,9 +1,9 @@
 //! The limits of the service: kept without being told, and waited for once they are.
 
-use jiff::{SignedDuration, Timestamp, ToSpan as _, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use serde_json::{Value, json};
 
-use super::{now, support::home::Home};
+use super::support::{clocks::service_zone, home::Home};
 
 const CREATE: &str = "mediaItems.batchCreate";
 
@@ -26,15 +26,14 @@ async fn a_steady_run_below_the_limit_of_writes_is_never_refused() {
     assert_eq!(library.0["refusals"], json!([]));
 }
 
-/// Half past midnight Pacific of a day that is not 24 hours long, the `nth` from now on.
-fn morning_of_an_odd_day(nth: usize) -> Timestamp {
-    let zone = TimeZone::get("America/Los_Angeles").unwrap();
-    let change = zone.following(now()).nth(nth).unwrap().timestamp();
+/// Half past midnight Pacific of a day that is not 24 hours long, the `nth` from `now` on.
+fn morning_of_an_odd_day(now: Timestamp, nth: usize) -> Timestamp {
+    let zone = service_zone();
+    let change = zone.following(now).nth(nth).unwrap().timestamp();
     // The change is at two in the night; an hour before it is the day's too.
     let day = (change - SignedDuration::from_hours(1))
-        .to_zoned(zone)
+        .to_zoned(zone.clone())
         .date();
-    let zone = TimeZone::get("America/Los_Angeles").unwrap();
     day.at(0, 30, 0, 0).to_zoned(zone).unwrap().timestamp()
 }
 
@@ -43,18 +42,14 @@ async fn a_daily_stop_lasts_until_midnight_pacific_also_on_days_of_23_and_25_hou
     for nth in [0, 1] {
         let home = Home::with_folder("").await;
         let mut files = home.photos("photos", 2);
-        let begin = morning_of_an_odd_day(nth) + 2.hours();
-        let mut shift = Shift {
-            home: &home,
-            seconds: 0,
-        };
-        shift.to(begin).await;
+        let begin = morning_of_an_odd_day(home.now(), nth) + 2.hours();
+        home.until_time(begin).await;
         home.fault(CREATE, Some(1), "daily_429".into()).await;
         home.run(&["backfill", "--no-wait"]).await.expect(5);
         let resumes: Timestamp = text(&home.status().await["quota"]["resumes_at"])
             .parse()
             .unwrap();
-        let local = resumes.to_zoned(TimeZone::get("America/Los_Angeles").unwrap());
+        let local = resumes.to_zoned(service_zone());
         assert_eq!(
             (local.hour(), (2..=10).contains(&local.minute())),
             (0, true),
@@ -66,28 +61,13 @@ async fn a_daily_stop_lasts_until_midnight_pacific_also_on_days_of_23_and_25_hou
         // Another process, a minute before, with more to do: not one request.
         let before = home.library().await.requests();
         files.push(home.taken("photos/more.jpg", 9, &super::support::media::photo(9)));
-        shift.to(resumes - SignedDuration::from_mins(12)).await;
+        home.until_time(resumes - SignedDuration::from_mins(12))
+            .await;
         home.run(&["backfill", "--no-wait"]).await.expect(5);
         assert_eq!(home.library().await.requests(), before);
-        shift.to(resumes + 1.minutes()).await;
+        home.until_time(resumes + 1.minutes()).await;
         home.backfill().await;
         home.all_there(&files).await;
-    }
-}
-
-/// Both clocks, moved together.
-struct Shift<'a> {
-    home: &'a Home,
-    seconds: i64,
-}
-
-impl Shift<'_> {
-    async fn to(&mut self, then: Timestamp) {
-        let wanted = then.duration_since(now()).as_secs();
-        let more = json!({"command": "advance_clock_s", "seconds": wanted - self.seconds});
-        self.home.command(more).await;
-        self.home.clock(wanted);
-        self.seconds = wanted;
     }
 }
 
@@ -113,20 +93,17 @@ async fn a_full_storage_is_probed_once_an_hour_and_no_bytes_go_up_meanwhile() {
     assert_eq!((full.calls("uploads.raw"), full.calls(CREATE)), (2, 1));
     daemon.stop().await.expect(0);
 
-    let mut shift = Shift {
-        home: &home,
-        seconds: 0,
-    };
-    shift.to(now() + 50.minutes()).await;
+    let start = home.now();
+    home.until_time(start + 50.minutes()).await;
     home.run(&["backfill", "--no-wait"]).await.expect(5);
     let same = home.library().await;
     assert_eq!((same.calls("uploads.raw"), same.calls(CREATE)), (2, 1));
-    shift.to(now() + 61.minutes()).await;
+    home.until_time(start + 61.minutes()).await;
     home.run(&["backfill", "--no-wait"]).await.expect(5);
     let probed = home.library().await;
     assert_eq!((probed.calls("uploads.raw"), probed.calls(CREATE)), (2, 2));
     home.no_faults().await;
-    shift.to(now() + 122.minutes()).await;
+    home.until_time(start + 122.minutes()).await;
     home.backfill().await;
     home.all_there(&files).await;
 }
@@ -152,6 +129,7 @@ async fn a_clock_that_was_set_back_holds_nothing_up() {
 #[tokio::test]
 async fn a_daily_stop_outlasts_whatever_else_ails_the_account() {
     let home = Home::with_folder("").await;
+    home.until_noon().await;
     let files = home.photos("photos", 2);
     let held_up = json!({"canned": "unauthenticated_401", "delay_ms": 1500});
     home.script(json!({"rules": [

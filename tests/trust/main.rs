@@ -25,14 +25,9 @@ use support::{
     home::{Home, LOOK, secret},
 };
 
-/// Now, by this machine's clock.
-fn now() -> jiff::Timestamp {
-    albumen::clock::Clock::system().now()
-}
-
 /// Leaves a sign-in of `client_id` that began so many days ago, by the program's clock.
 fn signed_in(home: &Home, client_id: &str, days: i64) {
-    let since = now() - jiff::SignedDuration::from_hours(24 * days);
+    let since = home.now() - jiff::SignedDuration::from_hours(24 * days);
     let file = home.path("state/token.json");
     let mut tokens: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     tokens["client_id"] = client_id.into();
