@@ -69,7 +69,9 @@ pub fn headline(status: &Status, here: &Here) -> String {
         let owed = waits_for(status, here).map(|wait| format!("; {wait}"));
         return format!("not running, {what}{}", owed.unwrap_or_default());
     }
-    if let Some(wait) = waits_for(status, here).filter(|_| items.uploading == 0) {
+    // While the lane waits, bytes go up; while the account does, whatever is under way gets nowhere.
+    let is_held_up = items.uploading == 0 || status.account.state != AccountState::Ready;
+    if let Some(wait) = waits_for(status, here).filter(|_| is_held_up) {
         return format!("waiting: {wait}; {} to go", words::files(left));
     }
     let mut sentence = match (items.uploading, left) {
