@@ -130,7 +130,7 @@ async fn a_photo_that_failed() {
     insta::assert_snapshot!(tells(&home, &["explain", "photos/p0001.jpg"]).await, @r#"
     ~/photos/p0001.jpg
     It belongs to the folder `~/photos` of the configuration.
-    It goes up, as a photo (JPEG, 53 B).
+    It is a photo (JPEG, 53 B).
     Its album is "Rome", in which it stands by the time when it was taken.
     It failed: the service cannot make a photo or video of this file (the service said: Failed: There was an error while trying to create this media item), after 2 attempts.
     It was to be put into the album "Rome".
@@ -167,7 +167,7 @@ async fn a_photo_that_is_missing_and_is_sent_again() {
     insta::assert_snapshot!(tells(&home, &["explain", "photos/p0001.jpg"]).await, @r#"
     ~/photos/p0001.jpg
     It belongs to the folder `~/photos` of the configuration.
-    It goes up, as a photo (JPEG, 53 B).
+    It is a photo (JPEG, 53 B).
     Its album is "Rome", in which it stands by the time when it was taken.
     It was in Google Photos, which no longer has it.
     It stood in the album "Rome".

@@ -48,4 +48,4 @@ pub use error::{Error, Kind, Limit, Scope};
 pub use login::{Granted, Login};
 pub use uploads::{Part, Session, SessionAnswer};
 pub use whose::other_client;
-pub use words::kept as kept_words;
+pub use words::{cause, kept as kept_words};

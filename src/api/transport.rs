@@ -15,6 +15,7 @@ use crate::crash::{self, Moment};
 use super::{
     endpoints::{Settings, Timeouts, is_loopback},
     error::{Error, Kind},
+    words,
 };
 
 /// The most bytes of a JSON answer; a page of 100 media items is some 100 kB.
@@ -136,7 +137,8 @@ async fn read(mut response: reqwest::Response, limit: usize) -> Result<Bytes, Er
 pub(super) fn failure(error: reqwest::Error) -> Error {
     let error = error.without_url();
     if error.is_connect() {
-        Error::new(Kind::Unreachable, "").with_source(error)
+        // The layers above the cause only say again that nobody could be reached.
+        Error::new(Kind::Unreachable, &words::cause(&error))
     } else if error.is_builder() {
         Error::new(Kind::Setup, "the request cannot be written").with_source(error)
     } else if error.is_timeout() {

@@ -3,6 +3,8 @@
 //! A service, or whatever stands before it, may repeat in its refusal what it was sent. So a text loses
 //! the secrets that went out with the request, whatever they look like, and then what looks like one.
 
+use std::io;
+
 /// The most characters kept of a text; enough for any of the fact sheet.
 const MOST_CHARS: usize = 500;
 
@@ -48,6 +50,24 @@ pub fn kept(text: &str, sent: &[&str]) -> String {
         }
     }
     kept
+}
+
+/// Why nobody could be reached, in the words of whoever met it: the network, the resolver of names, the
+/// TLS library. What lies around it says so without saying why.
+pub fn cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+        if cause.is::<io::Error>() {
+            break;
+        }
+    }
+    let words = cause.to_string();
+    // What the TLS library has no kind for is not unexpected to us.
+    words
+        .strip_prefix("unexpected error: ")
+        .unwrap_or(&words)
+        .to_owned()
 }
 
 /// A word without what looks like a secret.

@@ -6,7 +6,8 @@
 //! | API or Photos disabled | 2 |
 //! | a sign-in or a scope is missing | 3 |
 //! | another process holds the state folder and does not take part | 4 |
-//! | other refusals of the for a command that makes a single call | 1 |
+//! | other refusals of the service, for a command that makes a single call | 1 |
+//! | what a [`Failure`] says of itself | its own |
 //! | anything else: a disk that is full or broken, a defect | 70 |
 
 use std::{fmt::Write as _, io, path::Path};

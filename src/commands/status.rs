@@ -8,7 +8,6 @@ use crate::{
     config::Config,
     run::connect,
     status::{Status, text},
-    store::Reader,
 };
 
 use super::{Edge, here, look, output};
@@ -23,10 +22,10 @@ const CLEAR: &str = "\x1b[H\x1b[J";
 pub(crate) async fn run(edge: &Edge, flags: &cli::Status) -> anyhow::Result<ExitCode> {
     let config = edge.config_or_defaults()?;
     let clock = connect::clock(&config);
-    let reader = look::reader(&config)?;
     if flags.watch {
-        return watch(&config, &clock, reader, flags.json).await;
+        return watch(&config, &clock, flags.json).await;
     }
+    let reader = look::reader(&config)?;
     let status = look::status(&config, &clock, reader.as_ref())?;
     if flags.json {
         output::print(&format!("{}\n", serde_json::to_string_pretty(&status)?))?;
@@ -37,12 +36,7 @@ pub(crate) async fn run(edge: &Edge, flags: &cli::Status) -> anyhow::Result<Exit
 }
 
 /// Ctrl-C is how one leaves, so it is no interruption.
-async fn watch(
-    config: &Config,
-    clock: &Clock,
-    mut reader: Option<Reader>,
-    json: bool,
-) -> anyhow::Result<ExitCode> {
+async fn watch(config: &Config, clock: &Clock, json: bool) -> anyhow::Result<ExitCode> {
     let mut ticks = tokio::time::interval(EVERY);
     let redraw = !json && output::stdout_is_terminal();
     // One listener for all turns, heard before the first: a key pressed during a look is not lost.
@@ -53,9 +47,8 @@ async fn watch(
             _ = &mut left => return Ok(ExitCode::Done),
             _ = ticks.tick() => {}
         }
-        if reader.is_none() {
-            reader = look::reader(config)?;
-        }
+        // A new one each time: another database may take the place of this one.
+        let reader = look::reader(config)?;
         let status = look::status(config, clock, reader.as_ref())?;
         let shown = shown(&status, clock, json, redraw)?;
         if !output::print_or_gone(&shown)? {

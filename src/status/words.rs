@@ -5,6 +5,9 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 /// Of a time that is nearer than this the seconds matter.
 const SECONDS_COUNT: SignedDuration = SignedDuration::from_mins(3);
 
+/// Of a time that is further away than this the year is named, and the weekday is not.
+const YEAR_COUNTS: SignedDuration = SignedDuration::from_hours(24 * 180);
+
 /// A number with commas between the thousands.
 pub fn number(n: u64) -> String {
     let digits = n.to_string();
@@ -94,7 +97,10 @@ pub fn time(then: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     {
         format!("tomorrow {clock}")
     } else {
-        then.strftime("%a %-d %b %H:%M").to_string()
+        // A weekday tells which of the near days it is; further away a year is wanted.
+        let near = then.timestamp().duration_since(now).abs() < YEAR_COUNTS;
+        let day = if near { "%a %-d %b" } else { "%-d %b %Y" };
+        format!("{} {clock}", then.strftime(day))
     }
 }
 
@@ -171,5 +177,6 @@ mod tests {
         assert_eq!(said("2026-11-21T13:05:00Z"), "14:05");
         assert_eq!(said("2026-11-22T08:02:00Z"), "tomorrow 09:02");
         assert_eq!(said("2026-11-23T23:30:00Z"), "Tue 24 Nov 00:30");
+        assert_eq!(said("2024-06-01T08:00:00Z"), "1 Jun 2024 10:00");
     }
 }

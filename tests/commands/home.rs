@@ -97,7 +97,12 @@ pub(crate) fn picture(colour: u8) -> Vec<u8> {
 
 /// Ctrl-C.
 pub(crate) fn interrupt(child: &Child) {
+    signal(child, "-INT");
+}
+
+/// Sends it a signal, as `kill` names them.
+pub(crate) fn signal(child: &Child, name: &str) {
     let pid = child.id().to_string();
-    let sent = Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    let sent = Command::new("kill").args([name, &pid]).status().unwrap();
     assert!(sent.success());
 }

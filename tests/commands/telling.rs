@@ -4,7 +4,10 @@ use std::{
     ffi::OsStr,
     fs,
     io::{BufRead as _, BufReader, Read as _},
-    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{PermissionsExt as _, symlink},
+    },
     process::Stdio,
 };
 
@@ -207,6 +210,28 @@ fn explain_names_the_rule_and_the_album_also_of_a_file_that_is_not_there() {
     assert!(
         said("elsewhere/b.jpg")
             .starts_with("~/elsewhere/b.jpg\nIt is in no folder of the configuration")
+    );
+}
+
+#[test]
+fn a_link_is_explained_as_it_is_treated() {
+    let home = Home::new().configured("[[folder]]\npath = \"~/P\"\n");
+    let photo = home.write("elsewhere/a.png", picture(1));
+    fs::create_dir(home.path("P")).unwrap();
+    symlink(home.path("elsewhere"), home.path("P/linked")).unwrap();
+    symlink(&photo, home.path("link.png")).unwrap();
+    let said = |path: &str| home.run(&["explain", path]).out;
+    let linked = said("P/linked");
+    assert!(
+        linked.contains("It does not go up: it is a symbolic link"),
+        "{linked}"
+    );
+    // `backfill link.png` takes what it leads to.
+    let typed = said("link.png");
+    assert!(
+        typed.starts_with("~/link.png\nIt is a link to ~/elsewhere/a.png\n")
+            && typed.contains("It goes up, as a photo"),
+        "{typed}"
     );
 }
 

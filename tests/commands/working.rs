@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::home::{Home, interrupt, picture};
+use super::home::{Home, interrupt, picture, signal};
 
 /// A sandbox as `albumen sandbox` serves it; it ends with this.
 struct Sandbox {
@@ -318,6 +318,28 @@ fn try_uploads_into_a_sandbox_and_keeps_nothing() {
     let real = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/shutter.jpg");
     fs::copy(real, home.path("Crete/shutter.jpg")).unwrap();
     home.write("Crete/notes.txt", "words");
+    let (child, out) = shows_a_gallery(&home);
+    assert!(out.starts_with("55 files went up in "), "{out}");
+    let gallery = out.split("The gallery: ").nth(1).unwrap().trim();
+    let state = get(&format!("{gallery}sandbox/state"));
+    assert_eq!(state["items"].as_array().unwrap().len(), 55);
+    assert_eq!(state["albums"][0]["title"], "Crete");
+    assert_eq!(state["broken_rules"], serde_json::json!([]));
+    interrupt(&child);
+    let ended = child.wait_with_output().unwrap();
+    assert!(ended.status.success());
+    let told = String::from_utf8(ended.stderr).unwrap();
+    assert!(!told.contains("WARN"), "{told}");
+    assert_eq!(
+        fs::read_dir(home.path("tmp")).unwrap().count(),
+        0,
+        "it cleans up"
+    );
+    assert!(!home.path(".local").exists() && !home.path(".config").exists());
+}
+
+/// `try`, up to the line with its gallery; its folder is made in `tmp`.
+fn shows_a_gallery(home: &Home) -> (Child, String) {
     let tmp = home.path("tmp");
     fs::create_dir(&tmp).unwrap();
     let mut child = home
@@ -332,19 +354,18 @@ fn try_uploads_into_a_sandbox_and_keeps_nothing() {
     while !out.contains("The gallery: ") {
         assert_ne!(lines.read_line(&mut out).unwrap(), 0, "{out}");
     }
-    assert!(out.starts_with("55 files went up in "), "{out}");
-    let gallery = out.split("The gallery: ").nth(1).unwrap().trim();
-    let state = get(&format!("{gallery}sandbox/state"));
-    assert_eq!(state["items"].as_array().unwrap().len(), 55);
-    assert_eq!(state["albums"][0]["title"], "Crete");
-    assert_eq!(state["broken_rules"], serde_json::json!([]));
-    interrupt(&child);
+    (child, out)
+}
+
+#[test]
+fn try_keeps_nothing_either_when_its_terminal_is_closed() {
+    let home = Home::new();
+    home.write("Crete/a.png", picture(1));
+    let (child, _) = shows_a_gallery(&home);
+    signal(&child, "-HUP");
     let ended = child.wait_with_output().unwrap();
     assert!(ended.status.success());
-    let told = String::from_utf8(ended.stderr).unwrap();
-    assert!(!told.contains("WARN"), "{told}");
-    assert_eq!(fs::read_dir(&tmp).unwrap().count(), 0, "it cleans up");
-    assert!(!home.path(".local").exists() && !home.path(".config").exists());
+    assert_eq!(fs::read_dir(home.path("tmp")).unwrap().count(), 0);
 }
 
 fn get(address: &str) -> Value {

@@ -1,10 +1,11 @@
 //! What lies between here and the service: certificates, the network, the clock.
 
-use std::{io, time::Duration};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
+    api::cause,
     clock::Clock,
     config::{Config, is_loopback},
     status::words,
@@ -44,7 +45,7 @@ pub(super) async fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
     let http = match builder.build() {
         Ok(http) => http,
         Err(error) => {
-            let words = format!("no connection can be trusted: {}", told(&error));
+            let words = format!("no connection can be trusted: {}", cause(&error));
             return vec![Finding::fault("certificates", words, NO_AUTHORITIES)];
         }
     };
@@ -54,7 +55,7 @@ pub(super) async fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
     }
     match http.get(endpoint.clone()).send().await {
         Err(error) => {
-            let told = told(&error);
+            let told = cause(&error);
             let (words, remedy) = if told.contains("certificate") {
                 (format!("{endpoint} cannot be trusted: {told}"), UNTRUSTED)
             } else {
@@ -76,23 +77,6 @@ pub(super) async fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
         }
     }
     findings
-}
-
-/// An error with its causes, which hold the words that matter.
-fn told(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-        if cause.is::<io::Error>() {
-            break;
-        }
-    }
-    let words = cause.to_string();
-    // What the TLS library has no kind for is not unexpected to us.
-    words
-        .strip_prefix("unexpected error: ")
-        .unwrap_or(&words)
-        .to_owned()
 }
 
 fn time(date: &str, now: Timestamp) -> Option<Finding> {

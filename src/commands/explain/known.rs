@@ -15,6 +15,12 @@ pub(super) fn is_up(known: &Explained) -> bool {
         && matches!(known.item_state.as_deref(), Some("created" | "verified"))
 }
 
+/// Whether it went up, or could not: nothing more becomes of it by itself.
+pub(super) fn is_over(known: &Explained) -> bool {
+    let failed = matches!(known.item_state.as_deref(), Some("failed" | "missing"));
+    is_up(known) || known.file_state == "held" && failed
+}
+
 /// Whether anything of it is still to be done, by Albumen itself.
 pub(super) fn may_move(known: &Explained) -> bool {
     let of_item = known.item_state.as_deref();

@@ -23,7 +23,7 @@ use crate::{
     run::connect,
     shown::Shown,
     status::{text::waits_for, words},
-    store::Reader,
+    store::{Explained, Reader},
 };
 
 mod after;
@@ -54,6 +54,15 @@ fn text(
     let mut text = format!("{}\n", Shown::path(path));
     let mut places = Places::new(config.folders.iter().cloned())?;
     let (place, relative) = places.holder(path, is_dir)?;
+    // A link inside of a folder is judged as one; one that leads here from outside is followed, as
+    // `backfill PATH` does.
+    if !place.is_configured
+        && path.is_symlink()
+        && let Ok(target) = path.canonicalize()
+    {
+        let target = self::text(config, clock, reader, &target)?;
+        return Ok(text + "It is a link to " + &target);
+    }
     text += &folder(&place);
     let known = reader
         .map(|reader| reader.explain(&place.root().join(&relative)))
@@ -64,7 +73,7 @@ fn text(
         &place,
         &relative,
         path,
-        (is_dir, is_up, known.is_some()),
+        (is_dir, known.as_ref()),
         &metadata,
         &mut text,
     );
@@ -111,7 +120,7 @@ fn verdict(
     place: &Place,
     relative: &Path,
     path: &Path,
-    (is_dir, is_up, is_known): (bool, bool, bool),
+    (is_dir, known): (bool, Option<&Explained>),
     metadata: &io::Result<fs::Metadata>,
     text: &mut String,
 ) -> bool {
@@ -138,6 +147,9 @@ fn verdict(
             &"`recursive = false` leaves out what is in folders below",
         );
     }
+    if path.is_symlink() && !relative.as_os_str().is_empty() && !place.folder.follow_symlinks {
+        return refuse(text, &"it is a symbolic link, and `follow_symlinks` is off");
+    }
     if is_dir {
         text.push_str("It is a folder: what is in it is looked at, file by file.\n");
         return false;
@@ -145,24 +157,24 @@ fn verdict(
     let metadata = match metadata {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            text.push_str(if is_known {
+            text.push_str(if known.is_some() {
                 "There is no such file any more.\n"
             } else {
                 "There is no such file; by its name and place it would go up.\n"
             });
-            return !is_known;
+            return known.is_none();
         }
         Err(error) => return refuse(text, &format!("it cannot be read ({error})")),
     };
-    if path.is_symlink() && !place.folder.follow_symlinks {
-        return refuse(text, &"it is a symbolic link, and `follow_symlinks` is off");
-    }
     if !metadata.is_file() {
         return refuse(text, &"it is neither a file nor a folder");
     }
     match content(path, metadata.len()) {
         Ok(mime) => {
-            let goes = if is_up { "It is" } else { "It goes up, as" };
+            let goes = match known {
+                Some(known) if known::is_over(known) => "It is",
+                _ => "It goes up, as",
+            };
             let _ = writeln!(text, "{goes} {}.", words::kind(mime, metadata.len()));
             true
         }
