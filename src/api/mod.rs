@@ -25,6 +25,7 @@ mod client_secret;
 pub mod endpoints;
 pub mod error;
 pub mod login;
+mod logout;
 mod loopback;
 mod refresh;
 #[cfg(test)]
@@ -43,6 +44,7 @@ pub use bandwidth::Bandwidth;
 pub use body::{FileBody, Sent};
 pub use calls::{Call, Method};
 pub use client::{Answer, Client};
+pub use client_secret::changed_at as client_secret_changed_at;
 pub use endpoints::{Endpoints, Settings, Timeouts};
 pub use error::{Error, Kind, Limit, Scope};
 pub use login::{Granted, Login};

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    api::SignedIn,
+    api::{SignedIn, client_secret_changed_at},
     cli::ExitCode,
     clock::Clock,
     config::Config,
@@ -91,6 +91,7 @@ pub(crate) fn around(config: &Config, clock: &Clock, running: bool, rate: Option
     let signed_in = SignedIn::read(&config.state_dir.join(connect::TOKEN_FILE));
     Around {
         signed_in_at: signed_in.ok().map(|signed_in| signed_in.since),
+        client_secret_changed_at: client_secret_changed_at(&config.account.client_secret_file),
         now: clock.now(),
         running,
         rate,

@@ -100,7 +100,12 @@ fn why_stopped(stage: &Stage) -> Option<ExitCode> {
         .is_none_or(|until| until > crate::clock::after(stage.clock.now(), SHORT));
     match pause.state {
         AccountState::Ready => None,
-        AccountState::LoginNeeded => pause.until.is_none().then_some(ExitCode::LoginNeeded),
+        AccountState::LoginNeeded if pause.until.is_none() => Some(ExitCode::LoginNeeded),
+        // What an earlier run met is due, and the first request tells.
+        AccountState::LoginNeeded => pause
+            .until
+            .is_some_and(|until| until > stage.clock.now())
+            .then_some(ExitCode::Unusable),
         AccountState::ApiDisabled | AccountState::PhotosDisabled => Some(ExitCode::Unusable),
         AccountState::StorageFull | AccountState::QuotaExhausted | AccountState::Unreachable => {
             is_long.then_some(ExitCode::WorkLeft)
