@@ -7,6 +7,7 @@
 
 mod ails;
 mod day;
+mod state;
 
 use std::{
     sync::{
@@ -29,6 +30,7 @@ use crate::{
 pub use ails::in_words;
 
 use ails::ails;
+use state::{State, is_set_up_badly};
 
 /// A sign-in of a consent screen in Testing dies after 7 days (fact sheet, section 1.2), and its last
 /// access token at most an hour later.
@@ -64,29 +66,6 @@ struct Inner {
     published_kept: AtomicBool,
 }
 
-#[derive(Debug)]
-struct State {
-    pause: Pause<AccountState>,
-    /// Failures in a row, for the waits.
-    strikes: u32,
-    /// What stops the account is on this machine: a file that cannot be read, or is another client's.
-    is_set_up_badly: bool,
-    /// Somebody has changed the files of the account since it was stopped for them.
-    mended: bool,
-}
-
-impl State {
-    /// Whether there is a sign-in, or a client secret, that nobody has tried. Once seen it stays so until
-    /// it is found bad as well: whoever reads the new file first may meet another trouble. A new client
-    /// secret does not bring a dead sign-in back.
-    fn is_mended(&mut self, auth: &Auth) -> bool {
-        let waits = self.pause.state == AccountState::LoginNeeded;
-        let changed = || auth.changed() || self.is_set_up_badly && auth.client_secret_changed();
-        self.mended = waits && (self.mended || changed());
-        self.mended
-    }
-}
-
 impl Gate {
     /// The gate as the store remembers it.
     pub async fn load(
@@ -109,7 +88,7 @@ impl Gate {
         }
         let lasts = match pause.state {
             AccountState::QuotaExhausted | AccountState::StorageFull => {
-                pause.until.is_some() && !is_due(&pause, &retry, now)
+                pause.until.is_some() && !State::new(pause.clone(), now).is_due(&retry, now)
             }
             // Whether these still hold is seen by the first request.
             AccountState::Ready
@@ -121,12 +100,9 @@ impl Gate {
         if !lasts && pause.state != AccountState::Ready {
             pause.until = Some(now);
         }
-        let state = Mutex::new(State {
-            pause,
-            strikes: 0,
-            is_set_up_badly,
-            mended: false,
-        });
+        let mut state = State::new(pause, now);
+        state.is_set_up_badly = is_set_up_badly;
+        let state = Mutex::new(state);
         Ok(Self(Arc::new(Inner {
             store,
             clock,
@@ -150,7 +126,7 @@ impl Gate {
         let mended = state.is_mended(&self.0.auth);
         let pause = &state.pause;
         let now = self.0.clock.now();
-        let due = is_due(pause, &self.0.retry, now);
+        let due = state.is_due(&self.0.retry, now);
         match pause.state {
             AccountState::Ready => Answer::Open,
             AccountState::LoginNeeded if due || mended => Answer::Open,
@@ -176,8 +152,7 @@ impl Gate {
                 AccountState::QuotaExhausted if stopped => return Ok(()),
                 _ => {}
             }
-            state.strikes = 0;
-            state.pause = Pause::plain(AccountState::Ready);
+            *state = State::new(Pause::plain(AccountState::Ready), now);
         }
         tracing::info!("the account can be used again");
         self.0
@@ -306,7 +281,7 @@ impl Gate {
         let changed = {
             let mut state = self.state();
             let stopped = state.pause.state == AccountState::QuotaExhausted
-                && !is_due(&state.pause, &self.0.retry, now);
+                && !state.is_due(&self.0.retry, now);
             if stopped && pause.state != AccountState::QuotaExhausted {
                 // Nothing may be sent before the day is over, whatever else ails the account; that is
                 // met again then.
@@ -314,14 +289,9 @@ impl Gate {
             }
             let changed = state.pause.state != pause.state
                 || state.is_set_up_badly != is_set_up_badly(&pause);
-            state.strikes = if changed {
-                1
-            } else {
-                state.strikes.saturating_add(1)
-            };
-            state.pause = pause.clone();
-            state.is_set_up_badly = is_set_up_badly(&pause);
-            state.mended = false;
+            let strikes = if changed { 0 } else { state.strikes };
+            *state = State::new(pause.clone(), now);
+            state.strikes = strikes.saturating_add(1);
             changed
         };
         if changed {
@@ -342,16 +312,17 @@ impl Gate {
     /// While the user must sign in, or see to the files of this machine: looks whether somebody did, and
     /// goes on then.
     pub async fn look_for_sign_in(&self) -> Result<()> {
+        let now = self.0.clock.now();
         {
             let mut state = self.state();
             if !state.is_mended(&self.0.auth) {
                 return Ok(());
             }
-            state.pause = Pause::plain(AccountState::Ready);
+            *state = State::new(Pause::plain(AccountState::Ready), now);
         }
         tracing::info!("somebody has signed in, or changed the client secret file; going on");
         let ready = Pause::plain(AccountState::Ready);
-        self.0.store.account_is(ready, self.0.clock.now()).await?;
+        self.0.store.account_is(ready, now).await?;
         self.wake();
         Ok(())
     }
@@ -367,22 +338,6 @@ impl Gate {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whether a wait is over, or longer than its kind ever is: that comes from a clock that was set back.
-fn is_due(pause: &Pause<AccountState>, retry: &Retry, now: Timestamp) -> bool {
-    let longest = match pause.state {
-        AccountState::QuotaExhausted => day::LONGEST,
-        _ => backoff::until_probe(retry).max(backoff::longest(retry)),
-    };
-    pause
-        .until
-        .is_some_and(|until| until <= now || until > clock::after(now, longest))
-}
-
-/// Whether what stops the account is on this machine, which alone has an end of its kind.
-fn is_set_up_badly(pause: &Pause<AccountState>) -> bool {
-    pause.state == AccountState::LoginNeeded && pause.until.is_some()
 }
 
 /// Whether somebody has seen to the account after it was stopped, while nothing ran.
