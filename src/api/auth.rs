@@ -26,13 +26,14 @@ use crate::{
 };
 
 use super::{
-    auth_state::State,
-    client_secret::{self, ClientSecret},
+    auth_state::{Looked, State},
+    client_secret::ClientSecret,
     endpoints::{Settings, Timeouts},
     error::{Error, Kind},
     login::SCOPES,
     refresh::{Given, SignInServer},
-    token_file::{Stamp, Tokens},
+    stamp::{Stamp, changed_at},
+    token_file::Tokens,
     transport, whose,
 };
 
@@ -142,7 +143,7 @@ impl Auth {
 
     /// Looks at both files for the first time, so that from now on it is seen whether they change.
     pub fn look(&self) {
-        self.state().secret_stamp = Some(Stamp::of(&self.0.files.client_secret));
+        self.look_at_secret();
         // Whatever it is that speaks against the sign-in is told to the first who asks for a bearer.
         let _ = self.present();
     }
@@ -158,13 +159,13 @@ impl Auth {
     /// The same of the client secret file.
     pub fn client_secret_changed(&self) -> bool {
         let stamp = Stamp::of(&self.0.files.client_secret);
-        let read = self.state().secret_stamp.clone();
-        stamp.is_some() && read.is_some_and(|read| read != stamp)
+        let last = self.state().secret.clone();
+        stamp.is_some() && last.is_some_and(|last| last != Looked(stamp))
     }
 
     /// When the client secret file changed last.
     pub fn client_secret_changed_at(&self) -> Option<Timestamp> {
-        client_secret::changed_at(&self.0.files.client_secret)
+        changed_at(&self.0.files.client_secret)
     }
 
     /// The sign-in that is kept, without asking the service.
@@ -221,7 +222,7 @@ impl Auth {
     pub(super) async fn client_secret(&self) -> Result<ClientSecret, Error> {
         let path = self.0.files.client_secret.clone();
         // Before the file is read: whoever replaces it meanwhile is noticed.
-        self.state().secret_stamp = Some(Stamp::of(&path));
+        self.look_at_secret();
         let secret = blocking(move || ClientSecret::read(&path)).await?;
         if secret.wide && !self.0.told_wide.swap(true, Ordering::Relaxed) {
             let path = Shown::path(&self.0.files.client_secret);
@@ -230,6 +231,11 @@ impl Auth {
             );
         }
         Ok(secret)
+    }
+
+    fn look_at_secret(&self) {
+        let looked = Looked(Stamp::of(&self.0.files.client_secret));
+        self.state().secret = Some(looked);
     }
 
     /// Keeps what a sign-in brought; the next bearer is made of it.
@@ -334,18 +340,10 @@ impl Auth {
             .ok_or_else(|| Error::new(Kind::Unreachable, "the access token cannot be used"))
     }
 
-    /// Writes the file, if it still is the one of this stamp: a sign-in in another terminal must not be
-    /// overwritten with the old one.
+    /// Writes the file, if it still is the one of this stamp.
     async fn save(&self, tokens: Tokens, stamp: Option<Stamp>) -> Result<Option<Stamp>, Error> {
         let path = self.0.files.token.clone();
-        blocking(move || {
-            if Stamp::of(&path) == stamp {
-                tokens.save(&path).map(Some)
-            } else {
-                Ok(None)
-            }
-        })
-        .await
+        blocking(move || tokens.save_over(&path, stamp.as_ref())).await
     }
 
     /// Writes what could not be written when it was new: the disk was full, perhaps.

@@ -11,7 +11,8 @@ use crate::clock;
 
 use super::{
     error::{Error, Kind},
-    token_file::{Stamp, Tokens},
+    stamp::Stamp,
+    token_file::Tokens,
     whose,
 };
 
@@ -43,14 +44,18 @@ impl Bearer {
     }
 }
 
+/// A look at a file: its stamp, none if it was not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Looked(pub Option<Stamp>);
+
 #[derive(Debug, Default)]
 pub(super) struct State {
     /// Of the file as it was read; none when there was none, or nothing was read yet.
     pub stamp: Option<Stamp>,
     /// The token file was looked at: before that nobody can say that it has changed.
     pub is_read: bool,
-    /// Of the client secret file when it was looked at last, if it was; none in it when there was none.
-    pub secret_stamp: Option<Option<Stamp>>,
+    /// What the last look at the client secret file saw, if there was one.
+    pub secret: Option<Looked>,
     pub tokens: Option<Tokens>,
     /// Why there is no point in trying, until the file changes.
     pub dead: Option<Error>,

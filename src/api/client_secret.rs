@@ -2,7 +2,6 @@
 
 use std::{fs::File, io::Read as _, path::Path};
 
-use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
@@ -84,19 +83,6 @@ impl ClientSecret {
             wide,
         })
     }
-}
-
-/// When the file changed last, in whatever way: its content, its mode, or another file in its place.
-pub fn changed_at(path: &Path) -> Option<Timestamp> {
-    let metadata = std::fs::metadata(path).ok()?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-        let nanos = i32::try_from(metadata.ctime_nsec()).ok()?;
-        Timestamp::new(metadata.ctime(), nanos).ok()
-    }
-    #[cfg(not(unix))]
-    Timestamp::try_from(metadata.modified().ok()?).ok()
 }
 
 fn text(path: &Path) -> Result<(String, bool), Error> {

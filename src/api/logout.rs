@@ -12,9 +12,9 @@ use super::{
 
 impl Auth {
     /// Ends the sign-in at the service, then removes the token file. Done as well if the service no
-    /// longer knows it.
+    /// longer knows it, and with a file that others can read: that one all the more.
     pub async fn revoke(&self) -> Result<(), Error> {
-        let tokens = Tokens::read(self.token_file())?;
+        let tokens = Tokens::read_even_wide(self.token_file())?;
         let http = transport::json_client(self.revoke_url(), self.timeouts())?;
         let request = http
             .post(self.revoke_url().clone())
@@ -38,12 +38,8 @@ impl Auth {
 
     /// Removes the token file without a word to the service.
     pub fn forget(&self) -> Result<(), Error> {
-        token_file::sweep(self.token_file(), None);
-        match std::fs::remove_file(self.token_file()) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::new(Kind::Setup, "the token file cannot be removed").with_source(error))
-            }
-            _ => Ok(()),
-        }
+        token_file::remove(self.token_file()).map_err(|error| {
+            Error::new(Kind::Setup, "the token file cannot be removed").with_source(error)
+        })
     }
 }

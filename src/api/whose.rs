@@ -12,7 +12,8 @@ use super::{
     auth::{Auth, blocking},
     error::{Error, Kind},
     login::SCOPES,
-    token_file::{Stamp, Tokens},
+    stamp::Stamp,
+    token_file::Tokens,
 };
 
 /// What can be done about a sign-in of another client.
