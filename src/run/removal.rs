@@ -10,6 +10,7 @@ use crate::{
     cli::ExitCode,
     config::Config,
     ids::{AlbumRow, ItemId},
+    lock::Lock,
     pipeline::lane::Lane,
     status::summary,
     store::{AccountState, Reader},
@@ -27,12 +28,13 @@ pub type Places = Vec<(ItemId, AlbumRow)>;
 /// Takes these out in a process of its own, and what was `held` back if that is asked for; gives the
 /// exit code and the report.
 pub async fn remove(
+    lock: Lock,
     config: Arc<Config>,
     places: Places,
     held: bool,
     stop: CancellationToken,
 ) -> anyhow::Result<(ExitCode, String)> {
-    let (lock, stage) = stage::alone(config, stop).await?;
+    let stage = stage::alone(config, stop).await?;
     stage.store.recover(stage.clock.now()).await?;
     let mut lane = tokio::spawn(Lane::load(stage.clone()).await?.run());
     let ended = tokio::select! {
