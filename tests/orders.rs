@@ -158,3 +158,41 @@ async fn an_order_that_nobody_took_is_done_by_who_gave_it() {
     order.ended().await.expect(0);
     home.all_there(&files).await;
 }
+
+#[tokio::test]
+async fn backfills_that_begin_at_the_same_moment_are_one() {
+    let home = Home::with_folder("").await;
+    let files = home.photos("photos", 2);
+    for _ in 0..8 {
+        let together = [0; 3].map(|_| home.start(&["backfill"]));
+        for backfill in together {
+            backfill.ended().await.expect(0);
+        }
+    }
+    home.all_there(&files).await;
+    for _ in 0..8 {
+        let together = [0; 3].map(|_| home.start(&["verify"]));
+        for verify in together {
+            verify.ended().await.expect(0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_state_folder_with_a_long_name_is_as_good_as_any_other() {
+    let mut home = Home::with_folder("").await;
+    let long = format!("state/{}", "long".repeat(30));
+    home.set("state_dir", &format!("'{long}'"));
+    std::fs::create_dir(home.path(&long)).unwrap();
+    let token = home.path("state/token.json");
+    std::fs::rename(token, home.path(format!("{long}/token.json"))).unwrap();
+    let mut files = home.photos("photos", 2);
+    let daemon = home.daemon().await;
+    files.push(home.write("elsewhere/a.jpg", &photo(10)));
+    let beside = home.run(&["backfill", "elsewhere"]).await.expect(0);
+    assert!(beside.stderr.contains("it takes this over"), "{beside:?}");
+    home.until_status("made", |status| status["items"]["created"] == 3)
+        .await;
+    daemon.stop().await.expect(0);
+    home.all_there(&files).await;
+}

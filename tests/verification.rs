@@ -151,6 +151,59 @@ async fn with_nothing_uploaded_there_is_nothing_to_ask_for() {
 }
 
 #[tokio::test]
+async fn an_answer_that_was_lost_or_broken_is_asked_for_again() {
+    let (home, _) = uploaded(120).await;
+    for action in ["cut_before", "garbage", "unavailable_503"] {
+        let rule =
+            json!({"method": "mediaItems.batchGet", "skip": 1, "times": 1, "action": action});
+        home.no_faults().await;
+        home.script(json!({"rules": [rule]})).await;
+        let ran = home.run(&["verify"]).await.expect(0);
+        assert_eq!(
+            ran.stdout, "All 120 that went up are in Google Photos.\n",
+            "{action}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_id_that_the_service_refuses_holds_up_no_other() {
+    let (home, _) = uploaded(61).await;
+    let refused = json!({"error": {"code": 400, "status": "INVALID_ARGUMENT",
+        "message": "Request contains an invalid media item id."}});
+    let ids = [
+        id_of(&home, "p0005.jpg").await,
+        id_of(&home, "p0060.jpg").await,
+    ];
+    let rules = ids.map(|id| {
+        let action = json!({"answer": {"status": 400, "body": refused}, "only_with": id});
+        json!({"method": "mediaItems.batchGet", "times": null, "action": action})
+    });
+    home.script(json!({"rules": rules})).await;
+    let ran = home.run(&["verify"]).await.expect(1);
+    let said = said(&home, &ran);
+    assert!(
+        said.starts_with("59 of 61 are in Google Photos.\n"),
+        "{said}"
+    );
+    for named in ["HOME/photos/p0005.jpg", "HOME/photos/p0060.jpg"] {
+        assert!(said.contains(named), "{said}");
+    }
+    assert_eq!(home.status().await["items"]["verified"], 59);
+}
+
+#[tokio::test]
+async fn a_service_that_refuses_every_question_is_not_asked_for_each_item() {
+    let (home, _) = uploaded(120).await;
+    let refused = json!({"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": "no"}});
+    let answer = json!({"answer": {"status": 400, "body": refused}});
+    home.fault("mediaItems.batchGet", None, answer).await;
+    home.run(&["verify"]).await.expect(5);
+    let n = asked(&home.library().await);
+    assert!(n < 12, "{n}");
+}
+
+#[tokio::test]
 async fn a_daemon_asks_once_for_each_and_twice_before_it_calls_one_missing() {
     let mut home = Home::with_folder("").await;
     home.set("verify.after", "'10m'");

@@ -3,7 +3,9 @@
 //! Everybody asks for a [`Bearer`] before each request. The access token is renewed some minutes
 //! before it ends, by one request however many ask, and once after it was refused; if its successor
 //! is refused as well, only the user can help. A dead sign-in is not tried again until the token
-//! file changes: `albumen login` in another terminal is noticed at the next request.
+//! file changes: `albumen login` in another terminal is noticed at the next request. What this machine
+//! does not give out (a file that cannot be read, one that is another client's) is looked at anew each time
+//! that somebody asks.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,7 +17,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use url::Url;
 
 use crate::{
@@ -24,16 +26,15 @@ use crate::{
 };
 
 use super::{
-    auth_state::State,
-    classify,
+    auth_state::{Looked, State},
     client_secret::ClientSecret,
     endpoints::{Settings, Timeouts},
     error::{Error, Kind},
     login::SCOPES,
     refresh::{Given, SignInServer},
-    token_file::{self, Stamp, Tokens},
-    transport::{self, SMALL_LIMIT},
-    whose,
+    stamp::{Stamp, changed_at},
+    token_file::Tokens,
+    transport, whose,
 };
 
 pub use super::auth_state::Bearer;
@@ -140,10 +141,31 @@ impl Auth {
         self.renew().await
     }
 
-    /// Whether there is a token file, and another one than was read last. Cheap.
+    /// Looks at both files for the first time, so that from now on it is seen whether they change.
+    pub fn look(&self) {
+        self.look_at_secret();
+        // Whatever it is that speaks against the sign-in is told to the first who asks for a bearer.
+        let _ = self.present();
+    }
+
+    /// Whether there is a token file, and another one than was read last; false as long as none was
+    /// looked at. Cheap.
     pub fn changed(&self) -> bool {
         let stamp = Stamp::of(&self.0.files.token);
-        stamp.is_some() && stamp != self.state().stamp
+        let state = self.state();
+        state.is_read && stamp.is_some() && stamp != state.stamp
+    }
+
+    /// The same of the client secret file.
+    pub fn client_secret_changed(&self) -> bool {
+        let stamp = Stamp::of(&self.0.files.client_secret);
+        let last = self.state().secret.clone();
+        stamp.is_some() && last.is_some_and(|last| last != Looked(stamp))
+    }
+
+    /// When the client secret file changed last.
+    pub fn client_secret_changed_at(&self) -> Option<Timestamp> {
+        changed_at(&self.0.files.client_secret)
     }
 
     /// The sign-in that is kept, without asking the service.
@@ -172,40 +194,12 @@ impl Auth {
         .await
     }
 
-    /// Ends the sign-in at the service, then removes the token file. Done as well if the service no
-    /// longer knows it.
-    pub async fn revoke(&self) -> Result<(), Error> {
-        let tokens = Tokens::read(&self.0.files.token)?;
-        let http = transport::json_client(&self.0.revoke_url, &self.0.timeouts)?;
-        let request = http
-            .post(self.0.revoke_url.clone())
-            .timeout(self.0.timeouts.read)
-            .form(&[("token", tokens.refresh_token.expose_secret())])
-            .build()
-            .map_err(transport::failure)?;
-        let reply = transport::exchange(&http, request, SMALL_LIMIT).await?;
-        if reply.status.is_redirection() {
-            return Err(classify::redirect(reply.status, &reply.headers));
-        }
-        if !reply.status.is_success() && reply.status != http::StatusCode::BAD_REQUEST {
-            return Err(Error::new(Kind::Server, "the access was not withdrawn")
-                .with_status(reply.status)
-                .with_hint(
-                    "try again, or remove the access at https://myaccount.google.com/connections",
-                ));
-        }
-        self.forget()
+    pub(super) fn revoke_url(&self) -> &Url {
+        &self.0.revoke_url
     }
 
-    /// Removes the token file without a word to the service.
-    pub fn forget(&self) -> Result<(), Error> {
-        token_file::sweep(&self.0.files.token, None);
-        match std::fs::remove_file(&self.0.files.token) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::new(Kind::Setup, "the token file cannot be removed").with_source(error))
-            }
-            _ => Ok(()),
-        }
+    pub(super) fn timeouts(&self) -> &Timeouts {
+        &self.0.timeouts
     }
 
     pub(super) fn token_file(&self) -> &Path {
@@ -227,6 +221,8 @@ impl Auth {
     /// Reads the client secret; a file that others can read is told about once.
     pub(super) async fn client_secret(&self) -> Result<ClientSecret, Error> {
         let path = self.0.files.client_secret.clone();
+        // Before the file is read: whoever replaces it meanwhile is noticed.
+        self.look_at_secret();
         let secret = blocking(move || ClientSecret::read(&path)).await?;
         if secret.wide && !self.0.told_wide.swap(true, Ordering::Relaxed) {
             let path = Shown::path(&self.0.files.client_secret);
@@ -235,6 +231,11 @@ impl Auth {
             );
         }
         Ok(secret)
+    }
+
+    fn look_at_secret(&self) {
+        let looked = Looked(Stamp::of(&self.0.files.client_secret));
+        self.state().secret = Some(looked);
     }
 
     /// Keeps what a sign-in brought; the next bearer is made of it.
@@ -257,7 +258,7 @@ impl Auth {
     pub(super) fn present(&self) -> Result<Option<Bearer>, Error> {
         let mut state = self.state();
         let stamp = Stamp::of(&self.0.files.token);
-        if stamp != state.stamp || (state.tokens.is_none() && state.dead.is_none()) {
+        if stamp != state.stamp || state.is_to_be_read() {
             state.load(stamp, Tokens::read(&self.0.files.token));
         }
         if let Some(dead) = &state.dead {
@@ -285,7 +286,7 @@ impl Auth {
         };
         if tokens.client_id != secret.id {
             return Err(Error::new(
-                Kind::LoginNeeded,
+                Kind::Setup,
                 "the sign-in was made with another OAuth client than the client secret file names",
             )
             .with_hint("put the old client secret file back, or run `albumen login`, which says what a new client means for what is in the library"));
@@ -339,18 +340,10 @@ impl Auth {
             .ok_or_else(|| Error::new(Kind::Unreachable, "the access token cannot be used"))
     }
 
-    /// Writes the file, if it still is the one of this stamp: a sign-in in another terminal must not be
-    /// overwritten with the old one.
+    /// Writes the file, if it still is the one of this stamp.
     async fn save(&self, tokens: Tokens, stamp: Option<Stamp>) -> Result<Option<Stamp>, Error> {
         let path = self.0.files.token.clone();
-        blocking(move || {
-            if Stamp::of(&path) == stamp {
-                tokens.save(&path).map(Some)
-            } else {
-                Ok(None)
-            }
-        })
-        .await
+        blocking(move || tokens.save_over(&path, stamp.as_ref())).await
     }
 
     /// Writes what could not be written when it was new: the disk was full, perhaps.

@@ -11,7 +11,8 @@ use crate::clock;
 
 use super::{
     error::{Error, Kind},
-    token_file::{Stamp, Tokens},
+    stamp::Stamp,
+    token_file::Tokens,
     whose,
 };
 
@@ -43,10 +44,18 @@ impl Bearer {
     }
 }
 
+/// A look at a file: its stamp, none if it was not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Looked(pub Option<Stamp>);
+
 #[derive(Debug, Default)]
 pub(super) struct State {
     /// Of the file as it was read; none when there was none, or nothing was read yet.
     pub stamp: Option<Stamp>,
+    /// The token file was looked at: before that nobody can say that it has changed.
+    pub is_read: bool,
+    /// What the last look at the client secret file saw, if there was one.
+    pub secret: Option<Looked>,
     pub tokens: Option<Tokens>,
     /// Why there is no point in trying, until the file changes.
     pub dead: Option<Error>,
@@ -74,6 +83,7 @@ impl State {
     pub(super) fn load(&mut self, stamp: Option<Stamp>, read: Result<Tokens, Error>) {
         self.generation += 1;
         self.stamp = stamp;
+        self.is_read = true;
         self.unsaved = None;
         self.stale = false;
         self.replaced_refused = false;
@@ -97,6 +107,15 @@ impl State {
                 .saturating_sub(RENEW_BEFORE)
                 .unwrap_or(Timestamp::MIN)
         });
+    }
+
+    /// Whether the file is to be read although it has not changed: it was not read, is to be judged anew,
+    /// or could not be read, which may pass without a change of the file.
+    pub(super) fn is_to_be_read(&self) -> bool {
+        match &self.dead {
+            Some(dead) => dead.kind() == Kind::Setup,
+            None => self.tokens.is_none(),
+        }
     }
 
     /// Takes over a new access token that lives for `lifetime` from `now` on.

@@ -1,5 +1,7 @@
 use std::sync::atomic::AtomicUsize;
 
+use secrecy::ExposeSecret as _;
+
 use crate::api::testing::{Account, Server, granted, json, serve, settings};
 
 use super::*;
@@ -23,6 +25,35 @@ async fn a_token_that_lasts_is_used_without_asking_anybody() {
     assert_eq!(text(account.auth.bearer().await), "Bearer at-0");
     assert!(server.token_requests().is_empty());
     assert!(!account.auth.changed());
+}
+
+#[tokio::test]
+async fn files_that_nobody_looked_at_yet_have_not_changed() {
+    let server = granting().await;
+    let account = Account::signed_in(&server.url);
+    account.write_tokens("refresh-0", "at-0", FAR);
+    assert!(!account.auth.changed() && !account.auth.client_secret_changed());
+    account.auth.look();
+    assert!(!account.auth.changed() && !account.auth.client_secret_changed());
+    // What is judged anew has not changed by that.
+    account.auth.made_with(Some("client-1".to_owned()));
+    assert!(!account.auth.changed());
+    account.write_tokens("refresh-1", "at-1", FAR);
+    assert!(account.auth.changed());
+    let secret = &account.auth.0.files.client_secret;
+    std::fs::write(secret, std::fs::read(secret).unwrap()).unwrap();
+    assert!(account.auth.client_secret_changed());
+}
+
+#[tokio::test]
+async fn a_token_file_that_could_not_be_read_for_a_moment_is_read_again() {
+    let server = granting().await;
+    let account = Account::signed_in(&server.url);
+    account.write_tokens("refresh-0", "at-0", FAR);
+    let stamp = Stamp::of(&account.token_file());
+    let failed = Error::new(Kind::Setup, "too many open files");
+    account.auth.state().load(stamp, Err(failed));
+    assert_eq!(text(account.auth.bearer().await), "Bearer at-0");
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use super::{
 };
 
 /// The longest wait that is believed: nothing the service does lasts longer than its day.
-const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
+pub const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
 
 /// What a call was about, where the same status means different things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

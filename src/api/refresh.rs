@@ -198,8 +198,10 @@ pub(super) fn sign_in_refused(code: &str, description: &str) -> Error {
         Some((kind, sentence, hint)) => {
             Error::new(kind, &format!("{sentence} ({description})")).with_hint(hint)
         }
+        // What nobody has seen yet may be trouble of its own, and is tried again: a word that is taken
+        // for a verdict would stop everything for good.
         None => Error::new(
-            Kind::Setup,
+            Kind::Unreachable,
             &format!("the sign-in server refused with `{code}` {description}"),
         ),
     }
@@ -274,9 +276,8 @@ mod tests {
                 .message()
                 .contains("new_thing")
         );
-        assert_eq!(
-            sign_in_refused("server_error", "").kind(),
-            Kind::Unreachable
-        );
+        for passes in ["server_error", "new_thing"] {
+            assert_eq!(sign_in_refused(passes, "").kind(), Kind::Unreachable);
+        }
     }
 }

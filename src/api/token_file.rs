@@ -1,15 +1,16 @@
 //! The file that keeps the account signed in: written whole or not at all, for its owner only.
 //!
 //! `login` in another terminal replaces it while the daemon runs, so its [`Stamp`] tells cheaply
-//! whether it is still the one that was read. A file that others can read is refused: its token may
-//! be known to them.
+//! whether it is still the one that was read. Who renews the access token replaces only the file that
+//! it has read, and nobody else writes between the look and the replacement: each writer locks the
+//! folder meanwhile. A file that others can read is refused: its token may be known to them.
 
 use std::{
     ffi::OsString,
-    fs::{self, File, Metadata},
+    fs::{self, File, Metadata, TryLockError},
     io::{self, Read as _, Write as _},
     path::Path,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use jiff::Timestamp;
@@ -21,13 +22,23 @@ use crate::{
     shown::Shown,
 };
 
-use super::error::{Error, Kind};
+use super::{
+    error::{Error, Kind},
+    stamp::Stamp,
+};
 
 /// Far more than such a file holds (about 1 kB).
 const SIZE_MAX: u64 = 64 << 10;
 
 /// A token file is written within moments; one that is unfinished for longer has lost its writer.
 const UNFINISHED_AGE: Duration = Duration::from_mins(1);
+
+/// How long another writer is waited for: a slow disk takes seconds, and one that hangs is not to keep
+/// anybody from signing in.
+const WRITER: Duration = Duration::from_secs(20);
+
+/// Between two tries to lock the folder.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What a sign-in left.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -53,60 +64,10 @@ fn expose<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, 
     serializer.serialize_str(secret.expose_secret())
 }
 
-/// Tells one state of the file from the next without reading it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stamp([i64; 6]);
-
-impl Stamp {
-    /// The present state of the file; none if there is no file.
-    pub(super) fn of(path: &Path) -> Option<Self> {
-        fs::metadata(path).ok().as_ref().map(Self::from)
-    }
-}
-
-impl From<&Metadata> for Stamp {
-    #[cfg(unix)]
-    fn from(metadata: &Metadata) -> Self {
-        use std::os::unix::fs::MetadataExt as _;
-        Self([
-            metadata.dev() as i64,
-            metadata.ino() as i64,
-            metadata.mtime(),
-            metadata.mtime_nsec(),
-            metadata.ctime(),
-            metadata.ctime_nsec(),
-        ])
-    }
-
-    #[cfg(not(unix))]
-    fn from(metadata: &Metadata) -> Self {
-        let modified = metadata
-            .modified()
-            .ok()
-            .and_then(|time| Timestamp::try_from(time).ok())
-            .unwrap_or_default();
-        let len = metadata.len() as i64;
-        Self([
-            len,
-            modified.as_second(),
-            i64::from(modified.subsec_nanosecond()),
-            0,
-            0,
-            0,
-        ])
-    }
-}
-
 impl Tokens {
     /// Reads the file; blocking, a few hundred bytes.
     pub(super) fn read(path: &Path) -> Result<Self, Error> {
-        let file = match File::open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(Error::new(Kind::LoginNeeded, "nobody has signed in yet"));
-            }
-            Err(error) => return Err(unreadable(path, error)),
-        };
+        let file = open(path)?;
         let metadata = file.metadata().map_err(|error| unreadable(path, error))?;
         if is_wide(&metadata) {
             let path = Shown::path(path);
@@ -118,6 +79,16 @@ impl Tokens {
                 "if nobody could have copied it: chmod 600 {path}; otherwise `albumen logout` and `albumen login`"
             )));
         }
+        Self::read_from(file, path)
+    }
+
+    /// Reads the file for one who withdraws what is in it: that others can read it is no reason against
+    /// that.
+    pub(super) fn read_even_wide(path: &Path) -> Result<Self, Error> {
+        Self::read_from(open(path)?, path)
+    }
+
+    fn read_from(file: File, path: &Path) -> Result<Self, Error> {
         let mut text = String::new();
         file.take(SIZE_MAX)
             .read_to_string(&mut text)
@@ -136,8 +107,22 @@ impl Tokens {
         Self::read(path)
     }
 
-    /// Replaces the file, whole or not at all; blocking. Returns the stamp of what was written.
-    pub(super) fn save(&self, path: &Path) -> Result<Stamp, Error> {
+    /// Replaces the file, whole or not at all; blocking.
+    pub(super) fn save(&self, path: &Path) -> Result<(), Error> {
+        self.save_while(path, || true).map(drop)
+    }
+
+    /// The same, if the file still is the one of this stamp: a sign-in in another terminal must not be
+    /// overwritten with the old one. Returns the stamp of what was written; none if it is another file.
+    pub(super) fn save_over(
+        &self,
+        path: &Path,
+        stamp: Option<&Stamp>,
+    ) -> Result<Option<Stamp>, Error> {
+        self.save_while(path, || Stamp::of(path).as_ref() == stamp)
+    }
+
+    fn save_while(&self, path: &Path, may: impl Fn() -> bool) -> Result<Option<Stamp>, Error> {
         let unwritable = |error: io::Error| {
             let path = Shown::path(path);
             let words = format!("the token file {path} cannot be written");
@@ -145,7 +130,7 @@ impl Tokens {
         };
         let text = serde_json::to_string_pretty(self)
             .map_err(|error| unwritable(io::Error::other(error)))?;
-        replace(path, text.as_bytes()).map_err(unwritable)
+        replace(path, text.as_bytes(), may).map_err(unwritable)
     }
 }
 
@@ -157,9 +142,47 @@ fn unreadable(path: &Path, error: io::Error) -> Error {
         .with_hint("run Albumen as the user who signed in")
 }
 
-fn replace(path: &Path, text: &[u8]) -> io::Result<Stamp> {
+fn open(path: &Path) -> Result<File, Error> {
+    File::open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Error::new(Kind::LoginNeeded, "nobody has signed in yet"),
+        _ => unreadable(path, error),
+    })
+}
+
+/// Removes the file, and what writers left that were killed; one that writes now is waited for.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    let _turn = turn(dir_of(path));
+    sweep(path, None);
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Locks the folder of the file against the other writers of it, until the end of what is returned. None
+/// where that cannot be done (not every file system can), or where another one hangs: then the look right
+/// before the replacement has to do.
+fn turn(dir: &Path) -> Option<File> {
+    let dir = File::open(dir).ok()?;
+    let since = Instant::now();
+    loop {
+        match dir.try_lock() {
+            Ok(()) => return Some(dir),
+            Err(TryLockError::WouldBlock) if since.elapsed() < WRITER => std::thread::sleep(LOOK),
+            Err(_) => return None,
+        }
+    }
+}
+
+/// Puts the text in place of the file if that `may` be, which is asked first and once more at the last
+/// moment: not everybody who replaces the file locks the folder.
+fn replace(path: &Path, text: &[u8], may: impl Fn() -> bool) -> io::Result<Option<Stamp>> {
     let dir = dir_of(path);
     private_dir(dir)?;
+    let _turn = turn(dir);
+    if !may() {
+        return Ok(None);
+    }
     // tempfile makes it 0600.
     let mut file = tempfile::Builder::new()
         .prefix(&unfinished(path))
@@ -167,6 +190,9 @@ fn replace(path: &Path, text: &[u8]) -> io::Result<Stamp> {
     file.write_all(text)?;
     file.as_file().sync_all()?;
     crash::point(Moment::BeforeTokenFile);
+    if !may() {
+        return Ok(None);
+    }
     let file = file.persist(path).map_err(|error| error.error)?;
     crash::point(Moment::AfterTokenFile);
     if cfg!(unix) {
@@ -175,7 +201,7 @@ fn replace(path: &Path, text: &[u8]) -> io::Result<Stamp> {
     let metadata = file.metadata()?;
     let written = metadata.modified()?;
     sweep(path, written.checked_sub(UNFINISHED_AGE));
-    Ok(Stamp::from(&metadata))
+    Ok(Some(Stamp::from(&metadata)))
 }
 
 fn dir_of(path: &Path) -> &Path {
@@ -257,15 +283,17 @@ mod tests {
     fn the_file_is_private_and_says_again_what_was_saved() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state/token.json");
-        let stamp = tokens().save(&path).unwrap();
+        tokens().save(&path).unwrap();
+        let stamp = Stamp::of(&path).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&path), 0o600);
         assert_eq!(mode(path.parent().unwrap()), 0o700);
-        assert_eq!(Stamp::of(&path), Some(stamp.clone()));
         let read = Tokens::read(&path).unwrap();
         assert_eq!(read.refresh_token.expose_secret(), "refresh-secret");
         assert_eq!(read.expires_at, tokens().expires_at);
-        assert_ne!(tokens().save(&path).unwrap(), stamp);
+        let again = tokens().save_over(&path, Some(&stamp)).unwrap();
+        assert_eq!(Stamp::of(&path), again);
+        assert_ne!(again, Some(stamp));
         assert!(!format!("{read:?}").contains("secret\""), "{read:?}");
     }
 
@@ -290,6 +318,57 @@ mod tests {
         fs::write(&path, "{\"refresh_token\": \"hush").unwrap();
         assert_eq!(kind(&path), Kind::LoginNeeded);
         assert!(!format!("{:?}", Tokens::read(&path)).contains("hush"));
+    }
+
+    #[test]
+    fn a_file_that_was_replaced_while_its_successor_was_written_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token.json");
+        tokens().save(&path).unwrap();
+        let read = Stamp::of(&path).unwrap();
+        let anew = Tokens {
+            refresh_token: "another".into(),
+            ..tokens()
+        };
+        // Somebody who locks nothing: `mv` in another terminal.
+        let looks = std::cell::Cell::new(0);
+        let may = || {
+            if looks.replace(looks.get() + 1) == 1 {
+                let text = serde_json::to_string(&anew).unwrap();
+                let mut file = tempfile::NamedTempFile::new_in(dir.path()).unwrap();
+                file.write_all(text.as_bytes()).unwrap();
+                file.persist(&path).unwrap();
+            }
+            Stamp::of(&path).as_ref() == Some(&read)
+        };
+        assert_eq!(tokens().save_while(&path, may).unwrap(), None);
+        assert_eq!(tokens().save_over(&path, Some(&read)).unwrap(), None);
+        let kept = Tokens::read(&path).unwrap();
+        assert_eq!(kept.refresh_token.expose_secret(), "another");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn one_writer_waits_for_the_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token.json");
+        tokens().save(&path).unwrap();
+        let read = Stamp::of(&path).unwrap();
+        let held = turn(dir.path()).unwrap();
+        std::thread::scope(|threads| {
+            let saved = threads.spawn(|| tokens().save_over(&path, Some(&read)).unwrap());
+            let removed = threads.spawn(|| remove(&path).unwrap());
+            // As long as it is held, nothing changes, however long that is.
+            std::thread::sleep(10 * LOOK);
+            assert_eq!(Stamp::of(&path).as_ref(), Some(&read));
+            drop(held);
+            removed.join().unwrap();
+            let _ = saved.join().unwrap();
+        });
+        assert!(
+            !path.exists(),
+            "a sign-in that was ended does not come back"
+        );
     }
 
     #[test]

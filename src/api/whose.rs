@@ -12,7 +12,8 @@ use super::{
     auth::{Auth, blocking},
     error::{Error, Kind},
     login::SCOPES,
-    token_file::{Stamp, Tokens},
+    stamp::Stamp,
+    token_file::Tokens,
 };
 
 /// What can be done about a sign-in of another client.
@@ -59,8 +60,7 @@ impl Auth {
         if is_judged {
             return;
         }
-        // What was read is judged anew at the next look.
-        state.stamp = None;
+        // What was read is judged anew at the next look; it has not changed by that.
         state.tokens = None;
         state.dead = None;
     }
@@ -71,10 +71,10 @@ impl Auth {
         let state = self.state();
         let made_with = state.made_with.as_ref()?;
         // Looked at, and not taken over: who waits for a sign-in must see that the file has changed.
-        let tokens = if Stamp::of(file) == state.stamp {
-            state.tokens.clone()
-        } else {
-            Tokens::read(file).ok()
+        let known = state.tokens.clone();
+        let tokens = match known.filter(|_| Stamp::of(file) == state.stamp) {
+            Some(tokens) => Some(tokens),
+            None => Tokens::read(file).ok(),
         };
         let tokens = tokens.filter(|tokens| tokens.new_client)?;
         (*made_with != tokens.client_id).then_some(tokens.client_id)

@@ -4,7 +4,7 @@
 //! The order goes into the store, so that it is not lost with a connection; the socket only rings:
 //! we write `order ID`, the holder answers `taken` at once and `done` at the end.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use tokio::{
@@ -19,7 +19,7 @@ use crate::{
     config::Config,
     ids::OrderId,
     lock::{self, Lock},
-    run::{SOCKET_NAME, connect},
+    run::{Reach, connect},
     store::{self, Cause, OrderKind, OrderView, Store, Trouble},
 };
 
@@ -52,12 +52,17 @@ async fn turn(config: &Config) -> anyhow::Result<Turn> {
             Err(error @ lock::Error::Held { .. }) => error,
             Err(error) => return Err(error.into()),
         };
-        match UnixStream::connect(config.state_dir.join(SOCKET_NAME)).await {
+        match connected(&config.state_dir).await {
             Ok(stream) => return Ok(Turn::Theirs(stream)),
             Err(_) if Instant::now() < deadline => sleep(AGAIN).await,
             Err(error) => return Err(anyhow::Error::new(error).context(held)).context(silent()),
         }
     }
+}
+
+async fn connected(state_dir: &Path) -> io::Result<UnixStream> {
+    let reach = Reach::of(state_dir)?;
+    UnixStream::connect(reach.path()).await
 }
 
 fn silent() -> Failure {

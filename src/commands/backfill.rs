@@ -11,6 +11,7 @@ use crate::{
     cli::{self, ExitCode},
     clock::Clock,
     config::Config,
+    lock::Lock,
     progress::Progress,
     run::{self, Job, connect},
     status::{
@@ -44,11 +45,8 @@ pub(crate) async fn run(edge: &Edge, flags: &cli::Backfill) -> anyhow::Result<Ex
         paths: bytes(&paths),
         no_wait: flags.no_wait,
     };
-    let ours = async |lock| {
-        // The pipeline takes it again, for as long as it runs.
-        drop(lock);
-        here_and_now(edge, Arc::clone(&config), paths, flags.no_wait).await
-    };
+    let ours =
+        async |lock| here_and_now(edge, Arc::clone(&config), lock, paths, flags.no_wait).await;
     ask::carried_out(edge, &config, order, ours).await
 }
 
@@ -88,6 +86,7 @@ pub(crate) fn tally(config: &Config, clock: &Clock) -> anyhow::Result<Tally> {
 pub(crate) async fn here_and_now(
     edge: &Edge,
     config: Arc<Config>,
+    lock: Lock,
     paths: Vec<PathBuf>,
     no_wait: bool,
 ) -> anyhow::Result<ExitCode> {
@@ -98,7 +97,13 @@ pub(crate) async fn here_and_now(
     let (began, progress) = (Instant::now(), Progress::default());
     let follower = Follower::start(edge, &config, &clock, before, Some(progress.clone()));
     let job = Job::Backfill { paths, no_wait };
-    let work = run::run(Arc::clone(&config), job, progress.clone(), signals.stop());
+    let work = run::run(
+        lock,
+        Arc::clone(&config),
+        job,
+        progress.clone(),
+        signals.stop(),
+    );
     let result = signals.bound(work).await;
     follower.end().await;
     let Some(result) = result else {

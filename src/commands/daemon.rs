@@ -1,5 +1,7 @@
 //! `albumen daemon`: the pipeline until it is told to stop.
 
+use std::sync::Arc;
+
 use crate::{
     cli::ExitCode,
     progress::Progress,
@@ -18,7 +20,17 @@ pub(crate) async fn run(edge: &Edge) -> anyhow::Result<ExitCode> {
     }
     let words = "stopping; what is under way ends first, another signal ends it at once";
     let signals = Signals::listen(&edge.screen, words)?;
-    let work = run::run(config, Job::Daemon, Progress::default(), signals.stop());
+    let work = async {
+        let lock = run::lock_for_daemon(&config).await?;
+        run::run(
+            lock,
+            Arc::clone(&config),
+            Job::Daemon,
+            Progress::default(),
+            signals.stop(),
+        )
+        .await
+    };
     match signals.bound(work).await {
         None => Ok(ExitCode::Done),
         Some(Ok(_)) if signals.heard() => Ok(ExitCode::Done),

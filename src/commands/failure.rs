@@ -16,6 +16,7 @@ use crate::{
     api,
     cli::ExitCode,
     config, lock, pipeline,
+    run::SocketError,
     shown::Shown,
     store::{self, Saved},
 };
@@ -107,6 +108,9 @@ fn judge(layer: &(dyn std::error::Error + 'static)) -> Option<Judgement> {
     if let Some(error) = layer.downcast_ref::<lock::Error>() {
         return Some(of_lock(error));
     }
+    if let Some(error) = layer.downcast_ref::<SocketError>() {
+        return Some(of_socket(error));
+    }
     if let Some(error) = layer.downcast_ref::<store::Error>() {
         return of_store(error);
     }
@@ -126,6 +130,15 @@ fn of_lock(error: &lock::Error) -> Judgement {
         }
         lock::Error::Unusable { path, source } => (ExitCode::Unusable, of_folder(path, source)),
     }
+}
+
+fn of_socket(error: &SocketError) -> Judgement {
+    if error.source.kind() == io::ErrorKind::InvalidInput {
+        let hint =
+            "the path is too long for a socket of this system: name a shorter one with `state_dir`";
+        return (ExitCode::Unusable, Some(hint.to_owned()));
+    }
+    (ExitCode::Internal, of_folder(&error.path, &error.source))
 }
 
 /// What to do about a folder in which a file cannot be made.

@@ -8,11 +8,11 @@ use std::{
 };
 
 use crate::{
-    api::SignedIn,
+    api::{SignedIn, changed_at},
     cli::ExitCode,
     clock::Clock,
     config::Config,
-    run::{ASK_STATE, SOCKET_NAME, connect},
+    run::{ASK_STATE, Reach, connect},
     status::{Around, DatabaseState, Status},
     store::{self, Overview, Reader},
 };
@@ -55,7 +55,8 @@ pub(crate) fn overview(reader: &Reader, clock: &Clock) -> store::Result<Option<O
 /// Whether a process works in the state folder: it answers at its socket. And what it says of the
 /// database, if that cannot be written.
 fn asked(state_dir: &Path) -> (bool, DatabaseState) {
-    let Ok(mut stream) = UnixStream::connect(state_dir.join(SOCKET_NAME)) else {
+    let stream = Reach::of(state_dir).and_then(|reach| UnixStream::connect(reach.path()));
+    let Ok(mut stream) = stream else {
         return (false, DatabaseState::default());
     };
     let mut line = String::new();
@@ -91,6 +92,7 @@ pub(crate) fn around(config: &Config, clock: &Clock, running: bool, rate: Option
     let signed_in = SignedIn::read(&config.state_dir.join(connect::TOKEN_FILE));
     Around {
         signed_in_at: signed_in.ok().map(|signed_in| signed_in.since),
+        client_secret_changed_at: changed_at(&config.account.client_secret_file),
         now: clock.now(),
         running,
         rate,

@@ -43,19 +43,16 @@ async fn retry_here(config: &Config, paths: Vec<Vec<u8>>, _lock: Lock) -> anyhow
 /// Asks the service for every created item.
 pub(crate) async fn verify(edge: &Edge) -> anyhow::Result<ExitCode> {
     let config = edge.config()?;
-    let ours = async |lock| {
-        drop(lock);
-        verify_here(edge, Arc::clone(&config)).await
-    };
+    let ours = async |lock| verify_here(edge, Arc::clone(&config), lock).await;
     ask::carried_out(edge, &config, OrderKind::Verify, ours).await
 }
 
-async fn verify_here(edge: &Edge, config: Arc<Config>) -> anyhow::Result<ExitCode> {
+async fn verify_here(edge: &Edge, config: Arc<Config>, lock: Lock) -> anyhow::Result<ExitCode> {
     let words = "stopping; what was asked so far is kept";
     let signals = Signals::listen(&edge.screen, words)?;
     let count = Count::default();
     let counter = Counter::start(edge, count.clone(), "asked for");
-    let work = run::verify(config, signals.stop(), &count);
+    let work = run::verify(lock, config, signals.stop(), &count);
     let result = signals.bound(work).await;
     counter.end().await;
     let Some(result) = result else {

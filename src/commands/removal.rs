@@ -63,10 +63,9 @@ async fn do_it(
         held,
     };
     let ours = async |lock| {
-        drop(lock);
         let words = "stopping; what is left leaves with the next run";
         let signals = Signals::listen(&edge.screen, words)?;
-        let work = run::remove(config.clone(), places, held, signals.stop());
+        let work = run::remove(lock, config.clone(), places, held, signals.stop());
         let Some(result) = signals.bound(work).await else {
             return Ok(ExitCode::Interrupted);
         };

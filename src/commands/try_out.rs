@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::{
     cli::ExitCode,
     config::{AlbumRule, Api, Config, Folder, Order},
+    lock::Lock,
     run::connect,
     sandbox::{Options, Sandbox},
     status::words,
@@ -52,7 +53,9 @@ async fn upload_and_show(
     // The sandbox grants any refresh token that was not revoked.
     let auth = connect::auth(&config)?;
     auth.adopt(SecretString::from("albumen-try")).await?;
-    let code = backfill::here_and_now(edge, Arc::clone(&config), paths.to_vec(), true).await?;
+    let lock = Lock::take(&config.state_dir)?;
+    let code =
+        backfill::here_and_now(edge, Arc::clone(&config), lock, paths.to_vec(), true).await?;
     if code == ExitCode::Interrupted {
         return Ok(code);
     }

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::{Result, Stage, backoff};
+use super::{Result, Stage, longest};
 use crate::{
-    api::{self, Kind},
+    api::{self, Kind, Limit},
     clock,
     store::Store,
 };
@@ -21,20 +21,35 @@ pub(super) const UPLOADS: &str = "uploads_not_before";
 /// Where the wait of questions is kept.
 const READS: &str = "reads_not_before";
 
+/// How far a clock may go back when its time server sets it right, and a wait still has begun.
+const SET_RIGHT: Duration = Duration::from_mins(1);
+
 /// Until when nobody may ask the service anything, because it said so; to this process or to the one
 /// before it.
 pub async fn no_question_before(stage: &Stage) -> Result<Option<Timestamp>> {
-    let retry = &stage.config.retry;
-    let longest = backoff::longest(retry).max(backoff::on_ladder(retry, u32::MAX, 1.0));
+    let longest = longest::asked_for(&stage.config.retry);
     kept(&stage.store, READS, longest, stage.clock.now()).await
 }
 
 /// A question was refused, and the next one waits: keeps that if it was asked for.
 pub async fn question_refused(stage: &Stage, error: &api::Error, until: Timestamp) -> Result<()> {
     if is_asked(error) {
-        keep(&stage.store, READS, until).await?;
+        keep(&stage.store, READS, stage.clock.now(), until).await?;
     }
     Ok(())
+}
+
+/// Whether the same question may be answered later in this run: the one rule of all who ask.
+pub fn may_be_answered(error: &api::Error) -> bool {
+    match error.kind() {
+        Kind::RateLimited(limit) => limit != Limit::Day,
+        Kind::Unreachable
+        | Kind::Unanswered
+        | Kind::Server
+        | Kind::Garbled
+        | Kind::AccessTokenRefused => true,
+        _ => false,
+    }
 }
 
 /// Whether the service asked for the wait, and not our own caution.
@@ -68,23 +83,65 @@ impl Wait {
     }
 }
 
-/// Keeps a wait.
-pub(super) async fn keep(store: &Store, place: &'static str, until: Timestamp) -> Result<()> {
-    let millis = until.as_millisecond().to_string();
-    Ok(store.meta_is(place, millis).await?)
+/// Keeps a wait that begins now.
+pub(super) async fn keep(
+    store: &Store,
+    place: &'static str,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<()> {
+    let (from, until) = (now.as_millisecond(), until.as_millisecond());
+    Ok(store.meta_is(place, format!("{from} {until}")).await?)
 }
 
-/// The wait that still lasts. One that ends further ahead than the longest there is comes from a clock
-/// that was set back.
+/// The wait that still lasts. One that has not begun yet, or that ends further ahead than the longest
+/// there is, comes from a clock that was set back.
 pub(super) async fn kept(
     store: &Store,
     place: &'static str,
     longest: Duration,
     now: Timestamp,
 ) -> Result<Option<Timestamp>> {
-    let until = store.meta(place).await?;
-    let until = until.and_then(|millis| millis.parse().ok());
-    Ok(until
-        .map(clock::from_millis)
-        .filter(|until| *until > now && *until <= clock::after(now, longest)))
+    let text = store.meta(place).await?.unwrap_or_default();
+    Ok(lasting(&text, longest, now))
+}
+
+fn lasting(text: &str, longest: Duration, now: Timestamp) -> Option<Timestamp> {
+    // Earlier versions kept the end alone.
+    let (from, until) = text.split_once(' ').unwrap_or(("", text));
+    let until = clock::from_millis(until.parse().ok()?);
+    let has_begun = from.parse().map_or(true, |from| {
+        clock::from_millis(from) <= clock::after(now, SET_RIGHT)
+    });
+    let lasts = until > now && until <= clock::after(now, longest);
+    (has_begun && lasts).then_some(until)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    #[test]
+    fn a_wait_of_hours_is_kept_and_one_from_the_future_is_not() {
+        let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
+        let at = |seconds: i64| now + jiff::SignedDuration::from_secs(seconds);
+        let text = |from: i64, until: i64| {
+            format!(
+                "{} {}",
+                at(from).as_millisecond(),
+                at(until).as_millisecond()
+            )
+        };
+        let lasting = |text: &str| lasting(text, DAY, now);
+        assert_eq!(lasting(&text(-5, 7_195)), Some(at(7_195)));
+        assert_eq!(lasting(&text(0, 86_400)), Some(at(86_400)));
+        assert_eq!(lasting(&text(1, 31)), Some(at(31)), "a clock is set right");
+        assert_eq!(lasting(&text(-60, -1)), None, "it is over");
+        assert_eq!(lasting(&text(3_600, 3_660)), None, "it has not begun");
+        assert_eq!(lasting(&text(-10, 90_000)), None, "none is so long");
+        assert_eq!(lasting(&at(60).as_millisecond().to_string()), Some(at(60)));
+        assert_eq!(lasting(""), None);
+    }
 }

@@ -84,6 +84,8 @@ fn may_pass(error: &anyhow::Error) -> bool {
 
 /// The exit code if it is over now.
 async fn look(stage: &Stage, no_wait: bool) -> anyhow::Result<Option<ExitCode>> {
+    // Somebody may have seen to it a moment ago.
+    stage.gate.look_for_sign_in().await?;
     let account = stage.gate.pause();
     let scanned = stage.scanning.load(Ordering::SeqCst) == 0;
     if scanned && stage.store.is_drained().await? {
@@ -93,8 +95,9 @@ async fn look(stage: &Stage, no_wait: bool) -> anyhow::Result<Option<ExitCode>> 
         AccountState::LoginNeeded if scanned && account.until.is_none() => {
             return Ok(Some(ExitCode::LoginNeeded));
         }
-        // What an earlier run met may be mended: then it is due, and the first request tells.
-        AccountState::ApiDisabled | AccountState::PhotosDisabled
+        // What an earlier run met may be mended: then it is due, and the first request tells. A sign-in is
+        // looked for again by itself only where this machine is not set up for it.
+        AccountState::LoginNeeded | AccountState::ApiDisabled | AccountState::PhotosDisabled
             if account.until.is_none_or(|until| until > stage.clock.now()) =>
         {
             return Ok(Some(ExitCode::Unusable));

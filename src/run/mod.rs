@@ -1,6 +1,6 @@
 //! The composition root: daemon and backfill are one pipeline with two ways to stop.
 //!
-//! [`run`] takes the lock, opens the store, starts every task, and owns them all until the end:
+//! [`run`] is given the lock, opens the store, starts every task, and owns them all until the end:
 //!
 //! - the stages of [`crate::pipeline`];
 //! - [`telling`] — bytes on their way for `status`, the status line and the watchdog for systemd;
@@ -16,6 +16,7 @@
 mod backups;
 pub mod connect;
 mod ending;
+mod reach;
 mod rebuild;
 mod removal;
 mod socket;
@@ -34,6 +35,7 @@ use crate::{
     cli::ExitCode,
     config::{AfterUpload, Config},
     crash,
+    lock::{self, Lock},
     pipeline::{
         self, Mode, Stage, afterwards::Afterwards, intake::Intake, lane::Lane, upload::Upload,
         verify::Verify,
@@ -42,9 +44,10 @@ use crate::{
     store::Store,
 };
 
+pub use reach::{Reach, SOCKET_NAME};
 pub use rebuild::rebuild;
 pub use removal::{Places, remove};
-pub use socket::{ASK_STATE, SOCKET_NAME};
+pub use socket::{ASK_STATE, Error as SocketError};
 pub use verification::verify;
 
 /// How long a call that is under way at the stop is awaited; below `TimeoutStopSec=90` of the unit.
@@ -76,14 +79,20 @@ impl Job {
 /// How a task of the program ended.
 type Ended = (&'static str, anyhow::Result<Option<ExitCode>>);
 
-/// Runs the pipeline until its job is done or `stop` is set.
+/// Takes the state folder for a daemon, which waits a little for who has it.
+pub async fn lock_for_daemon(config: &Config) -> Result<Lock, lock::Error> {
+    stage::lock(config).await
+}
+
+/// Runs the pipeline until its job is done or `stop` is set. The caller has taken the state folder;
+/// whoever let go of it in between could find it taken by another.
 pub async fn run(
+    lock: Lock,
     config: Arc<Config>,
     job: Job,
     progress: Progress,
     stop: CancellationToken,
 ) -> anyhow::Result<ExitCode> {
-    let lock = stage::lock(&config, job.mode()).await?;
     if let Some(plan) = &config.crash_at {
         crash::arm(plan);
     }
@@ -124,11 +133,12 @@ async fn with_store(
         Job::Backfill { paths, .. } if paths.is_empty() => (config.folders.clone(), Vec::new()),
         Job::Backfill { paths, .. } => (Vec::new(), paths.clone()),
     };
+    let listener = socket::Listener::bind(&config.state_dir)?;
+    let lane = Lane::load(stage.clone()).await?;
     let (intake, requests) = Intake::new(stage.clone(), folders, &paths)?;
     let mut tasks = JoinSet::new();
     spawn(&mut tasks, "intake", intake.run());
     spawn(&mut tasks, "uploads", Upload::new(stage.clone()).run());
-    let lane = tokio::spawn(Lane::load(stage.clone()).await?.run());
     if *job == Job::Daemon {
         spawn(&mut tasks, "verification", Verify::new(stage.clone()).run());
     } else if acts {
@@ -139,7 +149,6 @@ async fn with_store(
         let afterwards = Afterwards::new(stage.clone());
         spawn(&mut tasks, "moves and deletions", afterwards.run());
     }
-    let listener = socket::Listener::bind(&config.state_dir)?;
     {
         let stage = stage.clone();
         tasks.spawn(async move {
@@ -159,6 +168,8 @@ async fn with_store(
         let stage = stage.clone();
         tasks.spawn(async move { ("the end", ending::drained(&stage, no_wait).await.map(Some)) });
     }
+    // After everything that may fail: nobody else would wait for it to end.
+    let lane = tokio::spawn(lane.run());
     telling::ready();
     let code = supervise(&mut tasks, lane, &stage).await;
     telling::gone(&config.state_dir);

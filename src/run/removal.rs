@@ -10,6 +10,7 @@ use crate::{
     cli::ExitCode,
     config::Config,
     ids::{AlbumRow, ItemId},
+    lock::Lock,
     pipeline::lane::Lane,
     status::summary,
     store::{AccountState, Reader},
@@ -27,12 +28,13 @@ pub type Places = Vec<(ItemId, AlbumRow)>;
 /// Takes these out in a process of its own, and what was `held` back if that is asked for; gives the
 /// exit code and the report.
 pub async fn remove(
+    lock: Lock,
     config: Arc<Config>,
     places: Places,
     held: bool,
     stop: CancellationToken,
 ) -> anyhow::Result<(ExitCode, String)> {
-    let (lock, stage) = stage::alone(config, stop).await?;
+    let stage = stage::alone(config, stop).await?;
     stage.store.recover(stage.clock.now()).await?;
     let mut lane = tokio::spawn(Lane::load(stage.clone()).await?.run());
     let ended = tokio::select! {
@@ -100,7 +102,12 @@ fn why_stopped(stage: &Stage) -> Option<ExitCode> {
         .is_none_or(|until| until > crate::clock::after(stage.clock.now(), SHORT));
     match pause.state {
         AccountState::Ready => None,
-        AccountState::LoginNeeded => pause.until.is_none().then_some(ExitCode::LoginNeeded),
+        AccountState::LoginNeeded if pause.until.is_none() => Some(ExitCode::LoginNeeded),
+        // What an earlier run met is due, and the first request tells.
+        AccountState::LoginNeeded => pause
+            .until
+            .is_some_and(|until| until > stage.clock.now())
+            .then_some(ExitCode::Unusable),
         AccountState::ApiDisabled | AccountState::PhotosDisabled => Some(ExitCode::Unusable),
         AccountState::StorageFull | AccountState::QuotaExhausted | AccountState::Unreachable => {
             is_long.then_some(ExitCode::WorkLeft)

@@ -4,27 +4,29 @@
 //! when the order is done and its row says how. The connection holds nothing: a command that goes
 //! away does not undo what it asked for.
 
-use std::{path::Path, sync::atomic::Ordering, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::atomic::Ordering,
+    time::Duration,
+};
 
-use anyhow::Context as _;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::{UnixListener, UnixStream},
     task::JoinSet,
 };
 
-use super::{ending, removal, verification};
+use super::{Reach, SOCKET_NAME, ending, removal, verification};
 use crate::{
     cli::ExitCode,
     ids::{AlbumRow, ItemId, OrderId},
     pipeline::{Stage, intake::Requests},
     progress::Count,
+    shown::Shown,
     status::summary,
     store::{self, OrderKind},
 };
-
-/// The name of the socket in the state folder.
-pub const SOCKET_NAME: &str = "albumen.sock";
 
 /// Of a line that a command sends; longer ones are nonsense.
 const LINE_BYTES: u64 = 64;
@@ -36,6 +38,16 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// answer is a line with a word, a sentence and a remedy between tabs; or none, if it is well.
 pub const ASK_STATE: &str = "state";
 
+/// The socket cannot be made, so that no command could reach this process.
+#[derive(Debug, thiserror::Error)]
+#[error("the socket {} cannot be made", Shown::path(.path))]
+pub struct Error {
+    /// Where it was to be.
+    pub path: PathBuf,
+    /// What the system said.
+    pub source: io::Error,
+}
+
 /// The bound socket.
 #[derive(Debug)]
 pub(super) struct Listener(UnixListener);
@@ -46,9 +58,10 @@ impl Listener {
         let path = state_dir.join(SOCKET_NAME);
         let _ = std::fs::remove_file(&path);
         // The folder is 0700, which is what keeps others out.
-        let listener = UnixListener::bind(&path)
-            .with_context(|| format!("cannot make the socket {}", path.display()))?;
-        Ok(Self(listener))
+        let bound = Reach::of(state_dir).and_then(|reach| UnixListener::bind(reach.path()));
+        bound
+            .map(Self)
+            .map_err(|source| Error { path, source }.into())
     }
 
     /// Serves until the stop; owns every connection.

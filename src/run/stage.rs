@@ -21,16 +21,12 @@ use crate::{
 /// How long a daemon that finds the lock taken tries before it gives up: a restart overlaps a little.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Takes the state folder for this process. Only a daemon waits for who has it.
-pub(super) async fn lock(config: &Config, mode: Mode) -> Result<Lock, lock::Error> {
-    let patience = match mode {
-        Mode::Daemon => LOCK_PATIENCE,
-        Mode::Backfill => Duration::ZERO,
-    };
+/// Takes the state folder for a daemon, and waits a little for who has it.
+pub(super) async fn lock(config: &Config) -> Result<Lock, lock::Error> {
     let since = tokio::time::Instant::now();
     loop {
         match Lock::take(&config.state_dir) {
-            Err(lock::Error::Held { .. }) if since.elapsed() < patience => {
+            Err(lock::Error::Held { .. }) if since.elapsed() < LOCK_PATIENCE => {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
             taken => return taken,
@@ -71,14 +67,9 @@ pub(super) async fn on(
     })
 }
 
-/// The stage of a command that works by itself. Whoever asks closes the store, then lets go of the
-/// lock.
-pub(super) async fn alone(
-    config: Arc<Config>,
-    stop: CancellationToken,
-) -> anyhow::Result<(Lock, Stage)> {
-    let lock = lock(&config, Mode::Backfill).await?;
+/// The stage of a command that works by itself and holds the state folder. Whoever asks closes the
+/// store, then lets go of the lock.
+pub(super) async fn alone(config: Arc<Config>, stop: CancellationToken) -> anyhow::Result<Stage> {
     let store = Store::open(&config.state_dir).context("cannot open the database")?;
-    let stage = on(store, config, Mode::Backfill, Progress::default(), stop).await?;
-    Ok((lock, stage))
+    on(store, config, Mode::Backfill, Progress::default(), stop).await
 }

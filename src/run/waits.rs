@@ -2,21 +2,17 @@
 //! lie a year ahead.
 //!
 //! At the start nobody knows what the clock did meanwhile, so what waits for longer than any wait
-//! lasts is due. While the program runs, the wall clock is compared with the machine's steady one.
+//! lasts is due ([`longest`]). While the program runs, the wall clock is compared with the machine's steady one.
 
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use super::Stage;
-use crate::{clock, pipeline::backoff};
+use crate::{clock, pipeline::longest};
 
 /// A difference that a clock being set right by its time server may show, and nobody has to act on.
 const DRIFT: Duration = Duration::from_mins(1);
-
-/// No wait of a file or an album that is not a multiple of `[retry]` is longer: a file that keeps
-/// changing while it is sent stands still for an hour (the design, "Upload").
-const LONGEST: Duration = Duration::from_mins(65);
 
 /// What the two clocks said at the last look.
 #[derive(Debug, Default)]
@@ -37,12 +33,11 @@ impl Waits {
         if !went_back {
             return Ok(());
         }
-        let config = &stage.config;
-        let longest = backoff::on_ladder(&config.retry, u32::MAX, 1.0)
-            .max(LONGEST)
-            .max(config.watch.settle.saturating_mul(2));
-        let verify_after = config.verify.after.unwrap_or_default();
-        match stage.store.shorten_waits(longest, verify_after, now).await {
+        let (row, asked) = (
+            longest::row(&stage.config),
+            longest::until_asked(&stage.config),
+        );
+        match stage.store.shorten_waits(row, asked, now).await {
             Ok(false) => Ok(()),
             Ok(true) => {
                 tracing::warn!("the clock was set back; what waited for a later time is due now");

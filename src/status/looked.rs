@@ -171,14 +171,19 @@ fn seconds_until(then: Option<Timestamp>, around: Around) -> u64 {
 }
 
 /// A day's end that has passed is known to have, also when nobody has looked since, and so is a sign-in
-/// that was made after one was asked for.
+/// that was made after one was asked for. Where this machine was not set up (then there is an end to it:
+/// Albumen looks again by itself), so is another client secret.
 fn account(overview: &Overview, around: Around) -> Pause<AccountState> {
     let account = &overview.account;
     let over = match account.state {
         AccountState::QuotaExhausted => account.until.is_some_and(|until| until <= around.now),
-        AccountState::LoginNeeded => around
-            .signed_in_at
-            .is_some_and(|then| then > overview.account_since),
+        AccountState::LoginNeeded => {
+            let secret = around.client_secret_changed_at;
+            let mended = around
+                .signed_in_at
+                .max(secret.filter(|_| account.until.is_some()));
+            mended.is_some_and(|then| then > overview.account_since)
+        }
         _ => false,
     };
     if over && !around.running {
@@ -322,6 +327,7 @@ mod tests {
         let reader = Reader::open(dir.path()).unwrap().unwrap();
         let around = Around {
             signed_in_at: None,
+            client_secret_changed_at: None,
             now,
             running: true,
             rate: None,

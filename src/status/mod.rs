@@ -262,6 +262,8 @@ pub struct Around {
     pub count_uploads: bool,
     /// When the user signed in, if somebody is signed in.
     pub signed_in_at: Option<Timestamp>,
+    /// When the client secret file changed last, if there is one.
+    pub client_secret_changed_at: Option<Timestamp>,
     /// Writes that the service allows in a minute.
     pub writes_per_minute: u32,
     /// Calls of a day that late arrivals may cost for the sake of order.

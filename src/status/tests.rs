@@ -21,6 +21,7 @@ fn at(text: &str) -> Timestamp {
 fn around(running: bool) -> Around {
     Around {
         signed_in_at: None,
+        client_secret_changed_at: None,
         now: at("2026-11-21T12:00:00Z"),
         running,
         rate: None,

@@ -123,7 +123,9 @@ pub fn waits_for(status: &Status, here: &Here) -> Option<String> {
     let words = account.reason.as_deref().unwrap_or(words);
     let until = match account.state {
         // Nobody knows when these end; what is known is when Albumen looks again.
-        AccountState::StorageFull | AccountState::Unreachable => here.again(account.until),
+        AccountState::LoginNeeded | AccountState::StorageFull | AccountState::Unreachable => {
+            here.again(account.until)
+        }
         _ => here.until(account.until),
     };
     Some(format!("{words}{until}"))

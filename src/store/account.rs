@@ -140,6 +140,11 @@ impl Store {
         self.write(account).await
     }
 
+    /// Since when the account is in its state.
+    pub async fn account_since(&self) -> Result<Timestamp> {
+        self.write(since).await
+    }
+
     /// The account is in this state now.
     pub async fn account_is(&self, pause: Pause<AccountState>, now: Timestamp) -> Result<()> {
         self.account_needs(pause, None, now).await

@@ -11,9 +11,6 @@ use rusqlite::Connection;
 use super::{Result, Store};
 use crate::clock;
 
-/// The longest wait before an item is asked for once more (the design, "Verify").
-const ASKED_AFTER: Duration = Duration::from_hours(24);
-
 /// Files in the queue; the partial index on `not_before` has them.
 pub(super) const FILES: &str =
     "UPDATE files SET not_before = 0 WHERE state = 'queued' AND not_before > 0 AND not_before > ?1";
@@ -51,16 +48,16 @@ const ALBUMS: &str = "UPDATE albums SET not_before = 0 WHERE not_before > ?1";
 
 impl Store {
     /// What waits for longer than `longest` from now on, waits no more; what is asked for later than
-    /// a day and `verify_after` ahead is asked for now. Gives whether there was anything.
+    /// `until_asked` is asked for now. Gives whether there was anything.
     pub async fn shorten_waits(
         &self,
         longest: Duration,
-        verify_after: Duration,
+        until_asked: Duration,
         now: Timestamp,
     ) -> Result<bool> {
         self.write(move |db| {
             let far = clock::after(now, longest).as_millisecond();
-            let asked = clock::after(now, ASKED_AFTER.max(verify_after)).as_millisecond();
+            let asked = clock::after(now, until_asked).as_millisecond();
             let mut n = 0;
             for waits in [FILES, ITEMS, PLACEMENTS, DESCRIPTIONS, ALBUMS] {
                 n += db.prepare_cached(waits)?.execute([far])?;

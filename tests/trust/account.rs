@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use super::{headline, signed_in, support::home::Home};
+use super::{
+    client, headline, signed_in,
+    support::{child::Running, home::Home},
+};
 
 #[tokio::test]
 async fn a_sign_in_that_ends_after_a_week_is_told_with_its_remedy_and_the_daemon_goes_on_after_another()
@@ -132,4 +135,114 @@ async fn a_scope_that_was_taken_back_is_noticed_when_the_token_is_renewed() {
         headline(&home).await,
         format!("stopped: {words}\nhint: run `albumen login` and leave every box ticked")
     );
+}
+
+/// Waits until somebody has to see to the account.
+async fn until_stopped(home: &Home) {
+    home.until_status("it is stopped", |status| {
+        status["account"]["state"] == "login_needed"
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_client_secret_that_is_put_back_is_noticed_by_a_running_daemon() {
+    let home = Home::with_folder("").await;
+    client(&home, "other");
+    let files = home.photos("photos", 2);
+    let daemon = home.daemon().await;
+    until_stopped(&home).await;
+    let said = headline(&home).await;
+    assert!(
+        said.contains("put the old client secret file back"),
+        "{said}"
+    );
+    assert_eq!(home.library().await.calls("oauth.token"), 0);
+    client(&home, "c");
+    super::all_there_by_daemon(&home, &files).await;
+    assert_eq!(home.status().await["account"]["state"], "ready");
+    daemon.stop().await.expect(0);
+}
+
+#[tokio::test]
+async fn a_backfill_without_a_client_secret_ends_as_one_with_a_wrong_configuration() {
+    let home = Home::with_folder("").await;
+    let files = home.photos("photos", 2);
+    let (secret, away) = (home.path("client_secret.json"), home.path("away.json"));
+    std::fs::rename(&secret, &away).unwrap();
+    let ran = home.run(&["backfill"]).await.expect(2);
+    assert!(ran.stdout.contains("client_secret.json"), "{}", ran.stdout);
+    assert!(headline(&home).await.starts_with("stopped: "));
+    home.run(&["doctor"]).await.expect(2);
+    // Put back, it stands in nobody's way, also before anybody has asked the service.
+    std::fs::rename(&away, &secret).unwrap();
+    assert_eq!(home.status().await["account"]["state"], "ready");
+    let doctor = home.run(&["doctor"]).await;
+    assert!(!doctor.stdout.contains("account"), "{}", doctor.stdout);
+    home.backfill().await;
+    home.all_there(&files).await;
+}
+
+#[tokio::test]
+async fn a_word_of_the_sign_in_server_that_nobody_knows_is_no_verdict() {
+    let home = Home::with_folder("").await;
+    let files = home.photos("photos", 2);
+    let odd = json!({"error": "internal_failure", "error_description": "Backend Error"});
+    let answer = json!({"answer": {"status": 400, "body": odd}});
+    home.fault("oauth.token", Some(1), answer).await;
+    home.backfill().await;
+    home.all_there(&files).await;
+}
+
+/// A daemon that has looked whether somebody has signed in: it warns of the age after that.
+async fn started(home: &Home) -> Running {
+    let daemon = home.daemon().await;
+    daemon.says(&["the sign-in ends in "]).await;
+    daemon
+}
+
+#[tokio::test]
+async fn a_dead_sign_in_is_dead_after_a_restart_until_somebody_has_signed_in() {
+    let home = Home::with_folder("").await;
+    home.photos("photos", 1);
+    signed_in(&home, "c", 5);
+    home.fault("oauth.token", None, "refresh_dies".into()).await;
+    let daemon = home.daemon().await;
+    until_stopped(&home).await;
+    daemon.stop().await.expect(0);
+    // Nothing is to be sent, so nobody asks for a token.
+    std::fs::rename(home.path("photos"), home.path("away")).unwrap();
+    let daemon = started(&home).await;
+    let account = home.status().await["account"].clone();
+    assert_eq!(account["state"], "login_needed", "{account:#}");
+    client(&home, "c");
+    daemon.stop().await.expect(0);
+    let daemon = started(&home).await;
+    let account = home.status().await["account"].clone();
+    assert_eq!(account["state"], "login_needed", "a secret is no sign-in");
+    home.sign_in("another");
+    home.until_status("that is noticed", |status| {
+        status["account"]["state"] == "ready"
+    })
+    .await;
+    daemon.stop().await.expect(0);
+}
+
+#[tokio::test]
+async fn a_sign_in_that_was_made_while_nothing_ran_is_known_to_the_daemon() {
+    let home = Home::with_folder("").await;
+    home.photos("photos", 1);
+    home.fault("oauth.token", None, "refresh_dies".into()).await;
+    let daemon = home.daemon().await;
+    until_stopped(&home).await;
+    daemon.stop().await.expect(0);
+    std::fs::rename(home.path("photos"), home.path("away")).unwrap();
+    signed_in(&home, "c", 0);
+    assert_eq!(home.status().await["account"]["state"], "ready");
+    let daemon = home.daemon().await;
+    home.until_status("it is ready", |status| {
+        status["account"]["state"] == "ready"
+    })
+    .await;
+    daemon.stop().await.expect(0);
 }

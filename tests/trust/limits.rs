@@ -127,6 +127,84 @@ async fn a_clock_that_was_set_back_holds_nothing_up() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_back_while_the_service_is_away_holds_nothing_up() {
+    let mut home = Home::with_folder("").await;
+    // The longest waits are of an hour then, and the first ones are short.
+    home.set("retry.rate_limit_base", "'30s'");
+    let files = home.photos("photos", 3);
+    home.fault("oauth.token", None, "unavailable_503".into())
+        .await;
+    let daemon = home.daemon().await;
+    home.until_status("it waits for seconds", |status| {
+        let until = status["account"]["until"].as_str();
+        let until = until.and_then(|until| until.parse::<Timestamp>().ok());
+        until.is_some_and(|until| until > home.now() + 1.seconds())
+    })
+    .await;
+    home.clock(-3_000);
+    home.no_faults().await;
+    super::all_there_by_daemon(&home, &files).await;
+    daemon.stop().await.expect(0);
+}
+
+/// An answer that asks for a wait of two hours.
+fn two_hours() -> Value {
+    let body =
+        json!({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "slow down"}});
+    json!({"answer": {"status": 429, "body": body, "headers": {"retry-after": "7200"}}})
+}
+
+#[tokio::test]
+async fn a_wait_of_hours_that_was_asked_for_is_kept_by_the_next_process() {
+    let home = Home::with_folder("").await;
+    home.until_noon().await;
+    let files = home.photos("photos", 2);
+    home.fault(CREATE, Some(1), two_hours()).await;
+    home.run(&["backfill", "--no-wait"]).await.expect(5);
+    for seconds in [1, 3_700, 3_000] {
+        home.pass(seconds).await;
+        home.run(&["backfill", "--no-wait"]).await.expect(5);
+        assert_eq!(home.library().await.calls(CREATE), 1, "{seconds}");
+    }
+    home.pass(600).await;
+    home.backfill().await;
+    home.all_there(&files).await;
+}
+
+#[tokio::test]
+async fn no_question_is_asked_again_within_the_hours_that_were_asked_for() {
+    const GET: &str = "mediaItems.batchGet";
+    let mut home = Home::with_folder("").await;
+    home.until_noon().await;
+    home.photos("photos", 2);
+    home.backfill().await;
+    home.set("verify.after", "'0s'");
+    home.fault(GET, Some(1), two_hours()).await;
+    for seconds in [1, 3_700, 3_000] {
+        home.pass(seconds).await;
+        let daemon = home.daemon().await;
+        // That takes longer than its first look at what is to be asked for.
+        home.taken(
+            format!("photos/n{seconds}.jpg"),
+            seconds.unsigned_abs(),
+            &super::support::media::photo(seconds.unsigned_abs()),
+        );
+        let n = home.library().await.calls(CREATE);
+        home.until("another is made", |library| library.calls(CREATE) > n)
+            .await;
+        home.until("it was asked", |library| library.calls(GET) == 1)
+            .await;
+        daemon.stop().await.expect(0);
+        assert_eq!(home.library().await.calls(GET), 1, "{seconds}");
+    }
+    home.pass(600).await;
+    let daemon = home.daemon().await;
+    home.until_status("all is verified", |status| status["items"]["verified"] == 5)
+        .await;
+    daemon.stop().await.expect(0);
+}
+
+#[tokio::test]
 async fn a_daily_stop_outlasts_whatever_else_ails_the_account() {
     let home = Home::with_folder("").await;
     home.until_noon().await;

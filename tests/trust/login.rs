@@ -138,3 +138,19 @@ async fn a_daemon_goes_on_by_itself_once_the_account_can_be_used() {
         daemon.stop().await.expect(0);
     }
 }
+
+#[tokio::test]
+async fn a_token_that_others_could_read_is_withdrawn_by_a_logout() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = Home::with_folder("").await;
+    let file = home.path("state/token.json");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    home.photos("photos", 1);
+    let ran = home.run(&["backfill"]).await.expect(2);
+    assert!(ran.stdout.contains("`albumen logout`"), "{}", ran.stdout);
+    home.run(&["logout"]).await.expect(0);
+    assert!(!file.exists());
+    assert_eq!(home.library().await.calls("oauth.revoke"), 1);
+    sign_in(&home).await.expect(0);
+    home.backfill().await;
+}

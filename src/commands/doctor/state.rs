@@ -1,10 +1,6 @@
 //! The state folder: whose it is, what is in it, and whether it has room.
 
-use std::{
-    fs, io,
-    os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path};
 
 use crate::{
     config::{Config, Environment},
@@ -29,7 +25,7 @@ const OF_THE_SYSTEM: &str = "/var/lib/albumen";
 pub(super) fn check(config: &Config, env: &Environment) -> Vec<Finding> {
     let mut findings = vec![folder(&config.state_dir)];
     if findings.iter().all(|found| found.verdict != Verdict::Fault) {
-        findings.extend(modes(&config.state_dir));
+        findings.extend(token_file(&config.state_dir));
         findings.push(database(config));
     }
     findings.extend(room(&config.state_dir));
@@ -69,29 +65,19 @@ fn folder(dir: &Path) -> Finding {
     Finding::good("state", shown.to_string())
 }
 
-/// Files that others can read.
-fn modes(dir: &Path) -> Option<Finding> {
-    let files = [
-        store::FILE_NAME,
-        connect::TOKEN_FILE,
-        crate::lock::FILE_NAME,
-    ];
-    let wide: Vec<PathBuf> = files
-        .into_iter()
-        .map(|name| dir.join(name))
-        .filter(|file| fs::metadata(file).is_ok_and(|metadata| metadata.mode() & 0o077 != 0))
-        // In a closed folder only the token file must be closed as well: it may be copied elsewhere.
-        .filter(|file| file.ends_with(connect::TOKEN_FILE))
-        .collect();
-    let file = wide.first()?;
-    let shown = Shown::path(file);
-    Some(Finding::fault(
+/// The token file, if others can read it. The rest of a closed folder need not be closed as well: this
+/// one may be copied elsewhere.
+fn token_file(dir: &Path) -> Option<Finding> {
+    let file = dir.join(connect::TOKEN_FILE);
+    let is_wide = fs::metadata(&file).is_ok_and(|metadata| metadata.mode() & 0o077 != 0);
+    let shown = Shown::path(&file);
+    is_wide.then(|| { Finding::fault(
         "state",
         format!("{shown} can be read by others of this machine, so it is not used"),
         format!(
             "if nobody could have copied it: chmod 600 {shown}; otherwise `albumen logout` and `albumen login`"
         ),
-    ))
+    )})
 }
 
 fn database(config: &Config) -> Finding {
@@ -176,8 +162,8 @@ mod tests {
         let file = dir.path().join(connect::TOKEN_FILE);
         fs::write(&file, "{}").unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
-        assert_eq!(modes(dir.path()).unwrap().verdict, Verdict::Fault);
+        assert_eq!(token_file(dir.path()).unwrap().verdict, Verdict::Fault);
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-        assert_eq!(modes(dir.path()), None);
+        assert_eq!(token_file(dir.path()), None);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::clock;
+use crate::{clock, pipeline::longest::SERVICE_DAY};
 
 /// How long after midnight Pacific the first request waits, so that not all the world comes at once.
 const AFTER_MIDNIGHT: (Duration, Duration) = (Duration::from_mins(2), Duration::from_mins(10));
@@ -16,9 +16,6 @@ const RESET_LATE: Duration = Duration::from_hours(1);
 /// How often a late reset is tried again, hourly, before the next midnight is waited for.
 const RESET_TRIES: u32 = 8;
 
-/// A service day has at most 25 hours; a stored end further away is of a clock that was set back.
-pub(super) const LONGEST: Duration = Duration::from_mins(25 * 60 + 15);
-
 /// Some minutes after the day of `now` has ended.
 pub(super) fn next(now: Timestamp) -> Timestamp {
     clock::after(clock::service_day_ends(now), between(AFTER_MIDNIGHT))
@@ -27,7 +24,7 @@ pub(super) fn next(now: Timestamp) -> Timestamp {
 /// When a project whose day is used up is tried again.
 pub(super) fn after_refusal(now: Timestamp, strikes: u32) -> Timestamp {
     let ends = clock::service_day_ends(now);
-    let day_began = clock::service_day_ends(ends.saturating_sub(LONGEST).unwrap_or(now));
+    let day_began = clock::service_day_ends(ends.saturating_sub(SERVICE_DAY).unwrap_or(now));
     let late = now < clock::after(day_began, RESET_LATE) || strikes > 0;
     if late && strikes < RESET_TRIES && now > day_began {
         return clock::after(now, RESET_LATE).min(next(now));

@@ -5,7 +5,9 @@
 //! succeeds. A stage asks [`Gate::ask`] before it begins something and tells [`Gate::met`] of every
 //! failure; what is not the account's affair is the stage's own.
 
+mod ails;
 mod day;
+mod state;
 
 use std::{
     sync::{
@@ -19,11 +21,16 @@ use jiff::Timestamp;
 
 use super::{Result, backoff, bell::Bells};
 use crate::{
-    api::{self, Auth, Kind, Limit},
+    api::{self, Auth, Kind},
     clock::{self, Clock},
     config::Retry,
     store::{AccountState, Pause, Store},
 };
+
+pub use ails::in_words;
+
+use ails::ails;
+use state::{State, is_set_up_badly};
 
 /// A sign-in of a consent screen in Testing dies after 7 days (fact sheet, section 1.2), and its last
 /// access token at most an hour later.
@@ -59,25 +66,6 @@ struct Inner {
     published_kept: AtomicBool,
 }
 
-#[derive(Debug)]
-struct State {
-    pause: Pause<AccountState>,
-    /// Failures in a row, for the waits.
-    strikes: u32,
-    /// Somebody has signed in since the sign-in was found dead.
-    signed_in: bool,
-}
-
-impl State {
-    /// Whether there is a sign-in that nobody has tried. Once seen it stays so until it is found dead as
-    /// well: whoever reads the new file first may meet another trouble.
-    fn has_new_sign_in(&mut self, auth: &Auth) -> bool {
-        let waits = self.pause.state == AccountState::LoginNeeded;
-        self.signed_in = waits && (self.signed_in || auth.changed());
-        self.signed_in
-    }
-}
-
 impl Gate {
     /// The gate as the store remembers it.
     pub async fn load(
@@ -89,10 +77,18 @@ impl Gate {
     ) -> Result<Self> {
         let mut pause = store.account().await?;
         auth.made_with(store.client_id().await?);
+        auth.look();
         let now = clock.now();
+        let is_set_up_badly = is_set_up_badly(&pause);
+        if pause.state == AccountState::LoginNeeded
+            && was_mended(&auth, is_set_up_badly, store.account_since().await?).await
+        {
+            pause = Pause::plain(AccountState::Ready);
+            store.account_is(pause.clone(), now).await?;
+        }
         let lasts = match pause.state {
             AccountState::QuotaExhausted | AccountState::StorageFull => {
-                pause.until.is_some() && !is_due(&pause, &retry, now)
+                pause.until.is_some() && !State::new(pause.clone(), now).is_due(&retry, now)
             }
             // Whether these still hold is seen by the first request.
             AccountState::Ready
@@ -104,11 +100,9 @@ impl Gate {
         if !lasts && pause.state != AccountState::Ready {
             pause.until = Some(now);
         }
-        let state = Mutex::new(State {
-            pause,
-            strikes: 0,
-            signed_in: false,
-        });
+        let mut state = State::new(pause, now);
+        state.is_set_up_badly = is_set_up_badly;
+        let state = Mutex::new(state);
         Ok(Self(Arc::new(Inner {
             store,
             clock,
@@ -129,13 +123,13 @@ impl Gate {
     /// Whether work may begin.
     pub fn ask(&self) -> Answer {
         let mut state = self.state();
-        let signed_in = state.has_new_sign_in(&self.0.auth);
+        let mended = state.is_mended(&self.0.auth);
         let pause = &state.pause;
         let now = self.0.clock.now();
-        let due = is_due(pause, &self.0.retry, now);
+        let due = state.is_due(&self.0.retry, now);
         match pause.state {
             AccountState::Ready => Answer::Open,
-            AccountState::LoginNeeded if due || signed_in => Answer::Open,
+            AccountState::LoginNeeded if due || mended => Answer::Open,
             AccountState::StorageFull if due => Answer::Probe,
             AccountState::StorageFull => Answer::Closed {
                 until: pause.until.filter(|until| *until > now),
@@ -158,8 +152,7 @@ impl Gate {
                 AccountState::QuotaExhausted if stopped => return Ok(()),
                 _ => {}
             }
-            state.strikes = 0;
-            state.pause = Pause::plain(AccountState::Ready);
+            *state = State::new(Pause::plain(AccountState::Ready), now);
         }
         tracing::info!("the account can be used again");
         self.0
@@ -228,15 +221,23 @@ impl Gate {
             return Ok(false);
         };
         let now = self.0.clock.now();
-        let pause = self.pause();
-        let known = pause.state == state;
-        if known && pause.until.is_some_and(|until| until > now) {
-            // One of several that were under way when the first one was refused.
-            return Ok(true);
-        }
-        let strikes = if known { self.state().strikes } else { 0 };
+        let is_set_up_badly = error.kind() == Kind::Setup;
+        let strikes = {
+            let known = self.state();
+            let pause = &known.pause;
+            let same = pause.state == state && known.is_set_up_badly == is_set_up_badly;
+            if same && !known.mended && pause.until.is_some_and(|until| until > now) {
+                // One of several that were under way when the first one was refused.
+                return Ok(true);
+            }
+            if same { known.strikes } else { 0 }
+        };
         let retry = &self.0.retry;
         let until = match state {
+            // Looking at a file again costs no request, and the sign-in server is asked as seldom.
+            AccountState::LoginNeeded if is_set_up_badly => {
+                Some(clock::after(now, backoff::longest(retry)))
+            }
             AccountState::LoginNeeded | AccountState::Ready => None,
             AccountState::StorageFull | AccountState::PhotosDisabled => {
                 Some(clock::after(now, backoff::until_probe(retry)))
@@ -280,20 +281,17 @@ impl Gate {
         let changed = {
             let mut state = self.state();
             let stopped = state.pause.state == AccountState::QuotaExhausted
-                && !is_due(&state.pause, &self.0.retry, now);
+                && !state.is_due(&self.0.retry, now);
             if stopped && pause.state != AccountState::QuotaExhausted {
                 // Nothing may be sent before the day is over, whatever else ails the account; that is
                 // met again then.
                 return Ok(());
             }
-            let changed = state.pause.state != pause.state;
-            state.strikes = if changed {
-                1
-            } else {
-                state.strikes.saturating_add(1)
-            };
-            state.pause = pause.clone();
-            state.signed_in = false;
+            let changed = state.pause.state != pause.state
+                || state.is_set_up_badly != is_set_up_badly(&pause);
+            let strikes = if changed { 0 } else { state.strikes };
+            *state = State::new(pause.clone(), now);
+            state.strikes = strikes.saturating_add(1);
             changed
         };
         if changed {
@@ -311,18 +309,20 @@ impl Gate {
         Ok(())
     }
 
-    /// While the user must sign in: looks whether somebody did, and goes on then.
+    /// While the user must sign in, or see to the files of this machine: looks whether somebody did, and
+    /// goes on then.
     pub async fn look_for_sign_in(&self) -> Result<()> {
+        let now = self.0.clock.now();
         {
             let mut state = self.state();
-            if !state.has_new_sign_in(&self.0.auth) {
+            if !state.is_mended(&self.0.auth) {
                 return Ok(());
             }
-            state.pause = Pause::plain(AccountState::Ready);
+            *state = State::new(Pause::plain(AccountState::Ready), now);
         }
-        tracing::info!("somebody has signed in");
+        tracing::info!("somebody has signed in, or changed the client secret file; going on");
         let ready = Pause::plain(AccountState::Ready);
-        self.0.store.account_is(ready, self.0.clock.now()).await?;
+        self.0.store.account_is(ready, now).await?;
         self.wake();
         Ok(())
     }
@@ -340,44 +340,9 @@ impl Gate {
     }
 }
 
-/// Whether a wait is over, or longer than its kind ever is: that comes from a clock that was set back.
-fn is_due(pause: &Pause<AccountState>, retry: &Retry, now: Timestamp) -> bool {
-    let longest = match pause.state {
-        AccountState::QuotaExhausted => day::LONGEST,
-        _ => backoff::until_probe(retry).max(backoff::longest(retry)),
-    };
-    pause
-        .until
-        .is_some_and(|until| until <= now || until > clock::after(now, longest))
-}
-
-/// The state of the account that a failure tells of; none if it is not the account's affair.
-fn ails(error: &api::Error) -> Option<AccountState> {
-    match error.kind() {
-        Kind::LoginNeeded | Kind::ScopeMissing | Kind::Setup => Some(AccountState::LoginNeeded),
-        Kind::StorageFull => Some(AccountState::StorageFull),
-        Kind::RateLimited(Limit::Day) => Some(AccountState::QuotaExhausted),
-        Kind::ApiDisabled => Some(AccountState::ApiDisabled),
-        Kind::PhotosDisabled => Some(AccountState::PhotosDisabled),
-        Kind::Unreachable => Some(AccountState::Unreachable),
-        _ => None,
-    }
-}
-
-/// The error and its cause in one line.
-pub fn in_words(error: &api::Error) -> String {
-    use std::error::Error as _;
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let told = next.to_string();
-        // An error that carries one of its own kind need not name the kind twice.
-        let new = match told.split_once(": ") {
-            Some((kind, rest)) if words.starts_with(kind) => rest,
-            _ => &told,
-        };
-        words = format!("{words}: {new}");
-        cause = next.source();
-    }
-    words
+/// Whether somebody has seen to the account after it was stopped, while nothing ran.
+async fn was_mended(auth: &Auth, is_set_up_badly: bool, stopped_at: Timestamp) -> bool {
+    let signed_in = auth.signed_in().await.ok().map(|it| it.since);
+    let secret = auth.client_secret_changed_at().filter(|_| is_set_up_badly);
+    signed_in.max(secret).is_some_and(|at| at > stopped_at)
 }

@@ -39,6 +39,7 @@ use super::{
     asked::{self, Wait},
     backoff, bell,
     gate::{self, Answer},
+    longest,
 };
 use crate::{
     api::{self, Call, Kind, Limit, Method},
@@ -90,7 +91,7 @@ impl Lane {
     pub async fn load(stage: Stage) -> Result<Self> {
         let (kept, refusals) = stage.store.lane().await?;
         let now = stage.clock.now();
-        let longest = backoff::on_ladder(&stage.config.retry, u32::MAX, 1.0);
+        let longest = longest::asked_for(&stage.config.retry);
         let kept_until = asked::kept(&stage.store, asked::WRITES, longest, now).await?;
         // Between a refusal and the note of its wait the last process may have been killed.
         let refused_at = stage.store.refused_for_rate_at().await?;
@@ -350,7 +351,7 @@ impl Lane {
         self.strikes = self.strikes.saturating_add(1);
         let until = clock::after(now, backoff::at_least(wait, error));
         if asked::is_asked(error) {
-            asked::keep(&self.stage.store, asked::WRITES, until).await?;
+            asked::keep(&self.stage.store, asked::WRITES, now, until).await?;
         }
         self.stop_until(until, gate::in_words(error));
         Ok(())

@@ -164,8 +164,7 @@ impl Upload {
     /// Runs until the stop. Uploads under way are abandoned then: their sessions are kept, their
     /// bytes can be sent again.
     pub async fn run(mut self) -> Result<()> {
-        let retry = &self.stage.config.retry;
-        let longest = backoff::longest(retry).max(backoff::on_ladder(retry, u32::MAX, 1.0));
+        let longest = super::longest::asked_for(&self.stage.config.retry);
         let now = self.stage.clock.now();
         let kept = asked::kept(&self.stage.store, asked::UPLOADS, longest, now).await?;
         self.not_before = kept.map(|until| Wait::new(now, until));
@@ -325,7 +324,7 @@ impl Upload {
                 self.strikes = self.strikes.saturating_add(1);
                 self.not_before = Some(Wait::new(now, until));
                 if wait.is_some() {
-                    match asked::keep(&self.stage.store, asked::UPLOADS, until).await {
+                    match asked::keep(&self.stage.store, asked::UPLOADS, now, until).await {
                         // This process keeps to it in any case.
                         Err(super::Error::Store(error)) if error.may_pass() => {}
                         kept => kept?,

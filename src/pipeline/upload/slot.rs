@@ -362,7 +362,7 @@ impl Slot {
                 if let Some(wait) = wait {
                     // Before the row of the file: whoever finds that one has to know of the wait.
                     let until = clock::after(now, wait);
-                    asked::keep(&self.stage.store, asked::UPLOADS, until).await?;
+                    asked::keep(&self.stage.store, asked::UPLOADS, now, until).await?;
                 }
                 // One that fails while others get through steps back, and lets them.
                 let own = if blamed.is_some() {

@@ -1,9 +1,10 @@
 //! One question to the service: are these media items there?
 //!
-//! A question for fifty may be answered with an error because of one id that the service chokes on.
-//! So it is repeated once, then asked in tens, and a ten that fails in ones: the ids that cannot be
-//! asked for are named, and the rest is answered. Where nothing at all is answered it is the service
-//! that ails, and the day's requests are not spent on finding that out fifty times.
+//! A question for fifty may be answered with an error because of one id that the service chokes on, or
+//! refused for one that it does not take. So it is repeated once where that may help, then asked in
+//! tens, and a ten that fails in ones: the ids that cannot be asked for are named, and the rest is
+//! answered. Where nothing at all is answered it is the service that ails, and the day's requests are
+//! not spent on finding that out fifty times.
 
 use std::{ops::Range, time::Duration};
 
@@ -40,17 +41,24 @@ pub type Answered<T> = std::result::Result<T, api::Error>;
 
 /// Asks the service for a group of items, in as many questions as it takes.
 pub async fn ask(stage: &Stage, group: &[ToVerify]) -> Result<Answered<Vec<Seen>>> {
-    for last in [false, true] {
-        match once(stage, group).await? {
-            Err(error) if is_choking(&error) && !last => {
-                let wait = backoff::after_trouble(&stage.config.retry, 0, fastrand::f64());
-                if rests(stage, backoff::at_least(wait, &error)).await {
-                    return Ok(Err(error));
-                }
-            }
-            Err(error) if is_choking(&error) && group.len() > 1 => {}
-            answered => return Ok(answered),
+    let mut answered = once(stage, group).await?;
+    if let Err(error) = &answered
+        && error.kind() == Kind::Server
+    {
+        let wait = backoff::after_trouble(&stage.config.retry, 0, fastrand::f64());
+        if rests(stage, backoff::at_least(wait, error)).await {
+            return Ok(answered);
         }
+        answered = once(stage, group).await?;
+    }
+    match answered {
+        Err(error) if is_choking(&error) && group.len() > 1 => {}
+        // Asked for alone, it is the one that is refused.
+        Err(error) if is_choking(&error) && error.kind() != Kind::Server => {
+            let unasked = Seen::Unasked(gate::in_words(&error));
+            return Ok(Ok(vec![unasked; group.len()]));
+        }
+        answered => return Ok(answered),
     }
     let mut asking = Asking {
         stage,
@@ -62,8 +70,11 @@ pub async fn ask(stage: &Stage, group: &[ToVerify]) -> Result<Answered<Vec<Seen>
 }
 
 /// Whether an error may be that of a single id.
-fn is_choking(error: &api::Error) -> bool {
-    error.kind() == Kind::Server
+pub(super) fn is_choking(error: &api::Error) -> bool {
+    matches!(
+        error.kind(),
+        Kind::Server | Kind::BadRequest | Kind::BadMediaItemId | Kind::NotFound
+    )
 }
 
 /// Waits; gives whether the stop came.

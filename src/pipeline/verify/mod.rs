@@ -19,8 +19,10 @@ use crate::{
     store::{ToVerify, Verdict},
 };
 
-pub use super::asked::{no_question_before, question_refused};
+pub use super::asked::{may_be_answered, no_question_before, question_refused};
 pub use asking::{Answered, Seen, ask};
+
+use asking::is_choking;
 
 /// The most ids of one call (fact sheet, section 4.1).
 pub const GROUP: usize = 50;
@@ -187,7 +189,7 @@ impl Verify {
         if self.stage.gate.met(error).await? {
             return Ok(None);
         }
-        if error.kind() == Kind::Server && self.strikes >= STRIKES {
+        if is_choking(error) && self.strikes >= STRIKES {
             // The service may answer for others.
             let unasked = Seen::Unasked(gate::in_words(error));
             self.record(due, vec![unasked; due.len()]).await?;

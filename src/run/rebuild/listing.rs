@@ -24,6 +24,7 @@ use crate::{
     pipeline::{
         Stage, backoff,
         gate::{self, Answer},
+        verify::may_be_answered,
     },
     store::{AccountState, Sending},
 };
@@ -245,7 +246,7 @@ impl<'a> Lists<'a> {
             };
             let wait = self.wait_after(&error);
             self.strikes += 1;
-            if self.strikes > PATIENCE || !passes(&error) {
+            if self.strikes > PATIENCE || !may_be_answered(&error) {
                 stage.gate.met(&error).await?;
                 return Err(Stopped::Refused(error));
             }
@@ -289,19 +290,6 @@ impl<'a> Lists<'a> {
             () = sleep(wait) => Ok(()),
             () = self.stage.stop.cancelled() => Err(Stopped::Interrupted),
         }
-    }
-}
-
-/// Whether the same request may be answered later in this run.
-fn passes(error: &api::Error) -> bool {
-    match error.kind() {
-        Kind::RateLimited(limit) => limit != api::Limit::Day,
-        Kind::Unreachable
-        | Kind::Unanswered
-        | Kind::Server
-        | Kind::Garbled
-        | Kind::AccessTokenRefused => true,
-        _ => false,
     }
 }
 

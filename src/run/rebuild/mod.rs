@@ -35,6 +35,7 @@ use crate::{
     cli::ExitCode,
     config::Config,
     ids::{AlbumId, AlbumRow, ItemId},
+    lock::Lock,
     pipeline::{Mode, Stage, gate, intake::survey},
     progress::Progress,
     store::{ListedAlbum, Store, TakenOver},
@@ -51,9 +52,8 @@ pub async fn rebuild(
     is_dry: bool,
     stop: CancellationToken,
 ) -> anyhow::Result<(ExitCode, String)> {
-    let lock = stage::lock(&config, Mode::Backfill)
-        .await
-        .context("a rebuild needs the state folder for itself")?;
+    let lock =
+        Lock::take(&config.state_dir).context("a rebuild needs the state folder for itself")?;
     let store = Store::open_anew(&config.state_dir).context("cannot open the database")?;
     let ended = with_store(config, is_dry, stop, store.clone()).await;
     store.close().await;

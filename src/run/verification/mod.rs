@@ -8,14 +8,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Stage, stage};
 use crate::{
-    api::{Error, Kind, Limit},
+    api::{Error, Kind},
     cli::ExitCode,
     clock,
     config::Config,
     ids::ItemId,
+    lock::Lock,
     pipeline::{
         backoff, gate,
-        verify::{GROUP, Seen, ask, no_question_before, question_refused},
+        verify::{GROUP, Seen, ask, may_be_answered, no_question_before, question_refused},
     },
     progress::Count,
     store::{ToVerify, Verdict},
@@ -28,11 +29,12 @@ const PATIENCE: u32 = 4;
 
 /// Verifies everything in a process of its own; gives the exit code and the report.
 pub async fn verify(
+    lock: Lock,
     config: Arc<Config>,
     stop: CancellationToken,
     count: &Count,
 ) -> anyhow::Result<(ExitCode, String)> {
-    let (lock, stage) = stage::alone(config, stop).await?;
+    let stage = stage::alone(config, stop).await?;
     let ended = everything(&stage, count).await;
     stage.store.close().await;
     drop(lock);
@@ -184,16 +186,11 @@ impl Round<'_> {
             self.stage.gate.met(&error).await?;
             let retry = &self.stage.config.retry;
             let wait = match error.kind() {
-                Kind::RateLimited(limit) if limit != Limit::Day => {
-                    backoff::after_rate_limit(retry, strikes, fastrand::f64())
-                }
-                Kind::Server | Kind::Unreachable => {
-                    backoff::after_trouble(retry, strikes, fastrand::f64())
-                }
-                _ => return Ok(Err(End::GaveUp(error))),
+                Kind::RateLimited(_) => backoff::after_rate_limit(retry, strikes, fastrand::f64()),
+                _ => backoff::after_trouble(retry, strikes, fastrand::f64()),
             };
             strikes += 1;
-            if strikes >= PATIENCE {
+            if strikes >= PATIENCE || !may_be_answered(&error) {
                 return Ok(Err(End::GaveUp(error)));
             }
             tracing::warn!("asks again later: {}", gate::in_words(&error));

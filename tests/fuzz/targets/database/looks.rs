@@ -33,6 +33,7 @@ pub(super) fn all(reader: &Reader) -> String {
             writes_per_minute: 30,
             order_calls: 2000,
             signed_in_at: None,
+            client_secret_changed_at: None,
         };
         let status = Status::new(Some(overview), around);
         let here = Here {
