@@ -4,7 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{Ended, History, Since, file_name::file_name, reading, session};
+use super::{
+    Ended,
+    file_name::file_name,
+    reading, session,
+    trouble::{History, Since},
+};
 use crate::{
     api::{self, Bandwidth, FileBody, Kind},
     clock,
@@ -21,6 +26,9 @@ use crate::{
 
 /// How long a file that could not be read is left alone, times the number of failures.
 const UNREADABLE: Duration = Duration::from_mins(1);
+
+/// How often an upload fails, with no other one in between, before anything is made of it.
+const PATIENCE: u32 = 5;
 
 /// Bytes that are sent to see whether the service takes any: fewer than any photo has.
 const FEW_BYTES: u64 = 16;
@@ -342,11 +350,11 @@ impl Slot {
             kind => {
                 tracing::info!(item.id = item.0, path = %Shown::path(&self.claim.path), "upload failed: {words}");
                 let blamed = match self.history.failed(item) {
-                    Since::TooEarly => false,
                     Since::OthersPassed => true,
                     // A backfill may have nothing else to send, now or ever.
-                    Since::NonePassed => {
-                        self.stage.mode == Mode::Backfill
+                    Since::NonePassed(times) => {
+                        times >= PATIENCE
+                            && self.stage.mode == Mode::Backfill
                             && !asked::is_asked(error)
                             && self.takes_bytes(source).await?
                     }
@@ -364,7 +372,8 @@ impl Slot {
                     let until = clock::after(now, wait);
                     asked::keep(&self.stage.store, asked::UPLOADS, until).await?;
                 }
-                // One that fails while others get through steps back, and lets them.
+                // One that fails while others get through steps back, and lets them. Of any other
+                // nothing is known: it waits as the stage says.
                 let own = if blamed.is_some() {
                     backoff::after_trouble(retry, self.claim.attempts + 1, fastrand::f64())
                 } else {
