@@ -11,7 +11,11 @@ use std::{fs, io::Write as _, path::PathBuf, time::SystemTime};
 
 use serde_json::json;
 
-use support::{home::Home, library::Library, media::video};
+use support::{
+    home::Home,
+    library::Library,
+    media::{photo, video},
+};
 
 /// Bytes of the video.
 const SIZE: usize = 1_000_000;
@@ -106,6 +110,45 @@ async fn chunks_go_on_where_they_broke() {
     let library = home.all_there(&[file]).await;
     assert_eq!(library.calls("uploads.start"), 1);
     sent_hardly_twice(&library);
+}
+
+#[tokio::test]
+async fn a_film_stops_between_chunks_when_the_day_is_spent_and_goes_on_the_next_day() {
+    let mut home = Home::with_folder("").await;
+    home.set("upload.resumable_above", "'100kB'");
+    home.set("upload.chunk_size", "'256KiB'");
+    home.until_noon().await;
+    let chunks = 12;
+    let film = home.write("photos/film.mp4", &video(1, 256 * 1024 * chunks));
+    home.script(json!({
+        "settings": {"latency_ms": {"uploads.upload": 400}},
+        "rules": [{"method": "mediaItems.batchCreate", "times": null, "action": "daily_429"}],
+    }))
+    .await;
+    let daemon = home.daemon().await;
+    home.until("a part of the film", |library| {
+        library.calls("uploads.upload") > 0
+    })
+    .await;
+    let photo = home.write("photos/a.jpg", &photo(1));
+    home.until_status("the stop", |status| {
+        status["account"]["state"] == "quota_exhausted" && status["items"]["uploading"] == 0
+    })
+    .await;
+    let library = home.library().await;
+    assert!(
+        library.calls("uploads.upload") < chunks as u64,
+        "{library:#?}"
+    );
+    home.clean(&library).await;
+    daemon.stop().await.expect(0);
+
+    home.no_faults().await;
+    home.pass(13 * 3600).await;
+    home.backfill().await;
+    let library = home.all_there(&[film, photo]).await;
+    assert_eq!(library.calls("uploads.start"), 1);
+    assert_eq!(library.calls("uploads.upload"), chunks as u64);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Files to upload tokens: `upload.parallel` slots that claim, hash and send.
 //!
 //! - [`reading`] — what a claimed file is: its kind, its hash, whether it stood still.
-//! - [`slot`] — one file from the claim to its outcome.
+//! - [`slot`] — one file from the claim to the end of its sending, [`outcome`] — what came of it.
 //! - [`session`] — the resumable protocol for larger files.
 //! - [`trouble`] — whose trouble it is, how long the stage waits, and who is tried next.
 //! - [`file_name`] — the name under which it appears.
@@ -11,6 +11,7 @@
 //! has trouble, the stage sends one probe at a time until one gets through.
 
 pub mod file_name;
+mod outcome;
 pub(super) mod reading;
 mod session;
 mod slot;

@@ -55,6 +55,10 @@ fn fits(slot: &Slot, kept: &Session, source: &reading::Source) -> bool {
     young && kept.stat == source.stat
 }
 
+fn unreadable() -> Broken {
+    api::Error::new(Kind::Body, "the file could not be read again").into()
+}
+
 /// A file on its way through a session.
 struct Sending<'a> {
     slot: &'a Slot,
@@ -70,7 +74,21 @@ struct Sending<'a> {
     hashed: Option<(u64, blake3::Hasher)>,
 }
 
-type Step = std::result::Result<Option<(UploadToken, ContentHash)>, api::Error>;
+type Step = std::result::Result<Option<(UploadToken, ContentHash)>, Broken>;
+
+/// Why a step was not done.
+enum Broken {
+    /// The request failed.
+    Failed(api::Error),
+    /// No request may be sent now.
+    HeldUp,
+}
+
+impl From<api::Error> for Broken {
+    fn from(error: api::Error) -> Self {
+        Self::Failed(error)
+    }
+}
 
 impl Sending<'_> {
     async fn run(mut self) -> Result<Sent> {
@@ -84,7 +102,8 @@ impl Sending<'_> {
                     self.stalled = 0;
                     continue;
                 }
-                Err(error) => error,
+                Err(Broken::HeldUp) => return Ok(Sent::HeldUp),
+                Err(Broken::Failed(error)) => error,
             };
             self.ask = true;
             self.stalled += 1;
@@ -120,11 +139,13 @@ impl Sending<'_> {
             Some(session) => session,
             None => match self.open().await? {
                 Ok(session) => session,
-                Err(error) => return Ok(Err(error)),
+                Err(broken) => return Ok(Err(broken)),
             },
         };
         if self.ask {
-            self.slot.count().await?;
+            if !self.slot.may_send().await? {
+                return Ok(Err(Broken::HeldUp));
+            }
             let answer = self.slot.stage.client.query_session(&session.url).await;
             match answer {
                 Ok(SessionAnswer::Active { received }) => {
@@ -141,11 +162,11 @@ impl Sending<'_> {
                 }
                 // The service has the bytes and will not say the token again: they go once more.
                 Ok(SessionAnswer::Final(None)) => {
-                    return Ok(Err(api::Error::new(Kind::EmptyToken, "")));
+                    return Ok(Err(api::Error::new(Kind::EmptyToken, "").into()));
                 }
                 Err(error) => {
                     self.session = Some(session);
-                    return Ok(Err(error));
+                    return Ok(Err(error.into()));
                 }
             }
             self.ask = false;
@@ -155,8 +176,10 @@ impl Sending<'_> {
         step
     }
 
-    async fn open(&mut self) -> Result<std::result::Result<Session, api::Error>> {
-        self.slot.count().await?;
+    async fn open(&mut self) -> Result<std::result::Result<Session, Broken>> {
+        if !self.slot.may_send().await? {
+            return Ok(Err(Broken::HeldUp));
+        }
         let size = self.source.stat.size;
         let begun = match self
             .slot
@@ -166,7 +189,7 @@ impl Sending<'_> {
             .await
         {
             Ok(begun) => begun,
-            Err(error) => return Ok(Err(error)),
+            Err(error) => return Ok(Err(error.into())),
         };
         let session = Session {
             url: begun.url,
@@ -186,10 +209,7 @@ impl Sending<'_> {
 
     async fn send_stretch(&mut self, session: &mut Session) -> Result<Step> {
         let Ok(hasher) = self.hasher_at(session.offset).await else {
-            return Ok(Err(api::Error::new(
-                Kind::Body,
-                "the file could not be read again",
-            )));
+            return Ok(Err(unreadable()));
         };
         let left = self.source.stat.size - session.offset;
         let chunk = self.chunk(session.granularity);
@@ -202,7 +222,9 @@ impl Sending<'_> {
             .slot
             .body(self.source, session.offset, size, hasher, self.transfer);
         let sent = body.sent();
-        self.slot.count().await?;
+        if !self.slot.may_send().await? {
+            return Ok(Err(Broken::HeldUp));
+        }
         match self
             .slot
             .stage
@@ -214,14 +236,14 @@ impl Sending<'_> {
                 let hash = sent.hash().unwrap_or(ContentHash([0; 32]));
                 Ok(Ok(Some((token, hash))))
             }
-            Ok(SessionAnswer::Final(None)) => Ok(Err(api::Error::new(Kind::EmptyToken, ""))),
+            Ok(SessionAnswer::Final(None)) => Ok(Err(api::Error::new(Kind::EmptyToken, "").into())),
             Ok(SessionAnswer::Active { .. }) => {
                 let offset = session.offset + size;
                 self.hashed = sent.hasher().map(|hasher| (offset, hasher));
                 self.at(session, offset).await?;
                 Ok(Ok(None))
             }
-            Err(error) => Ok(Err(error)),
+            Err(error) => Ok(Err(error.into())),
         }
     }
 
@@ -249,10 +271,7 @@ impl Sending<'_> {
                 token,
                 ContentHash(*hasher.finalize().as_bytes()),
             )))),
-            Err(_) => Ok(Err(api::Error::new(
-                Kind::Body,
-                "the file could not be read again",
-            ))),
+            Err(_) => Ok(Err(unreadable())),
         }
     }
 

@@ -116,6 +116,8 @@ struct Inner {
     /// How many uploads had succeeded when this item's last one failed, and how often it has failed
     /// since one did.
     failed_at: HashMap<ItemId, (u64, u32)>,
+    /// The wait that the service asked for last.
+    asked: Option<Wait>,
 }
 
 /// What happened since an item last failed.
@@ -146,6 +148,16 @@ impl History {
         let now = times.saturating_add(1);
         inner.failed_at.insert(item, (successes, now));
         Since::NonePassed(times)
+    }
+
+    /// The service asked for a pause until then: it is for all slots, also for those at work.
+    pub(super) fn asked_to_wait(&self, now: Timestamp, until: Timestamp) {
+        self.inner().asked = Some(Wait::new(now, until));
+    }
+
+    /// Whether that pause lasts.
+    pub(super) fn is_asked_to_wait(&self, now: Timestamp) -> bool {
+        self.inner().asked.is_some_and(|wait| wait.lasts(now))
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
