@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Trip, three, unknown_429};
+use super::{Trip, answer, support::media, three, unknown_429};
 
 const RAW: &str = "uploads.raw";
 
@@ -93,4 +93,58 @@ async fn an_access_token_that_dies_on_the_way_is_renewed() {
     three(RAW, 2, "access_dies").await;
     let library = three("mediaItems.batchCreate", 1, "access_dies").await;
     assert!(library.calls("oauth.token") >= 2);
+}
+
+#[tokio::test]
+async fn while_every_upload_is_refused_no_file_is_blamed() {
+    // As a service does that blocks an address, or something in between that lets nothing through.
+    for refusal in [
+        "forbidden_403".into(),
+        "not_found_404".into(),
+        "empty".into(),
+        answer(400, &json!({"code": 3, "message": "No."})),
+    ] {
+        let mut trip = Trip::of(3).await;
+        trip.home.set("retry.rate_limit_base", "'10ms'");
+        trip.home.fault("uploads.*", None, refusal).await;
+        let daemon = trip.home.daemon().await;
+        // As many as would fail each of the three for good.
+        trip.home
+            .until("many tries", |library| library.calls(RAW) > 30)
+            .await;
+        let items = &trip.home.status().await["items"];
+        assert_eq!((&items["failed"], &items["queued"]), (&json!(0), &json!(3)));
+        daemon.stop().await.expect(0);
+        trip.home.no_faults().await;
+        trip.backfill().await;
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_refused_beside_others_waits_longer_each_time_and_fails() {
+    let mut trip = Trip::of(3).await;
+    trip.home.set("retry.server_error_base", "'40ms'");
+    trip.home.set("retry.rate_limit_base", "'1s'");
+    trip.home.set("retry.max_attempts", "5");
+    let png = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x28\0\0\0\x1e\x08\0\0\0\0";
+    let png = [&png[..], &media::photo(9)].concat();
+    trip.home.write("photos/other.png", &png);
+    let refusal = json!({"answer": {"status": 400, "body": {"code": 3, "message": "No."}},
+        "only_with": "image/png"});
+    trip.home.fault(RAW, None, refusal).await;
+    trip.home.run(&["backfill"]).await.expect(1);
+    assert_eq!(trip.home.library().await.n_items(), 3);
+    let requests = trip.home.get("/sandbox/state").await["requests"].take();
+    let times: Vec<i64> = requests
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|request| request["method"] == RAW && request["status"] == 400)
+        .map(|request| request["at_ms"].as_i64().unwrap())
+        .collect();
+    // One of which nobody knew whose fault it was, and five that blame it.
+    assert_eq!(times.len(), 6, "{times:?}");
+    let last = times[5] - times[4];
+    // At least half of 40 ms doubled four times.
+    assert!(last >= 320, "{last} {times:?}");
 }

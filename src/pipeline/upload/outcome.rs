@@ -111,13 +111,11 @@ impl Slot {
         error: &api::Error,
         now: Timestamp,
     ) -> Result<Ended> {
-        let file = self.claim.file;
-        let retry = &self.stage.config.retry;
         let words = gate::in_words(error);
         if self.stage.gate.met(error).await? {
             self.stage
                 .store
-                .upload_again(file, item, now, None, now)
+                .upload_again(self.claim.file, item, now, None, now)
                 .await?;
             return Ok(Ended::Recorded);
         }
@@ -128,60 +126,90 @@ impl Slot {
                 Ok(Ended::Recorded)
             }
             // The item's own: another try may be another story, but not for ever.
-            Kind::Checksum
-            | Kind::EmptyPayload
-            | Kind::EmptyToken
-            | Kind::BadRequest
-            | Kind::Forbidden
-            | Kind::NotFound => {
-                tracing::warn!(item.id = item.0, path = %Shown::path(&self.claim.path), "upload refused: {words}");
-                let wait = backoff::after_trouble(retry, self.claim.attempts + 2, fastrand::f64());
-                let blamed = Some((words, retry.max_attempts));
-                self.stage
-                    .store
-                    .upload_again(file, item, clock::after(now, wait), blamed, now)
-                    .await?;
-                Ok(Ended::Recorded)
-            }
-            kind => {
-                tracing::info!(item.id = item.0, path = %Shown::path(&self.claim.path), "upload failed: {words}");
-                let blamed = match self.history.failed(item) {
-                    Since::OthersPassed => true,
-                    // A backfill may have nothing else to send, now or ever.
-                    Since::NonePassed(times) => {
-                        times >= PATIENCE
-                            && self.stage.mode == Mode::Backfill
-                            && !asked::is_asked(error)
-                            && self.takes_bytes(source).await?
-                    }
-                };
-                let blamed = blamed.then_some((words, retry.max_attempts));
-                let wait = match kind {
-                    Kind::RateLimited(_) => {
-                        Some(backoff::after_rate_limit(retry, 0, fastrand::f64()))
-                    }
-                    _ => None,
-                };
-                let wait = error.retry_after().into_iter().chain(wait).max();
-                if let Some(wait) = wait {
-                    self.history.asked_to_wait(now, clock::after(now, wait));
-                    // Before the row of the file: whoever finds that one has to know of the wait.
-                    let until = clock::after(now, wait);
-                    asked::keep(&self.stage.store, asked::UPLOADS, until).await?;
-                }
-                // One that fails while others get through steps back, and lets them. Of any other
-                // nothing is known: it waits as the stage says.
-                let own = if blamed.is_some() {
-                    backoff::after_trouble(retry, self.claim.attempts + 1, fastrand::f64())
-                } else {
-                    Duration::ZERO
-                };
-                self.stage
-                    .store
-                    .upload_again(file, item, clock::after(now, own), blamed, now)
-                    .await?;
-                Ok(Ended::Trouble { wait })
-            }
+            Kind::Checksum | Kind::EmptyPayload => self.blamed(item, words, now).await,
+            _ => self.in_doubt(item, source, error, now).await,
         }
     }
+
+    /// The item is to blame, and tried again for some time.
+    async fn blamed(&self, item: ItemId, words: String, now: Timestamp) -> Result<Ended> {
+        tracing::warn!(item.id = item.0, path = %Shown::path(&self.claim.path), "upload refused: {words}");
+        let until = clock::after(now, self.steps_back(item).await?);
+        let blamed = Some((words, self.stage.config.retry.max_attempts));
+        self.stage
+            .store
+            .upload_again(self.claim.file, item, until, blamed, now)
+            .await?;
+        Ok(Ended::Recorded)
+    }
+
+    /// How long an item that is to blame is left alone: longer each time.
+    async fn steps_back(&self, item: ItemId) -> Result<Duration> {
+        let before = self.stage.store.blamed(item).await?;
+        let retry = &self.stage.config.retry;
+        let n = before.saturating_add(1);
+        Ok(backoff::after_trouble(retry, n, fastrand::f64()))
+    }
+
+    /// The service fails at this file, or at everything; or something between here and there does.
+    async fn in_doubt(
+        &self,
+        item: ItemId,
+        source: &reading::Source,
+        error: &api::Error,
+        now: Timestamp,
+    ) -> Result<Ended> {
+        let words = gate::in_words(error);
+        let refused = is_refusal(error.kind());
+        let patience = if refused { 1 } else { PATIENCE };
+        let is_to_blame = match self.history.failed(item) {
+            Since::OthersPassed => true,
+            // A backfill may have nothing else to send, now or ever. Nor may there be anything else
+            // that could tell whether a refusal is about these bytes, which cost a line each time.
+            Since::NonePassed(times) => {
+                times >= patience
+                    && (refused || self.stage.mode == Mode::Backfill)
+                    && !asked::is_asked(error)
+                    && self.takes_bytes(source).await?
+            }
+        };
+        if is_to_blame && refused {
+            return self.blamed(item, words, now).await;
+        }
+        tracing::info!(item.id = item.0, path = %Shown::path(&self.claim.path), "upload failed: {words}");
+        let retry = &self.stage.config.retry;
+        let wait = match error.kind() {
+            Kind::RateLimited(_) => Some(backoff::after_rate_limit(retry, 0, fastrand::f64())),
+            _ => None,
+        };
+        let wait = error.retry_after().into_iter().chain(wait).max();
+        if let Some(wait) = wait {
+            let until = clock::after(now, wait);
+            self.history.asked_to_wait(now, until);
+            // Before the row of the file: whoever finds that one has to know of the wait.
+            asked::keep(&self.stage.store, asked::UPLOADS, until).await?;
+        }
+        // One that fails while others get through steps back, and lets them. Of any other nothing is
+        // known: it waits as the stage says.
+        let (own, blamed) = if is_to_blame {
+            let blamed = Some((words, retry.max_attempts));
+            (self.steps_back(item).await?, blamed)
+        } else {
+            (Duration::ZERO, None)
+        };
+        self.stage
+            .store
+            .upload_again(self.claim.file, item, clock::after(now, own), blamed, now)
+            .await?;
+        Ok(Ended::Trouble { wait })
+    }
+}
+
+/// Whether the service has said no, rather than failed. That may be about the bytes, or about
+/// everybody: an address that is blocked is told the same.
+fn is_refusal(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::EmptyToken | Kind::BadRequest | Kind::Forbidden | Kind::NotFound
+    )
 }
