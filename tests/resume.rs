@@ -165,6 +165,75 @@ async fn a_session_that_is_gone_is_begun_anew() {
 }
 
 #[tokio::test]
+async fn a_session_that_refuses_to_be_asked_is_begun_anew() {
+    for status in [400, 403] {
+        let (home, file) = film().await;
+        let body = json!({"code": 3, "message": "Invalid upload."});
+        home.script(json!({"rules": [
+            {"method": "uploads.upload", "action": {"cut_body_after": 100_000}},
+            {"method": "uploads.query", "times": null, "action": {"answer": {"status": status, "body": body}}},
+        ]}))
+        .await;
+        home.backfill().await;
+        let library = home.all_there(&[file]).await;
+        assert_eq!(library.calls("uploads.start"), 2);
+        assert_eq!(library.calls("uploads.query"), 1);
+    }
+}
+
+/// How many milliseconds lay between the first and the `n`th call of a method.
+async fn took(home: &Home, method: &str, n: usize) -> i64 {
+    let requests = home.get("/sandbox/state").await["requests"].take();
+    let times: Vec<i64> = requests
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|request| request["method"] == method)
+        .map(|request| request["at_ms"].as_i64().unwrap())
+        .collect();
+    times[n - 1] - times[0]
+}
+
+#[tokio::test]
+async fn a_session_that_moves_back_and_forth_is_left_alone_for_longer_each_time() {
+    let (home, file) = film().await;
+    let mut rules = vec![json!({"method": "uploads.upload", "times": 20, "action":
+        {"answer": {"status": 409, "body": "", "headers": {"x-goog-upload-status": "active"}}}})];
+    for n in 0..20 {
+        let received = if n % 2 == 0 { "0" } else { "500000" };
+        let headers =
+            json!({"x-goog-upload-status": "active", "x-goog-upload-size-received": received});
+        rules.push(
+            json!({"method": "uploads.query", "skip": n, "times": 1, "action":
+            {"answer": {"status": 200, "body": "", "headers": headers}}}),
+        );
+    }
+    home.script(json!({ "rules": rules })).await;
+    home.backfill().await;
+    let library = home.library().await;
+    library.has_exactly(&[file]);
+    // The waits from 20 ms on, doubled, at the least; and each file goes back into the queue at last.
+    let ms = took(&home, "uploads.query", 8).await;
+    assert!(ms >= 300, "{ms}");
+    assert!(library.calls("uploads.start") > 1);
+}
+
+#[tokio::test]
+async fn a_session_that_is_gone_again_and_again_is_begun_anew_after_a_wait() {
+    let (mut home, file) = film().await;
+    home.set("upload.chunk_size", "'256KiB'");
+    let gone = |n| json!({"method": "uploads.upload", "skip": 2 * n + 1, "times": 1, "action": "not_found_404"});
+    let rules: Vec<_> = (0..9).map(gone).collect();
+    home.script(json!({ "rules": rules })).await;
+    home.backfill().await;
+    let library = home.all_there(&[file]).await;
+    assert_eq!(library.calls("uploads.start"), 10);
+    // Three in one go, and then the stage waits as for a service that fails.
+    let ms = took(&home, "uploads.start", 10).await;
+    assert!(ms >= 100, "{ms}");
+}
+
+#[tokio::test]
 async fn a_token_that_was_lost_with_its_answer_is_asked_for() {
     let (home, file) = film().await;
     home.fault("uploads.upload", Some(1), "cut_after".into())
