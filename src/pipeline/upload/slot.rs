@@ -1,8 +1,9 @@
 //! One file, from the claim to its outcome.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use tokio::task::JoinError;
 
 use super::{Ended, file_name::file_name, reading, session, trouble::History};
 use crate::{
@@ -56,7 +57,7 @@ impl Slot {
         let wants_words = description::is_wanted(&self.stage.config, &claim.root_path);
         let dirs = wants_words.then(|| self.dirs.clone());
         let read = tokio::task::spawn_blocking(move || reading::read(&claim, dirs.as_ref()));
-        let Ok(read) = read.await else {
+        let Some(read) = read_by(read.await) else {
             return Ok(Ended::Stopped);
         };
 
@@ -244,5 +245,37 @@ impl Slot {
             // Another slot could not reach the service. This one may: a file is not hashed anew for that.
             && gate.pause().state != AccountState::Unreachable;
         !closed && !self.history.is_asked_to_wait(self.stage.clock.now())
+    }
+}
+
+/// What a reader on its own thread has found; none at the stop. One that broke off is a defect of
+/// ours, and stands in the way of this file alone.
+fn read_by(joined: std::result::Result<reading::Read, JoinError>) -> Option<reading::Read> {
+    match joined {
+        Ok(read) => Some(read),
+        Err(error) if error.is_cancelled() => None,
+        Err(_) => Some(reading::Read::Unreadable(io::Error::other(
+            "a defect of Albumen broke off the reading; please report it",
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    #[expect(clippy::panic, reason = "this is what is tested")]
+    async fn a_reader_that_panics_leaves_a_file_that_cannot_be_read() {
+        let reader = tokio::task::spawn_blocking(|| panic!("a defect"));
+        let read = read_by(reader.await);
+        assert!(matches!(read, Some(reading::Read::Unreadable(_))));
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_is_cut_short_by_the_stop_says_nothing() {
+        let reader = tokio::spawn(std::future::pending());
+        reader.abort();
+        assert!(read_by(reader.await).is_none());
     }
 }
