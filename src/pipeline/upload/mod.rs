@@ -56,6 +56,8 @@ enum Ended {
     Sent,
     /// The service or the network had trouble; the file waits in the queue.
     Trouble {
+        /// What it was, in words.
+        words: String,
         /// Not before so long, if the service asked for it.
         wait: Option<Duration>,
     },
@@ -72,6 +74,8 @@ pub struct Upload {
     claimed: VecDeque<Claimed>,
     claims: u64,
     trouble: Trouble,
+    /// The store says that uploads wait.
+    says_wait: bool,
     history: History,
     dirs: description::dirs::Dirs,
     /// Whose slots ended without a word to the store; they are put back once it can be written.
@@ -89,6 +93,7 @@ impl Upload {
             claimed: VecDeque::new(),
             claims: 0,
             trouble: Trouble::default(),
+            says_wait: true,
             history: History::default(),
             dirs: description::dirs::Dirs::default(),
             left_behind: Vec::new(),
@@ -103,6 +108,8 @@ impl Upload {
         let now = self.stage.clock.now();
         if let Some(until) = asked::kept(&self.stage.store, asked::UPLOADS, longest, now).await? {
             self.trouble.wait_until(now, until);
+        } else {
+            self.go_on().await?;
         }
         while !self.stage.stop.is_cancelled() {
             let until = match self.fill().await {
@@ -260,21 +267,9 @@ impl Upload {
             Ok(Ended::Recorded | Ended::Stopped) => {}
             Ok(Ended::Sent) => {
                 self.trouble.over();
+                self.go_on().await?;
             }
-            Ok(Ended::Trouble { wait }) => {
-                let (retry, now) = (&self.stage.config.retry, self.stage.clock.now());
-                let until = self
-                    .trouble
-                    .struck(file, wait, (retry, fastrand::f64()), now);
-                if wait.is_some() {
-                    match asked::keep(&self.stage.store, asked::UPLOADS, until).await {
-                        // This process keeps to it in any case.
-                        Err(super::Error::Store(error)) if error.may_pass() => {}
-                        kept => kept?,
-                    }
-                    tracing::info!(%until, "uploads wait: the service asked for it");
-                }
-            }
+            Ok(Ended::Trouble { words, wait }) => self.struck(file, words, wait).await?,
             Err(super::Error::Store(error)) if error.may_pass() => {
                 tracing::debug!(%error, file.id = file.0, "the store cannot be written; uploads wait");
                 let now = self.stage.clock.now();
@@ -284,5 +279,48 @@ impl Upload {
             Err(error) => return Err(error),
         }
         Ok(())
+    }
+
+    /// The upload of this file has met trouble.
+    async fn struck(&mut self, file: FileId, words: String, asked: Option<Duration>) -> Result<()> {
+        let (store, retry) = (&self.stage.store, &self.stage.config.retry);
+        let now = self.stage.clock.now();
+        let until = self
+            .trouble
+            .struck(file, asked, (retry, fastrand::f64()), now);
+        let is_asked = asked.is_some();
+        let reason = if is_asked {
+            words
+        } else {
+            format!("an upload failed: {words}")
+        };
+        self.says_wait = true;
+        let told = async {
+            if is_asked {
+                tracing::info!(%until, "uploads wait: the service asked for it");
+                asked::keep(store, asked::UPLOADS, until).await?;
+            }
+            Ok(store.uploads_wait(reason, until, is_asked).await?)
+        };
+        match told.await {
+            // This process keeps to it in any case.
+            Err(super::Error::Store(error)) if error.may_pass() => Ok(()),
+            told => told,
+        }
+    }
+
+    /// Nothing is waited for any more.
+    async fn go_on(&mut self) -> Result<()> {
+        if !self.says_wait {
+            return Ok(());
+        }
+        match self.stage.store.uploads_go_on().await {
+            // It is said when the next one has got through.
+            Err(error) if error.may_pass() => Ok(()),
+            told => {
+                self.says_wait = false;
+                Ok(told?)
+            }
+        }
     }
 }

@@ -192,7 +192,7 @@ impl Slot {
         // One that fails while others get through steps back, and lets them. Of any other nothing is
         // known: it waits as the stage says.
         let (own, blamed) = if is_to_blame {
-            let blamed = Some((words, retry.max_attempts));
+            let blamed = Some((words.clone(), retry.max_attempts));
             (self.steps_back(item).await?, blamed)
         } else {
             (Duration::ZERO, None)
@@ -201,7 +201,7 @@ impl Slot {
             .store
             .upload_again(self.claim.file, item, clock::after(now, own), blamed, now)
             .await?;
-        Ok(Ended::Trouble { wait })
+        Ok(Ended::Trouble { words, wait })
     }
 }
 
