@@ -11,7 +11,11 @@ use std::{fs, io::Write as _, path::PathBuf, time::SystemTime};
 
 use serde_json::json;
 
-use support::{home::Home, library::Library, media::video};
+use support::{
+    home::Home,
+    library::Library,
+    media::{photo, video},
+};
 
 /// Bytes of the video.
 const SIZE: usize = 1_000_000;
@@ -109,6 +113,45 @@ async fn chunks_go_on_where_they_broke() {
 }
 
 #[tokio::test]
+async fn a_film_stops_between_chunks_when_the_day_is_spent_and_goes_on_the_next_day() {
+    let mut home = Home::with_folder("").await;
+    home.set("upload.resumable_above", "'100kB'");
+    home.set("upload.chunk_size", "'256KiB'");
+    home.until_noon().await;
+    let chunks = 12;
+    let film = home.write("photos/film.mp4", &video(1, 256 * 1024 * chunks));
+    home.script(json!({
+        "settings": {"latency_ms": {"uploads.upload": 400}},
+        "rules": [{"method": "mediaItems.batchCreate", "times": null, "action": "daily_429"}],
+    }))
+    .await;
+    let daemon = home.daemon().await;
+    home.until("a part of the film", |library| {
+        library.calls("uploads.upload") > 0
+    })
+    .await;
+    let photo = home.write("photos/a.jpg", &photo(1));
+    home.until_status("the stop", |status| {
+        status["account"]["state"] == "quota_exhausted" && status["items"]["uploading"] == 0
+    })
+    .await;
+    let library = home.library().await;
+    assert!(
+        library.calls("uploads.upload") < chunks as u64,
+        "{library:#?}"
+    );
+    home.clean(&library).await;
+    daemon.stop().await.expect(0);
+
+    home.no_faults().await;
+    home.pass(13 * 3600).await;
+    home.backfill().await;
+    let library = home.all_there(&[film, photo]).await;
+    assert_eq!(library.calls("uploads.start"), 1);
+    assert_eq!(library.calls("uploads.upload"), chunks as u64);
+}
+
+#[tokio::test]
 async fn a_session_that_is_gone_is_begun_anew() {
     let (home, file) = film().await;
     home.script(json!({"rules": [
@@ -119,6 +162,75 @@ async fn a_session_that_is_gone_is_begun_anew() {
     home.backfill().await;
     let library = home.all_there(&[file]).await;
     assert_eq!(library.calls("uploads.start"), 2);
+}
+
+#[tokio::test]
+async fn a_session_that_refuses_to_be_asked_is_begun_anew() {
+    for status in [400, 403] {
+        let (home, file) = film().await;
+        let body = json!({"code": 3, "message": "Invalid upload."});
+        home.script(json!({"rules": [
+            {"method": "uploads.upload", "action": {"cut_body_after": 100_000}},
+            {"method": "uploads.query", "times": null, "action": {"answer": {"status": status, "body": body}}},
+        ]}))
+        .await;
+        home.backfill().await;
+        let library = home.all_there(&[file]).await;
+        assert_eq!(library.calls("uploads.start"), 2);
+        assert_eq!(library.calls("uploads.query"), 1);
+    }
+}
+
+/// How many milliseconds lay between the first and the `n`th call of a method.
+async fn took(home: &Home, method: &str, n: usize) -> i64 {
+    let requests = home.get("/sandbox/state").await["requests"].take();
+    let times: Vec<i64> = requests
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|request| request["method"] == method)
+        .map(|request| request["at_ms"].as_i64().unwrap())
+        .collect();
+    times[n - 1] - times[0]
+}
+
+#[tokio::test]
+async fn a_session_that_moves_back_and_forth_is_left_alone_for_longer_each_time() {
+    let (home, file) = film().await;
+    let mut rules = vec![json!({"method": "uploads.upload", "times": 20, "action":
+        {"answer": {"status": 409, "body": "", "headers": {"x-goog-upload-status": "active"}}}})];
+    for n in 0..20 {
+        let received = if n % 2 == 0 { "0" } else { "500000" };
+        let headers =
+            json!({"x-goog-upload-status": "active", "x-goog-upload-size-received": received});
+        rules.push(
+            json!({"method": "uploads.query", "skip": n, "times": 1, "action":
+            {"answer": {"status": 200, "body": "", "headers": headers}}}),
+        );
+    }
+    home.script(json!({ "rules": rules })).await;
+    home.backfill().await;
+    let library = home.library().await;
+    library.has_exactly(&[file]);
+    // The waits from 20 ms on, doubled, at the least; and each file goes back into the queue at last.
+    let ms = took(&home, "uploads.query", 8).await;
+    assert!(ms >= 300, "{ms}");
+    assert!(library.calls("uploads.start") > 1);
+}
+
+#[tokio::test]
+async fn a_session_that_is_gone_again_and_again_is_begun_anew_after_a_wait() {
+    let (mut home, file) = film().await;
+    home.set("upload.chunk_size", "'256KiB'");
+    let gone = |n| json!({"method": "uploads.upload", "skip": 2 * n + 1, "times": 1, "action": "not_found_404"});
+    let rules: Vec<_> = (0..9).map(gone).collect();
+    home.script(json!({ "rules": rules })).await;
+    home.backfill().await;
+    let library = home.all_there(&[file]).await;
+    assert_eq!(library.calls("uploads.start"), 10);
+    // Three in one go, and then the stage waits as for a service that fails.
+    let ms = took(&home, "uploads.start", 10).await;
+    assert!(ms >= 100, "{ms}");
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! Bytes to upload tokens: the raw protocol in one request, the resumable one by session
 //! (fact sheet, sections 2.1 and 2.2).
 //!
-//! A session that no longer exists is [`Kind::SessionGone`] from every call here; one that stands at
+//! A session that no longer exists is [`Kind::SessionGone`] from every call here, and so is one that
+//! may not even be asked; one that stands at
 //! another offset is [`Kind::OffsetMismatch`], after which it is asked before anything more is sent.
 
 use http::{
@@ -132,7 +133,14 @@ impl Client {
     pub async fn query_session(&self, session: &SessionUrl) -> Result<SessionAnswer, Error> {
         let mut headers = HeaderMap::new();
         headers.insert("x-goog-upload-command", HeaderValue::from_static("query"));
-        let reply = self.to_session(session, headers, None).await?;
+        let reply = self.to_session(session, headers, None).await;
+        let reply = reply.map_err(|error| match error.kind() {
+            // A question carries nothing that could be refused but the address of the session.
+            Kind::BadRequest | Kind::Forbidden | Kind::NotFound => {
+                error.with_kind(Kind::SessionGone)
+            }
+            _ => error,
+        })?;
         let answer = session_answer(&reply)?;
         if answer == (SessionAnswer::Active { received: None }) {
             return Err(garbled(&reply, "the session does not say where it stands"));

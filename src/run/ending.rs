@@ -14,7 +14,7 @@ use crate::{
     cli::ExitCode,
     clock,
     pipeline::{self, Stage, verify::day_is_spent},
-    store::{self, AccountState, LaneState, Reader, UNREADABLE},
+    store::{self, AccountState, LaneState, Reader, UNREADABLE, UploadsState},
 };
 
 /// The longest wait that `--no-wait` sits out (the design, section 2).
@@ -125,16 +125,25 @@ async fn waits_long(stage: &Stage) -> anyhow::Result<bool> {
     let bytes_wait = stage.progress.moving().is_empty()
         && stage
             .store
-            .next_claim(now)
-            .await?
-            .is_none_or(|next| long(Some(next)))
-        && stage
-            .store
             .next_settled()
             .await?
             .is_none_or(|next| long(Some(next)))
-        && !stage.store.has_claimable(now).await?;
+        && (uploads_wait(stage, now).await? || queue_waits(stage, now).await?);
     Ok((lane_waits || idle) && bytes_wait && files_wait(stage, now).await?)
+}
+
+/// Whether the upload stage begins nothing for long: whatever is in the queue.
+async fn uploads_wait(stage: &Stage, now: Timestamp) -> anyhow::Result<bool> {
+    let (uploads, _) = stage.store.uploads().await?;
+    let long = uploads.until > Some(clock::after(now, SHORT));
+    Ok(uploads.state == UploadsState::Waiting && long)
+}
+
+/// Whether nothing in the queue may be begun for long.
+async fn queue_waits(stage: &Stage, now: Timestamp) -> anyhow::Result<bool> {
+    let next = stage.store.next_claim(now).await?;
+    let soon = next.is_some_and(|next| next <= clock::after(now, SHORT));
+    Ok(!soon && !stage.store.has_claimable(now).await?)
 }
 
 /// Whether no file is moved or deleted for long: for its grace, or for the requests of another day.

@@ -3,7 +3,7 @@
 //! What the service refuses and what a careful client would not have sent are two questions: the
 //! first is answered with a refusal, the second goes to the log of broken rules. A client is only
 //! blamed for what it had been told: requests that were on their way when the telling answer went
-//! out get [`GRACE`].
+//! out get [`GRACE`], uploads [`UPLOAD_GRACE`].
 
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,10 @@ const WAIT_AFTER_429: f64 = 30_000.0;
 
 /// How long parallel requests may still arrive that were sent before the answer was read.
 const GRACE: Duration = Duration::from_millis(250);
+
+/// The same for uploads after a daily stop: they go out beside the call that was told of it, and
+/// perhaps by way of a new access token. An upload that was begun before may come to its end.
+const UPLOAD_GRACE: Duration = Duration::from_secs(1);
 
 /// A daily stop that comes so soon after midnight may be a late reset: the client may ask again
 /// hourly.
@@ -60,8 +64,6 @@ pub(super) struct Limits {
     next_number: u64,
     angry_until: Millis,
     stop: Option<Told>,
-    /// A stop that was told to an upload, and so says that uploads count.
-    upload_stop: Option<Told>,
     early_day: Millis,
     early_stops: u32,
     write_wait: Option<Told>,
@@ -119,13 +121,15 @@ impl Limits {
     }
 
     fn blame(&mut self, method: Method, now: Millis, arrival: Instant, log: &mut Log) {
-        let (stop, wait, grace) = match method.kind() {
+        // A stop is for all calls of the project, whichever of them was told (fact sheet, section 8.2).
+        let (stop_grace, wait, grace) = match method.kind() {
             Kind::Oauth => return,
-            Kind::Write => (self.stop, self.write_wait, Duration::ZERO),
-            Kind::Read => (self.stop, self.read_wait, GRACE),
-            Kind::Upload => (self.upload_stop, self.upload_wait, GRACE),
+            Kind::Write => (GRACE, self.write_wait, Duration::ZERO),
+            Kind::Read => (GRACE, self.read_wait, GRACE),
+            Kind::Upload => (UPLOAD_GRACE, self.upload_wait, GRACE),
         };
-        if stop.is_some_and(|stop| stop.forbids(now, arrival, GRACE)) {
+        let stop = self.stop;
+        if stop.is_some_and(|stop| stop.forbids(now, arrival, stop_grace)) {
             log.broken(
                 "request_after_daily_stop",
                 format!("{} before the day was over", method.name()),
@@ -192,9 +196,6 @@ impl Limits {
         if contains(body, "ApiCallsPerProjectPerDay") || contains(body, "per day") {
             let until = self.stop_ends(now);
             self.stop = Some(Told { at, until });
-            if method.kind() == Kind::Upload {
-                self.upload_stop = self.stop;
-            }
             return;
         }
         #[expect(clippy::cast_possible_truncation, reason = "a wait in milliseconds")]
@@ -237,7 +238,6 @@ impl Limits {
     /// The client that was told of a stop died before it could keep that in mind.
     pub(super) fn forget_stop(&mut self) {
         self.stop = None;
-        self.upload_stop = None;
     }
 
     pub(super) fn used_today(&self, now: Millis) -> u64 {
@@ -266,13 +266,13 @@ mod tests {
         let told = (refusal.status, &refusal.body[..]);
         limits.answered(Method::AlbumsList, now, told, &settings);
         let mut log = Log::default();
-        let arrival = Instant::now() + GRACE + GRACE;
+        let arrival = Instant::now() + UPLOAD_GRACE + GRACE;
         limits.blame(method, now + wait, arrival, &mut log);
         log.broken_rules().as_array().map_or(0, Vec::len)
     }
 
     #[test]
-    fn a_daily_stop_lasts_until_midnight_but_for_uploads_that_nobody_counted() {
+    fn a_daily_stop_that_any_method_was_told_lasts_until_midnight_for_all() {
         let (midnight, next) = quota_day(1_790_000_000_000);
         let noon = midnight + 12 * HOUR;
         let broken = |until: Millis, method| {
@@ -280,7 +280,8 @@ mod tests {
         };
         assert_eq!(broken(next - SECOND, Method::AlbumsList), 1);
         assert_eq!(broken(next, Method::AlbumsList), 0);
-        assert_eq!(broken(next - SECOND, Method::UploadsRaw), 0);
+        assert_eq!(broken(next - SECOND, Method::UploadsRaw), 1);
+        assert_eq!(broken(next, Method::UploadsRaw), 0);
     }
 
     #[test]

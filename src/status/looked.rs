@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::{
     clock,
     shown::Shown,
-    store::{AccountState, LaneState, Overview, Pause},
+    store::{AccountState, LaneState, Overview, Pause, UploadsState},
 };
 
 use super::{
@@ -53,6 +53,7 @@ impl Status {
                 resumes_at: None,
             },
             lane: Pause::plain(LaneState::Idle),
+            uploads: Pause::plain(UploadsState::Open),
             transfers: Vec::new(),
             albums: Vec::new(),
             failures: Vec::new(),
@@ -77,6 +78,7 @@ impl Status {
             self.warnings.clear();
         }
         self.lane = lane(overview, around);
+        self.uploads = uploads(overview, around);
         self.items = items(overview);
         self.placements = placements(overview);
         self.after_upload = after_upload(overview);
@@ -147,7 +149,7 @@ impl Status {
                 },
             count_uploads: around.count_uploads,
             day_ends_in: clock::until(around.now, clock::service_day_ends(around.now)).as_secs(),
-            waits: seconds_until(self.account.until, around),
+            waits: seconds_until(self.account.until.max(self.uploads.until), around),
             lane_waits: if is_for_order { 0 } else { lane_waits },
             order_waits: if is_for_order { lane_waits } else { 0 },
         }
@@ -202,6 +204,17 @@ fn lane(overview: &Overview, around: Around) -> Pause<LaneState> {
         told(lane)
     } else {
         Pause::plain(LaneState::Idle)
+    }
+}
+
+/// The same for uploads. What is over is over, also when nobody has sent anything since.
+fn uploads(overview: &Overview, around: Around) -> Pause<UploadsState> {
+    let uploads = &overview.uploads;
+    let lasts = uploads.until.is_some_and(|until| until > around.now);
+    if lasts && (around.running || overview.uploads_asked) {
+        told(uploads)
+    } else {
+        Pause::plain(UploadsState::Open)
     }
 }
 

@@ -18,7 +18,7 @@ mod tests;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::store::{AccountState, LaneState, Pause};
+use crate::store::{AccountState, LaneState, Pause, UploadsState};
 
 use eta::Eta;
 
@@ -49,6 +49,8 @@ pub struct Status {
     pub quota: Quota,
     /// What the write lane does.
     pub lane: Pause<LaneState>,
+    /// Whether bytes go up.
+    pub uploads: Pause<UploadsState>,
     /// Files on their way.
     pub transfers: Vec<Transfer>,
     /// The busiest albums, at most 100.

@@ -213,6 +213,11 @@ fn without_a_store_everything_is_there_and_zero() {
         "reason": null,
         "until": null
       },
+      "uploads": {
+        "state": "open",
+        "reason": null,
+        "until": null
+      },
       "transfers": [],
       "albums": [],
       "failures": [],

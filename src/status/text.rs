@@ -6,7 +6,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{Failure, Status, words};
-use crate::store::{AccountState, LaneState};
+use crate::store::{AccountState, LaneState, UploadsState};
 
 /// Failures that are listed in words; the JSON has up to 100.
 const FAILURES: usize = 10;
@@ -99,17 +99,7 @@ pub fn headline(status: &Status, here: &Here) -> String {
 pub fn waits_for(status: &Status, here: &Here) -> Option<String> {
     let account = &status.account;
     let words = match account.state {
-        AccountState::Ready => {
-            let lane = &status.lane;
-            if lane.state != LaneState::Waiting {
-                return None;
-            }
-            let reason = lane
-                .reason
-                .as_deref()
-                .unwrap_or("the service asks for a pause");
-            return Some(format!("{reason}{}", here.until(lane.until)));
-        }
+        AccountState::Ready => return stages_wait_for(status, here),
         AccountState::LoginNeeded => "a sign-in is needed",
         AccountState::StorageFull => "the storage of the Google account is full",
         AccountState::QuotaExhausted => "the requests of the day are used up",
@@ -129,6 +119,24 @@ pub fn waits_for(status: &Status, here: &Here) -> Option<String> {
         _ => here.until(account.until),
     };
     Some(format!("{words}{until}"))
+}
+
+/// What the lane and the uploads wait for. While the lane is at work, something moves.
+fn stages_wait_for(status: &Status, here: &Here) -> Option<String> {
+    let (lane, uploads) = (&status.lane, &status.uploads);
+    let reason = |reason: &Option<String>| {
+        reason
+            .as_deref()
+            .unwrap_or("the service asks for a pause")
+            .to_owned()
+    };
+    let lane_waits =
+        (lane.state == LaneState::Waiting).then(|| reason(&lane.reason) + &here.until(lane.until));
+    let is_busy = matches!(lane.state, LaneState::Calling | LaneState::Pacing);
+    let uploads_wait = (uploads.state == UploadsState::Waiting && !is_busy)
+        .then(|| reason(&uploads.reason) + &here.again(uploads.until));
+    let waits: Vec<_> = lane_waits.into_iter().chain(uploads_wait).collect();
+    (!waits.is_empty()).then(|| waits.join("; "))
 }
 
 /// What a person can do about the wait; none if time does it.

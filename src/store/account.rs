@@ -1,4 +1,5 @@
-//! The state of the account and of the write lane, kept so that both are true when nothing runs.
+//! The state of the account, of the write lane and of uploads, kept so that `status` is true when
+//! nothing runs.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -67,6 +68,16 @@ words! {
     }
 }
 
+words! {
+    /// Whether bytes go up.
+    UploadsState {
+        /// They do, as far as there are any.
+        Open = "open",
+        /// The next upload waits for the service.
+        Waiting = "waiting",
+    }
+}
+
 /// A state with its reason in words, and its end where one is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Pause<S> {
@@ -120,6 +131,19 @@ pub(super) fn hint(db: &Connection) -> Result<Option<String>> {
         .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
         .query_row([HINT], |row| row.get(0))
         .optional()?)
+}
+
+/// The row of uploads, and whether the service asked for the wait.
+pub(super) fn uploads(db: &Connection) -> Result<(Pause<UploadsState>, bool)> {
+    let ((state, reason, until), asked) = db
+        .prepare_cached("SELECT state, reason, until, asked FROM uploads")?
+        .query_row([], |row| Ok((raw(row)?, row.get(3)?)))?;
+    let pause = Pause {
+        state: UploadsState::parse(&state)?,
+        reason,
+        until: until.map(clock::from_millis),
+    };
+    Ok((pause, asked))
 }
 
 /// The lane's row.
@@ -206,6 +230,35 @@ impl Store {
                 pause.until.map(Timestamp::as_millisecond),
                 now.as_millisecond()
             ])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Whether bytes go up, and whether the service asked for the wait if they do not.
+    pub async fn uploads(&self) -> Result<(Pause<UploadsState>, bool)> {
+        self.write(uploads).await
+    }
+
+    /// Uploads wait until then.
+    pub async fn uploads_wait(&self, reason: String, until: Timestamp, asked: bool) -> Result<()> {
+        self.write(move |db| {
+            db.prepare_cached(
+                "UPDATE uploads SET state = 'waiting', reason = ?1, until = ?2, asked = ?3",
+            )?
+            .execute(params![reason, until.as_millisecond(), asked])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Uploads do not wait any more.
+    pub async fn uploads_go_on(&self) -> Result<()> {
+        self.write(|db| {
+            db.prepare_cached(
+                "UPDATE uploads SET state = 'open', reason = NULL, until = NULL, asked = 0",
+            )?
+            .execute([])?;
             Ok(())
         })
         .await

@@ -135,11 +135,23 @@ impl Store {
     /// Claims up to `n` files: fresh ones first if `fresh_first`, then album by album in order, an
     /// album with ready tokens before the others.
     pub async fn claim(&self, n: usize, fresh_first: bool, now: Timestamp) -> Result<Vec<Claimed>> {
+        self.claim_untried(n, fresh_first, Vec::new(), now).await
+    }
+
+    /// The same without those that were tried already.
+    pub async fn claim_untried(
+        &self,
+        n: usize,
+        fresh_first: bool,
+        tried: Vec<FileId>,
+        now: Timestamp,
+    ) -> Result<Vec<Claimed>> {
         self.write(move |db| {
             let mut slots = Slots {
                 roots: open_roots(db)?,
                 free: n,
                 now,
+                tried,
                 claimed: Vec::with_capacity(n),
             };
             if fresh_first {
@@ -147,6 +159,27 @@ impl Store {
             }
             slots.album_by_album(db)?;
             Ok(slots.claimed)
+        })
+        .await
+    }
+
+    /// Claims one of those that were tried already: the one that stands first in `tried`, if there is
+    /// nothing else.
+    pub async fn claim_tried(&self, tried: Vec<FileId>, now: Timestamp) -> Result<Option<Claimed>> {
+        self.write(move |db| {
+            let mut slots = Slots {
+                roots: open_roots(db)?,
+                free: tried.len(),
+                now,
+                tried: Vec::new(),
+                claimed: Vec::new(),
+            };
+            let mut found = slots.look(db, IN_ORDER, None)?;
+            let place = |file| tried.iter().position(|tried| *tried == file);
+            found.sort_by_key(|candidate| place(candidate.claim.file));
+            slots.free = 1;
+            slots.take(db, found)?;
+            Ok(slots.claimed.pop())
         })
         .await
     }
@@ -169,6 +202,7 @@ impl Store {
                 roots: open_roots(db)?,
                 free: 1,
                 now,
+                tried: Vec::new(),
                 claimed: Vec::new(),
             };
             Ok(!slots.look(db, IN_ORDER, None)?.is_empty())
@@ -196,6 +230,8 @@ struct Slots {
     roots: Vec<OpenRoot>,
     free: usize,
     now: Timestamp,
+    /// Not these.
+    tried: Vec<FileId>,
     claimed: Vec<Claimed>,
 }
 
@@ -235,14 +271,18 @@ impl Slots {
         }
         let mut statement = db.prepare_cached(&format!("{CLAIMABLE} {order}"))?;
         for root in &self.roots {
-            let (now, n) = (self.now.as_millisecond(), self.free as i64);
+            let n = (self.free + self.tried.len()) as i64;
+            let now = self.now.as_millisecond();
             let read = |row: &Row<'_>| candidate(root, row);
             let rows = match album {
                 Some(album) => statement.query_map(params![root.id, now, n, album], read)?,
                 None => statement.query_map(params![root.id, now, n], read)?,
             };
             for row in rows {
-                found.push(row?);
+                let candidate = row?;
+                if !self.tried.contains(&candidate.claim.file) {
+                    found.push(candidate);
+                }
             }
         }
         Ok(found)

@@ -57,7 +57,7 @@ use rusqlite::Connection;
 
 use crate::shown::Shown;
 
-pub use account::{AccountState, LaneState, Pause};
+pub use account::{AccountState, LaneState, Pause, UploadsState};
 pub use afterwards::{Act, AfterView, Clearance, Intended, Source};
 pub use albums::{AlbumTask, AlbumView};
 pub use backup::{BACKUPS, BEFORE_RESTORE, BackedUp, Restored, restore};

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
-    AccountState, AlbumView, LaneState, Ledger, Pause, Reader, Result, account, afterwards, albums,
-    changes, client, ledger,
+    AccountState, AlbumView, LaneState, Ledger, Pause, Reader, Result, UploadsState, account,
+    afterwards, albums, changes, client, ledger,
 };
 use crate::{
     clock,
@@ -32,6 +32,10 @@ pub struct Overview {
     pub is_published: bool,
     /// What the lane does.
     pub lane: Pause<LaneState>,
+    /// Whether bytes go up.
+    pub uploads: Pause<UploadsState>,
+    /// Whether the service asked for their wait.
+    pub uploads_asked: bool,
     /// Rows by state; keys such as `file.queued`, `item.created`, `placement.wanted`.
     counts: HashMap<String, (i64, i64)>,
     /// Media items that a further album waits for, while nothing else of them is to be done.
@@ -136,8 +140,11 @@ impl Reader {
             .prepare("SELECT name, n, bytes FROM counters")?
             .query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?
             .collect::<rusqlite::Result<_>>()?;
+        let (uploads, uploads_asked) = account::uploads(&db)?;
         Ok(Overview {
             process,
+            uploads,
+            uploads_asked,
             bytes_sent,
             rate,
             account: account::account(&db)?,

@@ -31,6 +31,16 @@ impl Store {
         .await
     }
 
+    /// How often the item was blamed for an outcome.
+    pub async fn blamed(&self, item: ItemId) -> Result<u32> {
+        self.write(move |db| {
+            Ok(db
+                .prepare_cached("SELECT attempts FROM items WHERE id = ?1")?
+                .query_row([item.0], |row| row.get(0))?)
+        })
+        .await
+    }
+
     /// The upload did not end well and is tried again at `not_before`. `blamed` is the reason where
     /// the item itself is to blame: after `max_attempts` of those it has failed.
     pub async fn upload_again(

@@ -84,6 +84,53 @@ async fn a_file_whose_upload_always_fails() {
     one_of_eight("uploads.raw", action).await;
 }
 
+/// Photos that come while the daemon is at files of which the service takes none: they arrive, and the
+/// first have not failed for good, because until then nobody could know whose fault it was.
+async fn others_come_later(poisons: u64) {
+    let home = Home::with_folder("album = 'name:Rome'").await;
+    let action = json!({"canned": "server_500", "only_with": "image/png"});
+    home.fault("uploads.raw", None, action).await;
+    let daemon = home.daemon().await;
+    for n in 0..poisons {
+        // The first of the album and the first that came: whatever the order, they are in front.
+        home.taken(
+            format!("photos/a{n}.png"),
+            n,
+            &[png(), vec![n as u8]].concat(),
+        );
+    }
+    home.until("they were tried", |library| {
+        library.calls("uploads.raw") > 3 * poisons
+    })
+    .await;
+    let mut files: Vec<PathBuf> = (0..20)
+        .map(|n| home.taken(format!("photos/b{n}.jpg"), 60 + n, &media::photo(60 + n)))
+        .collect();
+    home.until_status("the others arrive", |status| {
+        status["items"]["created"] == 20
+    })
+    .await;
+    home.no_faults().await;
+    home.run(&["retry", "--all"]).await.expect(0);
+    files.extend((0..poisons).map(|n| home.path(format!("photos/a{n}.png"))));
+    home.until_status("and they themselves", |status| {
+        status["items"]["created"] == 20 + poisons
+    })
+    .await;
+    daemon.stop().await.expect(0);
+    home.library().await.has_exactly(&files);
+}
+
+#[tokio::test]
+async fn a_file_that_always_fails_does_not_stand_before_those_that_come_later() {
+    others_come_later(1).await;
+}
+
+#[tokio::test]
+async fn files_that_always_fail_do_not_stand_before_those_that_come_later() {
+    others_come_later(3).await;
+}
+
 #[tokio::test]
 async fn an_item_that_the_service_cannot_make() {
     one_of_eight(CREATE, json!({"item_codes": {"poison.png": 13}})).await;

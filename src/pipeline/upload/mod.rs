@@ -1,8 +1,9 @@
 //! Files to upload tokens: `upload.parallel` slots that claim, hash and send.
 //!
 //! - [`reading`] — what a claimed file is: its kind, its hash, whether it stood still.
-//! - [`slot`] — one file from the claim to its outcome.
+//! - [`slot`] — one file from the claim to the end of its sending, [`outcome`] — what came of it.
 //! - [`session`] — the resumable protocol for larger files.
+//! - [`trouble`] — whose trouble it is, how long the stage waits, and who is tried next.
 //! - [`file_name`] — the name under which it appears.
 //!
 //! Bytes go up in parallel with the lane, but not without bound: not while `upload.ready_tokens`
@@ -10,33 +11,26 @@
 //! has trouble, the stage sends one probe at a time until one gets through.
 
 pub mod file_name;
+mod outcome;
 pub(super) mod reading;
 mod session;
 mod slot;
+mod trouble;
 
-use std::{
-    collections::{HashMap, VecDeque},
-    ffi::OsStr,
-    io,
-    path::Path,
-    time::Duration,
-};
+use std::{collections::VecDeque, ffi::OsStr, io, path::Path, time::Duration};
 
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use super::{
-    Result, Stage,
-    asked::{self, Wait},
-    backoff, bell, description,
-    gate::Answer,
-};
+use super::{Result, Stage, asked, backoff, bell, description, gate::Answer};
 use crate::{
     api::Bandwidth,
     clock,
-    ids::{FileId, ItemId},
+    ids::FileId,
     store::{Claimed, Content, FileStat, LaneState},
 };
+
+use trouble::{History, Trouble};
 
 /// Uploads stop while the lane's stop ends further ahead than this: tokens live a day.
 const TOKENS_WOULD_DIE: Duration = Duration::from_hours(20);
@@ -62,6 +56,8 @@ enum Ended {
     Sent,
     /// The service or the network had trouble; the file waits in the queue.
     Trouble {
+        /// What it was, in words.
+        words: String,
         /// Not before so long, if the service asked for it.
         wait: Option<Duration>,
     },
@@ -77,70 +73,13 @@ pub struct Upload {
     slots: JoinSet<(FileId, Result<Ended>)>,
     claimed: VecDeque<Claimed>,
     claims: u64,
-    /// Failures of the service in a row; while there are any, one slot probes.
-    strikes: u32,
-    not_before: Option<Wait>,
+    trouble: Trouble,
+    /// The store says that uploads wait.
+    says_wait: bool,
     history: History,
     dirs: description::dirs::Dirs,
     /// Whose slots ended without a word to the store; they are put back once it can be written.
     left_behind: Vec<FileId>,
-}
-
-/// Who failed when, to tell an item's own trouble from everybody's.
-#[derive(Debug, Clone, Default)]
-struct History(std::sync::Arc<std::sync::Mutex<HistoryInner>>);
-
-#[derive(Debug, Default)]
-struct HistoryInner {
-    successes: u64,
-    /// How many uploads had succeeded when this item's last one failed, and how often it has failed
-    /// since one did.
-    failed_at: HashMap<ItemId, (u64, u32)>,
-}
-
-/// How often an upload fails, with no other one in between, before anything is made of it.
-const PATIENCE: u32 = 5;
-
-/// What happened since an item last failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Since {
-    /// It has not failed often enough for anybody to know.
-    TooEarly,
-    /// Another upload succeeded: this item is to blame.
-    OthersPassed,
-    /// No other upload succeeded: the service may fail at everything.
-    NonePassed,
-}
-
-impl History {
-    fn succeeded(&self, item: ItemId) {
-        let mut inner = self.inner();
-        inner.successes += 1;
-        inner.failed_at.remove(&item);
-    }
-
-    /// What happened since this item last failed.
-    fn failed(&self, item: ItemId) -> Since {
-        let mut inner = self.inner();
-        let successes = inner.successes;
-        let (before, times) = *inner.failed_at.get(&item).unwrap_or(&(successes, 0));
-        if before < successes {
-            inner.failed_at.insert(item, (successes, 1));
-            return Since::OthersPassed;
-        }
-        inner.failed_at.insert(item, (successes, times + 1));
-        if times < PATIENCE {
-            Since::TooEarly
-        } else {
-            Since::NonePassed
-        }
-    }
-
-    fn inner(&self) -> std::sync::MutexGuard<'_, HistoryInner> {
-        self.0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
 }
 
 impl Upload {
@@ -153,8 +92,8 @@ impl Upload {
             slots: JoinSet::new(),
             claimed: VecDeque::new(),
             claims: 0,
-            strikes: 0,
-            not_before: None,
+            trouble: Trouble::default(),
+            says_wait: true,
             history: History::default(),
             dirs: description::dirs::Dirs::default(),
             left_behind: Vec::new(),
@@ -166,8 +105,11 @@ impl Upload {
     pub async fn run(mut self) -> Result<()> {
         let longest = super::longest::asked_for(&self.stage.config.retry);
         let now = self.stage.clock.now();
-        let kept = asked::kept(&self.stage.store, asked::UPLOADS, longest, now).await?;
-        self.not_before = kept.map(|until| Wait::new(now, until));
+        if let Some(until) = asked::kept(&self.stage.store, asked::UPLOADS, longest, now).await? {
+            self.trouble.wait_until(now, until);
+        } else {
+            self.go_on().await?;
+        }
         while !self.stage.stop.is_cancelled() {
             let until = match self.fill().await {
                 Ok(until) => until,
@@ -209,8 +151,8 @@ impl Upload {
             if free == 0 {
                 return Ok(None);
             }
-            if let Some(wait) = self.not_before.filter(|wait| wait.lasts(now)) {
-                return Ok(Some(wait.until));
+            if let Some(until) = self.trouble.lasts(now) {
+                return Ok(Some(until));
             }
             while let Some(file) = self.left_behind.last() {
                 self.stage.store.left_behind(*file, now).await?;
@@ -230,24 +172,34 @@ impl Upload {
                 }
                 let fresh_first = self.claims % BACKFILL_TURN != BACKFILL_TURN - 1;
                 self.claims += 1;
-                self.claimed = self
-                    .stage
-                    .store
-                    .claim(self.at_once(free), fresh_first, now)
-                    .await?
-                    .into();
+                self.claimed = self.claim(free, fresh_first, now).await?.into();
             }
             let Some(claim) = self.claimed.pop_front() else {
-                return Ok(self.stage.store.next_claim(now).await?);
+                let next = self.stage.store.next_claim(now).await?;
+                let tried = self.trouble.lasts_for_tried(now);
+                return Ok(next.into_iter().chain(tried).min());
             };
             self.start(claim);
         }
     }
 
+    /// What is sent next: first what was not tried since the trouble began, if there is any.
+    async fn claim(&self, free: usize, fresh_first: bool, now: Timestamp) -> Result<Vec<Claimed>> {
+        let (store, tried) = (&self.stage.store, self.trouble.tried());
+        let n = self.at_once(free);
+        let claimed = store
+            .claim_untried(n, fresh_first, tried.clone(), now)
+            .await?;
+        if claimed.is_empty() && !tried.is_empty() && self.trouble.lasts_for_tried(now).is_none() {
+            return Ok(store.claim_tried(tried, now).await?.into_iter().collect());
+        }
+        Ok(claimed)
+    }
+
     /// A few more than there are slots, so that small files do not wait for the store; one while the
     /// service has trouble.
     fn at_once(&self, free: usize) -> usize {
-        if self.strikes > 0 {
+        if self.trouble.is_on() {
             free
         } else {
             free.max(self.stage.config.upload.parallel * 2)
@@ -255,7 +207,7 @@ impl Upload {
     }
 
     fn free_slots(&self) -> usize {
-        let slots = if self.strikes > 0 {
+        let slots = if self.trouble.is_on() {
             1
         } else {
             self.stage.config.upload.parallel
@@ -313,33 +265,61 @@ impl Upload {
         match ended {
             Ok(Ended::Recorded | Ended::Stopped) => {}
             Ok(Ended::Sent) => {
-                self.strikes = 0;
-                self.not_before = None;
+                self.trouble.over();
+                self.go_on().await?;
             }
-            Ok(Ended::Trouble { wait }) => {
-                let own =
-                    backoff::after_trouble(&self.stage.config.retry, self.strikes, fastrand::f64());
-                let now = self.stage.clock.now();
-                let until = clock::after(now, wait.map_or(own, |wait| wait.max(own)));
-                self.strikes = self.strikes.saturating_add(1);
-                self.not_before = Some(Wait::new(now, until));
-                if wait.is_some() {
-                    match asked::keep(&self.stage.store, asked::UPLOADS, now, until).await {
-                        // This process keeps to it in any case.
-                        Err(super::Error::Store(error)) if error.may_pass() => {}
-                        kept => kept?,
-                    }
-                    tracing::info!(%until, "uploads wait: the service asked for it");
-                }
-            }
+            Ok(Ended::Trouble { words, wait }) => self.struck(file, words, wait).await?,
             Err(super::Error::Store(error)) if error.may_pass() => {
                 tracing::debug!(%error, file.id = file.0, "the store cannot be written; uploads wait");
                 let now = self.stage.clock.now();
-                self.not_before = Some(Wait::new(now, clock::after(now, STORE_AGAIN)));
+                self.trouble.wait_until(now, clock::after(now, STORE_AGAIN));
                 self.left_behind.push(file);
             }
             Err(error) => return Err(error),
         }
         Ok(())
+    }
+
+    /// The upload of this file has met trouble.
+    async fn struck(&mut self, file: FileId, words: String, asked: Option<Duration>) -> Result<()> {
+        let (store, retry) = (&self.stage.store, &self.stage.config.retry);
+        let now = self.stage.clock.now();
+        let until = self
+            .trouble
+            .struck(file, asked, (retry, fastrand::f64()), now);
+        let is_asked = asked.is_some();
+        let reason = if is_asked {
+            words
+        } else {
+            format!("an upload failed: {words}")
+        };
+        self.says_wait = true;
+        let told = async {
+            if is_asked {
+                tracing::info!(%until, "uploads wait: the service asked for it");
+                asked::keep(store, asked::UPLOADS, now, until).await?;
+            }
+            Ok(store.uploads_wait(reason, until, is_asked).await?)
+        };
+        match told.await {
+            // This process keeps to it in any case.
+            Err(super::Error::Store(error)) if error.may_pass() => Ok(()),
+            told => told,
+        }
+    }
+
+    /// Nothing is waited for any more.
+    async fn go_on(&mut self) -> Result<()> {
+        if !self.says_wait {
+            return Ok(());
+        }
+        match self.stage.store.uploads_go_on().await {
+            // It is said when the next one has got through.
+            Err(error) if error.may_pass() => Ok(()),
+            told => {
+                self.says_wait = false;
+                Ok(told?)
+            }
+        }
     }
 }

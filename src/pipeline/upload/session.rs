@@ -14,13 +14,17 @@ use crate::{
     api::{self, Kind, Part, SessionAnswer},
     clock,
     ids::{ContentHash, ItemId, UploadToken},
-    pipeline::{Result, backoff},
+    pipeline::{Result, asked, backoff},
     progress::Transfer,
     store::Session,
 };
 
 /// Tries in a row without a byte of progress before the file goes back into the queue.
 const TRIES: u32 = 6;
+
+/// Sessions that are begun anew in one go before the file goes back into the queue: each may cost all
+/// of its bytes once more.
+const ANEW: u32 = 2;
 
 /// A session is not trusted for longer: nothing is promised, siblings of the service keep theirs for
 /// a week, and a day is the plan (fact sheet, section 2.2).
@@ -36,6 +40,7 @@ pub(super) async fn send(
 ) -> Result<Sent> {
     let session = kept.filter(|kept| fits(slot, kept, source));
     let ask = session.is_some();
+    let furthest = session.as_ref().map_or(0, |session| session.offset);
     let sending = Sending {
         slot,
         item,
@@ -43,7 +48,9 @@ pub(super) async fn send(
         transfer,
         session,
         ask,
+        furthest,
         stalled: 0,
+        anew: 0,
         hashed: None,
     };
     sending.run().await
@@ -55,6 +62,10 @@ fn fits(slot: &Slot, kept: &Session, source: &reading::Source) -> bool {
     young && kept.stat == source.stat
 }
 
+fn unreadable() -> Broken {
+    api::Error::new(Kind::Body, "the file could not be read again").into()
+}
+
 /// A file on its way through a session.
 struct Sending<'a> {
     slot: &'a Slot,
@@ -64,13 +75,32 @@ struct Sending<'a> {
     session: Option<Session>,
     /// Whether the service must be asked how far it is before anything is sent.
     ask: bool,
+    /// The furthest that any session of this file has got: progress is what goes beyond. One that
+    /// moves back and forth gets nowhere.
+    furthest: u64,
     /// Tries in a row without a byte of progress.
     stalled: u32,
+    /// How often a session was begun anew.
+    anew: u32,
     /// A hasher that has seen so many bytes.
     hashed: Option<(u64, blake3::Hasher)>,
 }
 
-type Step = std::result::Result<Option<(UploadToken, ContentHash)>, api::Error>;
+type Step = std::result::Result<Option<(UploadToken, ContentHash)>, Broken>;
+
+/// Why a step was not done.
+enum Broken {
+    /// The request failed.
+    Failed(api::Error),
+    /// No request may be sent now.
+    HeldUp,
+}
+
+impl From<api::Error> for Broken {
+    fn from(error: api::Error) -> Self {
+        Self::Failed(error)
+    }
+}
 
 impl Sending<'_> {
     async fn run(mut self) -> Result<Sent> {
@@ -80,27 +110,34 @@ impl Sending<'_> {
             }
             let error = match self.advance().await? {
                 Ok(Some((token, hash))) => return Ok(Sent::Token(token, hash)),
-                Ok(None) => {
-                    self.stalled = 0;
-                    continue;
-                }
-                Err(error) => error,
+                Ok(None) => continue,
+                Err(Broken::HeldUp) => return Ok(Sent::HeldUp),
+                Err(Broken::Failed(error)) => error,
             };
             self.ask = true;
             self.stalled += 1;
+            let is_over = matches!(error.kind(), Kind::SessionGone | Kind::EmptyToken);
+            let is_stuck = self.stalled > TRIES;
+            if is_over || is_stuck && error.kind() == Kind::OffsetMismatch {
+                self.slot.stage.store.session_dropped(self.item).await?;
+                self.session = None;
+                self.anew += 1;
+            }
+            // A pause that the service asks for is for all, so that the stage has to know of it.
+            if is_stuck || self.anew > ANEW || asked::is_asked(&error) {
+                return Ok(Sent::Failed(error));
+            }
+            let retry = &self.slot.stage.config.retry;
+            let after = |failures| backoff::after_trouble(retry, failures, fastrand::f64());
             let wait = match error.kind() {
-                _ if self.stalled > TRIES => return Ok(Sent::Failed(error)),
-                Kind::SessionGone | Kind::EmptyToken => {
-                    self.slot.stage.store.session_dropped(self.item).await?;
-                    self.session = None;
-                    continue;
+                Kind::SessionGone
+                | Kind::EmptyToken
+                | Kind::AccessTokenRefused
+                | Kind::OffsetMismatch => {
+                    // What mends it is the very next request; if it does not, waiting may.
+                    self.stalled.checked_sub(2).map_or(Duration::ZERO, after)
                 }
-                Kind::AccessTokenRefused | Kind::OffsetMismatch => continue,
-                Kind::Unanswered | Kind::Server | Kind::Garbled => {
-                    let retry = &self.slot.stage.config.retry;
-                    let own = backoff::after_trouble(retry, self.stalled - 1, fastrand::f64());
-                    backoff::at_least(own, &error)
-                }
+                Kind::Unanswered | Kind::Server | Kind::Garbled => after(self.stalled - 1),
                 _ => return Ok(Sent::Failed(error)),
             };
             tracing::info!(
@@ -120,18 +157,18 @@ impl Sending<'_> {
             Some(session) => session,
             None => match self.open().await? {
                 Ok(session) => session,
-                Err(error) => return Ok(Err(error)),
+                Err(broken) => return Ok(Err(broken)),
             },
         };
         if self.ask {
-            self.slot.count().await?;
+            if !self.slot.may_send().await? {
+                return Ok(Err(Broken::HeldUp));
+            }
             let answer = self.slot.stage.client.query_session(&session.url).await;
             match answer {
                 Ok(SessionAnswer::Active { received }) => {
                     let received = received.unwrap_or(0).min(self.source.stat.size);
-                    if received > session.offset {
-                        self.stalled = 0;
-                    }
+                    self.got_to(received);
                     self.transfer.goes_on_from(received);
                     self.at(&mut session, received).await?;
                 }
@@ -141,11 +178,11 @@ impl Sending<'_> {
                 }
                 // The service has the bytes and will not say the token again: they go once more.
                 Ok(SessionAnswer::Final(None)) => {
-                    return Ok(Err(api::Error::new(Kind::EmptyToken, "")));
+                    return Ok(Err(api::Error::new(Kind::EmptyToken, "").into()));
                 }
                 Err(error) => {
                     self.session = Some(session);
-                    return Ok(Err(error));
+                    return Ok(Err(error.into()));
                 }
             }
             self.ask = false;
@@ -155,8 +192,10 @@ impl Sending<'_> {
         step
     }
 
-    async fn open(&mut self) -> Result<std::result::Result<Session, api::Error>> {
-        self.slot.count().await?;
+    async fn open(&mut self) -> Result<std::result::Result<Session, Broken>> {
+        if !self.slot.may_send().await? {
+            return Ok(Err(Broken::HeldUp));
+        }
         let size = self.source.stat.size;
         let begun = match self
             .slot
@@ -166,7 +205,7 @@ impl Sending<'_> {
             .await
         {
             Ok(begun) => begun,
-            Err(error) => return Ok(Err(error)),
+            Err(error) => return Ok(Err(error.into())),
         };
         let session = Session {
             url: begun.url,
@@ -186,10 +225,7 @@ impl Sending<'_> {
 
     async fn send_stretch(&mut self, session: &mut Session) -> Result<Step> {
         let Ok(hasher) = self.hasher_at(session.offset).await else {
-            return Ok(Err(api::Error::new(
-                Kind::Body,
-                "the file could not be read again",
-            )));
+            return Ok(Err(unreadable()));
         };
         let left = self.source.stat.size - session.offset;
         let chunk = self.chunk(session.granularity);
@@ -202,7 +238,9 @@ impl Sending<'_> {
             .slot
             .body(self.source, session.offset, size, hasher, self.transfer);
         let sent = body.sent();
-        self.slot.count().await?;
+        if !self.slot.may_send().await? {
+            return Ok(Err(Broken::HeldUp));
+        }
         match self
             .slot
             .stage
@@ -214,14 +252,23 @@ impl Sending<'_> {
                 let hash = sent.hash().unwrap_or(ContentHash([0; 32]));
                 Ok(Ok(Some((token, hash))))
             }
-            Ok(SessionAnswer::Final(None)) => Ok(Err(api::Error::new(Kind::EmptyToken, ""))),
+            Ok(SessionAnswer::Final(None)) => Ok(Err(api::Error::new(Kind::EmptyToken, "").into())),
             Ok(SessionAnswer::Active { .. }) => {
                 let offset = session.offset + size;
+                self.got_to(offset);
                 self.hashed = sent.hasher().map(|hasher| (offset, hasher));
                 self.at(session, offset).await?;
                 Ok(Ok(None))
             }
-            Err(error) => Ok(Err(error)),
+            Err(error) => Ok(Err(error.into())),
+        }
+    }
+
+    /// The service has so many bytes.
+    fn got_to(&mut self, offset: u64) {
+        if offset > self.furthest {
+            self.furthest = offset;
+            self.stalled = 0;
         }
     }
 
@@ -249,10 +296,7 @@ impl Sending<'_> {
                 token,
                 ContentHash(*hasher.finalize().as_bytes()),
             )))),
-            Err(_) => Ok(Err(api::Error::new(
-                Kind::Body,
-                "the file could not be read again",
-            ))),
+            Err(_) => Ok(Err(unreadable())),
         }
     }
 

@@ -1,32 +1,30 @@
 //! One file, from the claim to its outcome.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use tokio::task::JoinError;
 
-use super::{Ended, History, Since, file_name::file_name, reading, session};
+use super::{Ended, file_name::file_name, reading, session, trouble::History};
 use crate::{
     api::{self, Bandwidth, FileBody, Kind},
     clock,
     ids::{ContentHash, ItemId, UploadToken},
     pipeline::{
-        Mode, Result, Stage, asked, backoff,
+        Result, Stage,
         description::{self, dirs::Dirs},
-        gate,
+        gate::Answer,
     },
     progress::Transfer,
     shown::Shown,
-    store::{Claimed, Content, FileStat, Hashed, Sending},
+    store::{AccountState, Claimed, Content, FileStat, Hashed, Sending},
 };
 
 /// How long a file that could not be read is left alone, times the number of failures.
-const UNREADABLE: Duration = Duration::from_mins(1);
+pub(super) const UNREADABLE: Duration = Duration::from_mins(1);
 
 /// Bytes that are sent to see whether the service takes any: fewer than any photo has.
 const FEW_BYTES: u64 = 16;
-
-/// The longest that a file which keeps changing must stand still (the design, "Upload").
-const LONGEST_SETTLE: Duration = Duration::from_hours(1);
 
 /// One slot at work.
 #[derive(Debug)]
@@ -45,6 +43,9 @@ pub(super) enum Sent {
     Token(UploadToken, ContentHash),
     /// It failed.
     Failed(api::Error),
+    /// Nothing may be sent now: the account cannot be used, or the service asked for a pause. What the
+    /// service has of the file stays in its session.
+    HeldUp,
     /// The stop came.
     Stopped,
 }
@@ -56,7 +57,7 @@ impl Slot {
         let wants_words = description::is_wanted(&self.stage.config, &claim.root_path);
         let dirs = wants_words.then(|| self.dirs.clone());
         let read = tokio::task::spawn_blocking(move || reading::read(&claim, dirs.as_ref()));
-        let Ok(read) = read.await else {
+        let Some(read) = read_by(read.await) else {
             return Ok(Ended::Stopped);
         };
 
@@ -109,7 +110,7 @@ impl Slot {
         Ok(Ended::Recorded)
     }
 
-    async fn settle_anew(
+    pub(super) async fn settle_anew(
         &self,
         item: Option<ItemId>,
         stat: FileStat,
@@ -167,7 +168,9 @@ impl Slot {
         loop {
             let body = self.body(source, 0, source.stat.size, blake3::Hasher::new(), transfer);
             let sent = body.sent();
-            self.count().await?;
+            if !self.may_send().await? {
+                return Ok(Sent::HeldUp);
+            }
             match self.stage.client.upload_raw(source.kind.mime, body).await {
                 Ok(token) => {
                     let hash = sent.hash().unwrap_or(ContentHash([0; 32]));
@@ -183,8 +186,10 @@ impl Slot {
     }
 
     /// Whether the service takes bytes at all: a few of this file, which become nothing.
-    async fn takes_bytes(&self, source: &reading::Source) -> Result<bool> {
-        self.count().await?;
+    pub(super) async fn takes_bytes(&self, source: &reading::Source) -> Result<bool> {
+        if !self.may_send().await? {
+            return Ok(false);
+        }
         let few = FileBody::new(
             Arc::clone(&source.file),
             0,
@@ -220,162 +225,57 @@ impl Slot {
         )
     }
 
-    /// Counts a request of the upload endpoint that is about to be sent.
-    pub(super) async fn count(&self) -> Result<()> {
+    /// Asked before each request of the upload endpoint: whether it may be sent. One that may is
+    /// counted. A slot may be at its file for hours, and much may have happened since it began.
+    pub(super) async fn may_send(&self) -> Result<bool> {
+        if !self.is_open() {
+            return Ok(false);
+        }
         self.stage
             .store
             .about_to_send(Sending::Upload, self.stage.clock.now())
             .await?;
-        Ok(())
+        // The store takes its time.
+        Ok(self.is_open())
     }
 
-    async fn outcome(
-        &self,
-        item: ItemId,
-        source: &reading::Source,
-        sent: Sent,
-        transfer: Transfer,
-    ) -> Result<Ended> {
-        let now = self.stage.clock.now();
-        match sent {
-            Sent::Stopped => Ok(Ended::Stopped),
-            Sent::Failed(error) => self.failed(item, source, &error, now).await,
-            Sent::Token(upload_token, hash) => {
-                self.stage.gate.bytes_passed().await?;
-                // A network disk may hang here as anywhere: not on a thread of the runtime.
-                let file = Arc::clone(&source.file);
-                let looked = tokio::task::spawn_blocking(move || reading::stat_of(&file)).await;
-                let stood_still = matches!(looked, Ok(Ok((after, links)))
-                    if links > 0 && reading::same_content(source.stat, after));
-                if hash != source.hash || !stood_still {
-                    return self.changed(item, now).await;
-                }
-                self.history.succeeded(item);
-                let size = source.stat.size;
-                self.stage
-                    .store
-                    .token_received(item, upload_token, size, now)
-                    .await?;
-                transfer.arrived(size);
-                tracing::debug!(item.id = item.0, path = %Shown::path(&self.claim.path), size_bytes = size, "uploaded");
-                self.stage.bells.lane.ring();
-                Ok(Ended::Sent)
-            }
-        }
+    fn is_open(&self) -> bool {
+        let gate = &self.stage.gate;
+        let closed = matches!(gate.ask(), Answer::Closed { .. })
+            // Another slot could not reach the service. This one may: a file is not hashed anew for that.
+            && gate.pause().state != AccountState::Unreachable;
+        !closed && !self.history.is_asked_to_wait(self.stage.clock.now())
+    }
+}
+
+/// What a reader on its own thread has found; none at the stop. One that broke off is a defect of
+/// ours, and stands in the way of this file alone.
+fn read_by(joined: std::result::Result<reading::Read, JoinError>) -> Option<reading::Read> {
+    match joined {
+        Ok(read) => Some(read),
+        Err(error) if error.is_cancelled() => None,
+        Err(_) => Some(reading::Read::Unreadable(io::Error::other(
+            "a defect of Albumen broke off the reading; please report it",
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    #[expect(clippy::panic, reason = "this is what is tested")]
+    async fn a_reader_that_panics_leaves_a_file_that_cannot_be_read() {
+        let reader = tokio::task::spawn_blocking(|| panic!("a defect"));
+        let read = read_by(reader.await);
+        assert!(matches!(read, Some(reading::Read::Unreadable(_))));
     }
 
-    /// The file changed while its bytes went up: they are not registered.
-    async fn changed(&self, item: ItemId, now: Timestamp) -> Result<Ended> {
-        let (path, root) = (self.claim.path.clone(), self.claim.root_path.clone());
-        let looked = tokio::task::spawn_blocking(move || {
-            let looked = std::fs::File::open(&path).and_then(|file| reading::stat_of(&file));
-            (looked, reading::is_away(&root))
-        })
-        .await;
-        let stat = match looked {
-            Ok((Ok((stat, _)), _)) => stat,
-            Ok((Err(error), false)) if error.kind() == std::io::ErrorKind::NotFound => {
-                let store = &self.stage.store;
-                store.vanished(self.claim.file, Some(item), now).await?;
-                return Ok(Ended::Recorded);
-            }
-            // A disk that went away, or will not say: nothing is known of the file, so it waits.
-            _ => {
-                let not_before = clock::after(now, UNREADABLE);
-                let store = &self.stage.store;
-                store
-                    .upload_again(self.claim.file, item, not_before, None, now)
-                    .await?;
-                self.stage.bells.intake.ring();
-                return Ok(Ended::Recorded);
-            }
-        };
-        let base = u64::try_from(self.stage.config.watch.settle.as_millis())
-            .unwrap_or(u64::MAX)
-            .max(1000);
-        let doubled = Duration::from_millis(self.claim.settle_ms.max(base).saturating_mul(2));
-        let settle = doubled.min(LONGEST_SETTLE);
-        tracing::info!(path = %Shown::path(&self.claim.path), settle_s = settle.as_secs(),
-            "changed while it was sent; it is sent again once it stands still");
-        self.settle_anew(Some(item), stat, settle, now).await
-    }
-
-    async fn failed(
-        &self,
-        item: ItemId,
-        source: &reading::Source,
-        error: &api::Error,
-        now: Timestamp,
-    ) -> Result<Ended> {
-        let file = self.claim.file;
-        let retry = &self.stage.config.retry;
-        let words = gate::in_words(error);
-        if self.stage.gate.met(error).await? {
-            self.stage
-                .store
-                .upload_again(file, item, now, None, now)
-                .await?;
-            return Ok(Ended::Recorded);
-        }
-        match error.kind() {
-            Kind::Body => self.changed(item, now).await,
-            Kind::TooLarge => {
-                self.stage.store.upload_given_up(item, words, now).await?;
-                Ok(Ended::Recorded)
-            }
-            // The item's own: another try may be another story, but not for ever.
-            Kind::Checksum
-            | Kind::EmptyPayload
-            | Kind::EmptyToken
-            | Kind::BadRequest
-            | Kind::Forbidden
-            | Kind::NotFound => {
-                tracing::warn!(item.id = item.0, path = %Shown::path(&self.claim.path), "upload refused: {words}");
-                let wait = backoff::after_trouble(retry, self.claim.attempts + 2, fastrand::f64());
-                let blamed = Some((words, retry.max_attempts));
-                self.stage
-                    .store
-                    .upload_again(file, item, clock::after(now, wait), blamed, now)
-                    .await?;
-                Ok(Ended::Recorded)
-            }
-            kind => {
-                tracing::info!(item.id = item.0, path = %Shown::path(&self.claim.path), "upload failed: {words}");
-                let blamed = match self.history.failed(item) {
-                    Since::TooEarly => false,
-                    Since::OthersPassed => true,
-                    // A backfill may have nothing else to send, now or ever.
-                    Since::NonePassed => {
-                        self.stage.mode == Mode::Backfill
-                            && !asked::is_asked(error)
-                            && self.takes_bytes(source).await?
-                    }
-                };
-                let blamed = blamed.then_some((words, retry.max_attempts));
-                let wait = match kind {
-                    Kind::RateLimited(_) => {
-                        Some(backoff::after_rate_limit(retry, 0, fastrand::f64()))
-                    }
-                    _ => None,
-                };
-                let wait = error.retry_after().into_iter().chain(wait).max();
-                if let Some(wait) = wait {
-                    // Before the row of the file: whoever finds that one has to know of the wait.
-                    let until = clock::after(now, wait);
-                    asked::keep(&self.stage.store, asked::UPLOADS, now, until).await?;
-                }
-                // One that fails while others get through steps back, and lets them.
-                let own = if blamed.is_some() {
-                    backoff::after_trouble(retry, self.claim.attempts + 1, fastrand::f64())
-                } else {
-                    Duration::ZERO
-                };
-                self.stage
-                    .store
-                    .upload_again(file, item, clock::after(now, own), blamed, now)
-                    .await?;
-                Ok(Ended::Trouble { wait })
-            }
-        }
+    #[tokio::test]
+    async fn a_reader_that_is_cut_short_by_the_stop_says_nothing() {
+        let reader = tokio::spawn(std::future::pending());
+        reader.abort();
+        assert!(read_by(reader.await).is_none());
     }
 }

@@ -257,3 +257,32 @@ async fn after_a_crash_everything_that_was_under_way_is_in_the_queue_again() {
     assert!(matches!(again, Hashed::Send(same, _) if same == item));
     bench.check();
 }
+
+#[tokio::test]
+async fn who_was_tried_is_claimed_when_nobody_else_is_there_the_longest_ago_first() {
+    let bench = Bench::new();
+    let root = bench.root("/p").await;
+    bench.queue(root, None, 0..4).await;
+    let all = bench.store.claim(4, true, t(1)).await.unwrap();
+    for claim in &all {
+        bench.store.unclaim(claim.file, t(0), t(1)).await.unwrap();
+    }
+    // The last one waits for itself.
+    let file = all[3].file;
+    let claimed = bench.store.claim(4, true, t(1)).await.unwrap();
+    for claim in &claimed {
+        let then = if claim.file == file { t(9) } else { t(0) };
+        bench.store.unclaim(claim.file, then, t(1)).await.unwrap();
+    }
+    let tried = vec![all[3].file, all[2].file, all[0].file];
+    let untried = || bench.store.claim_untried(2, true, tried.clone(), t(2));
+    assert_eq!(numbers(&untried().await.unwrap()), [1]);
+    assert!(untried().await.unwrap().is_empty());
+    for n in [2, 0] {
+        let again = bench.store.claim_tried(tried.clone(), t(2)).await.unwrap();
+        assert_eq!(number(&again.unwrap()), n);
+    }
+    let again = bench.store.claim_tried(tried.clone(), t(2)).await.unwrap();
+    assert!(again.is_none());
+    bench.check();
+}
