@@ -136,7 +136,7 @@ async fn with_store(
         spawn(&mut tasks, "verification", verify.run());
     }
     if acts || stage.store.any_act_is_open().await? {
-        let afterwards = Afterwards::new(stage.clone());
+        let afterwards = Afterwards::new(stage.clone(), &paths)?;
         spawn(&mut tasks, "moves and deletions", afterwards.run());
     }
     let listener = socket::Listener::bind(&config.state_dir)?;

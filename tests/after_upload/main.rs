@@ -10,6 +10,7 @@ mod support;
 
 mod acting;
 mod killed;
+mod ruled;
 mod staying;
 
 use std::{

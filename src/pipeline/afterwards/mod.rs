@@ -11,6 +11,7 @@
 mod aftermath;
 mod go;
 mod look;
+mod ruling;
 
 use std::{collections::HashSet, path::PathBuf, time::Duration};
 
@@ -19,13 +20,13 @@ use jiff::Timestamp;
 use super::{Error, Result, Stage};
 use crate::{
     clock::{self, LOOK_AGAIN},
-    config::AfterUpload,
     shown::Shown,
     store::{Act, Clearance, Intended, Source},
 };
 
 use aftermath::Aftermath;
 use look::{Fit, Look, Trouble};
+use ruling::{Ruling, Rulings};
 
 /// Files that are looked at, journalled and let go together: as many are open at once.
 const TOGETHER: usize = 16;
@@ -46,6 +47,7 @@ const STORE_TROUBLE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Afterwards {
     stage: Stage,
+    rulings: Rulings,
     /// Reasons that were said at full voice in this run.
     said: HashSet<String>,
     /// Whether acts of an earlier run are still to be resolved.
@@ -53,13 +55,15 @@ pub struct Afterwards {
 }
 
 impl Afterwards {
-    /// The stage.
-    pub fn new(stage: Stage) -> Self {
-        Self {
+    /// The stage of a run that is about `paths` alone; about all folders if there are none. It is an
+    /// error if there is nothing at one of the paths.
+    pub fn new(stage: Stage, paths: &[PathBuf]) -> Result<Self> {
+        Ok(Self {
+            rulings: Rulings::new(&stage, paths)?,
             stage,
             said: HashSet::new(),
             unresolved: true,
-        }
+        })
     }
 
     /// Runs until the stop.
@@ -128,9 +132,14 @@ impl Afterwards {
     /// What is to be done to a file, if nothing holds it.
     async fn clear(&mut self, source: &Source, clearance: Clearance) -> Result<Option<Act>> {
         match clearance {
-            Clearance::Free => match self.act_for(source) {
-                Some(act) => return Ok(Some(act)),
-                None => self.put_off(source).await?,
+            Clearance::Free => match self.rulings.of(source) {
+                Ruling::Act(act) => return Ok(Some(act)),
+                // No trouble, and nothing to be warned of: somebody wanted it so.
+                Ruling::Stays(why) => {
+                    let store = &self.stage.store;
+                    store.source_stays(source.file, why).await?;
+                }
+                Ruling::Rests => self.put_off(source).await?,
             },
             // The schema wakes it when its placement is settled.
             Clearance::Wanted => self.put_off(source).await?,
@@ -142,21 +151,6 @@ impl Afterwards {
             }
         }
         Ok(None)
-    }
-
-    /// What the configuration says; none if its folder does not act.
-    fn act_for(&self, source: &Source) -> Option<Act> {
-        let mut folders = self.stage.config.folders.iter();
-        match &folders
-            .find(|folder| folder.path == source.root)?
-            .after_upload
-        {
-            AfterUpload::Keep => None,
-            AfterUpload::Move(target) => {
-                Some(Act::Move(target.join(&source.dir).join(&source.name)))
-            }
-            AfterUpload::Delete => Some(Act::Delete),
-        }
     }
 
     async fn put_off(&self, source: &Source) -> Result<()> {
