@@ -1,37 +1,6 @@
 //! Whose rules decide: those of the folder that a file belongs to at the moment when it would go.
 
-use std::fs;
-
-use crate::{
-    below, explained, home,
-    support::{home::Home, media::photo},
-};
-
-/// Other folders in the configuration of a home.
-fn configure(home: &Home, folders: &str) {
-    let text = fs::read_to_string(home.path("config.toml")).unwrap();
-    let head = text.find("[[folder]]").unwrap();
-    fs::write(
-        home.path("config.toml"),
-        format!("{}{folders}", &text[..head]),
-    )
-    .unwrap();
-}
-
-/// Months ago, with no word of `after_upload`.
-async fn kept_so_far(folders: &[&str]) -> Home {
-    let home = home("").await;
-    for (n, folder) in (0..).zip(folders) {
-        home.taken(format!("{folder}/p{n}.jpg"), n, &photo(n));
-    }
-    let daemon = home.daemon().await;
-    home.until_status("verified", |status| {
-        status["items"]["verified"] == folders.len()
-    })
-    .await;
-    daemon.stop().await.expect(0);
-    home
-}
+use crate::{below, configure, explained, home, kept_so_far, support::media::photo};
 
 #[tokio::test]
 async fn what_a_new_configuration_leaves_out_or_keeps_stays() {
@@ -61,4 +30,39 @@ async fn what_a_new_configuration_leaves_out_or_keeps_stays() {
             "daemon: {is_daemon}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_backfill_of_some_paths_lets_go_only_what_is_in_them() {
+    let home = kept_so_far(&["photos/a", "photos/b", "photos/a", "photos/a"]).await;
+    configure(
+        &home,
+        "[[folder]]\npath = 'photos'\nafter_upload = 'delete'\n",
+    );
+    let (one, folder) = (home.path("photos/a/p2.jpg"), home.path("photos/a"));
+    let (one, folder) = (one.to_str().unwrap(), folder.to_str().unwrap());
+    home.run(&["backfill", one]).await.expect(0);
+    assert_eq!(below(&home, "photos"), ["a/p0.jpg", "a/p3.jpg", "b/p1.jpg"]);
+    let said = home.run(&["backfill", "--dry-run", folder]).await.expect(0);
+    assert!(said.stdout.contains("2  deleted from"), "{}", said.stdout);
+    home.run(&["backfill", folder]).await.expect(0);
+    assert_eq!(below(&home, "photos"), ["b/p1.jpg"]);
+    // What rested goes with all the others.
+    home.backfill().await;
+    assert_eq!(below(&home, "photos"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_backfill_of_some_paths_does_not_wait_for_the_others() {
+    let mut home = home("after_upload = 'delete'").await;
+    home.set("verify.after", "'2h'");
+    home.taken("photos/b/late.jpg", 1, &photo(1));
+    home.run(&["backfill", "--no-wait"]).await.expect(5);
+    home.taken("photos/a/now.jpg", 2, &photo(2));
+    home.set("verify.after", "'0s'");
+    let folder = home.path("photos/a");
+    home.run(&["backfill", folder.to_str().unwrap()])
+        .await
+        .expect(0);
+    assert_eq!(below(&home, "photos"), ["b/late.jpg"]);
 }

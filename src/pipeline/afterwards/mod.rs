@@ -52,6 +52,8 @@ pub struct Afterwards {
     said: HashSet<String>,
     /// Whether acts of an earlier run are still to be resolved.
     unresolved: bool,
+    /// Whether this run has looked at anything yet.
+    begun: bool,
 }
 
 impl Afterwards {
@@ -63,6 +65,7 @@ impl Afterwards {
             stage,
             said: HashSet::new(),
             unresolved: true,
+            begun: false,
         })
     }
 
@@ -96,24 +99,17 @@ impl Afterwards {
             self.resolve().await?;
         }
         let store = self.stage.store.clone();
-        if let Some(grace) = self.stage.config.verify.after {
-            let mut arranged = false;
-            while store
-                .arrange_read_back(ARRANGED, grace, self.stage.clock.now())
-                .await?
-                > 0
-            {
-                arranged = true;
+        if !self.begun {
+            if self.rulings.is_limited() {
+                store.arranged_anew().await?;
             }
-            if arranged {
-                self.stage.bells.verify.ring();
-            }
+            self.begun = true;
         }
         while !self.stage.stop.is_cancelled() {
-            let due = store.sources(TOGETHER, self.stage.clock.now()).await?;
-            if due.is_empty() {
+            self.arrange().await?;
+            let Some(due) = store.sources(TOGETHER, self.stage.clock.now()).await? else {
                 break;
-            }
+            };
             let mut free = Vec::with_capacity(due.len());
             for (source, clearance) in due {
                 if let Some(act) = self.clear(&source, clearance).await? {
@@ -129,6 +125,37 @@ impl Afterwards {
             .filter(|due| *due > self.stage.clock.now()))
     }
 
+    /// Sees to it that the service is asked for whatever a file waits for.
+    async fn arrange(&mut self) -> Result<()> {
+        let store = &self.stage.store;
+        let Some(grace) = self.stage.config.verify.after else {
+            return Ok(());
+        };
+        let mut arranged = false;
+        loop {
+            let unarranged = store.unarranged(ARRANGED).await?;
+            if unarranged.is_empty() {
+                break;
+            }
+            let (mut asked, mut resting) = (Vec::new(), Vec::new());
+            for source in unarranged {
+                match self.rulings.of(&source) {
+                    Ruling::Act(_) => asked.push(source.file),
+                    Ruling::Stays(why) => store.source_stays(source.file, why).await?,
+                    Ruling::Rests => resting.push(source.file),
+                }
+            }
+            arranged |= !asked.is_empty();
+            let now = self.stage.clock.now();
+            store.arrange_read_back(asked, grace, now).await?;
+            store.sources_rest(resting).await?;
+        }
+        if arranged {
+            self.stage.bells.verify.ring();
+        }
+        Ok(())
+    }
+
     /// What is to be done to a file, if nothing holds it.
     async fn clear(&mut self, source: &Source, clearance: Clearance) -> Result<Option<Act>> {
         match clearance {
@@ -139,7 +166,7 @@ impl Afterwards {
                     let store = &self.stage.store;
                     store.source_stays(source.file, why).await?;
                 }
-                Ruling::Rests => self.put_off(source).await?,
+                Ruling::Rests => self.stage.store.sources_rest(vec![source.file]).await?,
             },
             // The schema wakes it when its placement is settled.
             Clearance::Wanted => self.put_off(source).await?,
