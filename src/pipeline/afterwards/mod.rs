@@ -9,17 +9,23 @@
 //! looked at anew at the next start. [`look`] judges, [`go`] acts, [`aftermath`] resolves.
 
 mod aftermath;
+mod aside;
 mod go;
 mod look;
 mod ruling;
 
-use std::{collections::HashSet, path::PathBuf, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
 use super::{Error, Result, Stage};
 use crate::{
     clock::{self, LOOK_AGAIN},
+    ids::FileId,
     shown::Shown,
     store::{Act, Clearance, Intended, Source},
 };
@@ -40,6 +46,10 @@ const CROWD: Duration = Duration::from_millis(100);
 /// How long after a file was touched at the last moment it is looked at again.
 const SOON: Duration = Duration::from_secs(1);
 
+/// How often a file may be touched at the last moment in one run, before it is left alone: there are
+/// file systems on which a file never looks the same twice.
+const TOUCHES: u32 = 5;
+
 /// How long after trouble with the store is looked again.
 const STORE_TROUBLE: Duration = Duration::from_secs(5);
 
@@ -50,7 +60,9 @@ pub struct Afterwards {
     rulings: Rulings,
     /// Reasons that were said at full voice in this run.
     said: HashSet<String>,
-    /// Whether acts of an earlier run are still to be resolved.
+    /// How often files were touched at the last moment.
+    touched: HashMap<FileId, u32>,
+    /// Whether there may be acts of which nobody recorded what came of them.
     unresolved: bool,
     /// Whether this run has looked at anything yet.
     begun: bool,
@@ -64,6 +76,7 @@ impl Afterwards {
             rulings: Rulings::new(&stage, paths)?,
             stage,
             said: HashSet::new(),
+            touched: HashMap::new(),
             unresolved: true,
             begun: false,
         })
@@ -244,9 +257,10 @@ impl Afterwards {
                 }
             }
             Err(trouble) => {
-                let again = trouble
-                    .may_pass
-                    .then(|| clock::after(self.stage.clock.now(), SOON));
+                let touches = self.touched.entry(file).or_default();
+                *touches += 1;
+                let may_pass = trouble.may_pass && *touches < TOUCHES;
+                let again = may_pass.then(|| clock::after(self.stage.clock.now(), SOON));
                 if again.is_none() {
                     self.say(&from, &trouble);
                 }
