@@ -36,9 +36,9 @@ WHEN new.verify_at IS NULL AND old.verify_at IS NOT NULL AND EXISTS (SELECT 1 FR
     UPDATE files SET act_at = 0 WHERE item_id = new.id AND afterwards = 'waits' AND act_at > 0;
 END;
 
--- A folder that files are moved to (`move:DIR`), and the device that it was on when the last one was.
--- Where it is empty and on another one, its disk is not mounted.
+-- A folder that files are moved to (`move:DIR`), and where the disk is mounted that it was on when the
+-- last ones were. While it is not on that one, the disk is not mounted, and nothing is moved there.
 CREATE TABLE targets (
-    path BLOB PRIMARY KEY,
-    dev  INTEGER NOT NULL
+    path  BLOB PRIMARY KEY,
+    mount BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;

@@ -13,6 +13,7 @@ mod asked_anew;
 mod killed;
 mod ruled;
 mod staying;
+mod targets;
 
 use std::{
     fs,
@@ -27,6 +28,9 @@ const MOVE: &str = "album = 'name:Rome'\nafter_upload = 'move:done'";
 async fn home(rules: &str) -> Home {
     let mut home = Home::with_folder(rules).await;
     home.set("verify.after", "'0s'");
+    if rules.contains("move:done") {
+        fs::create_dir(home.path("done")).unwrap();
+    }
     home
 }
 

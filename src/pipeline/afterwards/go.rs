@@ -20,6 +20,7 @@ use rustix::{
 use super::{
     aside,
     look::{self, Fit, Trouble, changed},
+    target::Target,
 };
 use crate::{
     crash::{self, Moment},
@@ -32,10 +33,10 @@ use crate::{
 const BUFFER: usize = 256 << 10;
 
 /// Lets a file go. What is not done leaves it where it was.
-pub(super) fn go(intended: &Intended, fit: &Fit) -> Result<(), Trouble> {
+pub(super) fn go(intended: &Intended, fit: &Fit, target: Option<&Target>) -> Result<(), Trouble> {
     match &intended.act {
         Act::Delete => delete(intended.id, &intended.source, fit),
-        Act::Move(target) => relocate(intended, fit, target),
+        Act::Move(to) => relocate(intended, fit, to, target),
     }
 }
 
@@ -65,7 +66,12 @@ enum Way {
     Twice,
 }
 
-fn relocate(intended: &Intended, fit: &Fit, target: &Path) -> Result<(), Trouble> {
+fn relocate(
+    intended: &Intended,
+    fit: &Fit,
+    target: &Path,
+    folder: Option<&Target>,
+) -> Result<(), Trouble> {
     let source = &intended.source;
     let failed = |error: io::Error| {
         if error.raw_os_error() == Some(Errno::EXIST.raw_os_error()) {
@@ -74,12 +80,12 @@ fn relocate(intended: &Intended, fit: &Fit, target: &Path) -> Result<(), Trouble
             Trouble::of("cannot move it to", target, &error)
         }
     };
-    let (Some(folder), Some(name)) = (target.parent(), target.file_name()) else {
+    let (Some(folder), Some(name)) = (folder, target.file_name()) else {
         return Err(Trouble::new(
             "the place that it is to be moved to has no name",
         ));
     };
-    let to = make_dirs(folder).map_err(failed)?;
+    let to = folder.make_dirs(&source.dir).map_err(failed)?;
     if !look::is_still(fit, source).map_err(failed)? {
         return Err(changed());
     }
@@ -188,26 +194,8 @@ fn copy_to(source: &Source, fit: &Fit, to: &OwnedFd, part: &Path) -> io::Result<
     }
 }
 
-/// Makes the directory and those above it, each written through, and opens it.
-fn make_dirs(folder: &Path) -> io::Result<OwnedFd> {
-    let missing: Vec<&Path> = folder
-        .ancestors()
-        .take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists())
-        .collect();
-    for dir in missing.into_iter().rev() {
-        match fs::create_dir(dir) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-        if let Some(above) = dir.parent().and_then(|above| File::open(above).ok()) {
-            keep(&above);
-        }
-    }
-    look::open_dir(folder, Path::new(""))
-}
-
 /// Writes a directory through to the disk. Where a file system cannot, it was done all the same.
-fn keep(dir: &impl AsFd) {
+pub(super) fn keep(dir: &impl AsFd) {
     if let Err(error) = rustix::fs::fsync(dir) {
         tracing::debug!(%error, "a directory could not be written through");
     }

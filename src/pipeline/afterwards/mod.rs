@@ -13,10 +13,13 @@ mod aside;
 mod go;
 mod look;
 mod ruling;
+mod target;
+mod targets;
 
 use std::{
     collections::{HashMap, HashSet},
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
@@ -33,6 +36,7 @@ use crate::{
 use aftermath::Aftermath;
 use look::{Fit, Look, Trouble};
 use ruling::{Ruling, Rulings};
+use target::Target;
 
 /// Files that are looked at, journalled and let go together: as many are open at once.
 const TOGETHER: usize = 16;
@@ -60,6 +64,8 @@ pub struct Afterwards {
     rulings: Rulings,
     /// Reasons that were said at full voice in this run.
     said: HashSet<String>,
+    /// Folders for files to be moved to that were not there when they were looked for last.
+    away: HashSet<PathBuf>,
     /// How often files were touched at the last moment.
     touched: HashMap<FileId, u32>,
     /// Whether there may be acts of which nobody recorded what came of them.
@@ -76,6 +82,7 @@ impl Afterwards {
             rulings: Rulings::new(&stage, paths)?,
             stage,
             said: HashSet::new(),
+            away: HashSet::new(),
             touched: HashMap::new(),
             unresolved: true,
             begun: false,
@@ -118,6 +125,7 @@ impl Afterwards {
             }
             self.begun = true;
         }
+        self.look_for_targets().await?;
         while !self.stage.stop.is_cancelled() {
             self.arrange().await?;
             let Some(due) = store.sources(TOGETHER, self.stage.clock.now()).await? else {
@@ -200,16 +208,24 @@ impl Afterwards {
 
     /// Looks at the files, journals what is to be done to those that are fit, and does it.
     async fn let_go(&mut self, free: Vec<(Source, Act)>) -> Result<()> {
+        let mut targets = HashMap::new();
         let mut fits = Vec::with_capacity(free.len());
         let mut acts = Vec::with_capacity(free.len());
         for (source, act) in free {
             if self.stage.stop.is_cancelled() {
                 return Ok(());
             }
+            let target = match self.target(&source, &act, &mut targets).await? {
+                Ok(target) => target,
+                Err(trouble) => {
+                    self.stays(&source, &trouble).await?;
+                    continue;
+                }
+            };
             let (looked_at, what) = (source.clone(), act.clone());
             match blocking(move || look::look(&looked_at, &what)).await {
                 Some(Look::Fit(fit)) => {
-                    fits.push((source.file, fit));
+                    fits.push((source.file, fit, target));
                     acts.push((source, act));
                 }
                 Some(Look::Stays(trouble)) => self.stays(&source, &trouble).await?,
@@ -220,25 +236,34 @@ impl Afterwards {
             return Ok(());
         }
         let now = self.stage.clock.now();
+        // Until what came of all of them is recorded, nobody knows: the store may refuse it.
+        let mut unresolved = std::mem::replace(&mut self.unresolved, true);
         for intended in self.stage.store.intend(acts, now).await? {
             let of_file = fits
                 .iter()
-                .position(|(file, _)| *file == intended.source.file);
+                .position(|(file, ..)| *file == intended.source.file);
             if let Some(at) = of_file {
-                let (_, fit) = fits.swap_remove(at);
-                self.perform(intended, fit).await?;
+                let (_, fit, target) = fits.swap_remove(at);
+                unresolved |= !self.perform(intended, fit, target).await?;
             }
         }
+        self.unresolved = unresolved;
         Ok(())
     }
 
-    async fn perform(&mut self, intended: Intended, fit: Box<Fit>) -> Result<()> {
+    /// Does what was journalled; gives whether it is recorded what came of it.
+    async fn perform(
+        &mut self,
+        intended: Intended,
+        fit: Box<Fit>,
+        target: Option<Arc<Target>>,
+    ) -> Result<bool> {
         let (id, file) = (intended.id, intended.source.file);
-        let Some((done, intended)) = blocking(move || (go::go(&intended, &fit), intended)).await
+        let Some((done, intended)) =
+            blocking(move || (go::go(&intended, &fit, target.as_deref()), intended)).await
         else {
             // Nobody knows how far it came: that is what the journal is for.
-            self.unresolved = true;
-            return Ok(());
+            return Ok(false);
         };
         let from = intended.source.path();
         match done {
@@ -268,7 +293,7 @@ impl Afterwards {
                 store.not_acted(id, file, trouble.reason, again).await?;
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn stays(&mut self, source: &Source, trouble: &Trouble) -> Result<()> {
@@ -290,7 +315,7 @@ impl Afterwards {
         }
     }
 
-    /// Finds out what came of acts that a crash cut short.
+    /// Finds out what came of acts that a crash cut short, or of which the store would not take a record.
     async fn resolve(&mut self) -> Result<()> {
         let mut unresolved = false;
         for intended in self.stage.store.open_acts().await? {
@@ -304,7 +329,7 @@ impl Afterwards {
                     let path = Shown::path(&path);
                     tracing::info!(
                         file.id = file.0,
-                        "{path} had gone when the last run was cut short"
+                        "{path} had gone, and that was not recorded yet"
                     );
                 }
                 Some(Aftermath::Anew(reason)) => {

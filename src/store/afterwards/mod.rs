@@ -176,6 +176,15 @@ impl Store {
         .await
     }
 
+    /// What stays is looked at anew: a trouble is over that many had in common.
+    pub async fn sources_reconsidered(&self) -> Result<()> {
+        self.write(|db| {
+            db.execute(RECONSIDER, [])?;
+            Ok(())
+        })
+        .await
+    }
+
     /// The file is looked at again at `act_at`.
     pub async fn source_waits(&self, file: FileId, act_at: Timestamp) -> Result<()> {
         self.write(move |db| waits(db, file, act_at)).await
