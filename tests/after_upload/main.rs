@@ -14,6 +14,7 @@ mod killed;
 mod ruled;
 mod staying;
 mod targets;
+mod unrecorded;
 
 use std::{
     fs,

@@ -13,6 +13,8 @@ async fn a_folder_that_is_not_there_is_not_made_and_its_files_go_once_it_is() {
     fs::remove_dir(home.path("done")).unwrap();
     let file = home.taken("photos/a.jpg", 1, &photo(1));
     home.taken("photos/b.jpg", 2, &photo(2));
+    let said = home.run(&["backfill", "--dry-run"]).await.expect(0).stdout;
+    assert!(said.contains("done, which is not there"), "{said}");
     let ran = home.backfill().await;
     assert_eq!(below(&home, "photos"), ["a.jpg", "b.jpg"]);
     assert!(!home.path("done").exists());
@@ -26,8 +28,6 @@ async fn a_folder_that_is_not_there_is_not_made_and_its_files_go_once_it_is() {
     let said = explained(&home, &file).await;
     let stays = format!("The file stays where it is: the folder HOME/{reason}.");
     assert!(said.contains(&stays), "{said}");
-    let said = home.run(&["backfill", "--dry-run"]).await.expect(0).stdout;
-    assert!(said.contains("done, which is not there"), "{said}");
     let daemon = home.daemon().await;
     home.until_status("they stay", |status| status["after_upload"]["staying"] == 2)
         .await;
