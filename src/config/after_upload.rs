@@ -3,10 +3,9 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use globset::GlobBuilder;
-
 use super::{
     error::Fault,
+    globs::Globs,
     schema,
     settings::{AfterUpload, Folder, Verify},
 };
@@ -62,29 +61,17 @@ fn holder<'a>(folders: &'a [Folder], target: &Path) -> Option<&'a Folder> {
     (!out_of_reach && !is_excluded(folder, &below)).then_some(folder)
 }
 
-/// Whether a pattern of `exclude` names the directory `below` the folder's root, or one that it is
-/// in. A pattern without `/` is for names, with one it counts from the root, and what is below a
-/// directory that a pattern names is not taken either.
+/// Whether a pattern of `exclude` names the directory `below` the folder's root, or one that it is in:
+/// what is below a directory that a pattern names is not taken either.
 fn is_excluded(folder: &Folder, below: &Path) -> bool {
-    let is_named = |pattern: &String| {
-        let text = pattern.strip_suffix("/**").unwrap_or(pattern);
-        let text = text.strip_suffix('/').unwrap_or(text);
-        let from_root = text.contains('/');
-        let text = text.strip_prefix('/').unwrap_or(text);
-        let glob = GlobBuilder::new(text)
-            .literal_separator(true)
-            .case_insensitive(true)
-            .build();
-        let Ok(matcher) = glob.map(|glob| glob.compile_matcher()) else {
-            return false;
-        };
-        let mut dirs = below.ancestors().filter(|dir| !dir.as_os_str().is_empty());
-        dirs.any(|dir| match dir.file_name() {
-            Some(name) if !from_root => matcher.is_match(Path::new(name)),
-            _ => matcher.is_match(dir),
-        })
+    let Ok(exclude) = Globs::new("exclude", &folder.exclude) else {
+        return false;
     };
-    folder.exclude.iter().any(is_named)
+    below.ancestors().any(|dir| {
+        let above = dir.parent().unwrap_or(Path::new(""));
+        let name = dir.file_name();
+        name.is_some_and(|name| exclude.find(above, name, true).is_some())
+    })
 }
 
 /// The path with links resolved as far as it exists, and without `.` and `..`: another name of a
@@ -143,6 +130,10 @@ mod tests {
             ),
             (
                 "after_upload = 'move:~/Photos/a/done'\nexclude = ['a/done/**']",
+                true,
+            ),
+            (
+                "after_upload = 'move:~/Photos/done'\nexclude = ['./done/**/**']",
                 true,
             ),
             (

@@ -18,6 +18,7 @@ mod after_upload;
 mod environment;
 mod error;
 mod folders;
+mod globs;
 mod schema;
 mod sections;
 mod settings;
@@ -32,6 +33,7 @@ mod tests;
 
 pub use environment::Environment;
 pub use error::{Error, Wrong};
+pub use globs::{Globs, PatternError};
 pub use settings::{
     Account, AfterUpload, AlbumRule, Api, Batch, Dashboard, Description, Folder, OnDelete, OnEdit,
     Order, Poll, Quota, Retry, Timezone, Upload, Verify, Watch,

@@ -146,7 +146,7 @@ async fn with_store(
         spawn(&mut tasks, "verification", verify.run());
     }
     if acts || stage.store.any_act_is_open().await? {
-        let afterwards = Afterwards::new(stage.clone());
+        let afterwards = Afterwards::new(stage.clone(), &paths)?;
         spawn(&mut tasks, "moves and deletions", afterwards.run());
     }
     {

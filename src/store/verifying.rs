@@ -23,13 +23,18 @@ pub struct ToVerify {
     pub tries: u32,
     /// When the service first said that it does not know it; none if it never did.
     pub absent_at: Option<Timestamp>,
+    /// Which question this is: it changes when what the service says to it counts no more.
+    pub question: i64,
 }
 
 /// What the service said of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is there.
-    There,
+    /// It is there. That lets its files go if nothing has happened since this question was asked.
+    There {
+        /// [`ToVerify::question`].
+        question: i64,
+    },
     /// It is there, but the service still works on it, or could not say: ask again after this long.
     AskAgain(Duration),
     /// The service says that it does not know it, for the first time: ask again after this long.
@@ -48,6 +53,7 @@ fn to_verify(row: &Row<'_>) -> rusqlite::Result<(ToVerify, Timestamp)> {
         media_item_id: MediaItemId::new(row.get::<_, String>(1)?),
         tries: row.get(2)?,
         absent_at: row.get::<_, Option<i64>>(4)?.map(clock::from_millis),
+        question: row.get(5)?,
     };
     Ok((asked, clock::from_millis(row.get(3)?)))
 }
@@ -147,7 +153,7 @@ impl Store {
         self.write(move |db| {
             let rows = db
                 .prepare_cached(
-                    "SELECT id, media_item_id, verify_tries, 0, absent_at FROM items
+                    "SELECT id, media_item_id, verify_tries, 0, absent_at, question FROM items
                      WHERE id > ?1 AND state IN ('created', 'verified')
                            AND (made_at IS NULL OR made_at >= coalesce(
                                 (SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?3), made_at))
@@ -196,9 +202,9 @@ fn judge(db: &Connection, item: ItemId, verdict: &Verdict, now: Timestamp) -> Re
         ..items::Because::default()
     };
     let follows = match verdict {
-        Verdict::There => {
+        Verdict::There { question } => {
             items::apply(db, item, Event::Confirmed, &because(None), now)?;
-            there(db, item, now)?
+            there(db, item, *question, now)?
         }
         Verdict::AskAgain(wait) => Follows {
             verify_at: Some(clock::after(now, *wait).as_millisecond()),
@@ -233,7 +239,8 @@ fn judge(db: &Connection, item: ItemId, verdict: &Verdict, now: Timestamp) -> Re
     };
     db.prepare_cached(
         "UPDATE items SET verify_at = ?2, verify_tries = iif(?3, verify_tries + 1, 0), read_back = ?4,
-                absent_at = iif(?5, coalesce(absent_at, ?6), iif(?3, absent_at, NULL))
+                absent_at = iif(?5, coalesce(absent_at, ?6), iif(?3, absent_at, NULL)),
+                read_back_at = iif(?4 IS NULL, read_back_at, ?6)
          WHERE id = ?1",
     )?
     .execute(params![
@@ -250,16 +257,17 @@ fn judge(db: &Connection, item: ItemId, verdict: &Verdict, now: Timestamp) -> Re
     }
 }
 
-/// Who asks before the time proves nothing about that time: a file that waits for it goes on waiting.
-fn there(db: &Connection, item: ItemId, now: Timestamp) -> Result<Follows> {
-    let verify_at: Option<i64> = db
-        .prepare_cached("SELECT verify_at FROM items WHERE id = ?1")?
-        .query_row([item.0], |row| row.get(0))?;
+/// Who asks before the time proves nothing about that time, and who asked before something happened
+/// proves nothing about what is now: a file that waits for it goes on waiting.
+fn there(db: &Connection, item: ItemId, question: i64, now: Timestamp) -> Result<Follows> {
+    let (verify_at, is_answered): (Option<i64>, bool) = db
+        .prepare_cached("SELECT verify_at, question = ?2 FROM items WHERE id = ?1")?
+        .query_row([item.0, question], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let is_early = verify_at.is_some_and(|due| due > now.as_millisecond());
-    let goes_on = is_early && afterwards::is_waited_for(db, item)?;
+    let goes_on = (is_early || !is_answered) && afterwards::is_waited_for(db, item)?;
     Ok(Follows {
         verify_at: verify_at.filter(|_| goes_on),
-        read_back: (!is_early).then_some("sound"),
+        read_back: (is_answered && !is_early).then_some("sound"),
         ..Follows::default()
     })
 }
@@ -284,7 +292,7 @@ fn path_of(db: &Connection, item: ItemId) -> Result<PathBuf> {
 }
 
 /// What is due, the longest first.
-pub(super) const DUE: &str = "SELECT id, media_item_id, verify_tries, verify_at, absent_at FROM items
+pub(super) const DUE: &str = "SELECT id, media_item_id, verify_tries, verify_at, absent_at, question FROM items
                      WHERE verify_at <= ?1 AND media_item_id IS NOT NULL ORDER BY verify_at LIMIT ?2";
 
 /// When the next is due.
@@ -292,7 +300,8 @@ pub(super) const NEXT_DUE: &str = "SELECT min(verify_at) FROM items WHERE verify
 
 /// What is due and waited for by a file; the index has those files by the time of the question.
 pub(super) const DUE_FOR_FILES: &str =
-    "SELECT DISTINCT items.id, items.media_item_id, items.verify_tries, items.verify_at, items.absent_at
+    "SELECT DISTINCT items.id, items.media_item_id, items.verify_tries, items.verify_at, items.absent_at,
+            items.question
      FROM files CROSS JOIN items ON items.id = files.item_id
      WHERE files.afterwards = 'waits' AND files.act_at > 0 AND files.act_at <= ?1
            AND items.verify_at <= ?1 AND items.media_item_id IS NOT NULL LIMIT ?2";

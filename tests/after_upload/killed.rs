@@ -62,7 +62,6 @@ async fn killed_between_the_intention_and_the_move() {
     }
     home.run(&["backfill", "--no-wait"]).await.expect(5);
     let to = |name: &str| home.path("done").join(name);
-    fs::create_dir(home.path("done")).unwrap();
     for name in ["before.jpg", "moved.jpg", "copied.jpg", "taken.jpg"] {
         intended(&home, name, Some(&to(name)));
     }

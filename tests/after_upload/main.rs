@@ -9,15 +9,19 @@
 mod support;
 
 mod acting;
+mod asked_anew;
 mod killed;
+mod ruled;
 mod staying;
+mod targets;
+mod unrecorded;
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-use support::{home::Home, library::Library};
+use support::{home::Home, library::Library, media::photo};
 
 const DELETE: &str = "album = 'name:Rome'\nafter_upload = 'delete'";
 const MOVE: &str = "album = 'name:Rome'\nafter_upload = 'move:done'";
@@ -25,6 +29,9 @@ const MOVE: &str = "album = 'name:Rome'\nafter_upload = 'move:done'";
 async fn home(rules: &str) -> Home {
     let mut home = Home::with_folder(rules).await;
     home.set("verify.after", "'0s'");
+    if rules.contains("move:done") {
+        fs::create_dir(home.path("done")).unwrap();
+    }
     home
 }
 
@@ -51,6 +58,28 @@ async fn explained(home: &Home, path: &Path) -> String {
     let ran = home.run(&["explain", path.to_str().unwrap()]).await;
     let text = ran.expect(0).stdout;
     text.replace(home.path("").to_str().unwrap(), "HOME/")
+}
+
+/// Other folders in the configuration of a home.
+fn configure(home: &Home, folders: &str) {
+    let text = fs::read_to_string(home.path("config.toml")).unwrap();
+    let head = &text[..text.find("[[folder]]").unwrap()];
+    fs::write(home.path("config.toml"), format!("{head}{folders}")).unwrap();
+}
+
+/// Photos that are in the library for long, of folders with no word of `after_upload` until now.
+async fn kept_so_far(folders: &[&str]) -> Home {
+    let home = home("").await;
+    for (n, folder) in (0..).zip(folders) {
+        home.taken(format!("{folder}/p{n}.jpg"), n, &photo(n));
+    }
+    let daemon = home.daemon().await;
+    home.until_status("verified", |status| {
+        status["items"]["verified"] == folders.len()
+    })
+    .await;
+    daemon.stop().await.expect(0);
+    home
 }
 
 /// What the service has of files that are gone here.

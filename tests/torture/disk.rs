@@ -72,6 +72,9 @@ impl Disk {
             Goes::Away(folder) => Some(folder.path().to_owned()),
             Goes::Nowhere => None,
         };
+        if let Some(folder) = &target {
+            fs::create_dir_all(folder).unwrap();
+        }
         let after = match &target {
             Some(folder) => format!("move:{}", folder.to_str().unwrap()),
             None => "delete".to_owned(),

@@ -8,6 +8,9 @@ use crate::{
     status::words,
 };
 
+/// What is said of a folder that files would be moved to: it is never made.
+const ABSENT: &str = ", which is not there: till then they stay";
+
 /// Files that would be moved or deleted, by the folder that says so.
 #[derive(Debug, Default)]
 pub(super) struct Acts(BTreeMap<PathBuf, (AfterUpload, u64)>);
@@ -33,8 +36,9 @@ impl Acts {
             let _ = match action {
                 AfterUpload::Keep => continue,
                 AfterUpload::Move(to) => {
+                    let absent = if to.is_dir() { "" } else { ABSENT };
                     let to = Shown::path(to);
-                    writeln!(text, "  {n:>9}  moved from {folder} to {to}")
+                    writeln!(text, "  {n:>9}  moved from {folder} to {to}{absent}")
                 }
                 AfterUpload::Delete => writeln!(text, "  {n:>9}  deleted from {folder}"),
             };

@@ -3,6 +3,7 @@
 use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path};
 
 use super::{
+    aside::{self, Recovered},
     go,
     look::{self, Look},
 };
@@ -25,12 +26,19 @@ pub(super) enum Aftermath {
 /// Looks what came of an act, and ends it where only its last step is missing.
 pub(super) fn aftermath(intended: &Intended) -> Aftermath {
     let source = &intended.source;
+    let recovered = match aside::recover(intended) {
+        Ok(recovered) => recovered,
+        Err(_) => return Aftermath::Away,
+    };
     let is_there = match fs::symlink_metadata(source.path()) {
         Ok(_) => true,
         Err(error) if is_nothing(&error) => false,
         Err(_) => return Aftermath::Away,
     };
     match &intended.act {
+        // For a move it comes to that only once the target is there.
+        _ if recovered == Recovered::Taken => Aftermath::Done,
+        _ if recovered == Recovered::Kept => Aftermath::Anew("its name was another file's"),
         Act::Delete if is_there => Aftermath::Anew("it was cut short before anything was done"),
         Act::Delete if was_unmounted(source) => Aftermath::Away,
         Act::Delete => Aftermath::Done,
@@ -74,7 +82,7 @@ fn is_what_was_sent(source: &Source, target: &Path) -> bool {
 /// The target is whole and the source still there: a copy, or a second name, before the last step.
 fn finish(intended: &Intended) -> Aftermath {
     match look::look(&intended.source, &Act::Delete) {
-        Look::Fit(fit) => match go::delete(&intended.source, &fit) {
+        Look::Fit(fit) => match go::delete(intended.id, &intended.source, &fit) {
             Ok(()) => Aftermath::Done,
             Err(_) => Aftermath::Anew("it was moved, but its old name could not be deleted"),
         },

@@ -1,8 +1,9 @@
 //! How a file goes: deleted, or moved without ever overwriting anything. Blocking.
 //!
-//! A move within a file system is a rename; to another one it is a copy that is read back from the
-//! disk and compared before the source is deleted. What is done is written through to the disk
-//! before it is reported as done.
+//! A move within a file system is a rename; to another one it is a copy that is written through to the
+//! disk, then read once more and compared, before the source is deleted. (What is read there comes from
+//! the system's memory as a rule: it tells what was written, and the disk has said that it has it.) What
+//! is done is written through to the disk before it is reported as done.
 
 use std::{
     fs::{self, File},
@@ -16,7 +17,11 @@ use rustix::{
     io::Errno,
 };
 
-use super::look::{self, Fit, Trouble};
+use super::{
+    aside,
+    look::{self, Fit, Trouble, changed},
+    target::Target,
+};
 use crate::{
     crash::{self, Moment},
     ids::ActId,
@@ -28,36 +33,45 @@ use crate::{
 const BUFFER: usize = 256 << 10;
 
 /// Lets a file go. What is not done leaves it where it was.
-pub(super) fn go(intended: &Intended, fit: &Fit) -> Result<(), Trouble> {
+pub(super) fn go(intended: &Intended, fit: &Fit, target: Option<&Target>) -> Result<(), Trouble> {
     match &intended.act {
-        Act::Delete => delete(&intended.source, fit),
-        Act::Move(target) => relocate(intended, fit, target),
+        Act::Delete => delete(intended.id, &intended.source, fit),
+        Act::Move(to) => relocate(intended, fit, to, target),
     }
 }
 
 /// Deletes the name, if it still is the file that was looked at.
-pub(super) fn delete(source: &Source, fit: &Fit) -> Result<(), Trouble> {
+pub(super) fn delete(id: ActId, source: &Source, fit: &Fit) -> Result<(), Trouble> {
     let failed = |error: io::Error| Trouble::of("cannot delete", &source.path(), &error);
     if !look::is_still(fit, source).map_err(failed)? {
         return Err(changed());
     }
     crash::point(Moment::BeforeAct);
-    rustix::fs::unlinkat(&fit.dir, &source.name, AtFlags::empty())
-        .map_err(|error| failed(error.into()))?;
+    finish(id, source, fit)
+}
+
+/// Deletes the name of what was looked at just now.
+fn finish(id: ActId, source: &Source, fit: &Fit) -> Result<(), Trouble> {
+    aside::take_away(id, source, fit)?;
     crash::point(Moment::AfterAct);
     keep(&fit.dir);
     Ok(())
 }
 
-/// It may have been touched only: a second name of the same file went, for one. Another look tells.
-fn changed() -> Trouble {
-    Trouble {
-        may_pass: true,
-        ..Trouble::new("it was touched at the last moment")
-    }
+/// How a file came to where it goes.
+enum Way {
+    /// It is there, and nowhere else.
+    Renamed,
+    /// It is there, too: a copy, or a second name.
+    Twice,
 }
 
-fn relocate(intended: &Intended, fit: &Fit, target: &Path) -> Result<(), Trouble> {
+fn relocate(
+    intended: &Intended,
+    fit: &Fit,
+    target: &Path,
+    folder: Option<&Target>,
+) -> Result<(), Trouble> {
     let source = &intended.source;
     let failed = |error: io::Error| {
         if error.raw_os_error() == Some(Errno::EXIST.raw_os_error()) {
@@ -66,59 +80,65 @@ fn relocate(intended: &Intended, fit: &Fit, target: &Path) -> Result<(), Trouble
             Trouble::of("cannot move it to", target, &error)
         }
     };
-    let (Some(folder), Some(name)) = (target.parent(), target.file_name()) else {
+    let (Some(folder), Some(name)) = (folder, target.file_name()) else {
         return Err(Trouble::new(
             "the place that it is to be moved to has no name",
         ));
     };
-    let to = make_dirs(folder).map_err(failed)?;
+    let to = folder.make_dirs(&source.dir).map_err(failed)?;
     if !look::is_still(fit, source).map_err(failed)? {
         return Err(changed());
     }
-    let from = (&fit.dir, Path::new(&source.name));
+    let (from, to) = (Path::new(&source.name), (&to, Path::new(name)));
     crash::point(Moment::BeforeAct);
-    match rename(from, (&to, Path::new(name))) {
-        Ok(()) => crash::point(Moment::AfterAct),
-        Err(Errno::XDEV) => {
-            copy(intended.id, source, fit, (&to, Path::new(name))).map_err(failed)?;
-            crash::point(Moment::MidAct);
-            return delete(source, fit).inspect_err(|_| {
-                // One of the two must go, and the source cannot.
-                let _ = rustix::fs::unlinkat(&to, name, AtFlags::empty());
-            });
+    match bring(intended.id, source, fit, to).map_err(failed)? {
+        Way::Renamed => {
+            crash::point(Moment::AfterAct);
+            if !look::is_there(to.0, to.1, fit).map_err(failed)? {
+                // Another file had taken the name in between: it goes back where it was.
+                let back = RenameFlags::NOREPLACE;
+                return Err(
+                    match rustix::fs::renameat_with(to.0, to.1, &fit.dir, from, back) {
+                        Ok(()) => changed(),
+                        Err(_) => aside::kept(target),
+                    },
+                );
+            }
+            keep(to.0);
+            keep(&fit.dir);
+            Ok(())
         }
-        Err(error) => return Err(failed(error.into())),
+        Way::Twice => {
+            crash::point(Moment::MidAct);
+            finish(intended.id, source, fit).inspect_err(|_| {
+                // One of the two must go, and the source cannot.
+                let _ = rustix::fs::unlinkat(to.0, to.1, AtFlags::empty());
+            })
+        }
     }
-    let there = rustix::fs::statat(&to, name, AtFlags::SYMLINK_NOFOLLOW);
-    if there.is_ok_and(|there| !look::is_file(&there, fit.stat)) {
-        // Another file had taken the name in between: it goes back where it was.
-        let back = rename((&to, Path::new(name)), from);
-        return Err(back.map_or_else(|error| failed(error.into()), |()| changed()));
-    }
-    keep(&to);
-    keep(&fit.dir);
-    Ok(())
 }
 
 type Name<'a> = (&'a OwnedFd, &'a Path);
 
-/// Gives a file another name, which nothing may have yet. Not every file system can promise that for
-/// a rename (NFS, some that live in user space); all promise it for a second name.
-fn rename(from: Name<'_>, to: Name<'_>) -> Result<(), Errno> {
-    match rustix::fs::renameat_with(from.0, from.1, to.0, to.1, RenameFlags::NOREPLACE) {
+/// Brings a file to where it goes, under a name that nothing has yet.
+fn bring(id: ActId, source: &Source, fit: &Fit, to: Name<'_>) -> io::Result<Way> {
+    let (dir, name) = (&fit.dir, Path::new(&source.name));
+    match rustix::fs::renameat_with(dir, name, to.0, to.1, RenameFlags::NOREPLACE) {
+        Ok(()) => return Ok(Way::Renamed),
+        // Not every file system can promise that nothing is replaced (NFS, some that live in user
+        // space); all that know second names can.
         Err(Errno::INVAL | Errno::NOSYS) => {
-            rustix::fs::linkat(from.0, from.1, to.0, to.1, AtFlags::empty()).map_err(|error| {
-                match error {
-                    // There are no second names here: what is left is to copy.
-                    Errno::PERM | Errno::OPNOTSUPP => Errno::XDEV,
-                    error => error,
-                }
-            })?;
-            crash::point(Moment::MidAct);
-            rustix::fs::unlinkat(from.0, from.1, AtFlags::empty())
+            match rustix::fs::linkat(dir, name, to.0, to.1, AtFlags::empty()) {
+                Ok(()) => return Ok(Way::Twice),
+                Err(Errno::PERM | Errno::OPNOTSUPP | Errno::XDEV) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-        renamed => renamed,
+        Err(Errno::XDEV) => {}
+        Err(error) => return Err(error.into()),
     }
+    copy(id, source, fit, to)?;
+    Ok(Way::Twice)
 }
 
 /// Where a copy grows; no scan takes such a name.
@@ -130,7 +150,7 @@ pub(super) fn unfinished(id: ActId) -> PathBuf {
 fn copy(id: ActId, source: &Source, fit: &Fit, (to, name): Name<'_>) -> io::Result<()> {
     let part = unfinished(id);
     let written = copy_to(source, fit, to, &part);
-    let named = written.and_then(|()| Ok(rename((to, &part), (to, name))?));
+    let named = written.and_then(|()| Ok(aside::rename_new(to, &part, name)?));
     if named.is_err() {
         // It may not have come into being.
         let _ = rustix::fs::unlinkat(to, &part, AtFlags::empty());
@@ -174,26 +194,8 @@ fn copy_to(source: &Source, fit: &Fit, to: &OwnedFd, part: &Path) -> io::Result<
     }
 }
 
-/// Makes the directory and those above it, each written through, and opens it.
-fn make_dirs(folder: &Path) -> io::Result<OwnedFd> {
-    let missing: Vec<&Path> = folder
-        .ancestors()
-        .take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists())
-        .collect();
-    for dir in missing.into_iter().rev() {
-        match fs::create_dir(dir) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-        if let Some(above) = dir.parent().and_then(|above| File::open(above).ok()) {
-            keep(&above);
-        }
-    }
-    look::open_dir(folder, Path::new(""))
-}
-
 /// Writes a directory through to the disk. Where a file system cannot, it was done all the same.
-fn keep(dir: &impl AsFd) {
+pub(super) fn keep(dir: &impl AsFd) {
     if let Err(error) = rustix::fs::fsync(dir) {
         tracing::debug!(%error, "a directory could not be written through");
     }

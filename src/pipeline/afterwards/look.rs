@@ -1,7 +1,8 @@
 //! A last look at a file before it goes: is it, byte for byte, what was sent? Blocking.
 //!
-//! Every directory on the way is opened by itself and no link is followed, so that what is looked
-//! at here and what is moved or deleted afterwards cannot be two files.
+//! Every directory on the way is opened by itself and no link is followed, so that nothing outside of
+//! the root can be meant. That the name still is the file when it goes is another question: see
+//! [`super::aside`].
 
 use std::{
     fs::File,
@@ -10,7 +11,7 @@ use std::{
     path::{Component, Path},
 };
 
-use rustix::fs::{Access, AtFlags, Mode, OFlags, Stat};
+use rustix::fs::{Access, AtFlags, Mode, OFlags};
 
 use crate::{
     pipeline::upload::reading,
@@ -74,6 +75,14 @@ impl Trouble {
     }
 }
 
+/// It may have been touched only: a second name of the same file went, for one. Another look tells.
+pub(super) fn changed() -> Trouble {
+    Trouble {
+        may_pass: true,
+        ..Trouble::new("it was touched at the last moment")
+    }
+}
+
 const DENIED: &str = "Albumen needs the right to write there; for the system's service name the folder in a \
                       drop-in, `ReadWritePaths=`, as the head of albumen@.service shows, and restart it";
 
@@ -104,13 +113,12 @@ fn try_look(source: &Source, act: &Act) -> io::Result<Look> {
     if let Some(trouble) = cannot_write(&dir, source, act) {
         return Ok(Look::Stays(trouble));
     }
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match rustix::fs::openat(&dir, &source.name, flags, Mode::empty()) {
-        Ok(file) => File::from(file),
-        Err(error) if is_link(&error.into()) => {
+    let file = match open_file(&dir, Path::new(&source.name)) {
+        Ok(file) => file,
+        Err(error) if is_link(&error) => {
             return stays("it is a symbolic link, and those are left alone");
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(error),
     };
     if !file.metadata()?.is_file() {
         return stays("it is no file any more");
@@ -129,6 +137,12 @@ fn try_look(source: &Source, act: &Act) -> io::Result<Look> {
     Ok(Look::Fit(Box::new(Fit { dir, file, stat })))
 }
 
+/// Opens what stands in a directory, and does not wait for it: it may be a pipe.
+pub(super) fn open_file(dir: &OwnedFd, name: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(dir, name, flags, Mode::empty())?.into())
+}
+
 /// Opens a directory below a root, following no link on the way. The root itself may be one.
 pub(super) fn open_dir(root: &Path, below: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -142,7 +156,7 @@ pub(super) fn open_dir(root: &Path, below: &Path) -> io::Result<OwnedFd> {
 }
 
 /// Whether an open without following links met one. For directories Linux says "not a directory".
-fn is_link(error: &io::Error) -> bool {
+pub(super) fn is_link(error: &io::Error) -> bool {
     [rustix::io::Errno::LOOP, rustix::io::Errno::NOTDIR]
         .into_iter()
         .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
@@ -177,22 +191,24 @@ pub(super) fn exists(target: &Path) -> Trouble {
 
 /// Whether the name in the directory still is the open file, untouched since it was read.
 pub(super) fn is_still(fit: &Fit, source: &Source) -> io::Result<bool> {
-    let there = match rustix::fs::statat(&fit.dir, &source.name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(there) => there,
-        Err(rustix::io::Errno::NOENT) => return Ok(false),
-        Err(error) => return Err(error.into()),
-    };
     let (open, _) = reading::stat_of(&fit.file)?;
-    Ok(open == fit.stat && is_file(&there, fit.stat))
+    Ok(open == fit.stat && is_there(&fit.dir, Path::new(&source.name), fit)?)
 }
 
-/// Whether a name's look is that of a file that was looked at.
+/// Whether what stands under a name is the open file, by its looks. Renaming changes none of these.
 #[expect(
     clippy::unnecessary_cast,
     reason = "the types of these fields differ between systems"
 )]
-pub(super) fn is_file(there: &Stat, stat: FileStat) -> bool {
-    there.st_ino as u64 == stat.inode
-        && there.st_dev as u64 == stat.dev
-        && there.st_size as u64 == stat.size
+pub(super) fn is_there(dir: &OwnedFd, name: &Path, fit: &Fit) -> io::Result<bool> {
+    let there = match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(there) => there,
+        Err(rustix::io::Errno::NOENT) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    let seconds = (there.st_mtime as i64).saturating_mul(1_000_000_000);
+    Ok(there.st_ino as u64 == fit.stat.inode
+        && there.st_dev as u64 == fit.stat.dev
+        && there.st_size as u64 == fit.stat.size
+        && seconds.saturating_add(there.st_mtime_nsec as i64) == fit.stat.mtime_ns)
 }

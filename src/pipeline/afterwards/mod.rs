@@ -9,23 +9,34 @@
 //! looked at anew at the next start. [`look`] judges, [`go`] acts, [`aftermath`] resolves.
 
 mod aftermath;
+mod aside;
 mod go;
 mod look;
+mod ruling;
+mod target;
+mod targets;
 
-use std::{collections::HashSet, path::PathBuf, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
 use super::{Error, Result, Stage};
 use crate::{
     clock::{self, LOOK_AGAIN},
-    config::AfterUpload,
+    ids::FileId,
     shown::Shown,
     store::{Act, Clearance, Intended, Source},
 };
 
 use aftermath::Aftermath;
 use look::{Fit, Look, Trouble};
+use ruling::{Ruling, Rulings};
+use target::Target;
 
 /// Files that are looked at, journalled and let go together: as many are open at once.
 const TOGETHER: usize = 16;
@@ -39,6 +50,10 @@ const CROWD: Duration = Duration::from_millis(100);
 /// How long after a file was touched at the last moment it is looked at again.
 const SOON: Duration = Duration::from_secs(1);
 
+/// How often a file may be touched at the last moment in one run, before it is left alone: there are
+/// file systems on which a file never looks the same twice.
+const TOUCHES: u32 = 5;
+
 /// How long after trouble with the store is looked again.
 const STORE_TROUBLE: Duration = Duration::from_secs(5);
 
@@ -46,20 +61,32 @@ const STORE_TROUBLE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Afterwards {
     stage: Stage,
+    rulings: Rulings,
     /// Reasons that were said at full voice in this run.
     said: HashSet<String>,
-    /// Whether acts of an earlier run are still to be resolved.
+    /// Folders for files to be moved to that were not there when they were looked for last.
+    away: HashSet<PathBuf>,
+    /// How often files were touched at the last moment.
+    touched: HashMap<FileId, u32>,
+    /// Whether there may be acts of which nobody recorded what came of them.
     unresolved: bool,
+    /// Whether this run has looked at anything yet.
+    begun: bool,
 }
 
 impl Afterwards {
-    /// The stage.
-    pub fn new(stage: Stage) -> Self {
-        Self {
+    /// The stage of a run that is about `paths` alone; about all folders if there are none. It is an
+    /// error if there is nothing at one of the paths.
+    pub fn new(stage: Stage, paths: &[PathBuf]) -> Result<Self> {
+        Ok(Self {
+            rulings: Rulings::new(&stage, paths)?,
             stage,
             said: HashSet::new(),
+            away: HashSet::new(),
+            touched: HashMap::new(),
             unresolved: true,
-        }
+            begun: false,
+        })
     }
 
     /// Runs until the stop.
@@ -92,24 +119,18 @@ impl Afterwards {
             self.resolve().await?;
         }
         let store = self.stage.store.clone();
-        if let Some(grace) = self.stage.config.verify.after {
-            let mut arranged = false;
-            while store
-                .arrange_read_back(ARRANGED, grace, self.stage.clock.now())
-                .await?
-                > 0
-            {
-                arranged = true;
+        if !self.begun {
+            if self.rulings.is_limited() {
+                store.arranged_anew().await?;
             }
-            if arranged {
-                self.stage.bells.verify.ring();
-            }
+            self.begun = true;
         }
+        self.look_for_targets().await?;
         while !self.stage.stop.is_cancelled() {
-            let due = store.sources(TOGETHER, self.stage.clock.now()).await?;
-            if due.is_empty() {
+            self.arrange().await?;
+            let Some(due) = store.sources(TOGETHER, self.stage.clock.now()).await? else {
                 break;
-            }
+            };
             let mut free = Vec::with_capacity(due.len());
             for (source, clearance) in due {
                 if let Some(act) = self.clear(&source, clearance).await? {
@@ -125,12 +146,48 @@ impl Afterwards {
             .filter(|due| *due > self.stage.clock.now()))
     }
 
+    /// Sees to it that the service is asked for whatever a file waits for.
+    async fn arrange(&mut self) -> Result<()> {
+        let store = &self.stage.store;
+        let Some(grace) = self.stage.config.verify.after else {
+            return Ok(());
+        };
+        let mut arranged = false;
+        loop {
+            let unarranged = store.unarranged(ARRANGED).await?;
+            if unarranged.is_empty() {
+                break;
+            }
+            let (mut asked, mut resting) = (Vec::new(), Vec::new());
+            for source in unarranged {
+                match self.rulings.of(&source) {
+                    Ruling::Act(_) => asked.push(source.file),
+                    Ruling::Stays(why) => store.source_stays(source.file, why).await?,
+                    Ruling::Rests => resting.push(source.file),
+                }
+            }
+            arranged |= !asked.is_empty();
+            let now = self.stage.clock.now();
+            store.arrange_read_back(asked, grace, now).await?;
+            store.sources_rest(resting).await?;
+        }
+        if arranged {
+            self.stage.bells.verify.ring();
+        }
+        Ok(())
+    }
+
     /// What is to be done to a file, if nothing holds it.
     async fn clear(&mut self, source: &Source, clearance: Clearance) -> Result<Option<Act>> {
         match clearance {
-            Clearance::Free => match self.act_for(source) {
-                Some(act) => return Ok(Some(act)),
-                None => self.put_off(source).await?,
+            Clearance::Free => match self.rulings.of(source) {
+                Ruling::Act(act) => return Ok(Some(act)),
+                // No trouble, and nothing to be warned of: somebody wanted it so.
+                Ruling::Stays(why) => {
+                    let store = &self.stage.store;
+                    store.source_stays(source.file, why).await?;
+                }
+                Ruling::Rests => self.stage.store.sources_rest(vec![source.file]).await?,
             },
             // The schema wakes it when its placement is settled.
             Clearance::Wanted => self.put_off(source).await?,
@@ -144,21 +201,6 @@ impl Afterwards {
         Ok(None)
     }
 
-    /// What the configuration says; none if its folder does not act.
-    fn act_for(&self, source: &Source) -> Option<Act> {
-        let mut folders = self.stage.config.folders.iter();
-        match &folders
-            .find(|folder| folder.path == source.root)?
-            .after_upload
-        {
-            AfterUpload::Keep => None,
-            AfterUpload::Move(target) => {
-                Some(Act::Move(target.join(&source.dir).join(&source.name)))
-            }
-            AfterUpload::Delete => Some(Act::Delete),
-        }
-    }
-
     async fn put_off(&self, source: &Source) -> Result<()> {
         let later = clock::after(self.stage.clock.now(), LOOK_AGAIN);
         Ok(self.stage.store.source_waits(source.file, later).await?)
@@ -166,16 +208,24 @@ impl Afterwards {
 
     /// Looks at the files, journals what is to be done to those that are fit, and does it.
     async fn let_go(&mut self, free: Vec<(Source, Act)>) -> Result<()> {
+        let mut targets = HashMap::new();
         let mut fits = Vec::with_capacity(free.len());
         let mut acts = Vec::with_capacity(free.len());
         for (source, act) in free {
             if self.stage.stop.is_cancelled() {
                 return Ok(());
             }
+            let target = match self.target(&source, &act, &mut targets).await? {
+                Ok(target) => target,
+                Err(trouble) => {
+                    self.stays(&source, &trouble).await?;
+                    continue;
+                }
+            };
             let (looked_at, what) = (source.clone(), act.clone());
             match blocking(move || look::look(&looked_at, &what)).await {
                 Some(Look::Fit(fit)) => {
-                    fits.push((source.file, fit));
+                    fits.push((source.file, fit, target));
                     acts.push((source, act));
                 }
                 Some(Look::Stays(trouble)) => self.stays(&source, &trouble).await?,
@@ -186,25 +236,34 @@ impl Afterwards {
             return Ok(());
         }
         let now = self.stage.clock.now();
+        // Until what came of all of them is recorded, nobody knows: the store may refuse it.
+        let mut unresolved = std::mem::replace(&mut self.unresolved, true);
         for intended in self.stage.store.intend(acts, now).await? {
             let of_file = fits
                 .iter()
-                .position(|(file, _)| *file == intended.source.file);
+                .position(|(file, ..)| *file == intended.source.file);
             if let Some(at) = of_file {
-                let (_, fit) = fits.swap_remove(at);
-                self.perform(intended, fit).await?;
+                let (_, fit, target) = fits.swap_remove(at);
+                unresolved |= !self.perform(intended, fit, target).await?;
             }
         }
+        self.unresolved = unresolved;
         Ok(())
     }
 
-    async fn perform(&mut self, intended: Intended, fit: Box<Fit>) -> Result<()> {
+    /// Does what was journalled; gives whether it is recorded what came of it.
+    async fn perform(
+        &mut self,
+        intended: Intended,
+        fit: Box<Fit>,
+        target: Option<Arc<Target>>,
+    ) -> Result<bool> {
         let (id, file) = (intended.id, intended.source.file);
-        let Some((done, intended)) = blocking(move || (go::go(&intended, &fit), intended)).await
+        let Some((done, intended)) =
+            blocking(move || (go::go(&intended, &fit, target.as_deref()), intended)).await
         else {
             // Nobody knows how far it came: that is what the journal is for.
-            self.unresolved = true;
-            return Ok(());
+            return Ok(false);
         };
         let from = intended.source.path();
         match done {
@@ -223,9 +282,10 @@ impl Afterwards {
                 }
             }
             Err(trouble) => {
-                let again = trouble
-                    .may_pass
-                    .then(|| clock::after(self.stage.clock.now(), SOON));
+                let touches = self.touched.entry(file).or_default();
+                *touches += 1;
+                let may_pass = trouble.may_pass && *touches < TOUCHES;
+                let again = may_pass.then(|| clock::after(self.stage.clock.now(), SOON));
                 if again.is_none() {
                     self.say(&from, &trouble);
                 }
@@ -233,7 +293,7 @@ impl Afterwards {
                 store.not_acted(id, file, trouble.reason, again).await?;
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn stays(&mut self, source: &Source, trouble: &Trouble) -> Result<()> {
@@ -255,7 +315,7 @@ impl Afterwards {
         }
     }
 
-    /// Finds out what came of acts that a crash cut short.
+    /// Finds out what came of acts that a crash cut short, or of which the store would not take a record.
     async fn resolve(&mut self) -> Result<()> {
         let mut unresolved = false;
         for intended in self.stage.store.open_acts().await? {
@@ -269,7 +329,7 @@ impl Afterwards {
                     let path = Shown::path(&path);
                     tracing::info!(
                         file.id = file.0,
-                        "{path} had gone when the last run was cut short"
+                        "{path} had gone, and that was not recorded yet"
                     );
                 }
                 Some(Aftermath::Anew(reason)) => {

@@ -171,7 +171,7 @@ impl Verify {
     async fn tell(&self, verdicts: &[(ItemId, Verdict)]) -> Result<()> {
         for (item, verdict) in verdicts {
             let words = match verdict {
-                Verdict::There | Verdict::AskAgain(_) | Verdict::Doubted(_) => continue,
+                Verdict::There { .. } | Verdict::AskAgain(_) | Verdict::Doubted(_) => continue,
                 Verdict::Unplayable(reason) | Verdict::Unaskable(reason) => reason,
                 Verdict::Gone => "Google Photos no longer knows it",
             };
@@ -216,7 +216,9 @@ pub async fn day_is_spent(stage: &Stage) -> Result<bool> {
 
 fn verdict(asked: &ToVerify, seen: Seen, now: Timestamp) -> Verdict {
     match (seen, PROCESSING.get(asked.tries as usize)) {
-        (Seen::There, _) => Verdict::There,
+        (Seen::There, _) => Verdict::There {
+            question: asked.question,
+        },
         (Seen::Unplayable(reason), _) => Verdict::Unplayable(reason),
         (Seen::Processing | Seen::Unasked(_), Some(wait)) => Verdict::AskAgain(*wait),
         (Seen::Processing, None) => Verdict::Unplayable(

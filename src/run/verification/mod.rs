@@ -129,7 +129,8 @@ impl Round<'_> {
             match seen {
                 Seen::There => {
                     self.report.there += 1;
-                    verdicts.push((asked.item, Verdict::There));
+                    let question = asked.question;
+                    verdicts.push((asked.item, Verdict::There { question }));
                 }
                 Seen::Processing => self.report.processing += 1,
                 Seen::Unplayable(reason) => {

@@ -1,6 +1,6 @@
 //! The journal of what was done to files: every move and deletion, before it is done and after.
 
-use std::os::unix::ffi::OsStrExt as _;
+use std::{os::unix::ffi::OsStrExt as _, path::PathBuf};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -95,6 +95,29 @@ impl Store {
                 Some(act_at) => waits(db, file, act_at),
                 None => stays(db, file, &reason),
             }
+        })
+        .await
+    }
+
+    /// Where the disk is mounted that this folder was on when files were moved to it last; none if none
+    /// ever were.
+    pub async fn target_mount(&self, target: PathBuf) -> Result<Option<PathBuf>> {
+        self.write(move |db| {
+            let mount = db
+                .prepare_cached("SELECT mount FROM targets WHERE path = ?1")?
+                .query_row([target.as_os_str().as_bytes()], |row| row.get(0))
+                .optional()?;
+            Ok(mount.map(changes::path_from))
+        })
+        .await
+    }
+
+    /// Files are about to be moved to this folder, whose disk is mounted there.
+    pub async fn target_is(&self, target: PathBuf, mount: PathBuf) -> Result<()> {
+        self.write(move |db| {
+            db.prepare_cached("INSERT OR REPLACE INTO targets (path, mount) VALUES (?1, ?2)")?
+                .execute([target.as_os_str().as_bytes(), mount.as_os_str().as_bytes()])?;
+            Ok(())
         })
         .await
     }

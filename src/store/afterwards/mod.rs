@@ -6,6 +6,7 @@
 //! [`Store::intend`], and a file that Albumen let go is marked `gone` by [`Store::acted`] and by
 //! nothing else: it is not a file that somebody deleted.
 
+mod asking;
 mod journal;
 mod view;
 
@@ -13,21 +14,25 @@ use std::{
     ffi::OsString,
     os::unix::ffi::{OsStrExt as _, OsStringExt as _},
     path::PathBuf,
-    time::Duration,
 };
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{Error, FileStat, Result, Store, changes};
+use super::{FileStat, Result, Store, changes};
 use crate::{
     clock,
     ids::{ActId, ContentHash, FileId, ItemId},
 };
 
 #[cfg(test)]
+pub(super) use asking::{ARRANGED, UNARRANGED};
+pub(super) use asking::{asked_again, is_waited_for};
+#[cfg(test)]
 pub(super) use journal::OPEN;
 pub use view::AfterView;
+
+use asking::{ASK_ANEW, is_recent};
 
 /// What every statement about sources reads first; see [`source`].
 macro_rules! columns {
@@ -96,8 +101,8 @@ pub enum Clearance {
 }
 
 impl Store {
-    /// At each start: these roots act, and no others. What stayed is looked at anew: the trouble may
-    /// be over.
+    /// At each start: these roots act, and no others. What stayed or rested is looked at anew: the
+    /// trouble may be over.
     pub async fn roots_act(&self, acting: Vec<PathBuf>) -> Result<()> {
         self.write(move |db| {
             let before: Vec<(i64, Vec<u8>)> = db
@@ -121,56 +126,40 @@ impl Store {
                 root_acts(db, path)?;
             }
             db.execute(RECONSIDER, [])?;
+            db.execute(WAKE, [])?;
             Ok(())
         })
         .await
     }
 
-    /// Sees to it that the service is asked for each item that a file waits for, `grace` after the
-    /// item was made. Up to `n` files at a time; gives how many there were.
-    pub async fn arrange_read_back(
+    /// Up to `n` files that may be looked at now, of roots that are present, each with what holds it;
+    /// none if there is none. Those whose items were read back too long ago are left out: they wait
+    /// for another answer.
+    pub async fn sources(
         &self,
         n: usize,
-        grace: Duration,
         now: Timestamp,
-    ) -> Result<usize> {
-        self.write(move |db| {
-            let unasked: Vec<(i64, i64, Option<i64>, Option<i64>)> = db
-                .prepare_cached(UNARRANGED)?
-                .query_map([n as i64], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-                })?
-                .collect::<rusqlite::Result<_>>()?;
-            for &(file, item, verify_at, made_at) in &unasked {
-                let due = verify_at.unwrap_or_else(|| {
-                    let made_at = made_at.map_or(now, clock::from_millis);
-                    clock::after(made_at, grace).max(now).as_millisecond()
-                });
-                db.prepare_cached(
-                    "UPDATE items SET verify_at = ?2 WHERE id = ?1 AND verify_at IS NULL",
-                )?
-                .execute([item, due])?;
-                db.prepare_cached("UPDATE files SET act_at = ?2 WHERE id = ?1")?
-                    .execute([file, due.max(1)])?;
-            }
-            Ok(unasked.len())
-        })
-        .await
-    }
-
-    /// Up to `n` files whose items were read back and that may be looked at now, of roots that are
-    /// present, each with what holds it.
-    pub async fn sources(&self, n: usize, now: Timestamp) -> Result<Vec<(Source, Clearance)>> {
+    ) -> Result<Option<Vec<(Source, Clearance)>>> {
         self.write(move |db| {
             let found: Vec<Source> = db
                 .prepare_cached(READY)?
                 .query_map(params![now.as_millisecond(), n as i64], source)?
                 .collect::<rusqlite::Result<_>>()?;
-            found
-                .into_iter()
-                .map(|source| Ok((clearance(db, source.item)?, source)))
-                .map(|both: Result<_>| both.map(|(clearance, source)| (source, clearance)))
-                .collect()
+            if found.is_empty() {
+                return Ok(None);
+            }
+            let mut due = Vec::with_capacity(found.len());
+            for source in found {
+                if is_recent(db, source.item, now)? {
+                    due.push((clearance(db, source.item)?, source));
+                } else {
+                    db.prepare_cached(ASK_ANEW)?.execute([source.item.0])?;
+                }
+            }
+            let due = due.into_iter();
+            Ok(Some(
+                due.map(|(clearance, source)| (source, clearance)).collect(),
+            ))
         })
         .await
     }
@@ -187,9 +176,32 @@ impl Store {
         .await
     }
 
+    /// What stays is looked at anew: a trouble is over that many had in common.
+    pub async fn sources_reconsidered(&self) -> Result<()> {
+        self.write(|db| {
+            db.execute(RECONSIDER, [])?;
+            Ok(())
+        })
+        .await
+    }
+
     /// The file is looked at again at `act_at`.
     pub async fn source_waits(&self, file: FileId, act_at: Timestamp) -> Result<()> {
         self.write(move |db| waits(db, file, act_at)).await
+    }
+
+    /// Nothing is done about these files in this run, and nothing is waited for.
+    pub async fn sources_rest(&self, files: Vec<FileId>) -> Result<()> {
+        self.write(move |db| {
+            for file in files {
+                db.prepare_cached(
+                    "UPDATE files SET act_at = NULL WHERE id = ?1 AND afterwards IN ('waits', 'ready')",
+                )?
+                .execute([file.0])?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// The file stays where it is, and why.
@@ -198,7 +210,8 @@ impl Store {
     }
 }
 
-/// The root acts from now on; what it holds already is considered, too.
+/// The root acts from now on; what it holds already is considered, too, and asked for anew: what the
+/// service said before is of a time when nothing hung on it.
 fn root_acts(db: &Connection, path: &std::path::Path) -> Result<()> {
     let path = path.as_os_str().as_bytes();
     db.execute(
@@ -211,8 +224,16 @@ fn root_acts(db: &Connection, path: &std::path::Path) -> Result<()> {
     )?;
     if changed > 0 {
         db.execute(
+            "UPDATE items SET question = question + 1
+             WHERE id IN (SELECT files.item_id FROM roots JOIN dirs ON dirs.root_id = roots.id
+                                 JOIN files ON files.dir_id = dirs.id
+                          WHERE roots.path = ?1 AND files.state = 'held')",
+            [path],
+        )?;
+        db.execute(
             "UPDATE files SET (afterwards, act_at, stays) =
-                 (SELECT afterwards, act_at, stays FROM afterwards_of_items WHERE item_id = files.item_id)
+                 (SELECT iif(afterwards = 'ready', 'waits', afterwards), act_at, stays
+                  FROM afterwards_of_items WHERE item_id = files.item_id)
              WHERE dir_id IN (SELECT dirs.id FROM dirs JOIN roots ON roots.id = dirs.root_id
                               WHERE roots.path = ?1)
                    AND state = 'held'",
@@ -230,8 +251,8 @@ fn waits(db: &Connection, file: FileId, act_at: Timestamp) -> Result<()> {
 
 fn stays(db: &Connection, file: FileId, reason: &str) -> Result<()> {
     db.prepare_cached(
-        "UPDATE files SET afterwards = 'stays', act_at = NULL, stays = ?2
-         WHERE id = ?1 AND afterwards = 'ready'",
+        "UPDATE files SET afterwards = 'stays', act_at = iif(afterwards = 'waits', 0, NULL), stays = ?2
+         WHERE id = ?1 AND afterwards IN ('waits', 'ready')",
     )?
     .execute(params![file.0, reason])?;
     Ok(())
@@ -279,23 +300,24 @@ pub(super) const READY: &str = concat!(
       WHERE files.afterwards = 'ready' AND files.act_at <= ?1 ORDER BY files.act_at LIMIT ?2"
 );
 
-/// Files whose item nobody has been told to ask for.
-pub(super) const UNARRANGED: &str = "SELECT files.id, items.id, items.verify_at, items.made_at
-     FROM files CROSS JOIN items ON items.id = files.item_id
-     WHERE files.afterwards = 'waits' AND files.act_at = 0 LIMIT ?1";
-
 /// When something of all this is due in a root that is present.
 pub(super) const NEXT_SOURCE: &str = "SELECT min(due) FROM (
      SELECT (SELECT act_at FROM files CROSS JOIN roots ON roots.id = files.root_id AND roots.open = 1 AND roots.away = 0
-             WHERE files.afterwards = 'ready' AND files.act_at IS NOT NULL ORDER BY files.act_at LIMIT 1) AS due
+             WHERE files.afterwards = 'ready' AND files.act_at >= 0 ORDER BY files.act_at LIMIT 1) AS due
      UNION ALL
      SELECT (SELECT act_at FROM files CROSS JOIN roots ON roots.id = files.root_id AND roots.open = 1 AND roots.away = 0
-             WHERE files.afterwards = 'waits' AND files.act_at IS NOT NULL ORDER BY files.act_at LIMIT 1))";
+             WHERE files.afterwards = 'waits' AND files.act_at >= 0 ORDER BY files.act_at LIMIT 1))";
 
-/// What stayed is looked at anew.
+/// What stayed is looked at anew. One that stayed before it was asked for (0) is to be asked for first.
 pub(super) const RECONSIDER: &str = "UPDATE files SET (afterwards, act_at, stays) =
-         (SELECT afterwards, act_at, stays FROM afterwards_of_items WHERE item_id = files.item_id)
+         (SELECT iif(after.afterwards = 'ready' AND files.act_at = 0, 'waits', after.afterwards),
+                 after.act_at, after.stays
+          FROM afterwards_of_items AS after WHERE after.item_id = files.item_id)
      WHERE afterwards = 'stays'";
+
+/// What rested in an earlier run is considered.
+pub(super) const WAKE: &str =
+    "UPDATE files SET act_at = 0 WHERE afterwards IN ('waits', 'ready') AND act_at IS NULL";
 
 /// A placement that keeps the item's files where they are; a refused one counts after all others.
 pub(super) const HELD_BY: &str =
@@ -303,26 +325,10 @@ pub(super) const HELD_BY: &str =
      WHERE placements.item_id = ?1 AND placements.state IN ('wanted', 'refused')
      ORDER BY placements.state = 'refused' LIMIT 1";
 
-/// Whether a file of a root that is present waits for its time.
+/// Whether a file of a root that is present waits for its time. What rests has none.
 pub(super) const SOURCES_MOVE: &str = "SELECT EXISTS (
          SELECT 1 FROM files CROSS JOIN roots ON roots.id = files.root_id AND roots.open = 1 AND roots.away = 0
-         WHERE files.afterwards = 'waits')
+         WHERE files.afterwards = 'waits' AND files.act_at >= 0)
      OR EXISTS (
          SELECT 1 FROM files CROSS JOIN roots ON roots.id = files.root_id AND roots.open = 1 AND roots.away = 0
-         WHERE files.afterwards = 'ready')";
-
-/// A row of `verify_at` that nobody fills would be waited for for ever.
-pub(super) fn asked_again(db: &Connection, item: ItemId, verify_at: i64) -> Result<()> {
-    db.prepare_cached("UPDATE files SET act_at = ?2 WHERE item_id = ?1 AND afterwards = 'waits'")?
-        .execute(params![item.0, verify_at.max(1)])?;
-    Ok(())
-}
-
-/// Whether any file waits for this item to be read back.
-pub(super) fn is_waited_for(db: &Connection, item: ItemId) -> Result<bool> {
-    db.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM files WHERE item_id = ?1 AND afterwards = 'waits')",
-    )?
-    .query_row([item.0], |row| row.get(0))
-    .map_err(Error::from)
-}
+         WHERE files.afterwards = 'ready' AND files.act_at >= 0)";

@@ -128,6 +128,8 @@ fn the_daily_work_never_walks_over_a_large_table() {
         afterwards::READY,
         afterwards::OPEN,
         afterwards::UNARRANGED,
+        afterwards::WAKE,
+        afterwards::ARRANGED,
         afterwards::NEXT_SOURCE,
         afterwards::RECONSIDER,
         afterwards::HELD_BY,

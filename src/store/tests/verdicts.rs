@@ -58,7 +58,7 @@ async fn what_is_confirmed_is_verified_and_what_cannot_be_played_says_so() {
         .item;
     bench
         .store
-        .verdicts(vec![(made, Verdict::There)], t(700))
+        .verdicts(vec![(made, Verdict::There { question: 0 })], t(700))
         .await
         .unwrap();
     assert_eq!(bench.state(made), "verified");
@@ -78,4 +78,45 @@ async fn what_is_confirmed_is_verified_and_what_cannot_be_played_says_so() {
         Some("the service could not make a video of it")
     );
     bench.check();
+}
+
+#[tokio::test]
+async fn an_answer_to_a_question_of_before_lets_no_file_go() {
+    let bench = Bench::new();
+    let root = bench.root("/p").await;
+    bench.queue(root, None, [0]).await;
+    bench.send_all(t(0)).await;
+    bench.make_all(backfill(), t(0)).await;
+    let store = &bench.store;
+    store.roots_act(vec!["/p".into()]).await.unwrap();
+    arrange(&bench, t(1)).await;
+    let (asked, _) = store.to_verify(9, t(1)).await.unwrap().remove(0);
+    // While the answer is on its way the same picture comes a second time.
+    bench.queue(root, None, [1]).await;
+    bench.hash_next(content(0), t(2)).await;
+    arrange(&bench, t(2)).await;
+    let there = |question| vec![(asked.item, Verdict::There { question })];
+    store.verdicts(there(asked.question), t(3)).await.unwrap();
+    assert_eq!(
+        store.sources(9, t(3)).await.unwrap().map(|due| due.len()),
+        None
+    );
+    assert!(!store.is_drained().await.unwrap(), "it is asked for again");
+    let (again, _) = store.to_verify_for_files(9, t(3)).await.unwrap().remove(0);
+    assert_ne!(again.question, asked.question);
+    store.verdicts(there(again.question), t(4)).await.unwrap();
+    let due = store.sources(9, t(4)).await.unwrap().unwrap();
+    assert_eq!(due.len(), 2);
+    bench.check();
+}
+
+async fn arrange(bench: &Bench, now: Timestamp) {
+    let waiting = bench.store.unarranged(9).await.unwrap();
+    let files = waiting.into_iter().map(|source| source.file).collect();
+    let none = Duration::ZERO;
+    bench
+        .store
+        .arrange_read_back(files, none, now)
+        .await
+        .unwrap();
 }

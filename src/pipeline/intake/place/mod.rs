@@ -98,6 +98,19 @@ impl Part {
             Self::Below(dir)
         }
     }
+
+    /// Whether a file at `relative` is in it.
+    pub(in crate::pipeline) fn holds(&self, relative: &Path) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::Below(dir) => relative.starts_with(dir),
+            Self::Only(dir) => relative.parent() == Some(dir),
+            Self::Files { dir, names } => {
+                let name = relative.file_name();
+                relative.parent() == Some(dir) && names.iter().any(|it| Some(&**it) == name)
+            }
+        }
+    }
 }
 
 impl Place {
@@ -253,6 +266,22 @@ impl Places {
                 .then(|| path.strip_prefix(place.root()).ok())
                 .flatten()
         })
+    }
+
+    /// The place, with its number, that a file is in which was taken in below `root`: the deepest one
+    /// by any of its names. None if `root` is that of no place.
+    pub(in crate::pipeline) fn holder_of(
+        &self,
+        root: &Path,
+        relative: &Path,
+    ) -> Option<(usize, &Place)> {
+        let number = self.of_root(root)?;
+        let (real, named) = (self.get(number)?.real.join(relative), root.join(relative));
+        let (deepest, _) = self.deepest(|place| {
+            let by_name = named.strip_prefix(place.root());
+            real.strip_prefix(&place.real).or(by_name).ok()
+        })?;
+        Some((deepest, self.get(deepest)?))
     }
 
     fn add(&mut self, root: &Path) -> Result<Arc<Place>> {

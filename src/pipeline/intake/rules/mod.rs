@@ -17,14 +17,11 @@
 use std::{ffi::OsStr, fmt, path::Path};
 
 use super::kinds;
+use crate::config::{Globs, PatternError};
 
-mod globs;
 mod junk;
 
-use globs::Globs;
 use junk::Sort;
-
-pub use globs::PatternError;
 
 /// The rules of one folder.
 #[derive(Debug, Clone)]

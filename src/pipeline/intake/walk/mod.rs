@@ -215,7 +215,7 @@ impl Tree {
     }
 
     /// Whether a file at `relative` would be taken, by the rules alone.
-    pub(super) fn takes(&self, relative: &Path) -> bool {
+    pub(in crate::pipeline) fn takes(&self, relative: &Path) -> bool {
         let is_in_root = relative
             .parent()
             .is_none_or(|parent| parent.as_os_str().is_empty());

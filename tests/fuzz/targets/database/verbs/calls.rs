@@ -187,7 +187,7 @@ pub(super) async fn of_answers(store: &Store, verb: u8, input: &mut Bytes<'_>) -
         }
         _ => {
             let verdict = match input.byte() % 4 {
-                0 => Verdict::There,
+                0 => Verdict::There { question: 0 },
                 1 => Verdict::AskAgain(Duration::from_secs(input.number() as u64)),
                 2 => Verdict::Unplayable(input.text()),
                 _ => Verdict::Gone,

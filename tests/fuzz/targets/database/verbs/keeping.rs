@@ -39,9 +39,13 @@ pub(super) async fn of_acts(store: &Store, verb: u8, input: &mut Bytes<'_>) -> R
         }
         1 => {
             let grace = Duration::from_secs(input.number() as u64);
-            let _ = store
-                .arrange_read_back(usize::from(input.byte()), grace, now)
-                .await?;
+            let waiting = store.unarranged(usize::from(input.byte())).await?;
+            let waiting = waiting.into_iter().map(|source| source.file).collect();
+            match input.byte() % 4 {
+                0 => store.sources_rest(waiting).await?,
+                1 => store.arranged_anew().await?,
+                _ => store.arrange_read_back(waiting, grace, now).await?,
+            }
         }
         2 => {
             let _ = store.next_source().await?;
@@ -55,7 +59,7 @@ pub(super) async fn of_acts(store: &Store, verb: u8, input: &mut Bytes<'_>) -> R
             };
             // What the store itself says is due, and what only looks like it.
             let mut acts = vec![(source(input), done.clone())];
-            for (source, _) in store.sources(9, now).await? {
+            for (source, _) in store.sources(9, now).await?.unwrap_or_default() {
                 let _ = source.path();
                 acts.push((source, done.clone()));
             }

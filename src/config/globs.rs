@@ -1,4 +1,7 @@
 //! The patterns of `include` and `exclude`, compiled so that most entries cost one look at the name.
+//!
+//! What a pattern means is told here and nowhere else: the scan asks, and so does the check of
+//! `after_upload`.
 
 use std::{ffi::OsStr, path::Path};
 
@@ -18,7 +21,7 @@ pub struct PatternError {
 
 /// One list of patterns.
 #[derive(Debug, Clone)]
-pub(super) struct Globs {
+pub struct Globs {
     /// Patterns without a `/`, asked with the name alone.
     names: Set,
     /// Patterns with a `/`, asked with the path from the root.
@@ -39,7 +42,8 @@ struct Pattern {
 }
 
 impl Globs {
-    pub(super) fn new(key: &'static str, globs: &[String]) -> Result<Self, PatternError> {
+    /// Compiles the patterns of the key `key`.
+    pub fn new(key: &'static str, globs: &[String]) -> Result<Self, PatternError> {
         let mut names = (GlobSetBuilder::new(), Vec::new());
         let mut paths = (GlobSetBuilder::new(), Vec::new());
         let error = |glob: &str, reason: String| PatternError {
@@ -76,12 +80,13 @@ impl Globs {
         })
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
         self.names.patterns.is_empty() && self.paths.patterns.is_empty()
     }
 
     /// The first pattern that meets the entry `name` of `dir`, as it was written.
-    pub(super) fn find(&self, dir: &Path, name: &OsStr, is_dir: bool) -> Option<&str> {
+    pub fn find(&self, dir: &Path, name: &OsStr, is_dir: bool) -> Option<&str> {
         self.names.find(Path::new(name), is_dir).or_else(|| {
             // The path is put together only when there is a pattern that wants it.
             if self.paths.patterns.is_empty() {
