@@ -89,6 +89,9 @@ pub enum Change {
         /// Whether an earlier scan missed it too, so that it is gone.
         finally: bool,
     },
+    /// A known file that does not belong to its folder any more, whether it is there or not: nobody
+    /// deleted it.
+    LeftOut(FileId),
     /// A file that was missed is there again, unchanged.
     Back(FileId),
     /// The sidecars of a known file are others than before.

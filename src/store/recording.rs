@@ -62,6 +62,10 @@ impl<'a> Recording<'a> {
                 self.may_have_moved = true;
                 going::missed(self.db, file, finally, self.now)
             }
+            Change::LeftOut(file) => {
+                self.may_have_moved = true;
+                going::gone(self.db, file, self.now)
+            }
             Change::Described { file, words } => describing::changed(self.db, file, &words),
             Change::Back(file) => {
                 self.db

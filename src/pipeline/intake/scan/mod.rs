@@ -91,7 +91,9 @@ pub(super) struct Outcome {
     pub(super) changed: u64,
     /// Files that were not there.
     pub(super) missing: u64,
-    /// Whether another scan has to agree on some of them.
+    /// Files that are known and that the rules of the folder do not take any more.
+    pub(super) left_out: u64,
+    /// Whether another scan has to agree on some of what was not there.
     pub(super) wants_second: bool,
     /// Files that are there and of other types.
     pub(super) other_kind: u64,

@@ -313,10 +313,16 @@ impl Running {
             files,
             changed,
             missing,
+            left_out,
             other_kind,
             ..
         } = outcome;
         let seconds = took.as_secs_f64();
+        if *left_out > 0 {
+            tracing::info!(
+                "{left_out} files in {root} are left out from now on, as its rules say; their photos stay where they are"
+            );
+        }
         if *changed > 0 || *missing > 0 {
             tracing::info!(
                 "scanned {root} in {seconds:.1} s: {files} photos and videos, {changed} new or changed, \
