@@ -94,6 +94,15 @@ pub enum Change {
     LeftOut(FileId),
     /// A file that was missed is there again, unchanged.
     Back(FileId),
+    /// A directory is, or is not, the top of another file system than the one above it.
+    Mount {
+        /// Its root.
+        root: RootId,
+        /// The directory, relative to the root.
+        dir: PathBuf,
+        /// Whether it is.
+        is_mount: bool,
+    },
     /// The sidecars of a known file are others than before.
     Described {
         /// Which.

@@ -97,6 +97,10 @@ pub(super) struct Outcome {
     pub(super) wants_second: bool,
     /// Files that are there and of other types.
     pub(super) other_kind: u64,
+    /// Directories on which something was mounted, and is not; they were left alone.
+    pub(super) without_disk: Vec<PathBuf>,
+    /// Whether it came out that something is mounted now, or nothing any more, where it was otherwise.
+    pub(super) mounts_changed: bool,
     /// Directories in which a sidecar may still be written to.
     pub(super) again: Vec<PathBuf>,
 }

@@ -38,7 +38,7 @@ impl Comparing<'_> {
         if !self.order.tells_missing {
             return;
         }
-        if !is_taken {
+        if !is_taken || self.is_hidden(dir) {
             return self.left_out(row.id);
         }
         let left_out = match tree.look(&path) {
@@ -81,6 +81,10 @@ impl Comparing<'_> {
         }
         self.outcome.away = self.order.place.away(self.order.root, &self.reader)?;
         if self.outcome.away.is_some() {
+            return Ok(());
+        }
+        if self.mounts_have_changed()? {
+            self.outcome.mounts_changed = true;
             return Ok(());
         }
         for missing in std::mem::take(&mut self.missing) {

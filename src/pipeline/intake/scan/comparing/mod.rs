@@ -18,7 +18,7 @@ use crate::{
         description::beside::Beside,
         intake::{
             fate::{self, Candidate, Seen},
-            place::Part,
+            place::{Mounts, Part},
             walk::{Entry, Listing, Look, Walk},
         },
     },
@@ -27,6 +27,7 @@ use crate::{
 
 mod absent;
 mod describing;
+mod mounted;
 
 /// A comparison under way.
 pub(super) struct Comparing<'a> {
@@ -38,8 +39,13 @@ pub(super) struct Comparing<'a> {
     candidates: Vec<(Sort, Candidate)>,
     /// Known directories that were read.
     visited: Vec<DirId>,
-    /// Directories that could not be read, relative to the root.
+    /// Directories that could not be read, or on which something was mounted and is not; relative to
+    /// the root.
     unreadable: Vec<PathBuf>,
+    /// Where something is, or was, mounted.
+    mounts: Mounts,
+    /// Where something is mounted that was not: it hides what was there.
+    new_mounts: Vec<PathBuf>,
     /// Names that were to be looked at, and there is nothing of that name.
     nothing_there: Vec<OsString>,
     /// What was not come upon.
@@ -68,6 +74,8 @@ impl<'a> Comparing<'a> {
             candidates: Vec::new(),
             visited: Vec::new(),
             unreadable: Vec::new(),
+            mounts: Mounts::default(),
+            new_mounts: Vec::new(),
             nothing_there: Vec::new(),
             missing: Vec::new(),
             outcome: Outcome::default(),
@@ -76,9 +84,11 @@ impl<'a> Comparing<'a> {
 
     /// Compares the part that was ordered, and hands over the changes.
     pub(super) fn run(mut self) -> store::Result<Outcome> {
+        self.look_at_mounts()?;
         self.part()?;
         self.absent()?;
         self.flush();
+        self.outcome.without_disk = std::mem::take(&mut self.mounts.away);
         Ok(self.outcome)
     }
 
@@ -90,6 +100,9 @@ impl<'a> Comparing<'a> {
             Part::Only(dir) => self.walk(tree.only(dir)),
             Part::Files { dir, names } => {
                 let now = self.order.clock.now();
+                if self.is_away(dir) {
+                    return Ok(());
+                }
                 let mut names: Vec<_> = names.iter().map(OsString::as_os_str).collect();
                 names.sort_unstable();
                 names.dedup();
@@ -114,6 +127,12 @@ impl<'a> Comparing<'a> {
             let Some(mut listing) = walk.next() else {
                 break;
             };
+            if self.is_away(&listing.dir) {
+                continue;
+            }
+            if listing.is_mount {
+                self.is_mount(&listing.dir);
+            }
             let id = self.reader.dir(self.order.root, &listing.dir)?;
             if let Some(problem) = &listing.problem {
                 if listing.is_vanished() {
@@ -160,6 +179,7 @@ impl<'a> Comparing<'a> {
             passed_over,
             unreadable,
             problem,
+            is_mount: _,
         } = listing;
         self.outcome.files += files.len() as u64;
         self.outcome.other_kind += passed_over.other_kind;
