@@ -9,7 +9,8 @@
 //! not be read, nor below it.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
+    ffi::OsString,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -95,6 +96,8 @@ pub(super) struct Outcome {
     pub(super) left_out: u64,
     /// Whether another scan has to agree on some of what was not there.
     pub(super) wants_second: bool,
+    /// Of some names of a directory: those.
+    pub(super) second: BTreeSet<OsString>,
     /// Files that are there and of other types.
     pub(super) other_kind: u64,
     /// Directories on which something was mounted, and is not; they were left alone.

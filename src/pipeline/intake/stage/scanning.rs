@@ -168,7 +168,14 @@ impl Running {
             self.agenda.second_look(number, part.clone(), now);
         }
         if outcome.wants_second && !is_whole {
-            self.agenda.second_look(number, part.clone(), now);
+            let second = match &part {
+                Part::Files { dir, .. } => Part::Files {
+                    dir: dir.clone(),
+                    names: outcome.second.into_iter().collect(),
+                },
+                other => other.clone(),
+            };
+            self.agenda.second_look(number, second, now);
         }
         for dir in outcome.again {
             self.agenda.second_look(number, Part::Only(dir), now);

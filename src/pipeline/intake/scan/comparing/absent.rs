@@ -4,7 +4,10 @@
 //! does not belong to the folder any more (a pattern of `exclude` came, a nested folder, a link that is
 //! not followed now) was deleted by nobody: its row is let go, and its photo stays in its albums.
 
-use std::path::Path;
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use super::Comparing;
 use crate::{
@@ -21,6 +24,9 @@ pub(super) struct Missing {
     again: bool,
     /// Something of its name is there all the same.
     left_out: bool,
+    /// Where only some names of a directory were looked at: its own, or that of the directory below
+    /// which it was.
+    name: Option<OsString>,
 }
 
 impl Comparing<'_> {
@@ -51,7 +57,17 @@ impl Comparing<'_> {
             file: row.id,
             again: row.missed > 0,
             left_out,
+            name: self.asked_name(&path),
         });
+    }
+
+    /// The name that was asked for, where names were, and that led to this path.
+    fn asked_name(&self, path: &Path) -> Option<OsString> {
+        let Part::Files { dir, .. } = &self.order.part else {
+            return None;
+        };
+        let below = path.strip_prefix(dir).ok()?;
+        Some(below.components().next()?.as_os_str().to_owned())
     }
 
     fn left_out(&mut self, file: FileId) {
@@ -92,8 +108,12 @@ impl Comparing<'_> {
                 file,
                 again,
                 left_out,
+                name,
             } = missing;
-            self.outcome.wants_second |= !again;
+            if !again {
+                self.outcome.wants_second = true;
+                self.outcome.second.extend(name);
+            }
             if again && left_out {
                 self.left_out(file);
             } else {
@@ -109,7 +129,7 @@ impl Comparing<'_> {
         self.visited.sort_unstable();
         let mut vanished = Vec::new();
         self.reader.each_dir(self.order.root, top, |id, path| {
-            let is_unread = |dir: &std::path::PathBuf| path.starts_with(dir);
+            let is_unread = |dir: &PathBuf| path.starts_with(dir);
             if self.visited.binary_search(&id).is_err() && !self.unreadable.iter().any(is_unread) {
                 vanished.push((id, path));
             }
