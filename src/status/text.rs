@@ -184,7 +184,7 @@ pub fn text(status: &Status, here: &Here) -> String {
     for path in &status.away {
         let _ = writeln!(
             text,
-            "away: {path} is missing or empty; nothing in it is taken for deleted"
+            "away: {path} is missing, empty or not mounted; nothing in it is taken for deleted"
         );
     }
     if status.placements.held > 0 {

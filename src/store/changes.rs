@@ -89,8 +89,20 @@ pub enum Change {
         /// Whether an earlier scan missed it too, so that it is gone.
         finally: bool,
     },
+    /// A known file that does not belong to its folder any more, whether it is there or not: nobody
+    /// deleted it.
+    LeftOut(FileId),
     /// A file that was missed is there again, unchanged.
     Back(FileId),
+    /// A directory is, or is not, the top of another file system than the one above it.
+    Mount {
+        /// Its root.
+        root: RootId,
+        /// The directory, relative to the root.
+        dir: PathBuf,
+        /// Whether it is.
+        is_mount: bool,
+    },
     /// The sidecars of a known file are others than before.
     Described {
         /// Which.

@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{FileStat, Reader, Result, Store, changes};
+use super::{FileStat, Reader, Result, Store, changes, mounts};
 use crate::{
     clock,
     ids::{DirId, FileId, ItemId, RootId},
@@ -98,6 +98,7 @@ impl Store {
                 "UPDATE roots SET open = 0, away = 0 WHERE open <> 0 OR away <> 0",
                 [],
             )?;
+            mounts::none_is_away(db)?;
             specs.iter().map(|spec| root_row(db, spec)).collect()
         })
         .await

@@ -34,6 +34,7 @@ mod items;
 mod ledger;
 mod looking;
 mod membership;
+mod mounts;
 mod moves;
 mod open;
 mod orders;

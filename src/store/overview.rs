@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
     AccountState, AlbumView, LaneState, Ledger, Pause, Reader, Result, UploadsState, account,
-    afterwards, albums, changes, client, ledger,
+    afterwards, albums, changes, client, ledger, mounts,
 };
 use crate::{
     clock,
@@ -54,7 +54,7 @@ pub struct Overview {
     pub failures: Vec<Failure>,
     /// Descriptions that the service is still to be told; counted up to ten thousand.
     pub to_describe: u64,
-    /// How many roots are away.
+    /// Roots that are away, and directories where a disk was mounted and none is.
     pub away: Vec<PathBuf>,
 }
 
@@ -161,10 +161,7 @@ impl Reader {
             albums: albums_of(&db, i64::from(LISTED))?,
             failures: failures(&db)?,
             to_describe: db.query_row(TO_DESCRIBE, [], |row| row.get::<_, i64>(0))? as u64,
-            away: db
-                .prepare("SELECT path FROM roots WHERE away = 1")?
-                .query_map([], |row| row.get(0).map(changes::path_from))?
-                .collect::<rusqlite::Result<_>>()?,
+            away: mounts::away(&db)?,
         })
     }
 

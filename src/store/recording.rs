@@ -9,7 +9,9 @@ use std::{
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Change, Fate, FileStat, Result, albums, describing, going, holding, items, moves};
+use super::{
+    Change, Fate, FileStat, Result, albums, describing, going, holding, items, mounts, moves,
+};
 use crate::ids::{AlbumRow, DirId, FileId, ItemId, RootId};
 
 /// Records changes in one transaction. Neighbours mostly share directory and album, so the last ones
@@ -61,6 +63,18 @@ impl<'a> Recording<'a> {
             Change::Missed { file, finally } => {
                 self.may_have_moved = true;
                 going::missed(self.db, file, finally, self.now)
+            }
+            Change::LeftOut(file) => {
+                self.may_have_moved = true;
+                going::gone(self.db, file, self.now)
+            }
+            Change::Mount {
+                root,
+                dir,
+                is_mount,
+            } => {
+                let dir = self.dir(root, dir)?;
+                mounts::seen(self.db, dir, is_mount)
             }
             Change::Described { file, words } => describing::changed(self.db, file, &words),
             Change::Back(file) => {

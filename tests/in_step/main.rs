@@ -10,6 +10,7 @@ mod support;
 mod files;
 mod lost;
 mod removals;
+mod rules;
 
 use std::path::PathBuf;
 

@@ -75,6 +75,20 @@ impl Disk {
         disk
     }
 
+    /// A new disk, mounted over a folder of a home.
+    pub(crate) fn over(home: &Home, folder: &str) -> Self {
+        Self::mount(&home.path(folder), 8).unwrap()
+    }
+
+    /// Mounts what a folder of a home shows over another one, too.
+    pub(crate) fn shown_at(home: &Home, folder: &str, at: &str) -> Self {
+        let disk = Self(home.path(at));
+        let mut command = Command::new("mount");
+        command.arg("--bind").arg(home.path(folder)).arg(&disk.0);
+        assert!(quiet(&mut command), "{command:?}");
+        disk
+    }
+
     /// Puts the state folder of a home on a file system as real disks have it, in a file beside it; none
     /// where there is no such thing.
     pub(crate) fn of_ext4(home: &Home, mib: u64) -> Option<Self> {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -23,6 +24,10 @@ pub(super) struct Standing {
     /// Whether files may be claimed.
     pub(super) is_open: bool,
     pub(super) away: Option<Away>,
+    /// Directories, relative to the root, on which something was mounted that is not.
+    pub(super) without_disk: Vec<PathBuf>,
+    /// Which directory the root was when it was last looked at: its file system, and its number there.
+    pub(super) identity: Option<(u64, u64)>,
     /// What is to be scanned before it is opened.
     pub(super) first: Vec<Part>,
     /// Held until it is opened or found away.
@@ -38,6 +43,8 @@ impl Standing {
             requeue: row.rule_changed,
             is_open: false,
             away: None,
+            without_disk: Vec::new(),
+            identity: None,
             first: Vec::new(),
             counted,
         }

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::store::{
-    self, afterwards, claims, departures, explain, holding, intake, looking, membership, moves,
-    orders, overview, planning, planning::*, recording,
+    self, afterwards, claims, departures, explain, holding, intake, looking, membership, mounts,
+    moves, orders, overview, planning, planning::*, recording,
 };
 
 /// Tables that grow with the library.
@@ -41,7 +41,8 @@ fn walks(db: &Connection, sql: &str) -> Vec<String> {
 }
 
 /// Indexes of what is on its way or in trouble.
-const PARTIAL: [&str; 14] = [
+const PARTIAL: [&str; 15] = [
+    "dirs_mounted",
     "items_moving",
     "items_to_verify",
     "items_in_trouble",
@@ -138,6 +139,11 @@ fn the_daily_work_never_walks_over_a_large_table() {
         moves::KNOWN_PART,
         moves::BROUGHT_BY_ANOTHER,
         holding::SAME_KEY,
+        mounts::AWAY,
+        mounts::NONE_AWAY,
+        mounts::SOME_BELOW,
+        mounts::SOME_OF_ROOT,
+        "SELECT path FROM dirs WHERE root_id = ?1 AND mount IS NOT NULL",
         departures::WAITING,
         departures::DUE,
         departures::HELD_ELSEWHERE,

@@ -2,7 +2,7 @@
 //! nothing, and stays small whatever happens: too many wishes become one for everything.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     ffi::OsString,
     path::{Path, PathBuf},
     time::Duration,
@@ -18,6 +18,10 @@ const QUIET: Duration = Duration::from_secs(1);
 
 /// So many names of one directory are looked at one by one; if there are more, it is read.
 const MAX_NAMES: usize = 512;
+
+/// So many names of one directory that may be gone are kept; if there are more, it is scanned with all
+/// that is below it.
+const MAX_GONE: usize = 8 * MAX_NAMES;
 
 /// So many scans are kept for later; if there are more, everything is scanned.
 const MAX_LATER: usize = 4_096;
@@ -62,7 +66,7 @@ pub(super) struct Agenda {
     times: Times,
     hinted: BTreeMap<(usize, PathBuf), Wish>,
     hinted_at: Option<Instant>,
-    later: BTreeMap<(usize, PathBuf), (Instant, Wish)>,
+    later: BTreeMap<(usize, PathBuf), Later>,
     polled: BTreeMap<(usize, PathBuf), Polled>,
     rescan_at: Option<Instant>,
     everything_at: Option<Instant>,
@@ -81,6 +85,15 @@ struct Wish {
     names: BTreeSet<OsString>,
     only: bool,
     below: bool,
+}
+
+/// What is wished of one directory for later. In one where something happens all the time a wish must
+/// not put off those before it: it waits in the second row, which moves up when the first is done.
+#[derive(Debug)]
+struct Later {
+    due: Instant,
+    wish: Wish,
+    then: Option<(Instant, Wish)>,
 }
 
 #[derive(Debug)]
@@ -140,12 +153,13 @@ impl Agenda {
 
     fn later(&mut self, place: usize, part: Part, due: Instant, now: Instant) {
         let (dir, wish) = Wish::of(part);
-        let (at, wishes) = self
-            .later
-            .entry((place, dir))
-            .or_insert_with(|| (due, Wish::default()));
-        *at = due.max(*at);
-        wishes.add(wish);
+        match self.later.entry((place, dir)) {
+            Entry::Vacant(entry) => {
+                let then = None;
+                entry.insert(Later { due, wish, then });
+            }
+            Entry::Occupied(mut entry) => entry.get_mut().add(due, wish),
+        }
         if self.later.len() > MAX_LATER {
             self.later.clear();
             self.everything(now);
@@ -187,7 +201,7 @@ impl Agenda {
 
     /// When there is something to do next.
     pub(super) fn next(&self) -> Option<Instant> {
-        let later = self.later.values().map(|(due, _)| *due);
+        let later = self.later.values().map(|later| later.due);
         let polled = self.polled.values().map(|polled| polled.next);
         [self.hinted_at, self.rescan_at, self.everything_at]
             .into_iter()
@@ -211,13 +225,20 @@ impl Agenda {
             self.everything_from = now + EVERYTHING.max(took * PAUSE_FACTOR);
             due.everything = true;
         }
-        let mut wishes = BTreeMap::new();
+        let (mut wishes, mut again) = (BTreeMap::new(), Vec::new());
         if self.hinted_at.is_some_and(|at| at <= now) {
             self.hinted_at = None;
             wishes = std::mem::take(&mut self.hinted);
         }
-        for (dir, (_, wish)) in self.later.extract_if(.., |_, (at, _)| *at <= now) {
-            wishes.entry(dir).or_default().add(wish);
+        for (dir, later) in self.later.extract_if(.., |_, later| later.due <= now) {
+            wishes.entry(dir.clone()).or_default().add(later.wish);
+            if let Some((due, wish)) = later.then {
+                again.push((dir, due, wish));
+            }
+        }
+        for (dir, due, wish) in again {
+            let then = None;
+            self.later.insert(dir, Later { due, wish, then });
         }
         due.urgent = parts(wishes);
         let period = self.poll_period();
@@ -233,6 +254,17 @@ impl Agenda {
 
     fn poll_period(&self) -> Duration {
         self.times.rescan.unwrap_or(POLL).min(POLL)
+    }
+}
+
+impl Later {
+    fn add(&mut self, due: Instant, wish: Wish) {
+        if due <= self.due {
+            return self.wish.add(wish);
+        }
+        let (at, then) = self.then.get_or_insert_with(|| (due, Wish::default()));
+        *at = due.max(*at);
+        then.add(wish);
     }
 }
 
@@ -273,6 +305,11 @@ impl Wish {
         self.below |= other.below;
         self.written.extend(other.written);
         self.names.extend(other.names);
+        if self.names.len() > MAX_GONE {
+            // What is gone from there is found by going through all that was known.
+            self.below = true;
+            self.names.clear();
+        }
     }
 }
 

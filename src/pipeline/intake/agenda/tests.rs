@@ -96,6 +96,42 @@ fn what_raises_no_events_is_polled_each_minute_or_as_its_length_allows() {
 }
 
 #[test]
+fn what_is_missed_all_the_time_does_not_put_off_the_second_look_at_what_was_missed_before() {
+    let now = Instant::now();
+    let mut agenda = agenda(now);
+    let mut looked = Vec::new();
+    for second in 0..60 {
+        let at = now + second * SECOND;
+        for (_, part) in agenda.due(at).urgent {
+            let Part::Files { names, .. } = part else {
+                panic!("{part:?}");
+            };
+            looked.extend(names.into_iter().map(|name| (second, name)));
+        }
+        agenda.second_look(0, files("a", &[&second.to_string()]), at);
+    }
+    assert!(looked.len() >= 49, "{looked:?}");
+    for (second, name) in looked {
+        let missed: u32 = name.to_str().unwrap().parse().unwrap();
+        assert!(
+            (5..=10).contains(&(second - missed)),
+            "{missed} at {second}"
+        );
+    }
+}
+
+#[test]
+fn names_that_are_gone_do_not_grow_without_bound() {
+    let now = Instant::now();
+    let mut agenda = agenda(now);
+    for n in 0..=MAX_GONE {
+        agenda.second_look(0, files("a", &[&n.to_string()]), now);
+    }
+    let due = agenda.due(now + 5 * SECOND);
+    assert_eq!(due.urgent, [(0, Part::Below("a".into()))]);
+}
+
+#[test]
 fn a_second_look_comes_when_the_settle_time_is_over_and_too_many_become_everything() {
     let now = Instant::now();
     let mut agenda = agenda(now);

@@ -32,8 +32,10 @@ use crate::{
 };
 
 mod asked;
+mod mounts;
 
 pub use asked::Asked;
+pub(super) use mounts::Mounts;
 
 /// A root, and everything that decides what becomes of its files.
 #[derive(Debug)]
@@ -73,8 +75,10 @@ pub enum Part {
 pub(super) enum Away {
     /// There is no such directory.
     Missing,
-    /// There is nothing in it, where files were known.
+    /// There is nothing in it, or nothing that is taken, where files were known.
     Empty,
+    /// It was the top of a disk, and no disk is mounted there.
+    NotMounted,
     /// The system does not let us read it.
     Unreadable(String),
 }
@@ -84,6 +88,7 @@ impl fmt::Display for Away {
         match self {
             Self::Missing => f.write_str("it is not there"),
             Self::Empty => f.write_str("it is empty, and there were files in it"),
+            Self::NotMounted => f.write_str("the disk that was mounted there is not"),
             Self::Unreadable(why) => write!(f, "it cannot be read: {why}"),
         }
     }
@@ -212,7 +217,15 @@ impl Place {
     /// Why it cannot be scanned at the moment, if so.
     pub(super) fn away(&self, id: RootId, reader: &Reader) -> store::Result<Option<Away>> {
         Ok(match self.tree.root_state() {
-            RootState::Present => None,
+            RootState::Present => match self.tree.has_anything() {
+                Ok(false) => reader.knows_files_of(id)?.then_some(Away::Empty),
+                Ok(true) => {
+                    let is_root = |dir: &PathBuf| dir.as_os_str().is_empty();
+                    let away = self.mounts(id, reader)?.away;
+                    away.iter().any(is_root).then_some(Away::NotMounted)
+                }
+                Err(error) => Some(Away::Unreadable(error.to_string())),
+            },
             RootState::Missing => Some(Away::Missing),
             RootState::Empty => reader.knows_files_of(id)?.then_some(Away::Empty),
             RootState::Unreadable(error) => Some(Away::Unreadable(error.to_string())),

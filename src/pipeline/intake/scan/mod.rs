@@ -9,7 +9,8 @@
 //! not be read, nor below it.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
+    ffi::OsString,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -91,10 +92,18 @@ pub(super) struct Outcome {
     pub(super) changed: u64,
     /// Files that were not there.
     pub(super) missing: u64,
-    /// Whether another scan has to agree on some of them.
+    /// Files that are known and that the rules of the folder do not take any more.
+    pub(super) left_out: u64,
+    /// Whether another scan has to agree on some of what was not there.
     pub(super) wants_second: bool,
+    /// Of some names of a directory: those.
+    pub(super) second: BTreeSet<OsString>,
     /// Files that are there and of other types.
     pub(super) other_kind: u64,
+    /// Directories on which something was mounted, and is not; they were left alone.
+    pub(super) without_disk: Vec<PathBuf>,
+    /// Whether it came out that something is mounted now, or nothing any more, where it was otherwise.
+    pub(super) mounts_changed: bool,
     /// Directories in which a sidecar may still be written to.
     pub(super) again: Vec<PathBuf>,
 }

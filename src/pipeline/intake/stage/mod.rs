@@ -25,7 +25,7 @@ use super::{
     place::{Asked, Part, Places},
     scan::{Scan, Told},
     standing::{Counted, Standing, Standings},
-    watch::{Hint, Hints, Watch},
+    watch::{Hint, Hints, MountTable, Watch},
 };
 use crate::{
     clock::LOOK_AGAIN,
@@ -36,6 +36,7 @@ use crate::{
 
 mod hinted;
 mod recording;
+mod roots;
 mod scanning;
 
 /// Orders that wait for the stage before askers wait.
@@ -153,6 +154,7 @@ struct Running {
     agenda: Agenda,
     watch: Option<Watch>,
     hints: Option<Hints>,
+    mount_table: MountTable,
     told: Told,
     /// When the next file may have settled.
     settle_at: Option<Timestamp>,
@@ -185,6 +187,7 @@ impl Running {
             agenda: Agenda::new(times, now),
             watch: None,
             hints: None,
+            mount_table: MountTable::open(),
             told: Told::default(),
             settle_at: Some(Timestamp::MIN),
             look_at: now,
@@ -206,6 +209,7 @@ impl Running {
                 },
                 hints = next_hints(&mut self.hints) => self.take_in(hints),
                 Some(request) = self.requests.recv() => self.answer(request).await?,
+                () = self.mount_table.changed() => self.mounts_changed(),
                 () = self.stage.bells.intake.heard() => self.settle_at = Some(Timestamp::MIN),
                 () = tokio::time::sleep_until(wake) => {}
             }

@@ -7,17 +7,15 @@ use tokio::time::Instant;
 
 use super::{End, Flow, Job, Running, Turn};
 use crate::{
-    clock::LOOK_AGAIN,
     pipeline::{
         Mode,
         intake::{
-            place::{Away, Part},
+            place::Part,
             scan::{self, Outcome, Scan},
             settle,
         },
     },
     shown::Shown,
-    store,
 };
 
 impl Running {
@@ -42,6 +40,7 @@ impl Running {
         if due.is_rescan
             && let Some(watch) = &self.watch
         {
+            watch.compare();
             for (number, dir) in self.agenda.take_hopeful() {
                 if let Some(place) = self.places.get(number) {
                     watch.cover(&place.root().join(dir));
@@ -163,8 +162,20 @@ impl Running {
         if is_whole {
             self.tell(number, &outcome, took);
         }
-        if outcome.wants_second && !is_whole {
+        self.disks(number, outcome.without_disk).await?;
+        if outcome.mounts_changed {
+            self.look_at = now;
             self.agenda.second_look(number, part.clone(), now);
+        }
+        if outcome.wants_second && !is_whole {
+            let second = match &part {
+                Part::Files { dir, .. } => Part::Files {
+                    dir: dir.clone(),
+                    names: outcome.second.into_iter().collect(),
+                },
+                other => other.clone(),
+            };
+            self.agenda.second_look(number, second, now);
         }
         for dir in outcome.again {
             self.agenda.second_look(number, Part::Only(dir), now);
@@ -214,73 +225,6 @@ impl Running {
         Ok(())
     }
 
-    /// Nothing of the place is claimed, waited for or gone until it is back.
-    async fn gone_away(&mut self, number: usize, away: Away) -> Flow<()> {
-        let Some(it) = self.standings.get(&number) else {
-            return Ok(());
-        };
-        if it.away.as_ref() == Some(&away) {
-            return Ok(());
-        }
-        let root = it.root;
-        tracing::warn!(
-            "{} is left alone for now: {away}. Nothing in it counts as gone, and it is scanned when it is back",
-            Shown::path(it.place.root())
-        );
-        let store = self.stage.store.clone();
-        self.patiently(|| store.root_away(root)).await?;
-        if let Some(it) = self.standings.get_mut(&number) {
-            it.away = Some(away);
-            it.is_open = false;
-            it.counted = None;
-        }
-        self.ring();
-        Ok(())
-    }
-
-    /// Finds out which roots went away and which are back.
-    pub(super) async fn look_at_roots(&mut self) -> Flow<()> {
-        self.look_at = Instant::now() + LOOK_AGAIN;
-        let places: Vec<_> = self
-            .standings
-            .iter()
-            .map(|(number, it)| (*number, it.root, it.place.clone()))
-            .collect();
-        let seen = self
-            .blocking(move |reader| {
-                places
-                    .iter()
-                    .map(|(number, root, place)| Ok((*number, place.away(*root, reader)?)))
-                    .collect::<store::Result<Vec<_>>>()
-            })
-            .await?;
-        for (number, away) in seen.into_iter().flatten() {
-            match away {
-                Some(away) => self.gone_away(number, away).await?,
-                None => self.come_back(number),
-            }
-        }
-        Ok(())
-    }
-
-    /// The place is there; if it was away, it is scanned, and then opened.
-    fn come_back(&mut self, number: usize) {
-        let Some(it) = self.standings.get(&number).filter(|it| it.away.is_some()) else {
-            return;
-        };
-        if let Some(watch) = self.watch.as_ref().filter(|_| it.place.is_configured) {
-            // What was watched there was another directory, or none.
-            watch.cover(it.place.root());
-        }
-        let mut parts = it.first.clone();
-        if parts.is_empty() {
-            parts.push(Part::Whole);
-        }
-        for part in parts {
-            self.enqueue(number, part, None);
-        }
-    }
-
     /// Looks at files whose time to settle is over.
     async fn settle(&mut self) -> Flow<()> {
         let here = self.standings.values().filter(|it| it.away.is_none());
@@ -313,10 +257,16 @@ impl Running {
             files,
             changed,
             missing,
+            left_out,
             other_kind,
             ..
         } = outcome;
         let seconds = took.as_secs_f64();
+        if *left_out > 0 {
+            tracing::info!(
+                "{left_out} files in {root} are left out from now on, as its rules say; their photos stay where they are"
+            );
+        }
         if *changed > 0 || *missing > 0 {
             tracing::info!(
                 "scanned {root} in {seconds:.1} s: {files} photos and videos, {changed} new or changed, \

@@ -7,7 +7,8 @@
 //!
 //! Who draws conclusions from the absence of a file must heed [`Listing::problem`]: in a directory
 //! that could not be read, and in everything below it, nothing is gone. Mounts inside a folder are
-//! walked like directories, so a folder inside that is not mounted is simply empty.
+//! walked like directories, and told by [`Listing::is_mount`]: one that is not mounted any more is an
+//! empty directory, or none.
 //!
 //! Symbolic links are left alone unless `follow_symlinks` is set. Then a link to a file is that
 //! file, and a link to a directory is walked, if it stays inside the root; not, if it leads to a
@@ -76,6 +77,8 @@ pub struct Listing {
     pub unreadable: Vec<(OsString, io::Error)>,
     /// Why the directory could not be read, or not to its end.
     pub problem: Option<io::Error>,
+    /// It is on another file system than the directory above it.
+    pub is_mount: bool,
 }
 
 /// Entries of one directory that were not taken, by reason.
@@ -126,6 +129,8 @@ pub struct Walk<'a> {
     real_root: Option<PathBuf>,
     pending: Vec<Pending>,
     recursive: bool,
+    /// The file system of the directory that is being read.
+    dev: Option<u64>,
 }
 
 /// A directory still to be read, relative to the root.
@@ -134,6 +139,8 @@ struct Pending {
     dir: PathBuf,
     /// It was reached through a link to a directory.
     linked: bool,
+    /// The file system of the directory above it.
+    above: Option<u64>,
 }
 
 impl Tree {
@@ -159,6 +166,7 @@ impl Tree {
             real_root: None,
             pending: Vec::new(),
             recursive,
+            dev: None,
         };
         if self.follow_symlinks {
             walk.real_root = self.root.canonicalize().ok();
@@ -167,9 +175,42 @@ impl Tree {
             walk.pending.push(Pending {
                 dir: dir.to_owned(),
                 linked,
+                above: dev_of(&self.above(dir)).ok(),
             });
         }
         walk
+    }
+
+    /// The directory that `dir` (relative to the root) is in. That of the root is told by the system:
+    /// the root may be a link.
+    fn above(&self, dir: &Path) -> PathBuf {
+        match dir.parent() {
+            Some(parent) => self.root.join(parent),
+            None => self.root.join(".."),
+        }
+    }
+
+    /// Whether the directory `dir` (relative to the root) is on another file system than the one above
+    /// it, so that something is mounted on it.
+    pub(super) fn is_mount(&self, dir: &Path) -> io::Result<bool> {
+        Ok(dev_of(&self.root.join(dir))? != dev_of(&self.above(dir))?)
+    }
+
+    /// Whether there is anything in the root, as it is listed, that is taken or looked into.
+    pub(super) fn has_anything(&self) -> io::Result<bool> {
+        for entry in fs::read_dir(&self.root)? {
+            let entry = entry?;
+            let sort = entry.file_type()?;
+            let verdict = |is_dir| self.rules.entry(Path::new(""), &entry.file_name(), is_dir);
+            // What a link leads to is not asked here.
+            let is_ours = (sort.is_dir() && self.recursive && verdict(true) == Verdict::Take)
+                || (sort.is_file() && verdict(false) == Verdict::Take)
+                || (sort.is_symlink() && self.follow_symlinks);
+            if is_ours {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether the directory `dir` belongs to this folder, and if so, whether a link leads there.
@@ -267,6 +308,11 @@ impl Tree {
             Err(error) => RootState::Unreadable(error),
         }
     }
+}
+
+/// The file system that a directory is on.
+fn dev_of(dir: &Path) -> io::Result<u64> {
+    fs::metadata(dir).map(|meta| meta.dev())
 }
 
 impl Entry {

@@ -7,20 +7,23 @@ use std::{
     path::Path,
 };
 
-use super::{Entry, Listing, PassedOver, Pending, Walk};
+use super::{Entry, Listing, PassedOver, Pending, Walk, dev_of};
 use crate::pipeline::{description::beside, intake::rules::Verdict};
 
 impl Iterator for Walk<'_> {
     type Item = Listing;
 
     fn next(&mut self) -> Option<Listing> {
-        let Pending { dir, linked } = self.pending.pop()?;
+        let Pending { dir, linked, above } = self.pending.pop()?;
+        let path = self.tree.root.join(&dir);
+        self.dev = dev_of(&path).ok();
         let mut listing = Listing {
             dir,
+            is_mount: self.dev.zip(above).is_some_and(|(dev, above)| dev != above),
             sidecars: self.tree.sidecars.then(Vec::new),
             ..Listing::default()
         };
-        match fs::read_dir(self.tree.root.join(&listing.dir)) {
+        match fs::read_dir(path) {
             Ok(entries) => {
                 for entry in entries {
                     match entry {
@@ -80,7 +83,11 @@ impl Walk<'_> {
         }
         let dir = listing.dir.join(name);
         if self.tree.nested.is_empty() || !self.tree.is_nested(&self.tree.root.join(&dir)) {
-            self.pending.push(Pending { dir, linked });
+            self.pending.push(Pending {
+                dir,
+                linked,
+                above: self.dev,
+            });
         }
     }
 

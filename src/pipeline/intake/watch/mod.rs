@@ -37,9 +37,11 @@ use super::walk::Tree;
 
 mod covering;
 mod limits;
+mod mounts;
 mod notes;
 
 pub use limits::{Lost, must_poll};
+pub use mounts::MountTable;
 use notes::{Notes, Seen};
 
 /// The library's watcher for this system.
@@ -117,6 +119,8 @@ struct State {
     hints: Notes,
     /// Directories that the caller wants tried again.
     wanted: BTreeSet<PathBuf>,
+    /// The caller wants to know whether what is watched is what is there.
+    compare: bool,
     stopped: bool,
 }
 
@@ -128,6 +132,7 @@ impl Watch {
                 raw: Notes::default(),
                 hints: Notes::default(),
                 wanted: trees.iter().map(|tree| tree.root.clone()).collect(),
+                compare: false,
                 stopped: false,
             }),
             raw: Condvar::new(),
@@ -157,6 +162,15 @@ impl Watch {
     /// watched, and [`Hint::Lost`] for each part that is not.
     pub fn cover(&self, dir: &Path) {
         self.desk.state().wanted.insert(dir.to_owned());
+        self.desk.raw.notify_one();
+    }
+}
+
+impl Watch {
+    /// Compares all that is watched with what is there: what was mounted over a directory is watched
+    /// from then on, and scanned.
+    pub fn compare(&self) {
+        self.desk.state().compare = true;
         self.desk.raw.notify_one();
     }
 }

@@ -9,6 +9,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+use self::absent::Missing;
 use super::{BATCH, Order, Outcome};
 use crate::{
     config::OnEdit,
@@ -17,14 +18,16 @@ use crate::{
         description::beside::Beside,
         intake::{
             fate::{self, Candidate, Seen},
-            place::Part,
+            place::{Mounts, Part},
             walk::{Entry, Listing, Look, Walk},
         },
     },
     store::{self, Change, Fate, FileStat, FileState, KnownFile},
 };
 
+mod absent;
 mod describing;
+mod mounted;
 
 /// A comparison under way.
 pub(super) struct Comparing<'a> {
@@ -36,12 +39,17 @@ pub(super) struct Comparing<'a> {
     candidates: Vec<(Sort, Candidate)>,
     /// Known directories that were read.
     visited: Vec<DirId>,
-    /// Directories that could not be read, relative to the root.
+    /// Directories that could not be read, or on which something was mounted and is not; relative to
+    /// the root.
     unreadable: Vec<PathBuf>,
+    /// Where something is, or was, mounted.
+    mounts: Mounts,
+    /// Where something is mounted that was not: it hides what was there.
+    new_mounts: Vec<PathBuf>,
     /// Names that were to be looked at, and there is nothing of that name.
     nothing_there: Vec<OsString>,
-    /// What was not there, and whether an earlier scan missed it, too.
-    missing: Vec<(FileId, bool)>,
+    /// What was not come upon.
+    missing: Vec<Missing>,
     outcome: Outcome,
 }
 
@@ -66,6 +74,8 @@ impl<'a> Comparing<'a> {
             candidates: Vec::new(),
             visited: Vec::new(),
             unreadable: Vec::new(),
+            mounts: Mounts::default(),
+            new_mounts: Vec::new(),
             nothing_there: Vec::new(),
             missing: Vec::new(),
             outcome: Outcome::default(),
@@ -74,9 +84,11 @@ impl<'a> Comparing<'a> {
 
     /// Compares the part that was ordered, and hands over the changes.
     pub(super) fn run(mut self) -> store::Result<Outcome> {
+        self.look_at_mounts()?;
         self.part()?;
         self.absent()?;
         self.flush();
+        self.outcome.without_disk = std::mem::take(&mut self.mounts.away);
         Ok(self.outcome)
     }
 
@@ -88,6 +100,9 @@ impl<'a> Comparing<'a> {
             Part::Only(dir) => self.walk(tree.only(dir)),
             Part::Files { dir, names } => {
                 let now = self.order.clock.now();
+                if self.is_away(dir) {
+                    return Ok(());
+                }
                 let mut names: Vec<_> = names.iter().map(OsString::as_os_str).collect();
                 names.sort_unstable();
                 names.dedup();
@@ -112,6 +127,12 @@ impl<'a> Comparing<'a> {
             let Some(mut listing) = walk.next() else {
                 break;
             };
+            if self.is_away(&listing.dir) {
+                continue;
+            }
+            if listing.is_mount {
+                self.is_mount(&listing.dir);
+            }
             let id = self.reader.dir(self.order.root, &listing.dir)?;
             if let Some(problem) = &listing.problem {
                 if listing.is_vanished() {
@@ -158,6 +179,7 @@ impl<'a> Comparing<'a> {
             passed_over,
             unreadable,
             problem,
+            is_mount: _,
         } = listing;
         self.outcome.files += files.len() as u64;
         self.outcome.other_kind += passed_over.other_kind;
@@ -232,25 +254,6 @@ impl<'a> Comparing<'a> {
         }
     }
 
-    /// A file that has a row and is not there, or not to be taken any more.
-    fn not_there(&mut self, dir: &Path, row: &KnownFile) {
-        let may_be_missed = match row.state {
-            FileState::Queued if !self.order.place.tree.takes(&dir.join(&row.name)) => {
-                // No second scan is needed to know the rules.
-                self.send(Change::Missed {
-                    file: row.id,
-                    finally: true,
-                });
-                return;
-            }
-            FileState::Held | FileState::Queued | FileState::Refused => true,
-            FileState::Settling | FileState::Claimed | FileState::Gone => false,
-        };
-        if self.order.tells_missing && may_be_missed {
-            self.missing.push((row.id, row.missed > 0));
-        }
-    }
-
     /// Finds the fates of the candidates and hands them over.
     fn decide(&mut self, now: Timestamp) {
         if self.candidates.is_empty() || self.is_over() {
@@ -274,56 +277,6 @@ impl<'a> Comparing<'a> {
                 Sort::Known(file) => Change::Altered { file, stat, fate },
             });
         }
-    }
-
-    /// What was known below the part that was scanned and was not come upon; and only now, whether
-    /// any of what was not there is told at all.
-    fn absent(&mut self) -> store::Result<()> {
-        if self.is_over() {
-            return Ok(());
-        }
-        match &self.order.part {
-            Part::Whole => self.absent_below(Path::new(""))?,
-            Part::Below(dir) => self.absent_below(dir)?,
-            Part::Only(_) => {}
-            // What is not there any more under one of the names may have been a directory.
-            Part::Files { dir, .. } => {
-                for name in std::mem::take(&mut self.nothing_there) {
-                    self.absent_below(&dir.join(name))?;
-                }
-            }
-        }
-        if self.missing.is_empty() {
-            return Ok(());
-        }
-        self.outcome.away = self.order.place.away(self.order.root, &self.reader)?;
-        if self.outcome.away.is_some() {
-            return Ok(());
-        }
-        self.outcome.missing = self.missing.len() as u64;
-        self.outcome.wants_second = self.missing.iter().any(|(_, finally)| !finally);
-        for (file, finally) in std::mem::take(&mut self.missing) {
-            self.send(Change::Missed { file, finally });
-        }
-        Ok(())
-    }
-
-    fn absent_below(&mut self, top: &Path) -> store::Result<()> {
-        self.visited.sort_unstable();
-        let mut vanished = Vec::new();
-        self.reader.each_dir(self.order.root, top, |id, path| {
-            let is_unread = |dir: &PathBuf| path.starts_with(dir);
-            if self.visited.binary_search(&id).is_err() && !self.unreadable.iter().any(is_unread) {
-                vanished.push((id, path));
-            }
-            Ok(())
-        })?;
-        for (id, dir) in vanished {
-            for row in self.reader.known_in(id)? {
-                self.not_there(&dir, &row);
-            }
-        }
-        Ok(())
     }
 
     /// Whether nobody waits for the outcome any more.

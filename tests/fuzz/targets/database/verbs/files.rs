@@ -41,7 +41,7 @@ fn root_spec(input: &mut Bytes) -> RootSpec {
 
 fn change(input: &mut Bytes) -> Change {
     let file = FileId(input.row());
-    match input.byte() % 5 {
+    match input.byte() % 6 {
         0 => Change::Found {
             root: RootId(input.row()),
             dir: PathBuf::from("d"),
@@ -59,6 +59,7 @@ fn change(input: &mut Bytes) -> Change {
             finally: input.byte() % 2 == 1,
         },
         3 => Change::Back(file),
+        4 => Change::LeftOut(file),
         _ => Change::Described {
             file,
             words: words(input),

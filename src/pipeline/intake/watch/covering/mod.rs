@@ -4,7 +4,7 @@
 //! library's thread may be waiting for that lock in the callback, and would then never answer.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     fs,
     ops::Bound,
     panic::{self, AssertUnwindSafe},
@@ -13,11 +13,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use self::comparing::{Identity, identity};
 use super::{Desk, Library, Lost, Options, is_gone, limits, notes::Seen, watch_one};
 use crate::{
     pipeline::intake::{rules::Verdict, walk::Tree},
     shown::Shown,
 };
+
+mod comparing;
 
 /// How many directories of one attempt are told as lost one by one; if there are more, the whole
 /// part of the tree is.
@@ -37,13 +40,17 @@ struct Covering<'a> {
     trees: &'a [Arc<Tree>],
     options: Options,
     desk: &'a Desk,
-    watched: BTreeSet<PathBuf>,
+    /// What is watched, with its file system and its number there.
+    watched: BTreeMap<PathBuf, Identity>,
     again: VecDeque<(Instant, PathBuf)>,
     has_told_limit: bool,
     /// Events were lost: when everything is to be watched anew.
     start_over_at: Option<Instant>,
     /// Not earlier than this: so that a storm of events does not make us do nothing else.
     start_over_from: Instant,
+    /// When what is watched is to be compared with what is there, and not earlier than when.
+    compare_at: Option<Instant>,
+    compare_from: Instant,
 }
 
 /// Runs until the watch is dropped. Should it die instead, that is told as the loss that it is.
@@ -67,11 +74,13 @@ fn rounds(library: &mut Library, trees: &[Arc<Tree>], options: Options, desk: &D
         trees,
         options,
         desk,
-        watched: BTreeSet::new(),
+        watched: BTreeMap::new(),
         again: VecDeque::new(),
         has_told_limit: false,
         start_over_at: None,
         start_over_from: Instant::now(),
+        compare_at: None,
+        compare_from: Instant::now(),
     };
     while covering.round() {}
 }
@@ -80,12 +89,16 @@ impl<'a> Covering<'a> {
     /// Waits for something to do, and does it; false when the watch has been dropped.
     fn round(&mut self) -> bool {
         let again_at = self.again.front().map(|(due, _)| *due);
-        let due = again_at.into_iter().chain(self.start_over_at).min();
+        let due = [again_at, self.start_over_at, self.compare_at]
+            .into_iter()
+            .flatten()
+            .min();
         let wait = due.map_or(IDLE, |due| due.saturating_duration_since(Instant::now()));
-        let (raw, wanted) = {
+        let (raw, wanted, compare) = {
             let state = self.desk.state();
             let is_idle = |state: &mut super::State| {
-                !state.stopped && state.raw.is_empty() && state.wanted.is_empty()
+                let is_asked = state.stopped || state.compare || !state.wanted.is_empty();
+                !is_asked && state.raw.is_empty()
             };
             let (mut state, _) = self
                 .desk
@@ -95,7 +108,8 @@ impl<'a> Covering<'a> {
             if state.stopped {
                 return false;
             }
-            (state.raw.take(), std::mem::take(&mut state.wanted))
+            let compare = std::mem::take(&mut state.compare);
+            (state.raw.take(), std::mem::take(&mut state.wanted), compare)
         };
         let (lost_track, seen) = raw.into_parts();
         for dir in wanted {
@@ -109,6 +123,12 @@ impl<'a> Covering<'a> {
         }
         if self.start_over_at.is_some_and(|at| at <= Instant::now()) {
             self.start_over();
+        }
+        if compare && self.compare_at.is_none() {
+            self.compare_at = Some(self.compare_from.max(Instant::now()));
+        }
+        if self.compare_at.is_some_and(|at| at <= Instant::now()) {
+            self.compare();
         }
         self.repeat();
         true
@@ -136,7 +156,7 @@ impl<'a> Covering<'a> {
                 }
             }
             // Who watches a directory could read it before, too.
-            Seen::Touched if self.watched.contains(&path) => {}
+            Seen::Touched if self.watched.contains_key(&path) => {}
             Seen::Touched => self.look_at(path, false),
             Seen::Appeared { whole } => self.look_at(path, whole),
             Seen::Written { .. } => {
@@ -241,16 +261,18 @@ impl<'a> Covering<'a> {
         {
             return Err(reason);
         }
-        let is_full = |max| self.watched.len() >= max && !self.watched.contains(dir);
+        let is_full = |max| self.watched.len() >= max && !self.watched.contains_key(dir);
         if self.options.max_watches.is_some_and(is_full) {
             return Err(Lost::Limit {
                 needed: 0,
                 present: None,
             });
         }
+        // Asked before it is watched: what is mounted in between is seen later, and not never.
+        let identity = identity(dir);
         match watch_one(self.library, dir) {
             Ok(()) => {
-                self.watched.insert(dir.to_owned());
+                self.watched.insert(dir.to_owned(), identity);
                 Ok(())
             }
             Err(Lost::Refused(_)) if fs::symlink_metadata(dir).is_err_and(|e| is_gone(&e)) => {
@@ -301,6 +323,7 @@ impl<'a> Covering<'a> {
         let gone: Vec<PathBuf> = self
             .watched
             .range::<Path, _>((Bound::Included(path), Bound::Unbounded))
+            .map(|(dir, _)| dir)
             .take_while(|dir| dir.starts_with(path))
             .cloned()
             .collect();
