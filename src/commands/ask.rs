@@ -19,7 +19,7 @@ use crate::{
     config::Config,
     ids::OrderId,
     lock::{self, Lock},
-    run::{Reach, connect},
+    run::{Door, connect},
     store::{self, Cause, OrderKind, OrderView, Store, Trouble},
 };
 
@@ -61,8 +61,8 @@ async fn turn(config: &Config) -> anyhow::Result<Turn> {
 }
 
 async fn connected(state_dir: &Path) -> io::Result<UnixStream> {
-    let reach = Reach::of(state_dir)?;
-    UnixStream::connect(reach.path()).await
+    let door = Door::of(state_dir)?;
+    UnixStream::connect(door.path()).await
 }
 
 fn silent() -> Failure {

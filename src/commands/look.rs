@@ -12,7 +12,7 @@ use crate::{
     cli::ExitCode,
     clock::Clock,
     config::Config,
-    run::{ASK_STATE, Reach, connect},
+    run::{ASK_STATE, Door, connect},
     status::{Around, DatabaseState, Status},
     store::{self, Overview, Reader},
 };
@@ -55,7 +55,7 @@ pub(crate) fn overview(reader: &Reader, clock: &Clock) -> store::Result<Option<O
 /// Whether a process works in the state folder: it answers at its socket. And what it says of the
 /// database, if that cannot be written.
 fn asked(state_dir: &Path) -> (bool, DatabaseState) {
-    let stream = Reach::of(state_dir).and_then(|reach| UnixStream::connect(reach.path()));
+    let stream = Door::of(state_dir).and_then(|door| UnixStream::connect(door.path()));
     let Ok(mut stream) = stream else {
         return (false, DatabaseState::default());
     };

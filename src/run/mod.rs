@@ -15,8 +15,8 @@
 
 mod backups;
 pub mod connect;
+mod door;
 mod ending;
-mod reach;
 mod rebuild;
 mod removal;
 mod socket;
@@ -44,7 +44,7 @@ use crate::{
     store::Store,
 };
 
-pub use reach::{Reach, SOCKET_NAME};
+pub use door::{Door, SOCKET_NAME};
 pub use rebuild::rebuild;
 pub use removal::{Places, remove};
 pub use socket::{ASK_STATE, Error as SocketError};

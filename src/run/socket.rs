@@ -17,7 +17,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{Reach, SOCKET_NAME, ending, removal, verification};
+use super::{Door, SOCKET_NAME, ending, removal, verification};
 use crate::{
     cli::ExitCode,
     ids::{AlbumRow, ItemId, OrderId},
@@ -58,7 +58,7 @@ impl Listener {
         let path = state_dir.join(SOCKET_NAME);
         let _ = std::fs::remove_file(&path);
         // The folder is 0700, which is what keeps others out.
-        let bound = Reach::of(state_dir).and_then(|reach| UnixListener::bind(reach.path()));
+        let bound = Door::of(state_dir).and_then(|door| UnixListener::bind(door.path()));
         bound
             .map(Self)
             .map_err(|source| Error { path, source }.into())

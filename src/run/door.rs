@@ -1,4 +1,4 @@
-//! How the socket in the state folder is reached: bound by the process that works there, connected to by
+//! The way to the socket in the state folder: bound by the process that works there, connected to by
 //! commands.
 
 use std::{
@@ -16,12 +16,12 @@ const LONGEST: usize = 103;
 
 /// A path to the socket that the system takes, as long as this lives.
 #[derive(Debug)]
-pub struct Reach {
+pub struct Door {
     path: PathBuf,
     _dir: Option<File>,
 }
 
-impl Reach {
+impl Door {
     /// The way to the socket of this state folder. A folder whose name is too long for the system is gone
     /// to by a handle of it, where the system has names for those.
     pub fn of(state_dir: &Path) -> io::Result<Self> {
@@ -61,11 +61,11 @@ mod tests {
         for name in ["short".to_owned(), "long".repeat(40)] {
             let state_dir = dir.path().join(name);
             std::fs::create_dir(&state_dir).unwrap();
-            let bound = Reach::of(&state_dir).unwrap();
+            let bound = Door::of(&state_dir).unwrap();
             let _listener = UnixListener::bind(bound.path()).unwrap();
             drop(bound);
             assert!(state_dir.join(SOCKET_NAME).exists());
-            UnixStream::connect(Reach::of(&state_dir).unwrap().path()).unwrap();
+            UnixStream::connect(Door::of(&state_dir).unwrap().path()).unwrap();
         }
     }
 }
