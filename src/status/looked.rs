@@ -12,7 +12,7 @@ use super::{
     AfterUpload, Album, Around, Bytes, Failure, Items, Placements, Process, Quota, Status,
     Transfer,
     eta::{Eta, ITEMS_PER_CALL, Left},
-    sign_in,
+    sign_in, summary,
 };
 
 impl Status {
@@ -76,6 +76,8 @@ impl Status {
         if overview.is_published || self.account.state == AccountState::LoginNeeded {
             self.warnings.clear();
         }
+        let unwatched = overview.unwatched.iter();
+        self.warnings.extend(unwatched.map(summary::warning));
         self.lane = lane(overview, around);
         self.items = items(overview);
         self.placements = placements(overview);

@@ -3,10 +3,10 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use super::{Failure, Status, text, text::Here, words};
+use super::{Failure, Status, Warning, text, text::Here, words};
 use crate::{
     shown::Shown,
-    store::{Leaver, Overview, Reader, UNREADABLE},
+    store::{Leaver, OutOfReach, Overview, Reach, Reader, UNREADABLE},
 };
 
 /// Failures that are listed one by one.
@@ -109,16 +109,19 @@ pub struct Summary {
     pub refusals: Vec<(u64, String)>,
     /// Files that the disk does not give out.
     pub unreadable: u64,
+    /// Files in the queue that nobody can read now, by root.
+    pub out_of_reach: Vec<OutOfReach>,
     /// What is waited for, and what a person can do about it.
     pub waits: Option<(String, Option<String>)>,
 }
 
 impl Summary {
-    /// The end of a piece of work that began at `before`.
+    /// The end of a piece of work that began at `before`, and was about the files of `reach`.
     pub fn new(
         before: Tally,
         overview: &Overview,
         reader: &Reader,
+        reach: Reach,
         bytes: u64,
         took: Duration,
     ) -> crate::store::Result<Self> {
@@ -141,6 +144,7 @@ impl Summary {
                 .into_iter()
                 .map(|(_, n, reason)| (n, Shown::text(&reason).to_string()))
                 .collect(),
+            out_of_reach: reader.out_of_reach(reach)?,
             waits: None,
         })
     }
@@ -201,6 +205,7 @@ impl Summary {
             let _ = writeln!(text, "  {items} not in the album yet");
         }
         self.tell_wait(&mut text);
+        self.tell_out_of_reach(&mut text);
         self.tell_failures(&mut text, here);
         self.tell_refusals(&mut text);
         text
@@ -232,6 +237,26 @@ impl Summary {
         }
     }
 
+    /// What stays in the queue because its folder is not there, or is none of this run's.
+    fn tell_out_of_reach(&self, text: &mut String) {
+        for there in &self.out_of_reach {
+            let root = Shown::path(&there.root);
+            let why = if there.is_away {
+                "is missing or empty"
+            } else {
+                "is no folder that this run looks into"
+            };
+            let _ = writeln!(text, "Still in the queue, for {root} {why}:");
+            for path in there.files.iter().take(LISTED) {
+                let _ = writeln!(text, "  {}", Shown::path(path));
+            }
+            if there.files.len() > LISTED {
+                let _ = writeln!(text, "  and {}", more(there, LISTED));
+            }
+            let _ = writeln!(text, "hint: {}", remedy(there));
+        }
+    }
+
     fn tell_failures(&self, text: &mut String, here: &Here) {
         if self.failures.is_empty() {
             return;
@@ -256,6 +281,43 @@ impl Summary {
             let _ = writeln!(text, "  {}: {reason}", words::files(*n));
         }
     }
+}
+
+/// A warning of what stays in the queue although its folder is not looked into any more.
+pub(super) fn warning(there: &OutOfReach) -> Warning {
+    let first = there.files.iter().take(1).map(|path| Shown::path(path));
+    let first: String = first.map(|path| path.to_string()).collect();
+    let others = match there.files.len() {
+        0 | 1 => String::new(),
+        _ => format!(" and {}", more(there, 1)),
+    };
+    let root = Shown::path(&there.root);
+    Warning {
+        message: format!("{first}{others} in the queue, but {root} is no folder that is watched"),
+        hint: remedy(there),
+    }
+}
+
+/// How many there are beside the first ones.
+fn more(there: &OutOfReach, listed: usize) -> String {
+    let n = words::number(there.files.len().saturating_sub(listed) as u64);
+    if there.and_more {
+        format!("{n} or more")
+    } else {
+        format!("{n} more")
+    }
+}
+
+/// What a person can do about files that nobody can read now.
+fn remedy(there: &OutOfReach) -> String {
+    if there.is_away {
+        return "they go on by themselves once the folder is there again".to_owned();
+    }
+    let root = Shown::path(&there.root);
+    format!(
+        "`albumen backfill {root}` goes on with them once the folder is there, and so does a copy of them in a \
+         folder that is watched"
+    )
 }
 
 /// What `retry` prints, also where a daemon did it.
@@ -317,6 +379,7 @@ mod tests {
             failures: (1..=22).map(failure).collect(),
             refusals: vec![(2, "it is empty".into()), (1, "it holds text".into())],
             unreadable: 1,
+            out_of_reach: Vec::new(),
             waits: Some(("a sign-in is needed".into(), Some("albumen login".into()))),
         };
         let text = summary.text(&here());
@@ -362,6 +425,7 @@ mod tests {
             failures: Vec::new(),
             refusals: Vec::new(),
             unreadable: 0,
+            out_of_reach: Vec::new(),
             waits: None,
         };
         assert_eq!(

@@ -43,6 +43,7 @@ mod planning;
 mod rebuilding;
 mod recording;
 mod sessions;
+mod sources;
 mod uploads;
 mod verifying;
 mod waits;
@@ -79,6 +80,7 @@ pub use planning::{
 };
 pub use rebuilding::{FoundAgain, ListedAlbum, TakenOver};
 pub use sessions::Session;
+pub use sources::{OutOfReach, Reach};
 pub use verifying::{ToVerify, Verdict};
 
 /// Why the store could not do what was asked.

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
     AccountState, AlbumView, LaneState, Ledger, Pause, Reader, Result, account, afterwards, albums,
-    changes, client, ledger,
+    changes, client, ledger, sources,
 };
 use crate::{
     clock,
@@ -52,6 +52,8 @@ pub struct Overview {
     pub to_describe: u64,
     /// How many roots are away.
     pub away: Vec<PathBuf>,
+    /// Files in the queue below roots that nobody watches.
+    pub unwatched: Vec<sources::OutOfReach>,
 }
 
 /// Bytes on their way.
@@ -158,6 +160,7 @@ impl Reader {
                 .prepare("SELECT path FROM roots WHERE away = 1")?
                 .query_map([], |row| row.get(0).map(changes::path_from))?
                 .collect::<rusqlite::Result<_>>()?,
+            unwatched: sources::out_of_reach(&db, sources::Reach::Unwatched)?,
         })
     }
 
