@@ -1,5 +1,5 @@
 //! Photos that wait in the queue always have a file that they can be read from, or somebody is told
-//! which folder is missing.
+//! which folder is missing. And what is read is a file of the folder, whatever was put in its place.
 #![allow(
     clippy::unwrap_used,
     reason = "what goes wrong here fails the test that uses it"
@@ -9,9 +9,11 @@ mod support;
 
 use std::{
     fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
 };
 
+use rustix::fs::{CWD, Mode, mkfifoat};
 use serde_json::json;
 
 use support::{
@@ -132,4 +134,46 @@ async fn what_waits_for_a_disk_goes_on_once_the_disk_is_there() {
     fs::rename(home.path("elsewhere"), home.path("disk")).unwrap();
     home.backfill().await;
     home.all_there(&[photo]).await;
+}
+
+/// A backfill that leaves everything in the queue: nobody is signed in.
+async fn queue_all(home: &Home) {
+    fs::remove_file(home.path("state/token.json")).unwrap();
+    home.run(&["backfill"]).await.expect(3);
+    home.sign_in("the second");
+}
+
+#[tokio::test]
+async fn a_pipe_in_the_place_of_a_queued_file_keeps_nobody_waiting() {
+    let mut home = Home::with_folder("").await;
+    home.set("upload.parallel", "1");
+    let files = home.photos("photos", 3);
+    queue_all(&home).await;
+    fs::remove_file(&files[0]).unwrap();
+    mkfifoat(CWD, &files[0], Mode::RWXU).unwrap();
+    home.backfill().await;
+    home.all_there(&files[1..]).await;
+}
+
+#[tokio::test]
+async fn a_link_in_the_place_of_a_queued_folder_leads_nowhere() {
+    for rules in ["", "follow_symlinks = true"] {
+        let home = Home::with_folder(rules).await;
+        let stays = home.taken("photos/p.jpg", 1, &photo(1));
+        home.taken("photos/a/q.jpg", 2, &photo(2));
+        queue_all(&home).await;
+        fs::rename(home.path("photos/a"), home.path("outside")).unwrap();
+        symlink(home.path("outside"), home.path("photos/a")).unwrap();
+        home.backfill().await;
+        home.all_there(&[stays]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_stays_in_its_folder_is_read_where_links_are_followed() {
+    let home = Home::with_folder("follow_symlinks = true\nexclude = ['kept/']").await;
+    let file = home.taken("photos/kept/q.jpg", 2, &photo(2));
+    symlink(home.path("photos/kept"), home.path("photos/a")).unwrap();
+    home.backfill().await;
+    home.all_there(&[file]).await;
 }

@@ -21,6 +21,7 @@ mod embedded;
 pub mod gate;
 pub mod intake;
 pub mod lane;
+mod opening;
 pub mod upload;
 pub mod verify;
 

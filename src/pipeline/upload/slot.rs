@@ -13,6 +13,7 @@ use crate::{
         Mode, Result, Stage, asked, backoff,
         description::{self, dirs::Dirs},
         gate,
+        opening::Links,
     },
     progress::Transfer,
     shown::Shown,
@@ -55,7 +56,8 @@ impl Slot {
         let claim = self.claim.clone();
         let wants_words = description::is_wanted(&self.stage.config, &claim.root_path);
         let dirs = wants_words.then(|| self.dirs.clone());
-        let read = tokio::task::spawn_blocking(move || reading::read(&claim, dirs.as_ref()));
+        let links = Links::of(&self.stage.config, &claim.root_path);
+        let read = tokio::task::spawn_blocking(move || reading::read(&claim, links, dirs.as_ref()));
         let Ok(read) = read.await else {
             return Ok(Ended::Stopped);
         };
@@ -266,10 +268,11 @@ impl Slot {
 
     /// The file changed while its bytes went up: they are not registered.
     async fn changed(&self, item: ItemId, now: Timestamp) -> Result<Ended> {
-        let (path, root) = (self.claim.path.clone(), self.claim.root_path.clone());
+        let claim = self.claim.clone();
+        let links = Links::of(&self.stage.config, &claim.root_path);
         let looked = tokio::task::spawn_blocking(move || {
-            let looked = std::fs::File::open(&path).and_then(|file| reading::stat_of(&file));
-            (looked, reading::is_away(&root))
+            let looked = reading::open(&claim, links).and_then(|file| reading::stat_of(&file));
+            (looked, reading::is_away(&claim.root_path))
         })
         .await;
         let stat = match looked {
