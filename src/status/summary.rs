@@ -109,6 +109,8 @@ pub struct Summary {
     pub refusals: Vec<(u64, String)>,
     /// Files that the disk does not give out.
     pub unreadable: u64,
+    /// Held files that are other names of others.
+    pub other_names: u64,
     /// Files in the queue that nobody can read now, by root.
     pub out_of_reach: Vec<OutOfReach>,
     /// What is waited for, and what a person can do about it.
@@ -130,10 +132,14 @@ impl Summary {
             .refusals()?
             .into_iter()
             .partition(|(kind, ..)| kind == UNREADABLE);
+        let after = Tally::of(overview);
+        // Only where there are more files than pictures, for it takes a look at all of them.
+        let are_more = after.held > after.done + after.in_trouble + after.items_left;
         Ok(Self {
+            other_names: if are_more { reader.other_names()? } else { 0 },
             unreadable: unreadable.iter().map(|(_, n, _)| n).sum(),
             before,
-            after: Tally::of(overview),
+            after,
             bytes,
             took,
             failures: failures
@@ -166,7 +172,7 @@ impl Summary {
     /// Files whose content was in the library before: a copy, or a run before this one.
     fn known(&self) -> u64 {
         let others = self.made() + self.after.in_trouble + self.after.items_left;
-        self.after.held.saturating_sub(others)
+        self.after.held.saturating_sub(others + self.other_names)
     }
 
     /// What ought to be in the library and is not.
@@ -364,7 +370,7 @@ mod tests {
             },
             after: Tally {
                 done: 1_304,
-                held: 1_328,
+                held: 1_354,
                 in_trouble: 21,
                 refused: 4,
                 files_left: 4,
@@ -379,6 +385,7 @@ mod tests {
             failures: (1..=22).map(failure).collect(),
             refusals: vec![(2, "it is empty".into()), (1, "it holds text".into())],
             unreadable: 1,
+            other_names: 26,
             out_of_reach: Vec::new(),
             waits: Some(("a sign-in is needed".into(), Some("albumen login".into()))),
         };
@@ -425,6 +432,7 @@ mod tests {
             failures: Vec::new(),
             refusals: Vec::new(),
             unreadable: 0,
+            other_names: 0,
             out_of_reach: Vec::new(),
             waits: None,
         };

@@ -41,13 +41,15 @@ fn walks(db: &Connection, sql: &str) -> Vec<String> {
 }
 
 /// Indexes of what is on its way or in trouble.
-const PARTIAL: [&str; 15] = [
+const PARTIAL: [&str; 17] = [
     "items_moving",
     "items_to_verify",
     "items_waiting",
     "items_in_trouble",
     "files_claimed",
     "files_settling",
+    "files_by_inode",
+    "files_imported",
     "files_held_back",
     "files_refused",
     "placements_joining",
@@ -147,6 +149,9 @@ fn the_daily_work_never_walks_over_a_large_table() {
         membership::IN_ALBUM,
         membership::IN_DOUBT,
         moves::BY_INODE,
+        moves::IMPORTED_BY_INODE,
+        moves::OTHER_NAMES,
+        moves::POSSIBLE,
         removals::LEFT,
         removals::LEAVING,
         sources::HAS_SOURCE,
