@@ -12,7 +12,7 @@ use super::{
     AfterUpload, Album, Around, Bytes, Failure, Items, Placements, Process, Quota, Status,
     Transfer,
     eta::{Eta, ITEMS_PER_CALL, Left},
-    sign_in, summary,
+    out_of_reach, sign_in,
 };
 
 impl Status {
@@ -77,7 +77,7 @@ impl Status {
             self.warnings.clear();
         }
         let unwatched = overview.unwatched.iter();
-        self.warnings.extend(unwatched.map(summary::warning));
+        self.warnings.extend(unwatched.map(out_of_reach::warning));
         self.lane = lane(overview, around);
         self.items = items(overview);
         self.placements = placements(overview);

@@ -3,14 +3,14 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use super::{Failure, Status, Warning, text, text::Here, words};
+use super::{Failure, Status, out_of_reach, text, text::Here, words};
 use crate::{
     shown::Shown,
     store::{Leaver, OutOfReach, Overview, Reach, Reader, UNREADABLE},
 };
 
 /// Failures that are listed one by one.
-const LISTED: usize = 20;
+pub(super) const LISTED: usize = 20;
 
 /// How things stood at one time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -211,7 +211,7 @@ impl Summary {
             let _ = writeln!(text, "  {items} not in the album yet");
         }
         self.tell_wait(&mut text);
-        self.tell_out_of_reach(&mut text);
+        text += &out_of_reach::text(&self.out_of_reach);
         self.tell_failures(&mut text, here);
         self.tell_refusals(&mut text);
         text
@@ -243,26 +243,6 @@ impl Summary {
         }
     }
 
-    /// What stays in the queue because its folder is not there, or is none of this run's.
-    fn tell_out_of_reach(&self, text: &mut String) {
-        for there in &self.out_of_reach {
-            let root = Shown::path(&there.root);
-            let why = if there.is_away {
-                "is missing or empty"
-            } else {
-                "is no folder that this run looks into"
-            };
-            let _ = writeln!(text, "Still in the queue, for {root} {why}:");
-            for path in there.files.iter().take(LISTED) {
-                let _ = writeln!(text, "  {}", Shown::path(path));
-            }
-            if there.files.len() > LISTED {
-                let _ = writeln!(text, "  and {}", more(there, LISTED));
-            }
-            let _ = writeln!(text, "hint: {}", remedy(there));
-        }
-    }
-
     fn tell_failures(&self, text: &mut String, here: &Here) {
         if self.failures.is_empty() {
             return;
@@ -287,43 +267,6 @@ impl Summary {
             let _ = writeln!(text, "  {}: {reason}", words::files(*n));
         }
     }
-}
-
-/// A warning of what stays in the queue although its folder is not looked into any more.
-pub(super) fn warning(there: &OutOfReach) -> Warning {
-    let first = there.files.iter().take(1).map(|path| Shown::path(path));
-    let first: String = first.map(|path| path.to_string()).collect();
-    let others = match there.files.len() {
-        0 | 1 => String::new(),
-        _ => format!(" and {}", more(there, 1)),
-    };
-    let root = Shown::path(&there.root);
-    Warning {
-        message: format!("{first}{others} in the queue, but {root} is no folder that is watched"),
-        hint: remedy(there),
-    }
-}
-
-/// How many there are beside the first ones.
-fn more(there: &OutOfReach, listed: usize) -> String {
-    let n = words::number(there.files.len().saturating_sub(listed) as u64);
-    if there.and_more {
-        format!("{n} or more")
-    } else {
-        format!("{n} more")
-    }
-}
-
-/// What a person can do about files that nobody can read now.
-fn remedy(there: &OutOfReach) -> String {
-    if there.is_away {
-        return "they go on by themselves once the folder is there again".to_owned();
-    }
-    let root = Shown::path(&there.root);
-    format!(
-        "`albumen backfill {root}` goes on with them once the folder is there, and so does a copy of them in a \
-         folder that is watched"
-    )
 }
 
 /// What `retry` prints, also where a daemon did it.
