@@ -349,3 +349,20 @@ async fn rclones_client_is_taken_over_and_the_rest_is_said() {
         ran.stderr
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_tracker_knows_does_not_go_up_under_another_name() {
+    let home = Home::with_folder("").await;
+    let sent = home.write("photos/a.jpg", &photo(1));
+    installed(&home, "", "", std::slice::from_ref(&sent));
+    import(&home).await;
+    fs::rename(&sent, home.path("photos/b.jpg")).unwrap();
+    let said = home.run(&["backfill", "--dry-run"]).await.expect(0);
+    assert!(
+        said.stdout.starts_with("Nothing would go up.\n"),
+        "{}",
+        said.stdout
+    );
+    home.backfill().await;
+    home.all_there(&[]).await;
+}

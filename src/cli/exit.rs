@@ -15,7 +15,8 @@ pub enum ExitCode {
     /// 4: a second daemon, or a holder of the state folder that does not answer within 10 s. The
     /// unit does not restart on it.
     StateHeld,
-    /// 5: stopped early with work left, as `--no-wait` asks for.
+    /// 5: ended with work left: `--no-wait` asked for it, or the folder of something in the queue is not
+    /// there.
     WorkLeft,
     /// 70: an error inside Albumen (`EX_SOFTWARE` of BSD's sysexits).
     Internal,
@@ -70,7 +71,7 @@ impl ExitCode {
             Self::Unusable => "usage, configuration, or an account that cannot be used",
             Self::LoginNeeded => "a login is needed: `albumen login`",
             Self::StateHeld => "a second daemon, or the running one does not answer",
-            Self::WorkLeft => "stopped early with work left (--no-wait)",
+            Self::WorkLeft => "ended with work left (--no-wait, or a folder that is not there)",
             Self::Internal => "an error inside Albumen",
             Self::Interrupted => "interrupted",
         }

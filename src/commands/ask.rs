@@ -19,7 +19,7 @@ use crate::{
     config::Config,
     ids::OrderId,
     lock::{self, Lock},
-    run::{Door, connect},
+    run::{self, Door, connect},
     store::{self, Cause, OrderKind, OrderView, Store, Trouble},
 };
 
@@ -103,7 +103,11 @@ async fn follow(
     let clock = connect::clock(config);
     let before = backfill::tally(config, &clock)?;
     // The others move nothing that could be watched.
-    let is_backfill = matches!(order, OrderKind::Backfill { .. });
+    let reach = match &order {
+        OrderKind::Backfill { paths, .. } => Some(run::reach(paths)),
+        _ => None,
+    };
+    let is_backfill = reach.is_some();
     let began = Instant::now();
     let words = "not waiting any longer; the running albumen goes on with it";
     let signals = Signals::listen(&edge.screen, words)?;
@@ -144,9 +148,10 @@ async fn follow(
         return Ok(Some(ExitCode::Interrupted));
     }
     let (code, report) = outcome(view(config, id)?)?;
-    let report = if is_backfill {
+    let report = if let Some(reach) = reach {
         // The same words as if this process had done it.
-        let text = backfill::summary(config, &clock, before, None, began.elapsed(), code)?;
+        let told = (before, reach);
+        let text = backfill::summary(config, &clock, told, None, began.elapsed(), code)?;
         text.unwrap_or(report)
     } else {
         report

@@ -18,7 +18,7 @@ use crate::{
         Status,
         summary::{Summary, Tally},
     },
-    store::OrderKind,
+    store::{OrderKind, Reach},
 };
 
 use super::{
@@ -96,6 +96,7 @@ pub(crate) async fn here_and_now(
     let before = tally(&config, &clock)?;
     let (began, progress) = (Instant::now(), Progress::default());
     let follower = Follower::start(edge, &config, &clock, before, Some(progress.clone()));
+    let reach = run::reach(&paths);
     let job = Job::Backfill { paths, no_wait };
     let work = run::run(
         lock,
@@ -111,7 +112,14 @@ pub(crate) async fn here_and_now(
     };
     let code = result?;
     let took = began.elapsed();
-    if let Some(text) = summary(&config, &clock, before, Some(progress.bytes()), took, code)? {
+    if let Some(text) = summary(
+        &config,
+        &clock,
+        (before, reach),
+        Some(progress.bytes()),
+        took,
+        code,
+    )? {
         output::print(&text)?;
     }
     let interrupted = signals.heard().then_some(ExitCode::Interrupted);
@@ -122,7 +130,7 @@ pub(crate) async fn here_and_now(
 pub(crate) fn summary(
     config: &Config,
     clock: &Clock,
-    before: Tally,
+    (before, reach): (Tally, Reach),
     bytes: Option<u64>,
     took: Duration,
     code: ExitCode,
@@ -135,7 +143,7 @@ pub(crate) fn summary(
     };
     let here = here(clock);
     let bytes = bytes.unwrap_or_else(|| overview.bytes_sent.saturating_sub(before.bytes_sent));
-    let summary = Summary::new(before, &overview, &reader, bytes, took)?;
+    let summary = Summary::new(before, &overview, &reader, reach, bytes, took)?;
     let summary = match code {
         ExitCode::LoginNeeded | ExitCode::Unusable | ExitCode::WorkLeft => {
             // The pipeline has ended, but what it waited for is what it stopped for.

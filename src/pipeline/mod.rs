@@ -22,6 +22,7 @@ pub mod gate;
 pub mod intake;
 pub mod lane;
 pub mod longest;
+mod opening;
 pub mod upload;
 pub mod verify;
 

@@ -14,7 +14,7 @@ use crate::{
     cli::ExitCode,
     clock,
     pipeline::{self, Stage, verify::day_is_spent},
-    store::{self, AccountState, LaneState, Reader, UNREADABLE, UploadsState},
+    store::{self, AccountState, LaneState, Reach, Reader, UNREADABLE, UploadsState},
 };
 
 /// The longest wait that `--no-wait` sits out (the design, section 2).
@@ -45,14 +45,19 @@ impl Drop for Waiting {
 }
 
 /// Waits until nothing can move, and gives how it ended.
-pub(super) async fn drained(stage: &Stage, no_wait: bool) -> anyhow::Result<ExitCode> {
+/// `reach` says whose files it was to be about.
+pub(super) async fn drained(
+    stage: &Stage,
+    reach: Reach,
+    no_wait: bool,
+) -> anyhow::Result<ExitCode> {
     let _waiting = Waiting::begin(stage);
     let mut moved = stage.bells.moved.listen();
     let mut still = false;
     loop {
         moved.mark_unchanged();
         // What was just rung for may not have been begun yet: only who stands still waits.
-        match look(stage, no_wait && still).await {
+        match look(stage, reach, no_wait && still).await {
             Ok(Some(code)) => return Ok(code),
             // Nobody knows how long a disk stays full, so this is a wait like any other.
             _ if no_wait && still && stage.store.trouble().is_some() => {
@@ -83,13 +88,13 @@ fn may_pass(error: &anyhow::Error) -> bool {
 }
 
 /// The exit code if it is over now.
-async fn look(stage: &Stage, no_wait: bool) -> anyhow::Result<Option<ExitCode>> {
+async fn look(stage: &Stage, reach: Reach, no_wait: bool) -> anyhow::Result<Option<ExitCode>> {
     // Somebody may have seen to it a moment ago.
     stage.gate.look_for_sign_in().await?;
     let account = stage.gate.pause();
     let scanned = stage.scanning.load(Ordering::SeqCst) == 0;
     if scanned && stage.store.is_drained().await? {
-        return Ok(Some(code_of_items(stage)?));
+        return Ok(Some(code_of_items(stage, reach)?));
     }
     match account.state {
         AccountState::LoginNeeded if scanned && account.until.is_none() => {
@@ -154,8 +159,9 @@ async fn files_wait(stage: &Stage, now: Timestamp) -> anyhow::Result<bool> {
         || stage.store.next_to_verify_for_files().await?.is_some() && day_is_spent(stage).await?)
 }
 
-/// The code for how the items stand.
-pub(super) fn code_of_items(stage: &Stage) -> anyhow::Result<ExitCode> {
+/// The code for how the items stand. What is in the queue and cannot be read now did not fail, and no
+/// `retry` helps: it is work that is left.
+fn code_of_items(stage: &Stage, reach: Reach) -> anyhow::Result<ExitCode> {
     let Some(reader) = Reader::open(&stage.config.state_dir)? else {
         return Ok(ExitCode::Done);
     };
@@ -164,9 +170,10 @@ pub(super) fn code_of_items(stage: &Stage) -> anyhow::Result<ExitCode> {
     // What the rules leave out is no failure; what the disk does not give out is one.
     let refusals = reader.refusals()?;
     let unreadable = refusals.iter().any(|(kind, ..)| kind == UNREADABLE);
-    Ok(if bad > 0 || unreadable {
-        ExitCode::SomeFailed
-    } else {
-        ExitCode::Done
-    })
+    let is_left = !reader.out_of_reach(reach)?.is_empty();
+    let codes = [
+        (bad > 0 || unreadable).then_some(ExitCode::SomeFailed),
+        is_left.then_some(ExitCode::WorkLeft),
+    ];
+    Ok(ExitCode::merge(codes.into_iter().flatten()))
 }

@@ -41,7 +41,7 @@ use crate::{
         verify::Verify,
     },
     progress::Progress,
-    store::Store,
+    store::{Reach, Store},
 };
 
 pub use door::{Door, SOCKET_NAME};
@@ -164,9 +164,12 @@ async fn with_store(
     }
     let reporter = stage.clone();
     tasks.spawn(async move { ("status", telling::tell(reporter).await.map(|()| None)) });
-    if let Job::Backfill { no_wait, .. } = *job {
-        let stage = stage.clone();
-        tasks.spawn(async move { ("the end", ending::drained(&stage, no_wait).await.map(Some)) });
+    if let Job::Backfill { paths, no_wait } = job {
+        let (stage, reach, no_wait) = (stage.clone(), reach(paths), *no_wait);
+        tasks.spawn(async move {
+            let code = ending::drained(&stage, reach, no_wait).await;
+            ("the end", code.map(Some))
+        });
     }
     // After everything that may fail: nobody else would wait for it to end.
     let lane = tokio::spawn(lane.run());
@@ -174,6 +177,15 @@ async fn with_store(
     let code = supervise(&mut tasks, lane, &stage).await;
     telling::gone(&config.state_dir);
     code
+}
+
+/// What a backfill of these paths is about; without any it is about all that is in the queue.
+pub fn reach<P>(paths: &[P]) -> Reach {
+    if paths.is_empty() {
+        Reach::Everything
+    } else {
+        Reach::Asked
+    }
 }
 
 fn spawn<F>(tasks: &mut JoinSet<Ended>, name: &'static str, task: F)

@@ -156,12 +156,13 @@ async fn carry_out(id: OrderId, stage: &Stage, requests: &Requests) -> anyhow::R
             removal::take_out(stage, places.collect(), held).await?
         }
         OrderKind::Backfill { paths, no_wait } => {
+            let reach = super::reach(&paths);
             let paths = paths.into_iter().map(from_bytes).collect();
             stage.scanning.fetch_add(1, Ordering::SeqCst);
             let scanned = requests.scan(paths).await;
             stage.scanning.fetch_sub(1, Ordering::SeqCst);
             scanned?;
-            let code = ending::drained(stage, no_wait).await?;
+            let code = ending::drained(stage, reach, no_wait).await?;
             // Whoever ordered it looks into the store and tells its own part of the story.
             (code, String::new())
         }

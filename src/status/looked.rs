@@ -12,7 +12,7 @@ use super::{
     AfterUpload, Album, Around, Bytes, Failure, Items, Placements, Process, Quota, Status,
     Transfer,
     eta::{Eta, ITEMS_PER_CALL, Left},
-    sign_in,
+    out_of_reach, sign_in,
 };
 
 impl Status {
@@ -77,6 +77,8 @@ impl Status {
         if overview.is_published || self.account.state == AccountState::LoginNeeded {
             self.warnings.clear();
         }
+        let unwatched = overview.unwatched.iter();
+        self.warnings.extend(unwatched.map(out_of_reach::warning));
         self.lane = lane(overview, around);
         self.uploads = uploads(overview, around);
         self.items = items(overview);

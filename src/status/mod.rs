@@ -7,6 +7,7 @@
 
 pub mod eta;
 mod looked;
+mod out_of_reach;
 pub mod sign_in;
 pub mod summary;
 pub mod text;

@@ -3,14 +3,14 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use super::{Failure, Status, text, text::Here, words};
+use super::{Failure, Status, out_of_reach, text, text::Here, words};
 use crate::{
     shown::Shown,
-    store::{Leaver, Overview, Reader, UNREADABLE},
+    store::{Leaver, OutOfReach, Overview, Reach, Reader, UNREADABLE},
 };
 
 /// Failures that are listed one by one.
-const LISTED: usize = 20;
+pub(super) const LISTED: usize = 20;
 
 /// How things stood at one time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -109,16 +109,21 @@ pub struct Summary {
     pub refusals: Vec<(u64, String)>,
     /// Files that the disk does not give out.
     pub unreadable: u64,
+    /// Held files that are other names of others.
+    pub other_names: u64,
+    /// Files in the queue that nobody can read now, by root.
+    pub out_of_reach: Vec<OutOfReach>,
     /// What is waited for, and what a person can do about it.
     pub waits: Option<(String, Option<String>)>,
 }
 
 impl Summary {
-    /// The end of a piece of work that began at `before`.
+    /// The end of a piece of work that began at `before`, and was about the files of `reach`.
     pub fn new(
         before: Tally,
         overview: &Overview,
         reader: &Reader,
+        reach: Reach,
         bytes: u64,
         took: Duration,
     ) -> crate::store::Result<Self> {
@@ -127,10 +132,14 @@ impl Summary {
             .refusals()?
             .into_iter()
             .partition(|(kind, ..)| kind == UNREADABLE);
+        let after = Tally::of(overview);
+        // Only where there are more files than pictures, for it takes a look at all of them.
+        let are_more = after.held > after.done + after.in_trouble + after.items_left;
         Ok(Self {
+            other_names: if are_more { reader.other_names()? } else { 0 },
             unreadable: unreadable.iter().map(|(_, n, _)| n).sum(),
             before,
-            after: Tally::of(overview),
+            after,
             bytes,
             took,
             failures: failures
@@ -141,6 +150,7 @@ impl Summary {
                 .into_iter()
                 .map(|(_, n, reason)| (n, Shown::text(&reason).to_string()))
                 .collect(),
+            out_of_reach: reader.out_of_reach(reach)?,
             waits: None,
         })
     }
@@ -162,7 +172,7 @@ impl Summary {
     /// Files whose content was in the library before: a copy, or a run before this one.
     fn known(&self) -> u64 {
         let others = self.made() + self.after.in_trouble + self.after.items_left;
-        self.after.held.saturating_sub(others)
+        self.after.held.saturating_sub(others + self.other_names)
     }
 
     /// What ought to be in the library and is not.
@@ -201,6 +211,7 @@ impl Summary {
             let _ = writeln!(text, "  {items} not in the album yet");
         }
         self.tell_wait(&mut text);
+        text += &out_of_reach::text(&self.out_of_reach);
         self.tell_failures(&mut text, here);
         self.tell_refusals(&mut text);
         text
@@ -302,7 +313,7 @@ mod tests {
             },
             after: Tally {
                 done: 1_304,
-                held: 1_328,
+                held: 1_354,
                 in_trouble: 21,
                 refused: 4,
                 files_left: 4,
@@ -317,6 +328,8 @@ mod tests {
             failures: (1..=22).map(failure).collect(),
             refusals: vec![(2, "it is empty".into()), (1, "it holds text".into())],
             unreadable: 1,
+            other_names: 26,
+            out_of_reach: Vec::new(),
             waits: Some(("a sign-in is needed".into(), Some("albumen login".into()))),
         };
         let text = summary.text(&here());
@@ -362,6 +375,8 @@ mod tests {
             failures: Vec::new(),
             refusals: Vec::new(),
             unreadable: 0,
+            other_names: 0,
+            out_of_reach: Vec::new(),
             waits: None,
         };
         assert_eq!(

@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{FileStat, Reader, Result, Store, changes, mounts};
+use super::{FileStat, Reader, Result, Store, changes, mounts, sources};
 use crate::{
     clock,
     ids::{DirId, FileId, ItemId, RootId},
@@ -119,25 +119,39 @@ impl Store {
         .await
     }
 
-    /// Files of the root may be claimed now; `scanned` tells that a full scan just ended.
+    /// Files of the root may be claimed now; `scanned` tells that a full scan just ended. What waits for
+    /// bytes that no open root had is read from here.
     pub async fn root_opened(&self, root: RootId, scanned: bool, now: Timestamp) -> Result<()> {
         self.write(move |db| {
-            db.prepare_cached(
-                "UPDATE roots SET open = 1, away = 0,
-                        scanned_at = iif(?2, coalesce(scanned_at, ?3), scanned_at)
-                 WHERE id = ?1",
-            )?
-            .execute(params![root.0, scanned, now.as_millisecond()])?;
+            let opened = db
+                .prepare_cached(
+                    "UPDATE roots SET open = 1, away = 0 WHERE id = ?1 AND (open = 0 OR away = 1)",
+                )?
+                .execute([root.0])?;
+            if scanned {
+                db.prepare_cached(
+                    "UPDATE roots SET scanned_at = ?2 WHERE id = ?1 AND scanned_at IS NULL",
+                )?
+                .execute(params![root.0, now.as_millisecond()])?;
+            }
+            if opened > 0 {
+                sources::look_again(db)?;
+            }
             Ok(())
         })
         .await
     }
 
-    /// The root is missing, or empty where files were known.
+    /// The root is missing, or empty where files were known. What waited for its bytes is read from
+    /// another root that has them.
     pub async fn root_away(&self, root: RootId) -> Result<()> {
         self.write(move |db| {
-            db.prepare_cached("UPDATE roots SET away = 1 WHERE id = ?1")?
+            let left = db
+                .prepare_cached("UPDATE roots SET away = 1 WHERE id = ?1 AND away = 0")?
                 .execute([root.0])?;
+            if left > 0 {
+                sources::look_again(db)?;
+            }
             Ok(())
         })
         .await

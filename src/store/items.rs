@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Error, Result};
+use super::{Error, Result, sources};
 use crate::{
     ids::{FileId, ItemId, UploadToken},
     item::{Event, State},
@@ -60,6 +60,9 @@ pub(super) fn apply(
         )?
         .execute([item.0])?;
     }
+    if event == Event::UploadGivenUp {
+        sources::hold_again(db, item, now)?;
+    }
     if event == Event::SourceLost {
         // It is wanted nowhere any more; a file that brings it back wants it anew.
         db.prepare_cached(
@@ -114,7 +117,7 @@ pub(super) fn token_received(
         upload_token.reveal(),
         now.as_millisecond()
     ])?;
-    Ok(())
+    sources::hold_again(db, item, now)
 }
 
 /// Counts an outcome that blames the item, and says how often it was blamed before.
@@ -134,8 +137,9 @@ pub(super) fn hold_back(db: &Connection, item: ItemId, not_before: Timestamp) ->
     Ok(())
 }
 
-/// Puts one of the item's files back into the queue, so that its bytes are read again; without any,
-/// the item has lost its source. `not` is a file that is no holder any more.
+/// Puts one of the item's files back into the queue, so that its bytes are read again: one that can be
+/// read now, if there is any. Without any file the item has lost its source. `not` is a file that is
+/// no holder any more.
 pub(super) fn requeue_bytes(
     db: &Connection,
     item: ItemId,
@@ -143,26 +147,25 @@ pub(super) fn requeue_bytes(
     not_before: Timestamp,
     now: Timestamp,
 ) -> Result<()> {
-    let queued_already: bool = db
-        .prepare_cached(HAS_SOURCE)?
-        .query_row(params![item.0, not.map(|file| file.0)], |row| row.get(0))?;
-    if queued_already {
-        return Ok(());
-    }
-    let holder: Option<i64> = db
-        .prepare_cached(HOLDER)?
-        .query_row(params![item.0, not.map(|file| file.0)], |row| row.get(0))
-        .optional()?;
-    if let Some(file) = holder {
-        db.prepare_cached(
-            "UPDATE files SET state = 'queued', not_before = ?2, changed_at = ?3 WHERE id = ?1",
-        )?
-        .execute(params![
-            file,
-            not_before.as_millisecond(),
-            now.as_millisecond()
-        ])?;
-        return Ok(());
+    let not = not.map(|file| file.0);
+    // What waits in a root that is closed or away may wait for ever, so it is the last resort.
+    for (source, holder) in [
+        (sources::HAS_SOURCE_AT_HAND, sources::HOLDER_AT_HAND),
+        (sources::HAS_SOURCE, sources::HOLDER),
+    ] {
+        let is_queued: bool = db
+            .prepare_cached(source)?
+            .query_row(params![item.0, not], |row| row.get(0))?;
+        if is_queued {
+            return Ok(());
+        }
+        let holder = db
+            .prepare_cached(holder)?
+            .query_row(params![item.0, not], |row| row.get(0).map(FileId))
+            .optional()?;
+        if let Some(file) = holder {
+            return sources::queue(db, file, not_before, now);
+        }
     }
     let because = Because {
         reason: Some("no file holds these bytes any more"),
@@ -186,13 +189,3 @@ pub(super) fn let_go(db: &Connection, item: ItemId, file: FileId, now: Timestamp
         | State::Missing => Ok(()),
     }
 }
-
-/// Whether a file waits in the queue with the item's bytes.
-pub(super) const HAS_SOURCE: &str =
-    "SELECT EXISTS (SELECT 1 FROM files WHERE item_id = ?1 AND state IN ('queued', 'claimed')
-                            AND id IS NOT ?2)";
-
-/// A file that holds the item's bytes.
-pub(super) const HOLDER: &str =
-    "SELECT id FROM files WHERE item_id = ?1 AND state = 'held' AND id IS NOT ?2
-             ORDER BY id LIMIT 1";

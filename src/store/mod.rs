@@ -44,6 +44,7 @@ mod planning;
 mod rebuilding;
 mod recording;
 mod sessions;
+mod sources;
 mod uploads;
 mod verifying;
 mod waits;
@@ -80,6 +81,7 @@ pub use planning::{
 };
 pub use rebuilding::{FoundAgain, ListedAlbum, TakenOver};
 pub use sessions::Session;
+pub use sources::{OutOfReach, Reach};
 pub use verifying::{ToVerify, Verdict};
 
 /// Why the store could not do what was asked.

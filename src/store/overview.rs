@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
     AccountState, AlbumView, LaneState, Ledger, Pause, Reader, Result, UploadsState, account,
-    afterwards, albums, changes, client, ledger, mounts,
+    afterwards, albums, changes, client, ledger, mounts, sources,
 };
 use crate::{
     clock,
@@ -56,6 +56,8 @@ pub struct Overview {
     pub to_describe: u64,
     /// Roots that are away, and directories where a disk was mounted and none is.
     pub away: Vec<PathBuf>,
+    /// Files in the queue below roots that nobody watches.
+    pub unwatched: Vec<sources::OutOfReach>,
 }
 
 /// Bytes on their way.
@@ -162,6 +164,7 @@ impl Reader {
             failures: failures(&db)?,
             to_describe: db.query_row(TO_DESCRIBE, [], |row| row.get::<_, i64>(0))? as u64,
             away: mounts::away(&db)?,
+            unwatched: sources::out_of_reach(&db, sources::Reach::Unwatched)?,
         })
     }
 

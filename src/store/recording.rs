@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
-    Change, Fate, FileStat, Result, albums, describing, going, holding, items, mounts, moves,
+    Change, Fate, FileStat, IMPORTED, Result, albums, describing, going, holding, items, mounts,
+    moves,
 };
 use crate::ids::{AlbumRow, DirId, FileId, ItemId, RootId};
 
@@ -224,11 +225,18 @@ impl<'a> Recording<'a> {
 
     /// What is sure to be a known file under another name is not read: a move is a row.
     fn moved_here(&self, file: FileId, columns: &Columns<'_>, stat: FileStat) -> Result<()> {
-        if self.may_have_moved
-            && columns.state == "queued"
-            && let Some(item) = moves::item_of(self.db, file, &stat)?
-        {
-            holding::hold_known(self.db, file, item, self.now)?;
+        if !self.may_have_moved || columns.state != "queued" {
+            return Ok(());
+        }
+        if let Some(item) = moves::item_of(self.db, file, &stat)? {
+            return holding::hold_known(self.db, file, item, self.now);
+        }
+        if let Some(reason) = moves::imported_as(self.db, file, &stat)? {
+            self.db
+                .prepare_cached(
+                    "UPDATE files SET state = 'refused', reason_kind = ?2, reason = ?3 WHERE id = ?1",
+                )?
+                .execute(params![file.0, IMPORTED, reason])?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
     Change, Fate, FileStat, Result, Store, UNREADABLE, departures, going, items,
-    recording::Recording, sessions,
+    recording::Recording, sessions, sources,
 };
 use crate::{
     clock,
@@ -69,11 +69,13 @@ impl Store {
             };
             items::apply(db, item, Event::UploadEnded, &because, now)?;
             items::hold_back(db, item, not_before)?;
-            // A scan may have seen meanwhile that the file holds something else now.
-            if still_held(db, file, item)? {
-                queue_again(db, file, not_before, now)
+            // A scan may have seen meanwhile that the file holds something else now, or that its
+            // root is away.
+            let held = still_held(db, file, item)?;
+            if held && sources::is_at_hand(db, file)? {
+                sources::queue(db, file, not_before, now)
             } else {
-                items::requeue_bytes(db, item, Some(file), not_before, now)
+                items::requeue_bytes(db, item, (!held).then_some(file), not_before, now)
             }
         })
         .await
@@ -157,7 +159,7 @@ impl Store {
             }
             db.prepare_cached("UPDATE files SET attempts = attempts + 1 WHERE id = ?1")?
                 .execute([file.0])?;
-            queue_again(db, file, not_before, now)
+            sources::queue(db, file, not_before, now)
         })
         .await
     }
@@ -223,18 +225,6 @@ fn still_held(db: &Connection, file: FileId, item: ItemId) -> Result<bool> {
         .query_row([file.0, item.0], |row| row.get(0))?)
 }
 
-fn queue_again(db: &Connection, file: FileId, not_before: Timestamp, now: Timestamp) -> Result<()> {
-    db.prepare_cached(
-        "UPDATE files SET state = 'queued', not_before = ?2, changed_at = ?3 WHERE id = ?1",
-    )?
-    .execute(params![
-        file.0,
-        not_before.as_millisecond(),
-        now.as_millisecond()
-    ])?;
-    Ok(())
-}
-
 fn refuse(
     db: &Connection,
     file: FileId,
@@ -256,8 +246,6 @@ fn refuse(
     }
 }
 
-/// The upload of `item` ends without a token because `file` is no source of its bytes any more;
-/// another holder takes over, or the item is skipped.
 /// Nobody sends the bytes of this item any more, and nobody has said why.
 pub(super) fn interrupted(db: &Connection, item: ItemId, now: Timestamp) -> Result<()> {
     let because = items::Because::default();
@@ -265,6 +253,8 @@ pub(super) fn interrupted(db: &Connection, item: ItemId, now: Timestamp) -> Resu
     items::requeue_bytes(db, item, None, clock::from_millis(0), now)
 }
 
+/// The upload of `item` ends without a token because `file` is no source of its bytes any more;
+/// another holder takes over, or the item is skipped.
 fn end_upload(db: &Connection, file: FileId, item: Option<ItemId>, now: Timestamp) -> Result<()> {
     let Some(item) = item else { return Ok(()) };
     let held = still_held(db, file, item)?;

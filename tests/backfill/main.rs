@@ -11,6 +11,7 @@ mod support;
 
 mod days;
 mod paths;
+mod renamed;
 
 use std::{
     ffi::OsStr,

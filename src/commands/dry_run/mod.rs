@@ -19,6 +19,7 @@ use crate::{
     config::Config,
     pipeline::intake::{
         place::{Asked, Part, Place, Places},
+        survey,
         walk::{self, Entry, Listing, RootState},
     },
     run::connect,
@@ -211,9 +212,14 @@ impl Plan {
         known: Option<&Standing>,
         reader: Option<&Reader>,
     ) -> anyhow::Result<()> {
-        let same =
-            known.filter(|known| known.size == entry.size && known.mtime_ns == entry.mtime_ns);
-        if let Some(known) = same {
+        let same = known
+            .filter(|known| known.size == entry.size && known.mtime_ns == entry.mtime_ns)
+            .cloned();
+        let known = match (same, reader) {
+            (None, Some(reader)) => reader.moved(&survey::stat_of(entry))?,
+            (same, _) => same,
+        };
+        if let Some(known) = known {
             match (known.file_state.as_str(), known.item_state.as_deref()) {
                 ("held", Some("created" | "verified")) => {
                     self.there += 1;

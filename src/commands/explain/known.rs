@@ -88,7 +88,7 @@ pub(super) fn text(known: &Explained, is_there: bool, here: &Here) -> String {
         };
     }
     for former in &known.former {
-        text += &self::former(former, here);
+        text += &self::former(former, known, here);
     }
     if known.file_state == "held" && (is_missing || known.item_state.as_deref() == Some("failed")) {
         text.push_str("hint: `albumen retry PATH` puts it back into the queue\n");
@@ -140,14 +140,18 @@ fn album(album: &Membership, known: &Explained) -> String {
     text
 }
 
-fn former(former: &Former, here: &Here) -> String {
+fn former(former: &Former, known: &Explained, here: &Here) -> String {
     let until = words::time(former.until, here.now, &here.zone);
     let mut text = if former.was_edited {
         format!(
             "Before it was changed ({until}) it was another picture, which stays in Google Photos"
         )
     } else {
-        format!("It was in Google Photos before, was no longer there ({until}), and was sent again")
+        let again = match known.item_state.as_deref() {
+            Some("created" | "verified") => "was sent again",
+            _ => "is to be sent again",
+        };
+        format!("It was in Google Photos before, was no longer there ({until}), and {again}")
     };
     match &former.product_url {
         Some(link) => {

@@ -20,7 +20,7 @@ use super::look::{self, Fit, Trouble};
 use crate::{
     crash::{self, Moment},
     ids::ActId,
-    pipeline::upload::reading,
+    pipeline::{opening, upload::reading},
     shown::Shown,
     store::{Intended, Source},
 };
@@ -66,9 +66,9 @@ pub(super) enum Recovered {
 /// Puts back what stands aside since an act was cut short.
 pub(super) fn recover(intended: &Intended) -> io::Result<Recovered> {
     let source = &intended.source;
-    let dir = match look::open_dir(&source.root, &source.dir) {
+    let dir = match opening::dir(&source.root, &source.dir) {
         Ok(dir) => dir,
-        Err(error) if error.kind() == io::ErrorKind::NotFound || look::is_link(&error) => {
+        Err(error) if error.kind() == io::ErrorKind::NotFound || opening::is_link(&error) => {
             return Ok(Recovered::Back);
         }
         Err(error) => return Err(error),
@@ -79,7 +79,7 @@ pub(super) fn recover(intended: &Intended) -> io::Result<Recovered> {
         Err(Errno::EXIST) => {}
         Err(error) => return Err(error.into()),
     }
-    let hash = reading::hash_prefix(&look::open_file(&dir, &aside)?, u64::MAX)?;
+    let hash = reading::hash_prefix(&opening::entry(&dir, &aside)?, u64::MAX)?;
     Ok(if *hash.finalize().as_bytes() == source.hash.0 {
         rustix::fs::unlinkat(&dir, &aside, AtFlags::empty())?;
         Recovered::Taken

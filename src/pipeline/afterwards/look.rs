@@ -4,20 +4,17 @@
 //! the root can be meant. That the name still is the file when it goes is another question: see
 //! [`super::aside`].
 
-use std::{
-    fs::File,
-    io,
-    os::fd::OwnedFd,
-    path::{Component, Path},
-};
+use std::{fs::File, io, os::fd::OwnedFd, path::Path};
 
-use rustix::fs::{Access, AtFlags, Mode, OFlags};
+use rustix::fs::{Access, AtFlags};
 
 use crate::{
-    pipeline::upload::reading,
+    pipeline::{opening, upload::reading},
     shown::Shown,
     store::{Act, FileStat, Source},
 };
+
+pub(super) use crate::pipeline::opening::dir as open_dir;
 
 /// What a look at a file led to.
 #[derive(Debug)]
@@ -105,7 +102,7 @@ fn try_look(source: &Source, act: &Act) -> io::Result<Look> {
     let stays = |reason: &str| Ok(Look::Stays(Trouble::new(reason)));
     let dir = match open_dir(&source.root, &source.dir) {
         Ok(dir) => dir,
-        Err(error) if is_link(&error) => {
+        Err(error) if opening::is_link(&error) => {
             return stays("a folder on the way to it is a symbolic link, and those are left alone");
         }
         Err(error) => return Err(error),
@@ -113,9 +110,9 @@ fn try_look(source: &Source, act: &Act) -> io::Result<Look> {
     if let Some(trouble) = cannot_write(&dir, source, act) {
         return Ok(Look::Stays(trouble));
     }
-    let file = match open_file(&dir, Path::new(&source.name)) {
+    let file = match opening::entry(&dir, &source.name) {
         Ok(file) => file,
-        Err(error) if is_link(&error) => {
+        Err(error) if opening::is_link(&error) => {
             return stays("it is a symbolic link, and those are left alone");
         }
         Err(error) => return Err(error),
@@ -135,31 +132,6 @@ fn try_look(source: &Source, act: &Act) -> io::Result<Look> {
         return stays("it does not hold any more what was sent");
     }
     Ok(Look::Fit(Box::new(Fit { dir, file, stat })))
-}
-
-/// Opens what stands in a directory, and does not wait for it: it may be a pipe.
-pub(super) fn open_file(dir: &OwnedFd, name: &Path) -> io::Result<File> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    Ok(rustix::fs::openat(dir, name, flags, Mode::empty())?.into())
-}
-
-/// Opens a directory below a root, following no link on the way. The root itself may be one.
-pub(super) fn open_dir(root: &Path, below: &Path) -> io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let mut dir = rustix::fs::open(root, flags, Mode::empty())?;
-    for part in below.components() {
-        if let Component::Normal(name) = part {
-            dir = rustix::fs::openat(&dir, name, flags | OFlags::NOFOLLOW, Mode::empty())?;
-        }
-    }
-    Ok(dir)
-}
-
-/// Whether an open without following links met one. For directories Linux says "not a directory".
-pub(super) fn is_link(error: &io::Error) -> bool {
-    [rustix::io::Errno::LOOP, rustix::io::Errno::NOTDIR]
-        .into_iter()
-        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 /// What is known beforehand to fail, so that nothing is read for it.

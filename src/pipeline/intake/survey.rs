@@ -64,6 +64,11 @@ impl Surveyed {
     }
 }
 
+/// How the store is told what a file looks like.
+pub fn stat_of(entry: &Entry) -> FileStat {
+    fate::stat(entry)
+}
+
 /// How the store is told about a place.
 pub fn root_of(place: &Place) -> RootSpec {
     place.spec()

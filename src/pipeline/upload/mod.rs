@@ -17,12 +17,17 @@ mod session;
 mod slot;
 mod trouble;
 
-use std::{collections::VecDeque, ffi::OsStr, io, path::Path, time::Duration};
+use std::{collections::VecDeque, io, path::Path, time::Duration};
 
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use super::{Result, Stage, asked, backoff, bell, description, gate::Answer};
+use super::{
+    Result, Stage, asked, bell, description,
+    gate::Answer,
+    intake::place::Place,
+    opening::{self, Links},
+};
 use crate::{
     api::Bandwidth,
     clock,
@@ -41,10 +46,12 @@ const STORE_AGAIN: Duration = Duration::from_secs(5);
 /// Of so many claims, one stays with the backfill while there are fresh files.
 const BACKFILL_TURN: u64 = 4;
 
-/// Reads a file as an upload slot would, without sending it: none if it is not what `seen` says any
-/// more, or does not go up. Blocks.
-pub fn content(path: &Path, name: &OsStr, seen: FileStat) -> io::Result<Option<Content>> {
-    reading::content(path, name, seen)
+/// Reads the file at `below` in a place as an upload slot would, without sending it: none if it is not
+/// what `seen` says any more, or does not go up. Blocks.
+pub fn content(place: &Place, below: &Path, seen: FileStat) -> io::Result<Option<Content>> {
+    let name = below.file_name().unwrap_or_default();
+    let links = Links::in_place(place);
+    reading::content(opening::file(place.root(), below, links)?, name, seen)
 }
 
 /// How a slot ended, as far as the stage needs to know.

@@ -13,7 +13,7 @@ use crate::{
     api::{self, Kind},
     clock,
     ids::ItemId,
-    pipeline::{Mode, Result, asked, backoff, gate},
+    pipeline::{Mode, Result, asked, backoff, gate, opening::Links},
     progress::Transfer,
     shown::Shown,
 };
@@ -70,10 +70,11 @@ impl Slot {
 
     /// The file changed while its bytes went up: they are not registered.
     async fn changed(&self, item: ItemId, now: Timestamp) -> Result<Ended> {
-        let (path, root) = (self.claim.path.clone(), self.claim.root_path.clone());
+        let claim = self.claim.clone();
+        let links = Links::of(&self.stage.config, &claim.root_path);
         let looked = tokio::task::spawn_blocking(move || {
-            let looked = std::fs::File::open(&path).and_then(|file| reading::stat_of(&file));
-            (looked, reading::is_away(&root))
+            let looked = reading::open(&claim, links).and_then(|file| reading::stat_of(&file));
+            (looked, reading::is_away(&claim.root_path))
         })
         .await;
         let stat = match looked {

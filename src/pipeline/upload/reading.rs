@@ -15,6 +15,7 @@ use crate::{
     pipeline::{
         description::{self, beside::Beside, dirs::Dirs},
         intake::kinds::{self, Kind},
+        opening::{self, Links},
     },
     store::{Claimed, Content, FileStat, Words},
 };
@@ -70,9 +71,19 @@ pub(in crate::pipeline) fn same_content(one: FileStat, other: FileStat) -> bool 
     one.size == other.size && one.mtime_ns == other.mtime_ns
 }
 
+/// Opens a claimed file, or says that it is not there.
+pub(super) fn open(claim: &Claimed, links: Links) -> io::Result<File> {
+    let below = claim.path.strip_prefix(&claim.root_path);
+    opening::file(
+        &claim.root_path,
+        below.unwrap_or(Path::new(&claim.name)),
+        links,
+    )
+}
+
 /// Opens, looks at and hashes a claimed file. With `dirs` a description is looked for.
-pub(super) fn read(claim: &Claimed, dirs: Option<&Dirs>) -> Read {
-    match try_read(&claim.path, &claim.name, claim.stat) {
+pub(super) fn read(claim: &Claimed, links: Links, dirs: Option<&Dirs>) -> Read {
+    match open(claim, links).and_then(|file| try_read(file, &claim.name, claim.stat)) {
         Ok(Read::Source(source)) => Read::Source(Source {
             words: dirs.map(|dirs| words(claim, dirs)),
             ..source
@@ -107,9 +118,9 @@ pub(in crate::pipeline) fn is_away(root: &Path) -> bool {
     }
 }
 
-/// The content of a file that still is what `seen` says; none if it is not, or does not go up.
-pub(super) fn content(path: &Path, name: &OsStr, seen: FileStat) -> io::Result<Option<Content>> {
-    Ok(match try_read(path, name, seen)? {
+/// The content of an open file that still is what `seen` says; none if it is not, or does not go up.
+pub(super) fn content(file: File, name: &OsStr, seen: FileStat) -> io::Result<Option<Content>> {
+    Ok(match try_read(file, name, seen)? {
         Read::Source(source) => Some(Content {
             hash: source.hash,
             size: source.stat.size,
@@ -121,12 +132,8 @@ pub(super) fn content(path: &Path, name: &OsStr, seen: FileStat) -> io::Result<O
     })
 }
 
-fn try_read(path: &Path, name: &OsStr, seen: FileStat) -> io::Result<Read> {
-    let mut file = File::open(path)?;
+fn try_read(mut file: File, name: &OsStr, seen: FileStat) -> io::Result<Read> {
     let (stat, _) = stat_of(&file)?;
-    if !file.metadata()?.is_file() {
-        return Ok(Read::Vanished);
-    }
     if !same_content(stat, seen) {
         return Ok(Read::Changed(stat));
     }

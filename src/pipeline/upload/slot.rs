@@ -14,6 +14,7 @@ use crate::{
         Result, Stage,
         description::{self, dirs::Dirs},
         gate::Answer,
+        opening::Links,
     },
     progress::Transfer,
     shown::Shown,
@@ -56,7 +57,8 @@ impl Slot {
         let claim = self.claim.clone();
         let wants_words = description::is_wanted(&self.stage.config, &claim.root_path);
         let dirs = wants_words.then(|| self.dirs.clone());
-        let read = tokio::task::spawn_blocking(move || reading::read(&claim, dirs.as_ref()));
+        let links = Links::of(&self.stage.config, &claim.root_path);
+        let read = tokio::task::spawn_blocking(move || reading::read(&claim, links, dirs.as_ref()));
         let Some(read) = read_by(read.await) else {
             return Ok(Ended::Stopped);
         };

@@ -56,9 +56,11 @@ impl Candidate {
 
     /// Reads it to its end, once. None if it is not what it was, or cannot be read.
     pub(super) fn read(&mut self, roots: &[Root]) -> Option<&Content> {
-        if self.content.is_none() {
-            let (name, seen) = (&self.file.entry.name, self.file.stat());
-            let content = upload::content(&self.path(roots), name, seen);
+        if let Some(root) = roots.get(self.root)
+            && self.content.is_none()
+        {
+            let below = self.file.dir.join(&self.file.entry.name);
+            let content = upload::content(&root.place, &below, self.file.stat());
             self.content = content.ok().flatten().map(Box::new);
         }
         self.content.as_deref()

@@ -1,6 +1,7 @@
 //! The store on real files, verb by verb and at random.
 
 mod albums;
+mod at_hand;
 mod budgets;
 mod claims;
 mod counters;

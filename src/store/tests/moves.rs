@@ -170,3 +170,37 @@ async fn an_edited_picture_stands_behind_the_one_it_was() {
     assert!(key(item) < key(new));
     bench.check();
 }
+
+#[tokio::test]
+async fn a_moved_file_that_another_program_has_sent_is_not_sent_either() {
+    for (mtime_ns, inode, state) in [
+        (FINE, 77, "refused"),
+        (FINE, 78, "queued"),
+        (FINE + 1, 77, "queued"),
+    ] {
+        let bench = Bench::new();
+        let root = bench.root("/p").await;
+        let Change::Found {
+            dir, name, stat, ..
+        } = seen(root, None, 1, FINE, 77)
+        else {
+            unreachable!()
+        };
+        let fate = Fate::Refuse {
+            kind: IMPORTED,
+            reason: "it was sent".to_owned(),
+        };
+        let imported = Change::Found {
+            root,
+            dir,
+            name,
+            stat,
+            fate,
+        };
+        bench.store.record(vec![imported], t(0)).await.unwrap();
+        let change = seen(root, None, 2, mtime_ns, inode);
+        bench.store.record(vec![change], t(1)).await.unwrap();
+        assert_eq!(bench.file_state(FileId(2)), state);
+        bench.check();
+    }
+}

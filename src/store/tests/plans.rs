@@ -41,13 +41,16 @@ fn walks(db: &Connection, sql: &str) -> Vec<String> {
 }
 
 /// Indexes of what is on its way or in trouble.
-const PARTIAL: [&str; 15] = [
+const PARTIAL: [&str; 18] = [
     "dirs_mounted",
     "items_moving",
     "items_to_verify",
+    "items_waiting",
     "items_in_trouble",
     "files_claimed",
     "files_settling",
+    "files_by_inode",
+    "files_imported",
     "files_held_back",
     "files_refused",
     "placements_joining",
@@ -154,10 +157,19 @@ fn the_daily_work_never_walks_over_a_large_table() {
         membership::IN_ALBUM,
         membership::IN_DOUBT,
         moves::BY_INODE,
+        moves::IMPORTED_BY_INODE,
+        moves::OTHER_NAMES,
+        moves::POSSIBLE,
         removals::LEFT,
         removals::LEAVING,
-        items::HOLDER,
-        items::HAS_SOURCE,
+        sources::HAS_SOURCE,
+        sources::HAS_SOURCE_AT_HAND,
+        sources::HOLDER,
+        sources::HOLDER_AT_HAND,
+        sources::HOLD_AGAIN,
+        sources::LOOK_AGAIN,
+        sources::WAITING[0],
+        sources::WAITING[1],
         "UPDATE placements SET made = 1 WHERE item_id = ?1",
     ] {
         statements.push(sql.to_owned());
