@@ -17,6 +17,9 @@ use crate::{
 /// the service stumbles over.
 pub(super) const STUMBLES: u32 = 6;
 
+/// How often a part of a call that was taken apart is sent without an answer.
+pub(super) const PART_SENDS: u32 = 2;
+
 /// After a repetition that made all of its items, the album is read only if it holds no more than
 /// this: twenty pages. That an item failed in the call whose answer was lost, and not in its
 /// repetition, is too rare to spend hundreds of requests on.
@@ -288,7 +291,7 @@ impl Lane {
     /// Whether another call went through since the item last made one fail: only then it is to blame,
     /// and not a service that fails at everything. In a backfill no other call may ever come: then one
     /// that `is_alone` is to blame if the service answers something else.
-    async fn stumbled_again(&mut self, item: ItemId, is_alone: bool) -> Result<bool> {
+    pub(super) async fn stumbled_again(&mut self, item: ItemId, is_alone: bool) -> Result<bool> {
         let Some(before) = self.stumbled.insert(item, self.passed) else {
             return Ok(false);
         };
