@@ -219,7 +219,8 @@ impl Lane {
                 // The album, the position or an item: in this order each is asked or given up.
                 if call.album.0 != 0 && !self.album_is_there(call.album, &words).await? {
                     self.suspects.cleared();
-                } else if names_a_neighbour(&call) {
+                } else if names_a_neighbour(&call) && !self.suspects.is_under_way() {
+                    // In parts of a call, what is refused was so before it named anybody.
                     let items = call.items.iter().map(|(item, _)| *item).collect();
                     self.suspects.cleared();
                     self.stage.store.append_instead(call.album, items).await?;
