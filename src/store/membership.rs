@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::{Result, Store, calls, outcomes, planning::places};
 use crate::{
     album::order,
+    clock,
     ids::{AlbumId, AlbumRow, CallId, ItemId, MediaItemId},
 };
 
@@ -130,6 +131,23 @@ impl Store {
             db.prepare_cached("UPDATE albums SET unread = 1 WHERE id = ?1 AND id <> 0")?
                 .execute([album.0])?;
             Ok(())
+        })
+        .await
+    }
+
+    /// The id of an album whose order is in doubt, and when it can be read.
+    pub async fn to_read(&self, album: AlbumRow) -> Result<Option<(AlbumId, Timestamp)>> {
+        self.write(move |db| {
+            Ok(db
+                .prepare_cached(
+                    "SELECT album_id, not_before FROM albums
+                     WHERE id = ?1 AND unread = 1 AND album_id IS NOT NULL",
+                )?
+                .query_row([album.0], |row| {
+                    let album_id = AlbumId::new(row.get::<_, String>(0)?);
+                    Ok((album_id, clock::from_millis(row.get(1)?)))
+                })
+                .optional()?)
         })
         .await
     }

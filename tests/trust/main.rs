@@ -17,6 +17,7 @@ mod login;
 mod poison;
 mod redirects;
 mod secrets;
+mod stuck;
 
 use serde_json::{Value, json};
 

@@ -1,10 +1,14 @@
-//! Files that nobody can send: whatever one of them does to the service, the others arrive.
+//! Files that nobody can send: whatever one of them does to the service, the others arrive, and their
+//! album stands in order.
 
 use std::{fs, path::PathBuf, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::support::{home::Home, media};
+use super::support::{
+    home::{Home, names},
+    media,
+};
 
 const CREATE: &str = "mediaItems.batchCreate";
 
@@ -16,7 +20,7 @@ async fn one_of_eight(method: &str, action: Value) {
     home.set("retry.server_error_base", "'5ms'");
     home.set("retry.rate_limit_base", "'5ms'");
     let mut files: Vec<PathBuf> = home.photos("photos", 7);
-    let poison = home.taken("photos/poison.png", 3, &png());
+    let poison = home.taken("photos/poison.png", 1, &png());
     home.fault(method, None, action.clone()).await;
     let daemon = home.daemon().await;
     let mut n = 0;
@@ -46,11 +50,15 @@ async fn one_of_eight(method: &str, action: Value) {
         "{action} {failure}"
     );
     daemon.stop().await.expect(0);
+    let library = home.library().await;
+    assert_eq!(library.names_in("Rome"), names(&files), "{action}");
     home.no_faults().await;
     home.run(&["retry", "--all"]).await.expect(0);
     home.backfill().await;
-    files.push(poison);
-    home.library().await.has_exactly(&files);
+    files.insert(2, poison);
+    let library = home.library().await;
+    library.has_exactly(&files);
+    assert_eq!(library.names_in("Rome"), names(&files), "{action}");
 }
 
 fn png() -> Vec<u8> {
@@ -143,7 +151,7 @@ async fn one_of_eight_in_a_backfill(method: &str, action: Value) {
     home.set("retry.server_error_base", "'5ms'");
     home.set("retry.rate_limit_base", "'5ms'");
     let mut files: Vec<PathBuf> = home.photos("photos", 7);
-    let poison = home.taken("photos/poison.png", 3, &png());
+    let poison = home.taken("photos/poison.png", 1, &png());
     home.fault(method, None, action.clone()).await;
     let ran = home.run(&["backfill"]).await;
     assert_eq!(ran.code, Some(1), "{action} {ran:?}");
@@ -151,17 +159,20 @@ async fn one_of_eight_in_a_backfill(method: &str, action: Value) {
         ran.stdout.contains("poison.png: failed"),
         "{action} {ran:?}"
     );
-    home.library().await.has_exactly(&files);
+    let library = home.library().await;
+    library.has_exactly(&files);
+    assert_eq!(library.names_in("Rome"), names(&files), "{action}");
     let status = home.status().await;
     assert_eq!(status["items"]["created"], 7, "{action} {status:#}");
     assert_eq!(status["items"]["failed"], 1, "{action} {status:#}");
     home.no_faults().await;
     home.run(&["retry", "--all"]).await.expect(0);
     home.backfill().await;
-    files.push(poison);
+    files.insert(2, poison);
     let library = home.library().await;
     library.has_exactly(&files);
     assert_eq!(library.titles(), ["Rome"]);
+    assert_eq!(library.names_in("Rome"), names(&files), "{action}");
 }
 
 #[tokio::test]

@@ -3,9 +3,12 @@
 //! The call is all or nothing and can only append. After a refusal each goes by itself, so that one
 //! that cannot join keeps no other out.
 
-use super::{Answered, Lane, Turn, create::STUMBLES};
+use super::{
+    Answered, Lane, Turn,
+    create::{PART_SENDS, STUMBLES},
+};
 use crate::{
-    api::{Call, Kind},
+    api::{Call, Error, Kind},
     clock,
     ids::{AlbumId, MediaItemId},
     pipeline::{Result, backoff, gate},
@@ -25,10 +28,9 @@ impl Lane {
     /// Records what an addition led to.
     pub(super) async fn added(&mut self, call: Journalled, answered: Answered) -> Result<Turn> {
         let now = self.stage.clock.now();
-        let retry = self.stage.config.retry.clone();
-        let store = self.stage.store.clone();
         let Err(error) = answered else {
-            store
+            self.stage
+                .store
                 .additions_answered(call.id, call.album, None, None, now)
                 .await?;
             tracing::info!(
@@ -40,23 +42,51 @@ impl Lane {
             return Ok(Turn::Again);
         };
         // Adding twice is adding once: an open outcome is repeated from the journal.
-        let stumbles = error.kind() == Kind::Server && call.sends >= STUMBLES;
-        if error.kind().outcome_unknown() && !stumbles {
+        let is_enough = error.kind() == Kind::Server && call.sends >= most_sends(&call);
+        if error.kind().outcome_unknown() && !is_enough {
             self.trouble(&error).await?;
             return Ok(Turn::Again);
         }
-        let words = gate::in_words(&error);
-        let own = matches!(
-            error.kind(),
-            Kind::Server
-                | Kind::BadMediaItemId
-                | Kind::BadRequest
-                | Kind::NotFound
-                | Kind::Forbidden
-                | Kind::DuplicateIds
-        );
-        let wait = backoff::after_trouble(&retry, if own { 4 } else { 0 }, fastrand::f64());
-        let most = own.then_some(retry.max_attempts);
+        self.not_added(call, &error).await
+    }
+
+    /// The call is given up or refused: what it carried is asked for in other calls.
+    pub(super) async fn not_added(&mut self, call: Journalled, error: &Error) -> Result<Turn> {
+        let now = self.stage.clock.now();
+        let retry = self.stage.config.retry.clone();
+        let store = self.stage.store.clone();
+        let words = gate::in_words(error);
+        let stumbles = error.kind().outcome_unknown();
+        let own = stumbles
+            || matches!(
+                error.kind(),
+                Kind::BadMediaItemId
+                    | Kind::BadRequest
+                    | Kind::NotFound
+                    | Kind::Forbidden
+                    | Kind::DuplicateIds
+            );
+        let most = match call.items[..] {
+            // One that the service fails at must not be tried for ever, but whether it is that one
+            // is told only by others.
+            [(item, _)] if stumbles => self
+                .stumbled_again(item, true)
+                .await?
+                .then_some(retry.max_attempts),
+            // Nobody has failed by keeping bad company: from now on each goes by itself.
+            [_, _, ..] => own.then_some(retry.max_attempts.max(2)),
+            _ => own.then_some(retry.max_attempts),
+        };
+        let wait = if stumbles {
+            backoff::longest(&retry)
+        } else {
+            backoff::after_trouble(&retry, if own { 4 } else { 0 }, fastrand::f64())
+        };
+        if stumbles || call.sends > 1 {
+            // An answer was lost, and what it told may stand in the album: first the doubt, so that no
+            // moment knows of neither.
+            store.call_in_doubt(call.id, call.album).await?;
+        }
         let refused = Some((words.clone(), clock::after(now, wait)));
         store
             .additions_answered(call.id, call.album, refused, most, now)
@@ -69,10 +99,20 @@ impl Lane {
                 self.album_is_there(call.album, &words).await?;
             }
             _ if own => {}
-            _ => self.trouble(&error).await?,
+            _ => self.trouble(error).await?,
         }
         self.wake_others();
         Ok(Turn::Again)
+    }
+}
+
+/// How often an addition is sent that gets no answer, or none but "could not". One that goes by itself
+/// has kept others waiting before.
+pub(super) fn most_sends(call: &Journalled) -> u32 {
+    if call.items.len() > 1 {
+        STUMBLES
+    } else {
+        PART_SENDS
     }
 }
 

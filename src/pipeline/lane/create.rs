@@ -17,6 +17,9 @@ use crate::{
 /// the service stumbles over.
 pub(super) const STUMBLES: u32 = 6;
 
+/// How often a part of a call that was taken apart is sent without an answer.
+pub(super) const PART_SENDS: u32 = 2;
+
 /// After a repetition that made all of its items, the album is read only if it holds no more than
 /// this: twenty pages. That an item failed in the call whose answer was lost, and not in its
 /// repetition, is too rare to spend hundreds of requests on.
@@ -216,7 +219,8 @@ impl Lane {
                 // The album, the position or an item: in this order each is asked or given up.
                 if call.album.0 != 0 && !self.album_is_there(call.album, &words).await? {
                     self.suspects.cleared();
-                } else if names_a_neighbour(&call) {
+                } else if names_a_neighbour(&call) && !self.suspects.is_under_way() {
+                    // In parts of a call, what is refused was so before it named anybody.
                     let items = call.items.iter().map(|(item, _)| *item).collect();
                     self.suspects.cleared();
                     self.stage.store.append_instead(call.album, items).await?;
@@ -288,7 +292,7 @@ impl Lane {
     /// Whether another call went through since the item last made one fail: only then it is to blame,
     /// and not a service that fails at everything. In a backfill no other call may ever come: then one
     /// that `is_alone` is to blame if the service answers something else.
-    async fn stumbled_again(&mut self, item: ItemId, is_alone: bool) -> Result<bool> {
+    pub(super) async fn stumbled_again(&mut self, item: ItemId, is_alone: bool) -> Result<bool> {
         let Some(before) = self.stumbled.insert(item, self.passed) else {
             return Ok(false);
         };

@@ -1,14 +1,15 @@
 //! `mediaItems.patch`: a description that changed after its media item was made, one item a call.
 //!
 //! It is the least urgent write of the lane. Telling twice is telling once, so a call without an
-//! answer is repeated from the journal. What the service refuses for the item's own sake is tried
-//! [`TRIES`] times and then left alone until its words change.
+//! answer is repeated from the journal, and put off after that: what is to be told stands in the store.
+//! What the service refuses for the item's own sake is tried [`TRIES`] times and then left alone until
+//! its words change; what the service fails at, while it takes other calls, as often as any item.
 
 use serde::Deserialize;
 
-use super::{Answered, Lane, Turn};
+use super::{Answered, Lane, Turn, create::PART_SENDS};
 use crate::{
-    api::{Call, Kind},
+    api::{Call, Error, Kind},
     clock,
     ids::AlbumRow,
     pipeline::{Result, backoff, gate},
@@ -70,26 +71,43 @@ impl Lane {
             }
             Err(error) => error,
         };
-        if error.kind().outcome_unknown() {
+        let is_enough = error.kind() == Kind::Server && call.sends >= PART_SENDS;
+        if error.kind().outcome_unknown() && !is_enough {
             self.trouble(&error).await?;
             return Ok(Turn::Again);
         }
+        self.not_described(call, &error).await
+    }
+
+    /// The call is given up or refused.
+    pub(super) async fn not_described(&mut self, call: Journalled, error: &Error) -> Result<Turn> {
+        let (now, store) = (self.stage.clock.now(), self.stage.store.clone());
+        let Some((item, _)) = call.items.first().copied() else {
+            return Ok(Turn::Again);
+        };
         let retry = self.stage.config.retry.clone();
-        let words = gate::in_words(&error);
+        let words = gate::in_words(error);
+        let stumbles = error.kind().outcome_unknown();
         let own = matches!(
             error.kind(),
             Kind::BadMediaItemId | Kind::BadRequest | Kind::NotFound | Kind::Forbidden
         );
-        let wait = backoff::after_trouble(&retry, if own { 4 } else { 0 }, fastrand::f64());
-        let most = own.then(|| TRIES.min(retry.max_attempts));
-        if own {
+        let (wait, most) = if stumbles {
+            let blamed = self.stumbled_again(item, true).await?;
+            let most = blamed.then_some(retry.max_attempts);
+            (backoff::longest(&retry), most)
+        } else {
+            let wait = backoff::after_trouble(&retry, if own { 4 } else { 0 }, fastrand::f64());
+            (wait, own.then(|| TRIES.min(retry.max_attempts)))
+        };
+        if own || stumbles {
             tracing::warn!(item.id = item.0, "description refused: {words}");
         }
         store
             .description_refused(call.id, item, words, clock::after(now, wait), most, now)
             .await?;
-        if !own {
-            self.trouble(&error).await?;
+        if !own && !stumbles {
+            self.trouble(error).await?;
         }
         self.stage.bells.moved.ring();
         Ok(Turn::Again)

@@ -3,7 +3,7 @@
 //! - [`pace`] — how fast.
 //! - [`create`] — `mediaItems.batchCreate`, and what its answers and refusals mean.
 //! - [`results`] — what the result of one item means. Pure.
-//! - [`suspects`] — who made a whole call fail. Pure.
+//! - [`suspects`] — who made a whole call fail. Pure. [`hunt`] — goes on with its parts.
 //! - [`albums`] — ids of albums, found or made.
 //! - [`additions`] — `albums.batchAddMediaItems`.
 //! - [`removals`] — `albums.batchRemoveMediaItems`.
@@ -22,6 +22,7 @@ mod additions;
 mod albums;
 mod create;
 mod descriptions;
+mod hunt;
 mod pace;
 mod reading;
 mod removals;
@@ -173,13 +174,8 @@ impl Lane {
         if let Some(call) = self.stage.store.unanswered().await? {
             return self.left_open(call).await;
         }
-        if let Some(group) = self.suspects.first() {
-            if group.not_before > now {
-                let until = Some(group.not_before);
-                let reason = "a batch was refused as a whole; it is sent again in parts";
-                return Ok(Turn::Rest(until, waiting(reason, until)));
-            }
-            return self.send_suspects().await;
+        if let Some(group) = self.suspects.first().cloned() {
+            return self.hunt(&group, now).await;
         }
         let settling = self.settling(now).await?;
         let Some(rules) = self.rules(settling.is_some(), now).await? else {

@@ -8,10 +8,14 @@
 use std::collections::HashSet;
 
 use super::{
-    Answered, Lane, Turn, additions::membership, create::STUMBLES, suspects::Verdict, waiting,
+    Answered, Lane, Turn,
+    additions::membership,
+    create::{PART_SENDS, STUMBLES},
+    suspects::Verdict,
+    waiting,
 };
 use crate::{
-    api::{Call, Kind},
+    api::{Call, Error, Kind},
     clock,
     ids::{AlbumRow, ItemId, MediaItemId},
     pipeline::{Result, gate},
@@ -71,12 +75,27 @@ impl Lane {
             return Ok(Turn::Again);
         };
         // Repeated from the journal: whether it was done the first time is told by the album.
-        let stumbles = error.kind() == Kind::Server && call.sends >= STUMBLES;
-        if error.kind().outcome_unknown() && !stumbles {
+        let is_enough = error.kind() == Kind::Server && call.sends >= self.most_removal_sends();
+        if error.kind().outcome_unknown() && !is_enough {
             self.trouble(&error).await?;
             return Ok(Turn::Again);
         }
-        let words = gate::in_words(&error);
+        self.not_removed(call, &error).await
+    }
+
+    /// How often a removal is sent that gets no answer, or none but "could not".
+    pub(super) fn most_removal_sends(&self) -> u32 {
+        if self.leavers.is_under_way() {
+            PART_SENDS
+        } else {
+            STUMBLES
+        }
+    }
+
+    /// The call is given up or refused.
+    pub(super) async fn not_removed(&mut self, call: Journalled, error: &Error) -> Result<Turn> {
+        let (now, store) = (self.stage.clock.now(), self.stage.store.clone());
+        let words = gate::in_words(error);
         tracing::warn!(
             album.row = call.album.0,
             n_items = call.items.len(),
@@ -91,14 +110,19 @@ impl Lane {
                 self.inspect_album(call.album, &words).await?;
             }
             Kind::Server
+            | Kind::Unanswered
+            | Kind::Garbled
             | Kind::BadMediaItemId
             | Kind::BadRequest
             | Kind::NotFound
             | Kind::Forbidden
-            | Kind::DuplicateIds => self.will_not_leave(&call, stumbles, &words).await?,
+            | Kind::DuplicateIds => {
+                let stumbles = error.kind().outcome_unknown();
+                self.will_not_leave(&call, stumbles, &words).await?;
+            }
             _ => {
                 self.leavers.postponed();
-                self.trouble(&error).await?;
+                self.trouble(error).await?;
             }
         }
         self.wake_others();

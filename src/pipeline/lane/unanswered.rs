@@ -8,29 +8,46 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    Lane, Turn,
-    create::{Cause, STUMBLES},
+    Lane, Turn, additions,
+    create::{Cause, PART_SENDS, STUMBLES},
     results, waiting,
 };
 use crate::{
+    api::{self, Kind},
     clock,
     pipeline::{Result, backoff},
     store::{CallKind, Journalled, Outcome},
 };
 
-/// How often a part of a call that was taken apart is sent without an answer.
-const PART_SENDS: u32 = 2;
-
 /// How long the service takes a token (fact sheet, section 2.6).
 const TOKEN_LIFE: Duration = Duration::from_hours(24);
 
-/// How often a call is sent that gets no answer, before it is taken apart; once it is, its parts are
-/// given up sooner. A dead network is no such case: there a call cannot even be sent.
-fn most_sends(is_part: bool) -> u32 {
-    if is_part { PART_SENDS } else { STUMBLES }
-}
-
 impl Lane {
+    /// How often a call is sent that gets no answer, before it is taken apart or put off: nothing else
+    /// is sent meanwhile. Parts are given up sooner. A dead network is no such case: there a call
+    /// cannot even be sent.
+    fn most_sends(&self, call: &Journalled) -> u32 {
+        match call.kind {
+            CallKind::CreateItems if self.suspects.is_under_way() => PART_SENDS,
+            CallKind::CreateItems | CallKind::CreateAlbum => STUMBLES,
+            CallKind::AddItems => additions::most_sends(call),
+            CallKind::RemoveItems => self.most_removal_sends(),
+            CallKind::DescribeItem => PART_SENDS,
+        }
+    }
+
+    /// A call that the service never answers keeps nobody waiting any longer.
+    async fn given_up(&mut self, call: Journalled) -> Result<Turn> {
+        let error = api::Error::new(Kind::Unanswered, "the service never answers this call");
+        match call.kind {
+            CallKind::CreateItems => self.never_answered(&call).await,
+            CallKind::AddItems => self.not_added(call, &error).await,
+            CallKind::RemoveItems => self.not_removed(call, &error).await,
+            CallKind::DescribeItem => self.not_described(call, &error).await,
+            CallKind::CreateAlbum => Ok(Turn::Again),
+        }
+    }
+
     /// A call of the journal has no answer: it was cut, or this process is not the one that sent it.
     pub(super) async fn left_open(&mut self, call: Journalled) -> Result<Turn> {
         let now = self.stage.clock.now();
@@ -54,9 +71,8 @@ impl Lane {
         if call.kind == CallKind::CreateItems && self.has_died(&call, now).await? {
             return self.died(&call).await;
         }
-        let is_part = self.suspects.is_under_way();
-        if call.kind == CallKind::CreateItems && call.sends >= most_sends(is_part) {
-            return self.never_answered(&call).await;
+        if call.sends >= self.most_sends(&call) {
+            return self.given_up(call).await;
         }
         if self.pace().await? {
             return Ok(Turn::Again);
