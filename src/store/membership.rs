@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Result, Store, calls, outcomes, planning::places};
+use super::{Result, Store, calls, items, outcomes, planning::places};
 use crate::{
     album::order,
     ids::{AlbumId, AlbumRow, CallId, ItemId, MediaItemId},
@@ -26,6 +26,7 @@ impl Store {
         self.write(move |db| {
             for item in calls::items_of(db, call)? {
                 match &error {
+                    None if !items::is_made(db, item)? => outcomes::overtaken(db, item, album)?,
                     None => {
                         let at_its_place = is_last(db, item, album)?;
                         outcomes::placed(db, item, album, at_its_place)?;

@@ -125,6 +125,10 @@ impl Store {
         now: Timestamp,
     ) -> Result<()> {
         self.write(move |db| {
+            if items::state_of(db, item)?.after(Event::Batched).is_err() {
+                // It went its own way since, and goes into no call now.
+                return overtaken(db, item, album);
+            }
             // It stands as `uploaded` again; the outcome is that of one more, imagined call.
             items::apply(db, item, Event::Batched, &items::Because::default(), now)?;
             let outcome = if token {
@@ -166,6 +170,9 @@ fn settle_outcome(
     now: Timestamp,
 ) -> Result<()> {
     let item = outcome.item;
+    if is_overtaken(db, item)? {
+        return overtaken(db, item, album);
+    }
     let because = items::Because {
         reason: outcome.reason.as_deref(),
         code: outcome.code,
@@ -225,6 +232,25 @@ fn settle_outcome(
             give_up(db, item, album, &because, now)
         }
     }
+}
+
+/// Whether the item went its own way while a call for a further album was under way: the media item
+/// was found missing, and perhaps its bytes go up again. What the call says is not of what it is now.
+fn is_overtaken(db: &Connection, item: ItemId) -> Result<bool> {
+    Ok(items::state_of(db, item)?
+        .after(Event::CreateDeferred)
+        .is_err())
+}
+
+/// The call may have put the media item into the album, wherever that was. Once the bytes are made
+/// again, which may be the same media item, the album tells.
+pub(super) fn overtaken(db: &Connection, item: ItemId, album: AlbumRow) -> Result<()> {
+    db.prepare_cached(
+        "UPDATE placements SET doubtful = 1
+         WHERE item_id = ?1 AND album_id = ?2 AND album_id <> 0 AND state = 'wanted'",
+    )?
+    .execute(params![item.0, album.0])?;
+    Ok(())
 }
 
 /// The next call that takes the item takes nothing else.

@@ -9,6 +9,7 @@ mod support;
 
 mod files;
 mod lost;
+mod overtaken;
 mod removals;
 
 use std::path::PathBuf;

@@ -69,7 +69,10 @@ impl Lane {
                 self.batches += 1;
                 self.created(call, answered).await
             }
-            None => Ok(Turn::Again),
+            None => {
+                self.suspects.postponed();
+                Ok(Turn::Again)
+            }
         }
     }
 
@@ -82,11 +85,7 @@ impl Lane {
         if batch.items.is_empty() {
             self.suspects.cleared();
         }
-        let turn = self.create(batch).await;
-        if self.stage.stop.is_cancelled() {
-            self.suspects.postponed();
-        }
-        turn
+        self.create(batch).await
     }
 
     /// Records what a batchCreate led to.
