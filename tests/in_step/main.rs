@@ -11,6 +11,7 @@ mod files;
 mod lost;
 mod overtaken;
 mod removals;
+mod taken_out;
 
 use std::path::PathBuf;
 

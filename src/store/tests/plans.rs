@@ -136,6 +136,8 @@ fn the_daily_work_never_walks_over_a_large_table() {
         moves::KNOWN_PART,
         moves::BROUGHT_BY_ANOTHER,
         holding::SAME_KEY,
+        holding::WANTED_SOMEWHERE,
+        holding::WANTED_NOWHERE,
         departures::WAITING,
         departures::DUE,
         departures::HELD_ELSEWHERE,
