@@ -71,6 +71,7 @@ pub use health::{Cause, Trouble};
 pub use intake::{FileState, KnownFile, RootRow, RootSpec, Settling};
 pub use ledger::{Ledger, Sending};
 pub use looking::{OrderView, Standing};
+pub use membership::{Doubt, Settled};
 pub use orders::{NewOrder, Order, OrderKind};
 pub use outcomes::{ItemOutcome, Outcome};
 pub use overview::{Failure, Overview, Transfer};

@@ -45,7 +45,7 @@ pub(super) fn room(album: AlbumRow, placed: u64, album_limit: u64) -> usize {
 ///
 /// A file that holds such an item goes along: should its bytes have to be sent again, it must not
 /// ask for a place in the full part once more.
-pub(super) fn roll_over(db: &Connection, album: AlbumRow) -> Result<()> {
+pub(in crate::store) fn roll_over(db: &Connection, album: AlbumRow) -> Result<()> {
     const LAST: &str =
         "SELECT id FROM albums WHERE title = (SELECT title FROM albums WHERE id = ?1)
                         ORDER BY part DESC LIMIT 1";
