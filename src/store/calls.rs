@@ -93,7 +93,9 @@ pub struct Journalled {
 }
 
 impl Store {
-    /// Journals a call, counts it, and marks what it carries: the last thing before it is sent.
+    /// Journals a call, counts it, and marks what it carries: the last thing before it is sent. What
+    /// cannot go into a call any more (its media item was found missing since the planning) is
+    /// [`Error::Overtaken`], and the call is to be planned anew.
     pub async fn journal(&self, call: NewCall, now: Timestamp) -> Result<Journalled> {
         self.write_durably(move |db| {
             let position = call.position.as_ref().map(|position| match position {
@@ -117,6 +119,9 @@ impl Store {
                 db.prepare_cached("INSERT INTO call_items (call_id, ordinal, item_id) VALUES (?1, ?2, ?3)")?
                     .execute(params![id.0, ordinal as i64, item.0])?;
                 if call.kind == CallKind::CreateItems {
+                    if items::state_of(db, *item)?.after(Event::Batched).is_err() {
+                        return Err(Error::Overtaken(*item));
+                    }
                     items::apply(db, *item, Event::Batched, &items::Because::default(), now)?;
                 }
             }

@@ -10,7 +10,7 @@ use std::{collections::HashSet, path::PathBuf, time::Duration};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{Reader, Result, Store, albums, backup, explain, overview, planning};
+use super::{Reader, Result, Store, albums, backup, explain, holding, overview, planning};
 use crate::{
     clock,
     ids::{AlbumRow, FileId, ItemId, RootId},
@@ -178,6 +178,9 @@ pub(super) fn leave(db: &Connection, item: ItemId, album: AlbumRow) -> Result<bo
                  SELECT id FROM albums WHERE id <> 0 AND title = (SELECT title FROM albums WHERE id = ?2))",
         )?
         .execute(params![item.0, album.0])?;
+    if n > 0 {
+        holding::wanted_somewhere(db, item)?;
+    }
     Ok(n > 0)
 }
 
@@ -292,7 +295,7 @@ impl Store {
     }
 
     /// A person takes these items out of these albums: in this part alone, and what is gone so stays
-    /// gone.
+    /// gone. What is not made yet goes to the library alone.
     pub async fn take_out(&self, places: Vec<(ItemId, AlbumRow)>) -> Result<()> {
         self.write_durably(move |db| {
             for (item, album) in places {
@@ -303,6 +306,7 @@ impl Store {
                      WHERE item_id = ?1 AND album_id = ?2 AND state IN ('wanted', 'placed', 'refused')",
                 )?
                 .execute(params![item.0, album.0])?;
+                holding::wanted_somewhere(db, item)?;
             }
             Ok(())
         })

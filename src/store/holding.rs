@@ -61,11 +61,32 @@ pub(super) fn hold(
          WHERE id = ?1",
     )?
     .execute(params![file.0, item.0, album.0, now.as_millisecond()])?;
-    want_placement(db, item, album, &key, state, now)
+    want_placement(db, item, album, &key, state, now)?;
+    wanted_somewhere(db, item)
+}
+
+/// What is not made yet and wanted in no album goes to the library alone. Its bytes are up, or shall go
+/// up, and nothing else would ever make it: whoever takes a placement back calls this.
+pub(super) fn wanted_somewhere(db: &Connection, item: ItemId) -> Result<()> {
+    db.prepare_cached(WANTED_SOMEWHERE)?.execute([item.0])?;
+    Ok(())
+}
+
+/// The same for all that is on its way, at each start: up to version 0.1.0 an item that was taken out of
+/// its album before it was made was left without any.
+pub(super) fn all_wanted_somewhere(db: &Connection) -> Result<()> {
+    let nowhere: Vec<ItemId> = db
+        .prepare_cached(WANTED_NOWHERE)?
+        .query_map([], |row| row.get(0).map(ItemId))?
+        .collect::<rusqlite::Result<_>>()?;
+    nowhere
+        .into_iter()
+        .try_for_each(|item| wanted_somewhere(db, item))
 }
 
 /// The first file that brings an item to an album decides its place there. One that is about to leave
-/// stays, and counts as out of order from then on; one that a person took out stays out.
+/// because its file had gone stays, and counts as out of order from then on; one that a person took
+/// out, as the reason tells, stays out, be it on its way or gone.
 fn want_placement(
     db: &Connection,
     item: ItemId,
@@ -79,7 +100,7 @@ fn want_placement(
     let stays = db
         .prepare_cached(
             "UPDATE placements SET state = 'placed', reason = NULL
-             WHERE item_id = ?1 AND album_id = ?2 AND state = 'leaving'",
+             WHERE item_id = ?1 AND album_id = ?2 AND state = 'leaving' AND reason IS NULL",
         )?
         .execute(params![item.0, album.0])?;
     if stays > 0 {
@@ -125,3 +146,17 @@ pub(super) const SAME_KEY: &str = "SELECT EXISTS (
      OR EXISTS (
          SELECT 1 FROM placements
          WHERE album_id = ?1 AND order_key = ?2 AND state = 'wanted' AND item_id <> ?3)";
+
+/// The order key matters to nobody in the library; that of the album is as good as any.
+pub(super) const WANTED_SOMEWHERE: &str =
+    "INSERT INTO placements (item_id, album_id, order_key, state, wanted_at)
+     SELECT id, 0, coalesce((SELECT order_key FROM placements WHERE item_id = ?1 LIMIT 1), x''), 'wanted',
+            changed_at
+     FROM items WHERE id = ?1 AND state NOT IN ('created', 'verified')
+                      AND NOT EXISTS (SELECT 1 FROM placements WHERE item_id = ?1 AND state = 'wanted')
+     ON CONFLICT (item_id, album_id) DO UPDATE SET state = 'wanted', reason = NULL";
+
+/// What is on its way, as an index holds it, and wanted nowhere.
+pub(super) const WANTED_NOWHERE: &str =
+    "SELECT id FROM items WHERE state IN ('uploading', 'uploaded', 'creating')
+         AND NOT EXISTS (SELECT 1 FROM placements WHERE item_id = items.id AND state = 'wanted')";

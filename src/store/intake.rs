@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{FileStat, Reader, Result, Store, changes, mounts, sources};
+use super::{FileStat, Reader, Result, Store, changes, holding, mounts, sources};
 use crate::{
     clock,
     ids::{DirId, FileId, ItemId, RootId},
@@ -162,6 +162,7 @@ impl Store {
     pub async fn recover(&self, now: Timestamp) -> Result<()> {
         self.write(move |db| {
             db.execute(UNCLAIM_ALL, [])?;
+            holding::all_wanted_somewhere(db)?;
             let interrupted: Vec<i64> = db
                 .prepare(INTERRUPTED)?
                 .query_map([], |row| row.get(0))?

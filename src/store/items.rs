@@ -25,6 +25,14 @@ pub(super) fn state_of(db: &Connection, item: ItemId) -> Result<State> {
     parse_state(&word)
 }
 
+/// Whether the item is a media item now, as far as is known.
+pub(super) fn is_made(db: &Connection, item: ItemId) -> Result<bool> {
+    Ok(matches!(
+        state_of(db, item)?,
+        State::Created | State::Verified
+    ))
+}
+
 pub(super) fn parse_state(word: &str) -> Result<State> {
     State::parse(word).ok_or_else(|| Error::Corrupt(format!("an item is in state `{word}`")))
 }

@@ -5,12 +5,43 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Result, Store, calls, outcomes, planning::places};
+use super::{Result, Store, calls, items, outcomes, planning::places};
 use crate::{
     album::order,
     clock,
     ids::{AlbumId, AlbumRow, CallId, ItemId, MediaItemId},
 };
+
+/// A `mediaItems.batchCreate` whose outcome is recorded, and what it leaves open about its album. Both
+/// are one transaction: a crash in between would make a wrong order look right.
+#[derive(Debug, Clone, Copy)]
+pub struct Settled {
+    /// The call.
+    pub call: CallId,
+    /// What is not known of the album now.
+    pub doubt: Doubt,
+}
+
+/// What a call leaves open about the order of its album.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// Everything stands where it was put.
+    Nothing,
+    /// The album is read before more is placed in it, if it holds no more than so many items.
+    Order(Option<u64>),
+    /// The call may have been done, and cannot be repeated word for word: where its items stand is read
+    /// in the album, once they are known.
+    Items,
+}
+
+impl From<CallId> for Settled {
+    fn from(call: CallId) -> Self {
+        Self {
+            call,
+            doubt: Doubt::Nothing,
+        }
+    }
+}
 
 impl Store {
     /// `albums.batchAddMediaItems` was answered: all of it stands in the album, or (with an error)
@@ -27,6 +58,7 @@ impl Store {
         self.write(move |db| {
             for item in calls::items_of(db, call)? {
                 match &error {
+                    None if !items::is_made(db, item)? => outcomes::doubted(db, item, album)?,
                     None => {
                         let at_its_place = is_last(db, item, album)?;
                         outcomes::placed(db, item, album, at_its_place)?;
@@ -104,35 +136,14 @@ impl Store {
         .await
     }
 
-    /// The order of the album is in doubt: it is read before more is placed, if it holds no more than
-    /// `most` items.
-    pub async fn album_in_doubt(&self, album: AlbumRow, most: Option<u64>) -> Result<()> {
-        self.write(move |db| {
-            db.prepare_cached(
-                "UPDATE albums SET unread = 1 WHERE id = ?1 AND id <> 0 AND (?2 IS NULL OR placed <= ?2)",
-            )?
-            .execute(params![album.0, most.map(|most| most as i64)])?;
-            Ok(())
-        })
-        .await
-    }
-
-    /// The call may have been done, and cannot be repeated word for word: where its items stand in
+    /// The call may have been done, and what it carried is tried again otherwise: where its items stand in
     /// the album is read there, once they are known.
     pub async fn call_in_doubt(&self, call: CallId, album: AlbumRow) -> Result<()> {
-        self.write(move |db| {
-            for item in calls::items_of(db, call)? {
-                db.prepare_cached(
-                    "UPDATE placements SET doubtful = 1
-                     WHERE item_id = ?1 AND album_id = ?2 AND album_id <> 0 AND state = 'wanted'",
-                )?
-                .execute(params![item.0, album.0])?;
-            }
-            db.prepare_cached("UPDATE albums SET unread = 1 WHERE id = ?1 AND id <> 0")?
-                .execute([album.0])?;
-            Ok(())
-        })
-        .await
+        let settled = Settled {
+            call,
+            doubt: Doubt::Items,
+        };
+        self.write(move |db| doubt(db, settled, album)).await
     }
 
     /// The id of an album whose order is in doubt, and when it can be read.
@@ -158,6 +169,25 @@ impl Store {
     pub async fn album_read(&self, album: AlbumRow, standing: Vec<MediaItemId>) -> Result<()> {
         self.write(move |db| read(db, album, &standing)).await
     }
+}
+
+/// Notes what the call leaves open.
+pub(super) fn doubt(db: &Connection, settled: Settled, album: AlbumRow) -> Result<()> {
+    let most = match settled.doubt {
+        Doubt::Nothing => return Ok(()),
+        Doubt::Order(most) => most,
+        Doubt::Items => {
+            for item in calls::items_of(db, settled.call)? {
+                outcomes::doubted(db, item, album)?;
+            }
+            None
+        }
+    };
+    db.prepare_cached(
+        "UPDATE albums SET unread = 1 WHERE id = ?1 AND id <> 0 AND (?2 IS NULL OR placed <= ?2)",
+    )?
+    .execute(params![album.0, most.map(|most| most as i64)])?;
+    Ok(())
 }
 
 /// Whether the item is later than all that stands in sequence: then the end is its place.

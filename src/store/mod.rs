@@ -73,6 +73,7 @@ pub use health::{Cause, Trouble};
 pub use intake::{FileState, KnownFile, RootRow, RootSpec, Settling};
 pub use ledger::{Ledger, Sending};
 pub use looking::{OrderView, Standing};
+pub use membership::{Doubt, Settled};
 pub use orders::{NewOrder, Order, OrderKind};
 pub use outcomes::{ItemOutcome, Outcome};
 pub use overview::{Failure, Overview, Transfer};
@@ -136,6 +137,9 @@ pub enum Error {
     /// An event that the state machine does not allow: a defect.
     #[error(transparent)]
     Illegal(#[from] crate::item::Illegal),
+    /// What a call was to carry is not what it was when the call was planned; nothing is journalled.
+    #[error("item {0} changed between the plan of a call and its sending")]
+    Overtaken(crate::ids::ItemId),
     /// A row holds what no version of Albumen writes.
     #[error("a row of the database makes no sense: {0}")]
     Corrupt(String),

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::{Result, Store, albums, calls, describing, items};
+use super::{Result, Settled, Store, albums, calls, describing, items, membership};
 use crate::{
     clock,
     ids::{AlbumRow, CallId, ItemId, MediaItemId},
@@ -70,19 +70,22 @@ impl Store {
     /// be asked for what was made, milliseconds from now; none is never.
     pub async fn items_answered(
         &self,
-        call: CallId,
+        settled: impl Into<Settled>,
         album: AlbumRow,
         http_status: u16,
         outcomes: Vec<ItemOutcome>,
         verify_after: Option<i64>,
         now: Timestamp,
     ) -> Result<()> {
+        let settled = settled.into();
         self.write(move |db| {
+            let call = settled.call;
             for outcome in &outcomes {
                 note_result(db, call, outcome)?;
                 settle_outcome(db, album, outcome, verify_after, now)?;
             }
             left_out(db, call, now)?;
+            membership::doubt(db, settled, album)?;
             calls::answered(db, call, Some(http_status), None, now)
         })
         .await
@@ -91,18 +94,21 @@ impl Store {
     /// The whole call was refused; each item gets what follows for it.
     pub async fn items_refused(
         &self,
-        call: CallId,
+        settled: impl Into<Settled>,
         album: AlbumRow,
         http_status: Option<u16>,
         error: String,
         outcomes: Vec<ItemOutcome>,
         now: Timestamp,
     ) -> Result<()> {
+        let settled = settled.into();
         self.write(move |db| {
+            let call = settled.call;
             for outcome in &outcomes {
                 settle_outcome(db, album, outcome, None, now)?;
             }
             left_out(db, call, now)?;
+            membership::doubt(db, settled, album)?;
             calls::answered(db, call, http_status, Some(&error), now)
         })
         .await
@@ -125,6 +131,10 @@ impl Store {
         now: Timestamp,
     ) -> Result<()> {
         self.write(move |db| {
+            if items::state_of(db, item)?.after(Event::Batched).is_err() {
+                // It went its own way since, and goes into no call now.
+                return doubted(db, item, album);
+            }
             // It stands as `uploaded` again; the outcome is that of one more, imagined call.
             items::apply(db, item, Event::Batched, &items::Because::default(), now)?;
             let outcome = if token {
@@ -166,6 +176,9 @@ fn settle_outcome(
     now: Timestamp,
 ) -> Result<()> {
     let item = outcome.item;
+    if is_overtaken(db, item)? {
+        return doubted(db, item, album);
+    }
     let because = items::Because {
         reason: outcome.reason.as_deref(),
         code: outcome.code,
@@ -225,6 +238,25 @@ fn settle_outcome(
             give_up(db, item, album, &because, now)
         }
     }
+}
+
+/// Whether the item went its own way while a call for a further album was under way: the media item
+/// was found missing, and perhaps its bytes go up again. What the call says is not of what it is now.
+fn is_overtaken(db: &Connection, item: ItemId) -> Result<bool> {
+    Ok(items::state_of(db, item)?
+        .after(Event::CreateDeferred)
+        .is_err())
+}
+
+/// A call may have put the media item into the album, wherever that was. Once it is known to be there,
+/// the album tells.
+pub(super) fn doubted(db: &Connection, item: ItemId, album: AlbumRow) -> Result<()> {
+    db.prepare_cached(
+        "UPDATE placements SET doubtful = 1
+         WHERE item_id = ?1 AND album_id = ?2 AND album_id <> 0 AND state = 'wanted'",
+    )?
+    .execute(params![item.0, album.0])?;
+    Ok(())
 }
 
 /// The next call that takes the item takes nothing else.

@@ -14,7 +14,9 @@ use std::{
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Change, Content, Fate, FileStat, Reader, Result, Store, albums, recording::Recording};
+use super::{
+    Change, Content, Fate, FileStat, Reader, Result, Store, albums, outcomes, recording::Recording,
+};
 use crate::{
     album::order::OrderKey,
     clock,
@@ -218,6 +220,8 @@ fn hold(
          WHERE state = 'wanted' AND excluded.state = 'placed'",
     )?
     .execute(params![item.0, album.0, found.key.as_bytes(), state])?;
+    // Whatever wanted it in the library has it there.
+    outcomes::placed(db, item, albums::LIBRARY, false)?;
     Ok(Some(item))
 }
 

@@ -9,8 +9,10 @@ mod support;
 
 mod files;
 mod lost;
+mod overtaken;
 mod removals;
 mod rules;
+mod taken_out;
 
 use std::path::PathBuf;
 

@@ -10,7 +10,7 @@ use crate::{
     clock,
     ids::ItemId,
     pipeline::{Mode, Result, backoff, gate},
-    store::{CallKind, Journalled, NewCall, Outcome, PlannedBatch},
+    store::{CallKind, Doubt, Journalled, NewCall, Outcome, PlannedBatch, Settled},
 };
 
 /// Answers of "could not" in a row after which a call is taken apart: one of its items may be what
@@ -72,7 +72,10 @@ impl Lane {
                 self.batches += 1;
                 self.created(call, answered).await
             }
-            None => Ok(Turn::Again),
+            None => {
+                self.suspects.postponed();
+                Ok(Turn::Again)
+            }
         }
     }
 
@@ -85,11 +88,7 @@ impl Lane {
         if batch.items.is_empty() {
             self.suspects.cleared();
         }
-        let turn = self.create(batch).await;
-        if self.stage.stop.is_cancelled() {
-            self.suspects.postponed();
-        }
-        turn
+        self.create(batch).await
     }
 
     /// Records what a batchCreate led to.
@@ -126,10 +125,21 @@ impl Lane {
             .verify
             .after
             .map(|after| i64::try_from(after.as_millis()).unwrap_or(i64::MAX));
+        let doubt = if call.sends > 1 && call.items.len() > 1 {
+            // What was made the first time keeps its place, and what was not comes behind or before.
+            let all_made = made == call.items.len();
+            Doubt::Order(all_made.then_some(READ_ON_SUSPICION))
+        } else {
+            Doubt::Nothing
+        };
+        let settled = Settled {
+            call: call.id,
+            doubt,
+        };
         self.stage
             .store
             .items_answered(
-                call.id,
+                settled,
                 call.album,
                 http_status,
                 outcomes,
@@ -137,12 +147,6 @@ impl Lane {
                 now,
             )
             .await?;
-        if call.sends > 1 && call.items.len() > 1 {
-            // What was made the first time keeps its place, and what was not comes behind or before.
-            let all_made = made == call.items.len();
-            let most = all_made.then_some(READ_ON_SUSPICION);
-            self.stage.store.album_in_doubt(call.album, most).await?;
-        }
         tracing::info!(
             batch.id = call.id.0,
             album.row = call.album.0,
@@ -187,10 +191,18 @@ impl Lane {
             blamed: None,
         };
         let outcomes = results::all(&call, &again, &words);
+        let settled = Settled {
+            call: call.id,
+            doubt: if call.sends > 1 {
+                Doubt::Items
+            } else {
+                Doubt::Nothing
+            },
+        };
         self.stage
             .store
             .items_refused(
-                call.id,
+                settled,
                 call.album,
                 error.http_status(),
                 words.clone(),
@@ -198,9 +210,6 @@ impl Lane {
                 now,
             )
             .await?;
-        if call.sends > 1 {
-            self.stage.store.call_in_doubt(call.id, call.album).await?;
-        }
         match error.kind() {
             Kind::AlbumRefused => {
                 self.suspects.cleared();

@@ -46,7 +46,7 @@ use crate::{
     api::{self, Call, Kind, Limit, Method},
     clock,
     ids::ItemId,
-    store::{Budget, CallKind, Journalled, LaneState, NewCall, Pause, Planned, Sending},
+    store::{self, Budget, CallKind, Journalled, LaneState, NewCall, Pause, Planned, Sending},
 };
 
 /// Successes in a row after which concurrent-write refusals are forgotten ("a sustained run", fact
@@ -242,16 +242,20 @@ impl Lane {
         Ok(self.stage.stop.is_cancelled())
     }
 
-    /// Journals a call and sends it; none if the stop came before.
+    /// Journals a call and sends it; none if the stop came before, or if it has to be planned anew.
     async fn perform(&mut self, call: NewCall) -> Result<Option<(Journalled, Answered)>> {
         if self.pace().await? {
             return Ok(None);
         }
-        let call = self
-            .stage
-            .store
-            .journal(call, self.stage.clock.now())
-            .await?;
+        let journalled = self.stage.store.journal(call, self.stage.clock.now());
+        let call = match journalled.await {
+            Ok(call) => call,
+            Err(overtaken @ store::Error::Overtaken(_)) => {
+                tracing::debug!("a call is planned anew: {overtaken}");
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
         let answered = self.send(&call).await?;
         Ok(Some((call, answered)))
     }

@@ -16,7 +16,7 @@ use crate::{
     api::{self, Kind},
     clock,
     pipeline::{Result, backoff},
-    store::{CallKind, Journalled, Outcome},
+    store::{CallKind, Doubt, Journalled, Outcome, Settled},
 };
 
 /// How long the service takes a token (fact sheet, section 2.6).
@@ -111,11 +111,14 @@ impl Lane {
             blamed: None,
         };
         let outcomes = results::all(call, &again, words);
+        let settled = Settled {
+            call: call.id,
+            doubt: Doubt::Order(None),
+        };
         self.stage
             .store
-            .items_refused(call.id, call.album, None, words.to_owned(), outcomes, now)
+            .items_refused(settled, call.album, None, words.to_owned(), outcomes, now)
             .await?;
-        self.stage.store.album_in_doubt(call.album, None).await?;
         self.suspect(call, words, Cause::Stumble).await?;
         self.wake_others();
         Ok(Turn::Again)
@@ -138,12 +141,15 @@ impl Lane {
         let words = "no answer came, and its tokens have died since";
         tracing::warn!(batch.id = call.id.0, n_items = call.items.len(), "{words}");
         let outcomes = results::all(call, &again, words);
+        // Some of it may stand in the album, at a place that nobody planned for what comes now.
+        let settled = Settled {
+            call: call.id,
+            doubt: Doubt::Items,
+        };
         self.stage
             .store
-            .items_refused(call.id, call.album, None, words.to_owned(), outcomes, now)
+            .items_refused(settled, call.album, None, words.to_owned(), outcomes, now)
             .await?;
-        // Some of it may stand in the album, at a place that nobody planned for what comes now.
-        self.stage.store.call_in_doubt(call.id, call.album).await?;
         self.wake_others();
         Ok(Turn::Again)
     }

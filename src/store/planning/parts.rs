@@ -6,8 +6,8 @@
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::{
-    ids::AlbumRow,
-    store::{Result, Store, albums},
+    ids::{AlbumRow, ItemId},
+    store::{Result, Store, albums, holding},
 };
 
 /// The most items in one album (fact sheet, section 5.2).
@@ -45,7 +45,7 @@ pub(super) fn room(album: AlbumRow, placed: u64, album_limit: u64) -> usize {
 ///
 /// A file that holds such an item goes along: should its bytes have to be sent again, it must not
 /// ask for a place in the full part once more.
-pub(super) fn roll_over(db: &Connection, album: AlbumRow) -> Result<()> {
+pub(in crate::store) fn roll_over(db: &Connection, album: AlbumRow) -> Result<()> {
     const LAST: &str =
         "SELECT id FROM albums WHERE title = (SELECT title FROM albums WHERE id = ?1)
                         ORDER BY part DESC LIMIT 1";
@@ -63,8 +63,14 @@ pub(super) fn roll_over(db: &Connection, album: AlbumRow) -> Result<()> {
     for sql in [holders, placements, claimed] {
         db.prepare_cached(sql)?.execute([album.0, last])?;
     }
-    // What has a place in the last part already needs none here.
-    db.prepare_cached(left_over)?.execute([album.0])?;
+    // What has a place in the last part already, or was taken out of it, needs none here.
+    let left_over: Vec<ItemId> = db
+        .prepare_cached(left_over)?
+        .query_map([album.0], |row| row.get(0).map(ItemId))?
+        .collect::<rusqlite::Result<_>>()?;
+    left_over
+        .into_iter()
+        .try_for_each(|item| holding::wanted_somewhere(db, item))?;
     let roots: Vec<i64> = db
         .prepare_cached("SELECT id FROM roots")?
         .query_map([], |row| row.get(0))?
@@ -80,7 +86,7 @@ pub(in crate::store) const ROLL_OVER: [&str; 5] = [
     "UPDATE files SET album_id = ?2 WHERE album_id = ?1 AND state = 'held' AND item_id IN (
          SELECT item_id FROM placements WHERE album_id = ?1 AND state = 'wanted')",
     "UPDATE OR IGNORE placements SET album_id = ?2 WHERE album_id = ?1 AND state = 'wanted'",
-    "UPDATE placements SET state = 'gone' WHERE album_id = ?1 AND state = 'wanted'",
+    "UPDATE placements SET state = 'gone' WHERE album_id = ?1 AND state = 'wanted' RETURNING item_id",
     "UPDATE files SET album_id = ?2 WHERE root_id = ?3 AND album_id = ?1 AND state = 'queued'",
     "UPDATE files SET album_id = ?2 WHERE album_id = ?1 AND state = 'claimed'",
 ];

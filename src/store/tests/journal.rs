@@ -107,7 +107,7 @@ async fn an_item_without_a_token_cannot_be_journalled() {
         .journal(new_call(&batch), t(1))
         .await
         .unwrap_err();
-    assert!(matches!(error, Error::Illegal(_)));
+    assert!(matches!(error, Error::Overtaken(_)));
     assert!(bench.store.unanswered().await.unwrap().is_none());
     bench.check();
 }

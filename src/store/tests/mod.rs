@@ -24,6 +24,7 @@ mod uploads;
 mod verdicts;
 mod views;
 mod waits;
+mod wanted;
 mod world;
 mod writer;
 

@@ -13,6 +13,23 @@ fn in_sequence(bench: &Bench) -> Vec<i64> {
     rows.map(|row| row.unwrap()).collect()
 }
 
+/// A call to the album leaves its order in doubt.
+async fn doubted(bench: &Bench, most: Option<u64>) {
+    let call = NewCall {
+        kind: CallKind::CreateItems,
+        ..create_album(AlbumRow(1))
+    };
+    let settled = Settled {
+        call: bench.store.journal(call, t(0)).await.unwrap().id,
+        doubt: Doubt::Order(most),
+    };
+    bench
+        .store
+        .items_answered(settled, AlbumRow(1), 200, Vec::new(), None, t(0))
+        .await
+        .unwrap();
+}
+
 #[tokio::test]
 async fn an_album_in_doubt_is_read_before_more_is_placed() {
     let bench = Bench::new();
@@ -20,7 +37,7 @@ async fn an_album_in_doubt_is_read_before_more_is_placed() {
     bench.queue(root, Some("A"), [10, 20, 30, 40]).await;
     let items = bench.send_all(t(0)).await;
     bench.make_all(backfill(), t(0)).await;
-    bench.store.album_in_doubt(AlbumRow(1), None).await.unwrap();
+    doubted(&bench, None).await;
     bench.queue(root, Some("A"), [35]).await;
     bench.send_all(t(1)).await;
     let Planned::Read(album, _) = bench.plan(backfill(), t(1)).await else {
@@ -60,17 +77,9 @@ async fn a_large_album_is_not_read_on_mere_suspicion() {
     bench.make_all(backfill(), t(0)).await;
     let unread =
         |bench: &Bench| -> bool { bench.one("SELECT unread FROM albums WHERE id = ?1", 1) };
-    bench
-        .store
-        .album_in_doubt(AlbumRow(1), Some(2))
-        .await
-        .unwrap();
+    doubted(&bench, Some(2)).await;
     assert!(!unread(&bench));
-    bench
-        .store
-        .album_in_doubt(AlbumRow(1), Some(3))
-        .await
-        .unwrap();
+    doubted(&bench, Some(3)).await;
     assert!(unread(&bench));
 }
 
@@ -89,14 +98,13 @@ async fn what_a_lost_call_may_have_placed_counts_once_the_album_was_read() {
     };
     let outcomes = batch.items.iter().map(|it| outcome(it.item, again.clone()));
     let words = "no answer".to_owned();
+    let settled = Settled {
+        call: call.id,
+        doubt: Doubt::Items,
+    };
     bench
         .store
-        .items_refused(call.id, batch.album, None, words, outcomes.collect(), t(1))
-        .await
-        .unwrap();
-    bench
-        .store
-        .call_in_doubt(call.id, batch.album)
+        .items_refused(settled, batch.album, None, words, outcomes.collect(), t(1))
         .await
         .unwrap();
     let Planned::Read(album, _) = bench.plan(backfill(), t(1)).await else {

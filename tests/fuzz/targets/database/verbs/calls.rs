@@ -5,7 +5,9 @@ use std::time::Duration;
 use albumen::{
     album::plan::{Patience, Position},
     ids::{AlbumRow, CallId, ItemId, MediaItemId},
-    store::{CallKind, ItemOutcome, NewCall, Outcome, PlanRules, Result, Store, Verdict},
+    store::{
+        CallKind, Doubt, ItemOutcome, NewCall, Outcome, PlanRules, Result, Settled, Store, Verdict,
+    },
 };
 
 use super::{Bytes, time};
@@ -35,6 +37,15 @@ fn outcome(input: &mut Bytes) -> ItemOutcome {
         message: Some(input.text()),
         reason: None,
     }
+}
+
+fn settled(call: CallId, input: &mut Bytes) -> Settled {
+    let doubt = match input.byte() % 3 {
+        0 => Doubt::Nothing,
+        1 => Doubt::Order((input.byte() % 2 == 1).then(|| input.number() as u64)),
+        _ => Doubt::Items,
+    };
+    Settled { call, doubt }
 }
 
 fn new_call(input: &mut Bytes) -> NewCall {
@@ -126,6 +137,7 @@ pub(super) async fn of_answers(store: &Store, verb: u8, input: &mut Bytes<'_>) -
     match verb {
         0 => {
             let outcomes = vec![outcome(input), outcome(input)];
+            let call = settled(call, input);
             let verify_after = (input.byte() % 2 == 1).then(|| input.number());
             store
                 .items_answered(call, album, 200, outcomes, verify_after, now)
@@ -133,6 +145,7 @@ pub(super) async fn of_answers(store: &Store, verb: u8, input: &mut Bytes<'_>) -
         }
         1 => {
             let outcomes = vec![outcome(input)];
+            let call = settled(call, input);
             store
                 .items_refused(call, album, Some(400), input.text(), outcomes, now)
                 .await?;
@@ -169,8 +182,11 @@ pub(super) async fn of_answers(store: &Store, verb: u8, input: &mut Bytes<'_>) -
         8 => store.left_already(album, items).await?,
         9 => store.cannot_leave(album, items, input.text()).await?,
         10 => {
-            let most = (input.byte() % 2 == 1).then(|| input.number() as u64);
-            store.album_in_doubt(album, most).await?;
+            let words = input.text();
+            let call = settled(call, input);
+            store
+                .items_refused(call, album, None, words, Vec::new(), now)
+                .await?;
         }
         11 => {
             let standing = vec![MediaItemId::new("m5"), MediaItemId::new(input.text())];
