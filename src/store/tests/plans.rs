@@ -144,7 +144,7 @@ fn the_daily_work_never_walks_over_a_large_table() {
         "SELECT path FROM dirs WHERE root_id = ?1 AND mount IS NOT NULL",
         departures::WAITING,
         departures::DUE,
-        departures::HELD_ELSEWHERE,
+        holding::HELD_ELSEWHERE,
         departures::RELEASED,
         departures::TO_COME[0],
         departures::TO_COME[1],
