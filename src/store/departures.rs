@@ -10,7 +10,11 @@ use std::{collections::HashSet, path::PathBuf, time::Duration};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{Reader, Result, Store, albums, backup, explain, holding, overview, planning};
+use super::{
+    Reader, Result, Store, albums, backup, explain,
+    holding::{self, HELD_ELSEWHERE},
+    overview, planning,
+};
 use crate::{
     clock,
     ids::{AlbumRow, FileId, ItemId, RootId},
@@ -18,6 +22,10 @@ use crate::{
 
 /// Of a folder, more files than this and more than a tenth of it are not let go without a word.
 const MANY: u64 = 100;
+
+/// A folder that left the configuration may have been left out by mistake, which its owner sees within
+/// a week; milliseconds.
+const MISTAKE_MS: i64 = 7 * 24 * 3600 * 1000;
 
 /// How many departures are settled in one step: the writer serves others too.
 const STEP: u32 = 500;
@@ -140,7 +148,7 @@ fn step(db: &Connection, root: RootId, now: Timestamp) -> Result<Left> {
             }
             continue;
         }
-        if !is_held_elsewhere(db, departure.item, departure.album)? {
+        if !is_held_elsewhere(db, &departure, now)? {
             leave(db, departure.item, departure.album)?;
         }
         forget(db, departure.file)?;
@@ -162,10 +170,14 @@ fn sizes_to_come(db: &Connection) -> Result<HashSet<i64>> {
 }
 
 /// Whether another file brings the item to this album, whichever of its parts.
-fn is_held_elsewhere(db: &Connection, item: ItemId, album: AlbumRow) -> Result<bool> {
+fn is_held_elsewhere(db: &Connection, departure: &Departure, now: Timestamp) -> Result<bool> {
+    let Departure {
+        file, item, album, ..
+    } = departure;
+    let dropped = now.as_millisecond().saturating_sub(MISTAKE_MS);
     Ok(db
         .prepare_cached(HELD_ELSEWHERE)?
-        .query_row(params![item.0, album.0], |row| row.get(0))?)
+        .query_row(params![item.0, album.0, file.0, dropped], |row| row.get(0))?)
 }
 
 /// The item shall not be in the album any more, whichever of its parts; gives whether it is there.
@@ -284,7 +296,7 @@ impl Store {
                 if coming.contains(&one.size) {
                     continue;
                 }
-                if !is_held_elsewhere(db, one.item, one.album)? && leave(db, one.item, one.album)? {
+                if !is_held_elsewhere(db, &one, now)? && leave(db, one.item, one.album)? {
                     leaving.push((one.item, one.album));
                 }
                 forget(db, one.file)?;
@@ -361,9 +373,3 @@ pub(super) const TO_COME: [&str; 3] = [
     "SELECT size FROM files WHERE state = 'claimed'",
     "SELECT files.size FROM roots CROSS JOIN files ON files.root_id = roots.id WHERE files.state = 'queued'",
 ];
-
-/// Another file with the same bytes for the same album.
-pub(super) const HELD_ELSEWHERE: &str = "SELECT EXISTS (
-     SELECT 1 FROM files CROSS JOIN albums ON albums.id = files.album_id
-     WHERE files.item_id = ?1 AND files.state <> 'gone'
-           AND albums.title = (SELECT title FROM albums WHERE id = ?2))";

@@ -160,3 +160,28 @@ pub(super) const WANTED_SOMEWHERE: &str =
 pub(super) const WANTED_NOWHERE: &str =
     "SELECT id FROM items WHERE state IN ('uploading', 'uploaded', 'creating')
          AND NOT EXISTS (SELECT 1 FROM placements WHERE item_id = items.id AND state = 'wanted')";
+
+/// Whether a file besides the one that departs brings the item to this album.
+///
+/// Those of a folder that left the configuration do so only for a while (not before ?4), and not at all
+/// if they are the very file that departs, under the path that it had in that folder. What Albumen itself
+/// deleted or moved brings it for good: it was to stay in the album. Where it was moved into a folder of
+/// the configuration, the file there says.
+pub(super) const HELD_ELSEWHERE: &str = "SELECT EXISTS (
+     SELECT 1 FROM files CROSS JOIN albums ON albums.id = files.album_id
+                         CROSS JOIN roots ON roots.id = files.root_id
+     WHERE files.item_id = ?1 AND files.id <> ?3
+           AND albums.title = (SELECT title FROM albums WHERE id = ?2)
+           AND CASE
+               WHEN files.state <> 'gone' THEN roots.configured = 1
+                    OR (roots.dropped_at > ?4
+                        AND NOT EXISTS (SELECT 1 FROM files AS departing
+                                        WHERE departing.id = ?3 AND departing.inode = files.inode
+                                              AND departing.dev = files.dev))
+               ELSE files.afterwards IS 'done'
+                    AND NOT EXISTS (SELECT 1 FROM source_acts CROSS JOIN roots AS target
+                                    WHERE source_acts.file_id = files.id AND source_acts.done_at IS NOT NULL
+                                          AND target.configured = 1
+                                          AND substr(source_acts.to_path, 1, length(target.path) + 1)
+                                              = CAST(target.path || '/' AS BLOB))
+               END)";

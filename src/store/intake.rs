@@ -104,6 +104,30 @@ impl Store {
         .await
     }
 
+    /// At each start, before [`Store::roots`]: the folders of the configuration, and no others. It does
+    /// not matter which of them take part in this run.
+    pub async fn configured(&self, folders: Vec<PathBuf>, now: Timestamp) -> Result<()> {
+        self.write(move |db| {
+            let known: Vec<(i64, Vec<u8>)> = db
+                .prepare("SELECT id, path FROM roots WHERE configured = 1")?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<rusqlite::Result<_>>()?;
+            for (root, path) in known {
+                if !folders
+                    .iter()
+                    .any(|folder| folder.as_os_str().as_bytes() == path)
+                {
+                    db.prepare_cached(
+                        "UPDATE roots SET configured = 0, dropped_at = ?2 WHERE id = ?1",
+                    )?
+                    .execute(params![root, now.as_millisecond()])?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
     /// Makes the row of one more root, and leaves the others as they are.
     pub async fn another_root(&self, spec: RootSpec) -> Result<RootRow> {
         self.write(move |db| root_row(db, &spec)).await
@@ -181,7 +205,8 @@ fn root_row(db: &Connection, spec: &RootSpec) -> Result<RootRow> {
     let path = spec.path.as_os_str().as_bytes();
     db.prepare_cached(
         "INSERT INTO roots (path, configured, rule, removes) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (path) DO UPDATE SET configured = ?2, removes = ?4
+         ON CONFLICT (path) DO UPDATE SET configured = ?2, removes = ?4,
+                                          dropped_at = iif(?2, NULL, dropped_at)
          WHERE configured <> ?2 OR removes <> ?4",
     )?
     .execute(params![path, spec.configured, spec.rule, spec.removes])?;

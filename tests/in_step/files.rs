@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::{
-    ADD, CREATE, REMOVE, UPLOAD, ends, in_step, made, photos_made,
+    ADD, CREATE, REMOVE, REMOVES, UPLOAD, ends, in_step, made, photos_made,
     support::{
         home::{Home, names, set_taken},
         media::photo,
@@ -163,5 +163,22 @@ async fn an_edited_file_is_a_new_item_and_a_touched_one_is_none() {
         3,
         "nothing is deleted on doubt"
     );
+    ends(&home, daemon).await;
+}
+
+#[tokio::test]
+async fn in_a_folder_from_which_something_is_deleted_all_the_time_photos_leave_meanwhile() {
+    let home = Home::with_folder(REMOVES).await;
+    let daemon = home.daemon().await;
+    let files = photos_made(&home, "photos/Crete", 60).await;
+    for file in &files {
+        fs::remove_file(file).unwrap();
+        // Faster than the second look comes.
+        tokio::time::sleep(std::time::Duration::from_millis(400)).await;
+        if home.library().await.calls(REMOVE) > 0 {
+            break;
+        }
+    }
+    assert!(files[59].exists(), "not before it was quiet");
     ends(&home, daemon).await;
 }

@@ -7,6 +7,7 @@ use crate::{
     support::{
         child::Running,
         home::{Home, names},
+        media::photo,
     },
 };
 
@@ -76,4 +77,50 @@ async fn links_that_are_not_followed_any_more_leave_no_album() {
     assert_eq!(library.names_in("Best").len(), 2);
     assert_eq!(library.calls(REMOVE), 1);
     ends(&home, daemon).await;
+}
+
+#[tokio::test]
+async fn a_folder_that_was_moved_and_is_configured_anew_is_kept_in_step() {
+    let mut home = Home::with_folder("album = 'name:All'\non_delete = 'remove-from-album'").await;
+    home.set("watch.rescan", "'1s'");
+    let daemon = home.daemon().await;
+    let files = photos_made(&home, "photos", 3).await;
+    fs::rename(home.path("photos"), home.path("pics")).unwrap();
+    let daemon = configured_anew(&home, daemon, "path = 'photos'", "path = 'pics'").await;
+    daemon.says(&["3 new or changed"]).await;
+    fs::remove_file(home.path("pics/p0000.jpg")).unwrap();
+    let library = home
+        .until("the deleted one has left", |library| {
+            library.names_in("All") == names(&files[1..])
+        })
+        .await;
+    assert_eq!(library.n_items(), 3);
+    ends(&home, daemon).await;
+}
+
+#[tokio::test]
+async fn what_albumen_deleted_stays_in_its_album_when_a_link_to_it_breaks() {
+    let mut home = Home::with_folder(REMOVES).await;
+    home.set("watch.rescan", "'1s'");
+    home.set("verify.after", "'0s'");
+    home.folder(
+        "drop",
+        &format!("{REMOVES}\nafter_upload = 'delete'\nfollow_symlinks = true"),
+    );
+    let file = home.taken("drop/Rome/p.jpg", 1, &photo(1));
+    home.write("drop/keep.txt", b"x");
+    home.write("drop/Rome/Later/q.txt", b"x");
+    symlink("p.jpg", home.path("drop/Rome/z.jpg")).unwrap();
+    let others = home.photos("photos/Crete", 3);
+    let daemon = home.daemon().await;
+    home.until_status("it is deleted", |_| !file.exists()).await;
+    daemon.says(&["1 not there any more"]).await;
+    fs::remove_file(&others[0]).unwrap();
+    let library = home
+        .until("what a person deleted has left", |library| {
+            library.names_in("Crete") == names(&others[1..])
+        })
+        .await;
+    assert_eq!(library.names_in("Rome").len(), 1);
+    daemon.stop().await.expect(0);
 }

@@ -288,3 +288,28 @@ async fn a_touched_copy_in_no_album_holds_nothing_in_the_album_of_another() {
     assert_eq!(leaving(&bench, t(1000)).await, [ItemId(1)]);
     bench.check();
 }
+
+#[tokio::test]
+async fn a_copy_in_a_folder_that_left_the_configuration_keeps_it_there_for_a_week() {
+    const DAY: i64 = 24 * 3600;
+    for (days, is_same_file, leaves) in [(6, false, false), (8, false, true), (0, true, true)] {
+        let (bench, _) = made_in_album(1).await;
+        let old = bench.removing_root("/old").await;
+        bench.queue(old, Some("A"), [700]).await;
+        bench.hash_next(content(0), t(1)).await;
+        let inode = if is_same_file { "1" } else { "id + 1" };
+        let sql = format!("UPDATE files SET dev = 7, inode = {inode}");
+        crate::store::open::beside(&bench.dir.path().join(FILE_NAME))
+            .unwrap()
+            .execute(&sql, [])
+            .unwrap();
+        let dropped = bench.store.configured(vec![PathBuf::from("/p")], t(2));
+        dropped.await.unwrap();
+        let then = t(2 + days * DAY);
+        gone(&bench, [1], then).await;
+        let later = crate::clock::after(then, QUIET * 2);
+        let left = leaving(&bench, later).await;
+        assert_eq!(!left.is_empty(), leaves, "{days} {is_same_file}");
+        bench.check();
+    }
+}

@@ -151,7 +151,7 @@ fn the_daily_work_never_walks_over_a_large_table() {
         holding::WANTED_NOWHERE,
         departures::WAITING,
         departures::DUE,
-        departures::HELD_ELSEWHERE,
+        holding::HELD_ELSEWHERE,
         departures::RELEASED,
         departures::TO_COME[0],
         departures::TO_COME[1],

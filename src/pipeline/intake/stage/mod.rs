@@ -225,6 +225,11 @@ impl Running {
             .iter()
             .filter_map(|n| self.places.get(*n).cloned())
             .collect();
+        let folders = self.places.iter().filter(|place| place.is_configured);
+        let folders: Vec<_> = folders.map(|place| place.root().to_owned()).collect();
+        let now = self.stage.clock.now();
+        self.patiently(|| self.stage.store.configured(folders.clone(), now))
+            .await?;
         let specs: Vec<_> = places.iter().map(|place| place.spec()).collect();
         let rows = self
             .patiently(|| self.stage.store.roots(specs.clone()))
