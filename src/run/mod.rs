@@ -133,6 +133,7 @@ async fn with_store(
         Job::Backfill { paths, .. } if paths.is_empty() => (config.folders.clone(), Vec::new()),
         Job::Backfill { paths, .. } => (Vec::new(), paths.clone()),
     };
+    let taken = socket::Taken::default();
     let listener = socket::Listener::bind(&config.state_dir)?;
     let lane = Lane::load(stage.clone()).await?;
     let (intake, requests) = Intake::new(stage.clone(), folders, &paths)?;
@@ -150,12 +151,10 @@ async fn with_store(
         spawn(&mut tasks, "moves and deletions", afterwards.run());
     }
     {
-        let stage = stage.clone();
+        let (stage, taken) = (stage.clone(), taken.clone());
         tasks.spawn(async move {
-            (
-                "orders",
-                listener.serve(stage, requests).await.map(|()| None),
-            )
+            let served = listener.serve(stage, requests, taken).await;
+            ("orders", served.map(|()| None))
         });
     }
     if *job == Job::Daemon {
@@ -166,7 +165,10 @@ async fn with_store(
     tasks.spawn(async move { ("status", telling::tell(reporter).await.map(|()| None)) });
     if let Job::Backfill { no_wait, .. } = *job {
         let stage = stage.clone();
-        tasks.spawn(async move { ("the end", ending::drained(&stage, no_wait).await.map(Some)) });
+        tasks.spawn(async move {
+            let code = ending::of_backfill(&stage, no_wait, &taken).await;
+            ("the end", code.map(Some))
+        });
     }
     // After everything that may fail: nobody else would wait for it to end.
     let lane = tokio::spawn(lane.run());
