@@ -199,9 +199,13 @@ async fn without_a_sign_in_or_with_another_client_s_the_user_is_asked() {
     let secret = r#"{"installed":{"client_id":"client-2","client_secret":"hush"}}"#;
     std::fs::write(&account.auth.0.files.client_secret, secret).unwrap();
     let error = account.auth.bearer().await.unwrap_err();
-    assert_eq!(error.kind(), Kind::LoginNeeded);
+    assert_eq!(error.kind(), Kind::Setup);
     assert!(error.message().contains("another OAuth client"));
     assert!(server.token_requests().is_empty());
+    // The file is put back, and nobody has to sign in.
+    let secret = r#"{"installed":{"client_id":"client-1","client_secret":"hush"}}"#;
+    std::fs::write(&account.auth.0.files.client_secret, secret).unwrap();
+    assert_eq!(text(account.auth.bearer().await), "Bearer at-1");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use std::{
 
 use jiff::Timestamp;
 
+use super::socket::Taken;
 use crate::{
     cli::ExitCode,
     clock,
@@ -44,8 +45,28 @@ impl Drop for Waiting {
     }
 }
 
-/// Waits until nothing can move, and gives how it ended.
-/// `reach` says whose files it was to be about.
+/// Waits for the end of a backfill in a process of its own. One that has done all that it can stays for
+/// those whose orders it has taken; one that was stopped leaves them to who gave them.
+pub(super) async fn of_backfill(
+    stage: &Stage,
+    reach: Reach,
+    no_wait: bool,
+    taken: &Taken,
+) -> anyhow::Result<ExitCode> {
+    loop {
+        let code = drained(stage, reach, no_wait).await?;
+        let is_whole = matches!(code, ExitCode::Done | ExitCode::SomeFailed);
+        if !is_whole || taken.close_if_idle() {
+            return Ok(code);
+        }
+        tokio::select! {
+            () = stage.stop.cancelled() => return Ok(ExitCode::Interrupted),
+            () = tokio::time::sleep(CROWD) => {}
+        }
+    }
+}
+
+/// Waits until nothing can move, and gives how it ended. `reach` says whose files it was to be about.
 pub(super) async fn drained(
     stage: &Stage,
     reach: Reach,

@@ -133,6 +133,7 @@ async fn with_store(
         Job::Backfill { paths, .. } if paths.is_empty() => (config.folders.clone(), Vec::new()),
         Job::Backfill { paths, .. } => (Vec::new(), paths.clone()),
     };
+    let taken = socket::Taken::default();
     let listener = socket::Listener::bind(&config.state_dir)?;
     let lane = Lane::load(stage.clone()).await?;
     let (intake, requests) = Intake::new(stage.clone(), folders, &paths)?;
@@ -150,12 +151,10 @@ async fn with_store(
         spawn(&mut tasks, "moves and deletions", afterwards.run());
     }
     {
-        let stage = stage.clone();
+        let (stage, taken) = (stage.clone(), taken.clone());
         tasks.spawn(async move {
-            (
-                "orders",
-                listener.serve(stage, requests).await.map(|()| None),
-            )
+            let served = listener.serve(stage, requests, taken).await;
+            ("orders", served.map(|()| None))
         });
     }
     if *job == Job::Daemon {
@@ -167,7 +166,7 @@ async fn with_store(
     if let Job::Backfill { paths, no_wait } = job {
         let (stage, reach, no_wait) = (stage.clone(), reach(paths), *no_wait);
         tasks.spawn(async move {
-            let code = ending::drained(&stage, reach, no_wait).await;
+            let code = ending::of_backfill(&stage, reach, no_wait, &taken).await;
             ("the end", code.map(Some))
         });
     }

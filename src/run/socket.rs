@@ -7,7 +7,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::atomic::Ordering,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -38,6 +38,50 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// answer is a line with a word, a sentence and a remedy between tabs; or none, if it is well.
 pub const ASK_STATE: &str = "state";
 
+/// The orders that are being carried out. A backfill that is done ends when there is none, and takes none
+/// from then on: whoever comes too late does the work itself.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Taken(Arc<Mutex<Orders>>);
+
+#[derive(Debug, Default)]
+struct Orders {
+    n: usize,
+    is_closed: bool,
+}
+
+/// An order that is carried out as long as this lives.
+struct Order(Taken);
+
+impl Taken {
+    /// Takes one more; none if it is too late.
+    fn begin(&self) -> Option<Order> {
+        let mut orders = self.orders();
+        if orders.is_closed {
+            return None;
+        }
+        orders.n += 1;
+        Some(Order(self.clone()))
+    }
+
+    /// Takes none from now on, if there is none now; gives whether that is so.
+    pub(super) fn close_if_idle(&self) -> bool {
+        let mut orders = self.orders();
+        orders.is_closed |= orders.n == 0;
+        orders.is_closed
+    }
+
+    fn orders(&self) -> MutexGuard<'_, Orders> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Order {
+    fn drop(&mut self) {
+        let mut orders = self.0.orders();
+        orders.n = orders.n.saturating_sub(1);
+    }
+}
+
 /// The socket cannot be made, so that no command could reach this process.
 #[derive(Debug, thiserror::Error)]
 #[error("the socket {} cannot be made", Shown::path(.path))]
@@ -65,14 +109,20 @@ impl Listener {
     }
 
     /// Serves until the stop; owns every connection.
-    pub(super) async fn serve(self, stage: Stage, requests: Requests) -> anyhow::Result<()> {
+    pub(super) async fn serve(
+        self,
+        stage: Stage,
+        requests: Requests,
+        taken: Taken,
+    ) -> anyhow::Result<()> {
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
                 () = stage.stop.cancelled() => break,
                 accepted = self.0.accept() => match accepted {
                     Ok((stream, _)) => {
-                        connections.spawn(follow(stream, stage.clone(), requests.clone()));
+                        let taken = taken.clone();
+                        connections.spawn(follow(stream, stage.clone(), requests.clone(), taken));
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a command could not connect");
@@ -87,7 +137,7 @@ impl Listener {
     }
 }
 
-async fn follow(stream: UnixStream, stage: Stage, requests: Requests) {
+async fn follow(stream: UnixStream, stage: Stage, requests: Requests, taken: Taken) {
     let (reader, mut writer) = stream.into_split();
     let mut line = String::new();
     let mut reader = BufReader::new(tokio::io::AsyncReadExt::take(reader, LINE_BYTES));
@@ -113,6 +163,9 @@ async fn follow(stream: UnixStream, stage: Stage, requests: Requests) {
         .and_then(|id| id.parse().ok())
         .map(OrderId)
     else {
+        return;
+    };
+    let Some(_order) = taken.begin() else {
         return;
     };
     // A command that went away is no reason to leave its order undone.

@@ -25,6 +25,7 @@ impl Waits {
     /// last one.
     pub(super) async fn look(&mut self, stage: &Stage) -> anyhow::Result<()> {
         let (now, steady) = (stage.clock.now(), Instant::now());
+        let is_first = self.last.is_none();
         let went_back = self.last.is_none_or(|(then, then_steady)| {
             let passed = steady.duration_since(then_steady);
             clock::until(now, clock::after(then, passed)) > DRIFT
@@ -37,7 +38,10 @@ impl Waits {
             longest::row(&stage.config),
             longest::until_asked(&stage.config),
         );
-        match stage.store.shorten_waits(row, asked, now).await {
+        // While this runs it is known that the clock went back, and a minute's wait of before may look like
+        // an hour's: files and their tokens are tried, which is all that it costs.
+        let of_files = if is_first { row } else { Duration::ZERO };
+        match stage.store.shorten_waits(row, of_files, asked, now).await {
             Ok(false) => Ok(()),
             Ok(true) => {
                 tracing::warn!("the clock was set back; what waited for a later time is due now");

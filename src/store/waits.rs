@@ -47,19 +47,25 @@ const DEPARTURES: &str = "UPDATE departures SET gone_at = ?1 WHERE held = 0 AND 
 const ALBUMS: &str = "UPDATE albums SET not_before = 0 WHERE not_before > ?1";
 
 impl Store {
-    /// What waits for longer than `longest` from now on, waits no more; what is asked for later than
-    /// `until_asked` is asked for now. Gives whether there was anything.
+    /// What waits for longer than `longest` from now on, waits no more; a file or an item with a token, which
+    /// it costs nothing but a try to look at early, not even as long as `of_files`; what is asked for later
+    /// than `until_asked` is asked for now. Gives whether there was anything.
     pub async fn shorten_waits(
         &self,
         longest: Duration,
+        of_files: Duration,
         until_asked: Duration,
         now: Timestamp,
     ) -> Result<bool> {
         self.write(move |db| {
             let far = clock::after(now, longest).as_millisecond();
+            let far_for_files = clock::after(now, of_files).as_millisecond();
             let asked = clock::after(now, until_asked).as_millisecond();
             let mut n = 0;
-            for waits in [FILES, ITEMS, PLACEMENTS, DESCRIPTIONS, ALBUMS] {
+            for waits in [FILES, ITEMS] {
+                n += db.prepare_cached(waits)?.execute([far_for_files])?;
+            }
+            for waits in [PLACEMENTS, DESCRIPTIONS, ALBUMS] {
                 n += db.prepare_cached(waits)?.execute([far])?;
             }
             n += due(db, SETTLING, far, now)?;

@@ -10,7 +10,7 @@ const FAR: i64 = 3_600 * 26;
 
 async fn shortened(bench: &Bench, now: Timestamp) -> bool {
     let day = 24 * LONGEST;
-    let found = bench.store.shorten_waits(LONGEST, day, now).await;
+    let found = bench.store.shorten_waits(LONGEST, LONGEST, day, now).await;
     found.unwrap()
 }
 

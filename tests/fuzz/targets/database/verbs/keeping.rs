@@ -150,7 +150,7 @@ pub(super) async fn of_recovery(store: &Store, verb: u8, input: &mut Bytes<'_>) 
         7 => {
             let longest = Duration::from_secs(input.number() as u64);
             let asked = Duration::from_secs(input.number() as u64);
-            let _ = store.shorten_waits(longest, asked, now).await?;
+            let _ = store.shorten_waits(longest, longest, asked, now).await?;
         }
         8 => store.call_in_doubt(call, album).await?,
         9 => {
