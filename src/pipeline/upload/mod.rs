@@ -107,7 +107,7 @@ impl Upload {
         let longest = backoff::longest(retry).max(backoff::on_ladder(retry, u32::MAX, 1.0));
         let now = self.stage.clock.now();
         if let Some(until) = asked::kept(&self.stage.store, asked::UPLOADS, longest, now).await? {
-            self.trouble.wait_until(now, until);
+            self.trouble.pause_until(now, until);
         } else {
             self.go_on().await?;
         }
@@ -311,7 +311,8 @@ impl Upload {
 
     /// Nothing is waited for any more.
     async fn go_on(&mut self) -> Result<()> {
-        if !self.says_wait {
+        let lasts = self.trouble.lasts(self.stage.clock.now()).is_some();
+        if !self.says_wait || lasts {
             return Ok(());
         }
         match self.stage.store.uploads_go_on().await {
