@@ -104,7 +104,7 @@ async fn others_come_later(poisons: u64) {
         home.taken(
             format!("photos/a{n}.png"),
             n,
-            &[png(), vec![n as u8]].concat(),
+            &[png(), n.to_be_bytes().to_vec()].concat(),
         );
     }
     home.until("they were tried", |library| {

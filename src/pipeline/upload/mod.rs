@@ -113,7 +113,7 @@ impl Upload {
         let longest = super::longest::asked_for(&self.stage.config.retry);
         let now = self.stage.clock.now();
         if let Some(until) = asked::kept(&self.stage.store, asked::UPLOADS, longest, now).await? {
-            self.trouble.wait_until(now, until);
+            self.trouble.pause_until(now, until);
         } else {
             self.go_on().await?;
         }
@@ -317,7 +317,8 @@ impl Upload {
 
     /// Nothing is waited for any more.
     async fn go_on(&mut self) -> Result<()> {
-        if !self.says_wait {
+        let lasts = self.trouble.lasts(self.stage.clock.now()).is_some();
+        if !self.says_wait || lasts {
             return Ok(());
         }
         match self.stage.store.uploads_go_on().await {

@@ -267,7 +267,6 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    #[expect(clippy::panic, reason = "this is what is tested")]
     async fn a_reader_that_panics_leaves_a_file_that_cannot_be_read() {
         let reader = tokio::task::spawn_blocking(|| panic!("a defect"));
         let read = read_by(reader.await);

@@ -35,6 +35,8 @@ pub(super) struct Trouble {
     /// Failures in a row of the only one in `tried`, after its first.
     alone: u32,
     wait: Option<Wait>,
+    /// The pause that the service asked for.
+    asked: Option<Wait>,
     /// The wait of those in `tried`.
     again: Option<Wait>,
 }
@@ -47,7 +49,7 @@ impl Trouble {
 
     /// Until when nothing is begun; none if something may be.
     pub(super) fn lasts(&self, now: Timestamp) -> Option<Timestamp> {
-        until(self.wait, now)
+        until(self.wait, now).max(until(self.asked, now))
     }
 
     /// Until when none of [`Trouble::tried`] is begun; none if one of them may be.
@@ -65,9 +67,18 @@ impl Trouble {
         self.wait = Some(Wait::new(now, until));
     }
 
-    /// An upload got through.
+    /// The service asked for a pause until then.
+    pub(super) fn pause_until(&mut self, now: Timestamp, until: Timestamp) {
+        self.asked = Some(Wait::new(now, until));
+    }
+
+    /// An upload got through. It may have been under way when a pause was asked for, and takes nothing
+    /// of that back.
     pub(super) fn over(&mut self) {
-        *self = Self::default();
+        *self = Self {
+            asked: self.asked,
+            ..Self::default()
+        };
     }
 
     /// The upload of this file failed; `asked` is how long the service asked everybody to wait. Gives
@@ -96,6 +107,9 @@ impl Trouble {
             clock::after(now, asked.map_or(own, |asked| asked.max(own)))
         };
         let again = after(self.strikes.saturating_add(self.alone));
+        if asked.is_some() {
+            self.pause_until(now, again);
+        }
         self.wait_until(now, after(self.strikes));
         self.again = Some(Wait::new(now, again));
         again
@@ -211,6 +225,17 @@ mod tests {
         let asked = Some(Duration::from_secs(5));
         let same = the_same_for_all([5, 5, 5, 8, 16]);
         assert_eq!(waits(&[1, 1, 1, 1, 1], asked), same);
+    }
+
+    #[test]
+    fn an_upload_that_was_under_way_does_not_end_the_pause_that_was_asked_for() {
+        let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
+        let mut trouble = Trouble::default();
+        let asked = Some(Duration::from_secs(60));
+        let until = trouble.struck(FileId(1), asked, (&RETRY, 1.0), now);
+        trouble.over();
+        assert_eq!(trouble.lasts(now), Some(until));
+        assert_eq!(trouble.lasts(until), None);
     }
 
     #[test]
