@@ -115,7 +115,8 @@ pub(super) fn token_received(
 ) -> Result<()> {
     let after = state_of(db, item)?.after(Event::TokenReceived)?;
     db.prepare_cached(
-        "UPDATE items SET state = ?2, upload_token = ?3, token_at = ?4, changed_at = ?4,
+        // What its bytes waited for is over, also by a clock that was set back since.
+        "UPDATE items SET state = ?2, upload_token = ?3, token_at = ?4, changed_at = ?4, not_before = 0,
                 reason = NULL, code = NULL, message = NULL
          WHERE id = ?1",
     )?

@@ -188,7 +188,7 @@ async fn no_question_is_asked_again_within_the_hours_that_were_asked_for() {
         home.taken(
             format!("photos/n{seconds}.jpg"),
             seconds.unsigned_abs(),
-            &super::support::media::photo(seconds.unsigned_abs()),
+            &super::support::media::photo(1_000 + seconds.unsigned_abs()),
         );
         home.until("another is made", |library| library.calls(CREATE) > n)
             .await;
