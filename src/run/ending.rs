@@ -142,7 +142,8 @@ async fn waits_long(stage: &Stage) -> anyhow::Result<bool> {
     let long =
         |until: Option<Timestamp>| until.is_none_or(|until| until > clock::after(now, SHORT));
     let account = stage.gate.pause();
-    if account.state != AccountState::Ready {
+    // What is due is about to be tried, or waits for what the lane waits for.
+    if account.state != AccountState::Ready && account.until.is_none_or(|until| until > now) {
         return Ok(long(account.until));
     }
     let (lane, _) = stage.store.lane().await?;

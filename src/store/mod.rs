@@ -78,7 +78,8 @@ pub use orders::{NewOrder, Order, OrderKind};
 pub use outcomes::{ItemOutcome, Outcome};
 pub use overview::{Failure, Overview, Transfer};
 pub use planning::{
-    BatchItem, Budget, Description, Members, PlanRules, Planned, PlannedBatch, parts::ALBUM_LIMIT,
+    BatchItem, Budget, Description, Held, Members, PlanRules, Planned, PlannedBatch,
+    parts::ALBUM_LIMIT,
 };
 pub use rebuilding::{FoundAgain, ListedAlbum, TakenOver};
 pub use sessions::Session;

@@ -240,3 +240,19 @@ async fn what_is_left_of_a_day_is_kept_for_fresh_files() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_wait_that_comes_with_a_server_error_is_kept_each_time() {
+    let home = hurried("album = 'name:Rome'").await;
+    let files = home.photos("photos", 4);
+    let error = json!({"error": {"code": 503, "status": "UNAVAILABLE", "message": "Later."}});
+    let answer = json!({"status": 503, "body": error, "headers": {"retry-after": "1"}});
+    home.fault(CREATE, Some(8), json!({"answer": answer})).await;
+    home.backfill().await;
+    let creates = log(&home, &[CREATE]).await;
+    assert!(creates.len() > 8, "{creates:?}");
+    for pair in creates.windows(2).filter(|pair| pair[0].1 == 503) {
+        assert!(pair[1].0 - pair[0].0 >= 1000, "{creates:?}");
+    }
+    home.all_there(&files).await;
+}

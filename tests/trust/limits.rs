@@ -234,3 +234,79 @@ async fn a_daily_stop_outlasts_whatever_else_ails_the_account() {
     home.backfill().await;
     home.all_there(&files).await;
 }
+
+#[tokio::test]
+async fn a_full_storage_is_not_probed_against_an_album_that_refuses() {
+    let mut home = Home::with_folder("album = 'name:Rome'").await;
+    home.set("retry.rate_limit_base", "'2s'");
+    let mut files = home.photos("photos", 1);
+    home.backfill().await;
+    files.push(home.taken("photos/more.jpg", 9, &super::support::media::photo(9)));
+    home.fault(CREATE, Some(1), "storage_full".into()).await;
+    home.run(&["backfill", "--no-wait"]).await.expect(5);
+    home.fault(CREATE, None, "album_forbidden".into()).await;
+    home.pass(300).await;
+    home.run(&["backfill", "--no-wait"]).await.expect(5);
+    let status = home.status().await;
+    assert_eq!(status["account"]["state"], "storage_full", "{status:#}");
+    let reason = text(&status["lane"]["reason"]);
+    assert!(reason.starts_with("the album \"Rome\" waits: "), "{reason}");
+    let asked = home.library().await;
+    let calls = (asked.calls(CREATE), asked.calls("albums.get"));
+    assert_eq!(calls, (3, 1), "made, full, and refused");
+    home.no_faults().await;
+    home.pass(300).await;
+    home.backfill().await;
+    home.all_there(&files).await;
+}
+
+#[tokio::test]
+async fn the_limit_of_the_day_holds_for_repetitions_and_questions_too() {
+    for trouble in [
+        json!([{"method": CREATE, "times": null, "action": "server_500"}]),
+        json!([{"method": "albums.create", "times": null, "action": "cut_after"},
+               {"method": "albums.list", "times": null, "action": "server_500"}]),
+    ] {
+        let mut home = Home::with_folder("album = 'name:Rome'").await;
+        home.until_noon().await;
+        home.set("quota.requests_per_day", "4");
+        home.set("quota.reserve", "0");
+        let files = home.photos("photos", 8);
+        home.script(json!({"rules": trouble})).await;
+        home.run(&["backfill", "--no-wait"]).await.expect(5);
+        let status = home.status().await;
+        assert_eq!(status["account"]["state"], "quota_exhausted", "{status:#}");
+        let library = home.library().await;
+        assert_eq!(library.requests() - library.calls("uploads.raw"), 4);
+        home.no_faults().await;
+        for _ in 0..2 {
+            home.pass(26 * 3600).await;
+            home.run(&["backfill", "--no-wait"]).await;
+        }
+        let library = home.all_there(&files).await;
+        assert_eq!(library.titles(), ["Rome"]);
+    }
+}
+
+#[tokio::test]
+async fn a_backfill_that_must_not_wait_does_not_wait_for_an_album() {
+    let mut home = Home::with_folder("album = 'name:Rome'").await;
+    home.set("retry.rate_limit_base", "'2s'");
+    let mut files = home.photos("photos", 1);
+    home.backfill().await;
+    files.push(home.taken("photos/more.jpg", 9, &super::support::media::photo(9)));
+    home.fault(CREATE, None, "album_forbidden".into()).await;
+    home.pass(60).await;
+    home.run(&["backfill", "--no-wait"]).await.expect(5);
+    let status = home.status().await;
+    assert_eq!(status["lane"]["state"], "waiting", "{status:#}");
+    let reason = text(&status["lane"]["reason"]);
+    assert!(
+        reason.starts_with("the album \"Rome\" waits: ") && reason.contains("No permission"),
+        "{reason}"
+    );
+    home.no_faults().await;
+    home.pass(300).await;
+    home.backfill().await;
+    home.all_there(&files).await;
+}

@@ -147,3 +147,45 @@ async fn an_addition_that_is_never_taken_holds_no_photo_up_and_is_given_up() {
         );
     }
 }
+
+#[tokio::test]
+async fn an_album_that_cannot_be_read_holds_no_other_album_up() {
+    let mut home = Home::new().await;
+    home.folder("photos/a", "album = 'name:A'\norder = 'name'");
+    home.folder("photos/b", "album = 'name:B'\norder = 'name'");
+    let mut files = home.photos("photos/a", 4);
+    // What failed the first time, whose answer was lost, stands who knows where.
+    let lost = json!({"item_codes": {"p0001.jpg": 13}, "cut_after": true});
+    home.script(
+        json!({"rules": [{"method": "mediaItems.batchCreate", "action": lost},
+        {"method": "mediaItems.search", "times": null, "action": "server_500"}]}),
+    )
+    .await;
+    let daemon = home.daemon().await;
+    home.until_status("all are made", |status| status["items"]["created"] == 4)
+        .await;
+    files.push(home.taken("photos/a/p0005.jpg", 5, &photo(5)));
+    home.until("it was to be read", |library| {
+        library.calls("mediaItems.search") > 0
+    })
+    .await;
+    for n in 10..13 {
+        files.push(home.taken(format!("photos/b/q{n}.jpg"), n, &photo(n)));
+        home.until_status("it arrives", |status| {
+            status["items"]["created"].as_u64() == Some(n - 5)
+        })
+        .await;
+    }
+    assert_eq!(home.library().await.names_in("B").len(), 3);
+    home.no_faults().await;
+    let library = all_there_by_daemon(&home, &files).await;
+    let in_order = [
+        "p0000.jpg",
+        "p0001.jpg",
+        "p0002.jpg",
+        "p0003.jpg",
+        "p0005.jpg",
+    ];
+    assert_eq!(library.names_in("A").len(), in_order.len());
+    daemon.stop().await.expect(0);
+}

@@ -98,7 +98,7 @@ impl Lane {
             Kind::BadRequest => {
                 self.album_is_there(call.album, &words).await?;
             }
-            _ if own => {}
+            _ if own && error.retry_after().is_none() => {}
             _ => self.trouble(error).await?,
         }
         self.wake_others();

@@ -222,6 +222,7 @@ impl Lane {
             Kind::BadUploadToken => self.suspect(&call, &words, Cause::Token).await?,
             Kind::Server if error.retry_after().is_some() => {
                 self.suspect(&call, &words, Cause::StumbleAndWait).await?;
+                self.trouble(&error).await?;
             }
             Kind::Server => self.suspect(&call, &words, Cause::Stumble).await?,
             Kind::BadRequest | Kind::Forbidden | Kind::NotFound | Kind::BadMediaItemId => {

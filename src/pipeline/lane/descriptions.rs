@@ -106,7 +106,7 @@ impl Lane {
         store
             .description_refused(call.id, item, words, clock::after(now, wait), most, now)
             .await?;
-        if !own && !stumbles {
+        if error.retry_after().is_some() || !(own || stumbles) {
             self.trouble(error).await?;
         }
         self.stage.bells.moved.ring();

@@ -45,7 +45,7 @@ use super::{
 use crate::{
     api::{self, Call, Kind, Limit, Method},
     clock,
-    ids::ItemId,
+    ids::{AlbumRow, ItemId},
     store::{self, Budget, CallKind, Journalled, LaneState, NewCall, Pause, Planned, Sending},
 };
 
@@ -85,6 +85,8 @@ pub struct Lane {
     passed: u64,
     /// How many there were when an item last made a call fail that was not refused outright.
     stumbled: HashMap<ItemId, u64>,
+    /// How often in a row the service failed at reading an album.
+    unreadable: HashMap<AlbumRow, u32>,
 }
 
 impl Lane {
@@ -114,6 +116,7 @@ impl Lane {
             batches: 0,
             passed: 0,
             stumbled: HashMap::new(),
+            unreadable: HashMap::new(),
         })
     }
 
@@ -171,6 +174,9 @@ impl Lane {
                 return Ok(Turn::Rest(until, waiting(&reason, until)));
             }
         };
+        let Some(spent) = self.spent(now).await? else {
+            return Ok(Turn::Again);
+        };
         if let Some(call) = self.stage.store.unanswered().await? {
             return self.left_open(call).await;
         }
@@ -178,9 +184,7 @@ impl Lane {
             return self.hunt(&group, now).await;
         }
         let settling = self.settling(now).await?;
-        let Some(rules) = self.rules(settling.is_some(), now).await? else {
-            return Ok(Turn::Again);
-        };
+        let rules = self.rules(&spent, settling.is_some());
         if probing && let Some(batch) = self.stage.store.plan_probe(now).await? {
             return self.create(batch).await;
         }
@@ -191,10 +195,16 @@ impl Lane {
             Planned::Remove(removal) => self.remove(removal).await,
             Planned::Read(album, album_id) => self.read(album, &album_id).await,
             Planned::Describe(description) => self.describe(description).await,
-            Planned::Wait { until, bound_by } => {
+            Planned::Wait {
+                until,
+                bound_by,
+                held,
+            } => {
                 let until = until.map(|until| settling.map_or(until, |due| due.min(until)));
                 // Whatever else is looked at sooner, a budget lasts until the day ends.
                 let day_ends = Some(clock::service_day_ends(now));
+                // What settles may join something.
+                let held = held.filter(|_| settling.is_none());
                 let pause = match (until, bound_by) {
                     (None, _) => Pause::plain(LaneState::Idle),
                     (_, Some(Budget::Order)) => waiting(
@@ -205,12 +215,15 @@ impl Lane {
                         "the rest of today's requests is kept for new photos by `quota.reserve`",
                         day_ends,
                     ),
-                    // Company is expected, not asked for by anybody: no wait that counts.
-                    (Some(_), None) => Pause {
-                        state: LaneState::Idle,
-                        reason: Some("a batch is being filled".to_owned()),
-                        until: None,
-                    },
+                    (Some(_), None) => held.map_or_else(
+                        // Company is expected, not asked for by anybody: no wait that counts.
+                        || Pause {
+                            state: LaneState::Idle,
+                            reason: Some("a batch is being filled".to_owned()),
+                            until: None,
+                        },
+                        |held| waiting(&held.reason, Some(held.until)),
+                    ),
                 };
                 // Tokens may have died, or a batch may have made room.
                 self.stage.bells.uploads.ring();
@@ -275,7 +288,10 @@ impl Lane {
         };
         let answered = self.stage.client.send(&request).await;
         let answered = match answered {
-            Err(error) if error.kind() == Kind::AccessTokenRefused => {
+            Err(error)
+                if error.kind() == Kind::AccessTokenRefused
+                    && self.spent(self.stage.clock.now()).await?.is_some() =>
+            {
                 self.stage
                     .store
                     .repeated(call.id, self.stage.clock.now())
@@ -305,9 +321,14 @@ impl Lane {
             return Ok(Err(error));
         }
         for _ in 0..2 {
+            let now = self.stage.clock.now();
+            if self.spent(now).await?.is_none() {
+                let error = api::Error::new(Kind::RateLimited(Limit::Day), "by our own count");
+                return Ok(Err(error));
+            }
             self.stage
                 .store
-                .about_to_send(Sending::Request, self.stage.clock.now())
+                .about_to_send(Sending::Request, now)
                 .await?;
             match self.stage.client.send(call).await {
                 Err(error) if error.kind() == Kind::AccessTokenRefused => {}

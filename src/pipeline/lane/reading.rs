@@ -7,9 +7,10 @@ use std::collections::HashSet;
 
 use super::{Lane, Turn};
 use crate::{
-    api::{Call, Kind, wire::MediaItemsPage},
+    api::{Call, Kind, Scope, wire::MediaItemsPage},
+    clock,
     ids::{AlbumId, AlbumRow, MediaItemId},
-    pipeline::{Result, gate},
+    pipeline::{Result, backoff, gate},
 };
 
 /// Pages that are read at most: an album holds 20,000 items, a page a hundred, and some are short.
@@ -48,7 +49,12 @@ impl Lane {
                         Kind::AlbumRefused | Kind::NotFound | Kind::BadRequest => {
                             self.inspect_album(album, &words).await?;
                         }
-                        _ => self.trouble(&error).await?,
+                        kind => {
+                            self.trouble(&error).await?;
+                            if kind.scope() == Scope::Call {
+                                self.cannot_be_read(album, words).await?;
+                            }
+                        }
                     }
                     return Ok(None);
                 }
@@ -60,6 +66,22 @@ impl Lane {
             }
             page_token = page.next_page_token;
         }
+        if self.unreadable.remove(&album).is_some() {
+            self.stage.store.album_present(album).await?;
+        }
         Ok(Some(standing))
+    }
+
+    /// The service fails at this album. The others go on as soon as the lane does, and this one waits
+    /// for longer each time.
+    async fn cannot_be_read(&mut self, album: AlbumRow, words: String) -> Result<()> {
+        let failures = self.unreadable.entry(album).or_default();
+        let wait = backoff::after_trouble(&self.stage.config.retry, *failures, fastrand::f64());
+        *failures = failures.saturating_add(1);
+        let now = self.stage.clock.now();
+        let goes_on = self.stopped.as_ref().map_or(now, |(wait, _)| wait.until);
+        let until = clock::after(goes_on.max(now), wait);
+        self.stage.store.album_waits(album, until, words).await?;
+        Ok(())
     }
 }

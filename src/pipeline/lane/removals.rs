@@ -119,6 +119,9 @@ impl Lane {
             | Kind::DuplicateIds => {
                 let stumbles = error.kind().outcome_unknown();
                 self.will_not_leave(&call, stumbles, &words).await?;
+                if error.retry_after().is_some() {
+                    self.trouble(error).await?;
+                }
             }
             _ => {
                 self.leavers.postponed();

@@ -24,13 +24,19 @@ const QUIET: u32 = 12;
 /// anew.
 const SETTLED_BY: Duration = Duration::from_millis(250);
 
+/// What of a day that is not used up is used.
+#[derive(Debug)]
+pub(super) struct Spent {
+    /// Requests that are left.
+    left: u64,
+    /// Calls that only order asked for.
+    order_calls: u64,
+}
+
 impl Lane {
-    /// What planning may spend; none if the day's requests are used up, which closes the gate.
-    pub(super) async fn rules(
-        &mut self,
-        settling: bool,
-        now: Timestamp,
-    ) -> Result<Option<PlanRules>> {
+    /// What of the day's requests is used; none if that is all of them, which closes the gate. Asked
+    /// before whatever the lane sends, repetitions and questions as well.
+    pub(super) async fn spent(&self, now: Timestamp) -> Result<Option<Spent>> {
         let config = &self.stage.config;
         let ledger = self.stage.store.ledger(now).await?;
         let used = ledger.requests
@@ -44,6 +50,15 @@ impl Lane {
             self.stage.gate.day_is_spent(limit).await?;
             return Ok(None);
         }
+        Ok(Some(Spent {
+            left: limit - used,
+            order_calls: ledger.order_calls,
+        }))
+    }
+
+    /// What planning may spend.
+    pub(super) fn rules(&self, spent: &Spent, settling: bool) -> PlanRules {
+        let config = &self.stage.config;
         let patience = match self.stage.mode {
             Mode::Daemon => Patience {
                 max_wait: config.batch.max_wait,
@@ -56,18 +71,18 @@ impl Lane {
                 hurried: false,
             },
         };
-        Ok(Some(PlanRules {
+        PlanRules {
             patience,
             ready_tokens: config.upload.ready_tokens,
             resumable_above: config.upload.resumable_above,
             order_calls_left: (config.batch.order_calls > 0)
-                .then(|| config.batch.order_calls.saturating_sub(ledger.order_calls)),
+                .then(|| config.batch.order_calls.saturating_sub(spent.order_calls)),
             scanning: settling || self.stage.scanning.load(Ordering::SeqCst) > 0,
             backfill_turn: self.batches % BACKFILL_TURN == BACKFILL_TURN - 1,
-            fresh_only: limit - used <= config.quota.reserve,
+            fresh_only: spent.left <= config.quota.reserve,
             // Only a daemon looks often enough to know what is gone.
             quiet: (self.stage.mode == Mode::Daemon).then(|| config.watch.settle * QUIET),
-        }))
+        }
     }
 
     /// When to look again because a file that stands still only just may join what a backfill sends;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::{
-    Members, Planned, Search,
+    Members, Planned, Search, held,
     parts::{roll_over, room},
     places::{self, Around},
     ready::{self, Ready},
@@ -66,7 +66,7 @@ pub(super) fn next(
         .collect::<rusqlite::Result<_>>()?;
     for joined in joined {
         if joined.not_before > search.now {
-            sooner(&mut search.wake, joined.not_before);
+            held::hold_album(db, &mut search.held, joined.album, joined.not_before)?;
             continue;
         }
         let Some(album_id) = &joined.album_id else {

@@ -1,9 +1,8 @@
 //! What is to be told about media items that are there: `mediaItems.patch`, one by one.
 
-use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::{Budget, PlanRules, Planned, sooner};
+use super::{Planned, Search, held};
 use crate::{
     clock,
     ids::{ItemId, MediaItemId},
@@ -28,13 +27,7 @@ pub(in crate::store) const NEXT: &str = "SELECT id, media_item_id, description, 
 
 /// The next description that the service is to be told; only what is not kept for fresh files is
 /// spent on it.
-pub(super) fn next(
-    db: &Connection,
-    rules: PlanRules,
-    now: Timestamp,
-    wake: &mut Option<Timestamp>,
-    bound_by: &mut Option<Budget>,
-) -> Result<Option<Planned>> {
+pub(super) fn next(db: &Connection, search: &mut Search) -> Result<Option<Planned>> {
     let found = db
         .prepare_cached(NEXT)?
         .query_row([], |row| {
@@ -49,13 +42,13 @@ pub(super) fn next(
     let Some((description, due)) = found else {
         return Ok(None);
     };
-    if due > now {
-        sooner(wake, due);
+    if due > search.now {
+        let reason = "a description that the service refused is told again";
+        held::hold(&mut search.held, due, reason);
         return Ok(None);
     }
-    if rules.fresh_only {
-        bound_by.get_or_insert(Budget::Reserve);
-        sooner(wake, clock::service_day_ends(now));
+    if search.rules.fresh_only {
+        search.waits_for_the_reserve();
         return Ok(None);
     }
     Ok(Some(Planned::Describe(description)))

@@ -7,12 +7,14 @@
 //! - [`removals`]: what leaves an album.
 //! - [`parts`]: an album that is full goes on as "Title (2)".
 //! - [`describing`]: what is to be told about what is there.
+//! - [`held`]: what waits because it was refused.
 //!
 //! Called by the lane after each answer and each bell, so nothing here may walk over what is done,
 //! what is in a closed root, or what has failed: `tests::plans` holds the statements against that.
 
 pub(super) mod additions;
 pub(super) mod describing;
+mod held;
 pub(super) mod parts;
 pub(super) mod places;
 pub(super) mod ready;
@@ -30,6 +32,7 @@ use crate::{
     ids::{AlbumId, AlbumRow, ItemId, MediaItemId, UploadToken},
 };
 pub use describing::Description;
+pub use held::Held;
 use parts::{ALBUM_LIMIT, roll_over, room};
 use ready::{Group, Ready};
 
@@ -125,6 +128,8 @@ pub enum Planned {
         until: Option<Timestamp>,
         /// Which budget of the day something waits for, if it does.
         bound_by: Option<Budget>,
+        /// What was refused before and waits, if nothing is expected to join anything meanwhile.
+        held: Option<Held>,
     },
 }
 
@@ -148,7 +153,7 @@ impl Store {
     pub async fn plan_probe(&self, now: Timestamp) -> Result<Option<PlannedBatch>> {
         self.write(move |db| {
             ready::drop_dead_tokens(db, now)?;
-            let Some((album, item)) = ready::smallest(db)? else {
+            let Some((album, item)) = ready::smallest(db, now)? else {
                 return Ok(None);
             };
             let (stretch, items) = places::of_part(db, album, &[item])?;
@@ -197,6 +202,7 @@ pub(super) fn plan(
         now,
         roots: claims::open_roots(db)?,
         wake: None,
+        held: None,
         bound_by: None,
         best: None,
         appended: false,
@@ -250,19 +256,21 @@ pub(super) fn plan(
     if let Some(quiet) = search.rules.quiet {
         departures::settle(db, quiet, now, &mut search.wake)?;
     }
-    if let Some(next) = removals::next(db, now, &mut search.wake)? {
+    if let Some(next) = removals::next(db, now, &mut search.held)? {
         return Ok(next);
     }
-    let (wake, bound_by) = (&mut search.wake, &mut search.bound_by);
-    if let Some(next) = describing::next(db, rules, now, wake, bound_by)? {
+    if let Some(next) = describing::next(db, &mut search)? {
         return Ok(next);
     }
-    if let Some(held) = ready::next_held_back(db, now)? {
-        sooner(&mut search.wake, held);
+    if let Some(until) = ready::next_held_back(db, now)? {
+        let reason = "what the service refused before is tried again";
+        held::hold(&mut search.held, until, reason);
     }
+    let held_until = search.held.as_ref().map(|held| held.until);
     Ok(Planned::Wait {
-        until: search.wake,
+        until: [search.wake, held_until].into_iter().flatten().min(),
         bound_by: search.bound_by,
+        held: search.held.filter(|_| search.wake.is_none()),
     })
 }
 
@@ -271,7 +279,9 @@ struct Search {
     rules: PlanRules,
     now: Timestamp,
     roots: Vec<claims::OpenRoot>,
+    /// When something is due that waits for company, or for another day.
     wake: Option<Timestamp>,
+    held: Option<Held>,
     bound_by: Option<Budget>,
     best: Option<Candidate>,
     /// Whether late ones were told to go to the end.
@@ -288,7 +298,7 @@ impl Search {
     /// Looks for a batch of one album that may leave now; gives what is ready there.
     fn look_at(&mut self, db: &Connection, index: usize, group: &Group) -> Result<Vec<Ready>> {
         if group.not_before > self.now {
-            sooner(&mut self.wake, group.not_before);
+            held::hold_album(db, &mut self.held, group.album, group.not_before)?;
             return Ok(Vec::new());
         }
         let ready = ready::ready_in(db, group.album, self.now)?;

@@ -171,23 +171,29 @@ pub(super) fn ready_in(db: &Connection, album: AlbumRow, now: Timestamp) -> Resu
     Ok(rows)
 }
 
-/// The smallest item that has a token, with an album that it can go to.
-pub(super) fn smallest(db: &Connection) -> Result<Option<(AlbumRow, ItemId)>> {
+/// The smallest item that has a token, with an album that it can go to now: one that waits, or must be
+/// read first, would refuse it time and again.
+pub(super) fn smallest(db: &Connection, now: Timestamp) -> Result<Option<(AlbumRow, ItemId)>> {
     let found = db
-        .prepare_cached(
-            "SELECT placements.album_id, items.id FROM items
-             CROSS JOIN placements ON placements.item_id = items.id AND placements.state = 'wanted'
-             CROSS JOIN albums ON albums.id = placements.album_id
-                               AND (albums.id = 0 OR albums.album_id IS NOT NULL)
-             WHERE items.state IN ('uploading', 'uploaded', 'creating') AND items.state = 'uploaded'
-             ORDER BY items.size, placements.album_id DESC LIMIT 1",
-        )?
-        .query_row([], |row| Ok((AlbumRow(row.get(0)?), ItemId(row.get(1)?))))
+        .prepare_cached(SMALLEST)?
+        .query_row([now.as_millisecond()], |row| {
+            Ok((AlbumRow(row.get(0)?), ItemId(row.get(1)?)))
+        })
         .optional()?;
     Ok(found)
 }
 
-/// When the next item or placement that is held back may move.
+/// The statement behind [`smallest`].
+pub(in crate::store) const SMALLEST: &str = "SELECT placements.album_id, items.id FROM items
+     CROSS JOIN placements ON placements.item_id = items.id AND placements.state = 'wanted'
+     CROSS JOIN albums ON albums.id = placements.album_id
+                       AND (albums.id = 0 OR albums.album_id IS NOT NULL)
+                       AND albums.not_before <= ?1 AND albums.unread = 0
+     WHERE items.state IN ('uploading', 'uploaded', 'creating') AND items.state = 'uploaded'
+           AND items.not_before <= ?1
+     ORDER BY items.size, placements.album_id DESC LIMIT 1";
+
+/// When the next item or placement that is held back may move, or the next album be read.
 pub(super) fn next_held_back(db: &Connection, now: Timestamp) -> Result<Option<Timestamp>> {
     let mut next: Option<i64> = None;
     for sql in HELD_BACK {
@@ -200,8 +206,11 @@ pub(super) fn next_held_back(db: &Connection, now: Timestamp) -> Result<Option<T
 }
 
 /// The statements behind [`next_held_back`].
-pub(in crate::store) const HELD_BACK: [&str; 2] = [
+pub(in crate::store) const HELD_BACK: [&str; 3] = [
     "SELECT min(not_before) FROM items
      WHERE state IN ('uploading', 'uploaded', 'creating') AND state = 'uploaded' AND not_before > ?1",
     "SELECT min(not_before) FROM placements WHERE state = 'wanted' AND made = 1 AND not_before > ?1",
+    "SELECT min(not_before) FROM albums WHERE unread = 1 AND album_id IS NOT NULL AND not_before > ?1
+     AND EXISTS (SELECT 1 FROM placements WHERE placements.album_id = albums.id AND doubtful = 1
+                                                AND placements.state = 'placed')",
 ];

@@ -3,7 +3,10 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Members, Planned, sooner};
+use super::{
+    Members, Planned,
+    held::{self, Held},
+};
 use crate::{
     album::plan::MAX_BATCH,
     clock,
@@ -26,7 +29,7 @@ pub(in crate::store) const LEAVING: &str = "SELECT items.id, items.media_item_id
 pub(super) fn next(
     db: &Connection,
     now: Timestamp,
-    wake: &mut Option<Timestamp>,
+    held: &mut Option<Held>,
 ) -> Result<Option<Planned>> {
     let found: Option<(AlbumRow, String, i64)> = db
         .prepare_cached(LEFT)?
@@ -39,7 +42,7 @@ pub(super) fn next(
     };
     let not_before = clock::from_millis(not_before);
     if not_before > now {
-        sooner(wake, not_before);
+        held::hold_album(db, held, album, not_before)?;
         return Ok(None);
     }
     let items: Vec<(ItemId, MediaItemId)> = db

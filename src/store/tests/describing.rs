@@ -218,7 +218,9 @@ async fn what_is_kept_for_fresh_files_is_not_spent_on_words() {
         ..backfill()
     };
     match bench.plan(rules, t(3)).await {
-        Planned::Wait { until, bound_by } => {
+        Planned::Wait {
+            until, bound_by, ..
+        } => {
             assert_eq!(until, Some(clock::service_day_ends(t(3))));
             assert_eq!(bound_by, Some(Budget::Reserve));
         }

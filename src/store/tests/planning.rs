@@ -14,7 +14,9 @@ pub(super) async fn bench(ns: impl IntoIterator<Item = u32>) -> (Bench, RootId) 
 /// Until when it waits, and for which budget.
 pub(super) fn waits(planned: &Planned) -> (Option<Timestamp>, Option<Budget>) {
     match planned {
-        Planned::Wait { until, bound_by } => (*until, *bound_by),
+        Planned::Wait {
+            until, bound_by, ..
+        } => (*until, *bound_by),
         other => panic!("it does not wait: {other:?}"),
     }
 }

@@ -91,6 +91,7 @@ fn the_daily_work_never_walks_over_a_large_table() {
         claims::BEGUN,
         claims::NEXT_CLAIM,
         ready::DEAD,
+        ready::SMALLEST,
         places::PREDECESSOR,
         places::SUCCESSOR,
         places::TAIL,
