@@ -82,8 +82,12 @@ impl Lane {
             return Ok(Turn::Again);
         };
         let batch = self.stage.store.plan_part(group.album, group.items).await?;
-        if batch.items.is_empty() {
+        // An album without an id was deleted meanwhile, and is made anew before all that it waits for;
+        // a call without its id would put the items into the library alone.
+        let is_lost = batch.album.0 != 0 && batch.album_id.is_none();
+        if batch.items.is_empty() || is_lost {
             self.suspects.cleared();
+            return Ok(Turn::Again);
         }
         self.create(batch).await
     }
