@@ -137,6 +137,8 @@ fn the_daily_work_never_walks_over_a_large_table() {
         moves::BROUGHT_BY_ANOTHER,
         holding::SAME_KEY,
         holding::WANTED_SOMEWHERE,
+        membership::REFUSED_BEFORE,
+        membership::NO_NEIGHBOUR,
         holding::WANTED_NOWHERE,
         departures::WAITING,
         departures::DUE,
