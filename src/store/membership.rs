@@ -79,9 +79,38 @@ impl Store {
         .await
     }
 
-    /// The service refused the position of a batch: what it carried is appended, once and for all.
-    pub async fn append_instead(&self, album: AlbumRow, items: Vec<ItemId>) -> Result<()> {
-        self.write(move |db| places::append(db, album, items)).await
+    /// The service refused to put what the call carried behind this neighbour. A person may have taken
+    /// that one out: it is nobody's neighbour any more, unless the album, which is read if it holds no
+    /// more than `most` items, still has it. What the call carried is planned anew; and what was refused
+    /// so before is appended, once and for all.
+    pub async fn place_refused(
+        &self,
+        call: CallId,
+        album: AlbumRow,
+        neighbour: MediaItemId,
+        most: u64,
+    ) -> Result<()> {
+        self.write(move |db| {
+            let (mut again, mut is_first) = (Vec::new(), true);
+            for item in calls::items_of(db, call)? {
+                let before: bool = db
+                    .prepare_cached(REFUSED_BEFORE)?
+                    .query_row(params![item.0, album.0, call.0], |row| row.get(0))?;
+                is_first &= !before;
+                again.push(item);
+            }
+            if !is_first {
+                places::append(db, album, again)?;
+            }
+            db.prepare_cached(NO_NEIGHBOUR)?
+                .execute(params![album.0, neighbour.as_str()])?;
+            let settled = Settled {
+                call,
+                doubt: Doubt::Order(Some(most)),
+            };
+            doubt(db, settled, album)
+        })
+        .await
     }
 
     /// `albums.batchRemoveMediaItems` was answered: all of it has left the album, or (with an error)
@@ -278,3 +307,15 @@ pub(super) const IN_ALBUM: &str =
      FROM placements CROSS JOIN items ON items.id = placements.item_id
      WHERE placements.album_id = ?1 AND placements.state = 'wanted' AND placements.made = 1
            AND items.media_item_id IS NOT NULL";
+
+/// Whether an earlier call with this item for this album (?1, ?2; the present call is ?3) was refused
+/// for a reason of its own at a place behind a neighbour: 400, 403 and 404 are what is asked about here.
+pub(super) const REFUSED_BEFORE: &str = "SELECT EXISTS (
+     SELECT 1 FROM call_items CROSS JOIN calls ON calls.id = call_items.call_id
+     WHERE call_items.item_id = ?1 AND calls.album_id = ?2 AND calls.id <> ?3
+           AND calls.position LIKE 'after %' AND calls.http_status IN (400, 403, 404))";
+
+/// What stands in sequence with this media item is not known to stand there any more.
+pub(super) const NO_NEIGHBOUR: &str = "UPDATE placements SET in_sequence = 0, doubtful = 1
+     WHERE album_id = ?1 AND in_sequence = 1
+           AND (SELECT media_item_id FROM items WHERE items.id = placements.item_id) = ?2";

@@ -101,3 +101,42 @@ async fn an_album_whose_answer_was_lost_is_made_once_also_where_the_list_is_late
     let library = trip.backfill().await;
     assert_eq!(library.calls(MAKE), 1);
 }
+
+#[tokio::test]
+async fn a_call_in_parts_for_an_album_that_is_lost_meanwhile_makes_nothing_outside_of_it() {
+    const CREATE: &str = "mediaItems.batchCreate";
+    let mut trip = Trip::of(1).await;
+    trip.home.set("retry.server_error_base", "'20ms'");
+    trip.backfill().await;
+    // Older than what may be an album that is not seen yet.
+    trip.home.pass(60).await;
+    trip.files = trip.home.photos("photos", 9);
+    let body = json!({"error": {"code": 400, "message": "Never.", "status": "INVALID_ARGUMENT"}});
+    let refused = json!({"answer": {"status": 400, "body": body}});
+    let rate = json!({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED",
+        "message": "Quota exceeded for quota metric 'Write requests' and limit 'Write requests per minute per user'"}});
+    // Longer than the album has to be absent before it counts as deleted.
+    let waits = json!({"answer": {"status": 429, "body": rate, "headers": {"retry-after": "3"}}});
+    let rule = |method, skip, times, action| json!({"method": method, "skip": skip, "times": times, "action": action});
+    trip.home
+        .script(json!({"rules": [
+            rule(CREATE, 0, 3, refused),
+            rule(CREATE, 3, 1, json!("album_gone")),
+            rule(CREATE, 4, 1, waits),
+            rule(CREATE, 5, 1, json!("album_gone")),
+            rule("albums.get", 3, 2, json!("not_found_404")),
+        ]}))
+        .await;
+    trip.home.backfill().await;
+    let library = trip.home.all_there(&trip.files).await;
+    assert_eq!(
+        library.titles().len(),
+        2,
+        "the one that was lost, and the new one"
+    );
+    let albums = library.0["albums"].as_array().unwrap();
+    let whole = albums
+        .iter()
+        .find(|album| album["items"].as_array().unwrap().len() == 9);
+    assert!(whole.is_some(), "{albums:#?}");
+}

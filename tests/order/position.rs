@@ -10,7 +10,7 @@ use crate::support::{
 const CREATE: &str = "mediaItems.batchCreate";
 
 #[tokio::test]
-async fn a_place_behind_what_a_person_took_out_is_given_up_and_that_is_remembered() {
+async fn what_a_person_took_out_is_nobodys_neighbour_any_more() {
     let home = Home::with_folder("album = 'name:Rome'").await;
     let mut files = home.photos("photos", 3);
     home.backfill().await;
@@ -28,29 +28,62 @@ async fn a_place_behind_what_a_person_took_out_is_given_up_and_that_is_remembere
     }
     home.backfill().await;
     let library = home.all_there(&files).await;
-    // The refused call, and the one that appends both.
+    // The refused call, and the one that knows better, once the album was read.
     assert_eq!(library.calls(CREATE), 3);
-    let stands = ["p0001.jpg", "p0002.jpg", "late0.jpg", "late1.jpg"];
+    assert_eq!(library.calls("mediaItems.search"), 1);
+    let stands = ["late0.jpg", "late1.jpg", "p0001.jpg", "p0002.jpg"];
     assert_eq!(library.names_in("Rome"), stands);
+    // What is not where it was counts as out of order.
     insta::assert_snapshot!(home.said(&["albums"], 0).await, @r"
     TITLE  ITEMS  TO COME  OUT OF ORDER  LINK
-    Rome       5        0             2  https://photos.google.com/lr/album/ID
+    Rome       5        0             1  https://photos.google.com/lr/album/ID
     ");
-    let explained = home.said(&["explain", "photos/late0.jpg"], 0).await;
-    insta::assert_snapshot!(explained, @r#"
-    ~/photos/late0.jpg
-    It belongs to the folder `~/photos` of the configuration.
-    It is a photo (JPEG, 53 B).
-    It is in Google Photos.
-    https://photos.google.com/lr/photo/ID
-    It stands in the album "Rome", but not at its place in the order: it could only be put at the end.
-    "#);
-    // Remembered: whatever comes next asks for no place beside them.
-    files.push(home.taken("photos/z.jpg", 9, &photo(99)));
+    // Remembered: what comes next to it asks for no place behind it.
+    let next = home.write("photos/next.jpg", &photo(80));
+    let taken = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_714_564_805);
+    let file = std::fs::File::options().append(true).open(&next).unwrap();
+    file.set_modified(taken).unwrap();
+    files.push(next);
     home.backfill().await;
     let library = home.all_there(&files).await;
     assert_eq!(library.calls(CREATE), 4);
-    assert_eq!(library.names_in("Rome").last(), Some(&"z.jpg"));
+    assert_eq!(library.names_in("Rome")[..2], ["next.jpg", "late0.jpg"]);
+}
+
+#[tokio::test]
+async fn a_place_that_is_refused_although_its_neighbour_stands_is_given_up() {
+    let home = Home::with_folder("album = 'name:Rome'\norder = 'name'").await;
+    let mut files = vec![
+        home.taken("photos/a.jpg", 1, &photo(1)),
+        home.taken("photos/z.jpg", 2, &photo(2)),
+    ];
+    home.backfill().await;
+    home.pass(60).await;
+    let body = json!({"error": {"code": 400, "message": "Never.", "status": "INVALID_ARGUMENT"}});
+    let refusal = json!({"answer": {"status": 400, "body": body}});
+    home.fault(CREATE, Some(2), refusal).await;
+    files.push(home.taken("photos/m.jpg", 3, &photo(3)));
+    home.backfill().await;
+    let library = home.all_there(&files).await;
+    // The two refused calls, and the one that appends.
+    assert_eq!(library.calls(CREATE), 4);
+    assert_eq!(library.names_in("Rome"), ["a.jpg", "z.jpg", "m.jpg"]);
+    insta::assert_snapshot!(home.said(&["albums"], 0).await, @r"
+    TITLE  ITEMS  TO COME  OUT OF ORDER  LINK
+    Rome       3        0             1  https://photos.google.com/lr/album/ID
+    ");
+    let explained = home.said(&["explain", "photos/m.jpg"], 0).await;
+    let stands = "but not at its place in the order: it could only be put at the end.";
+    assert!(explained.contains(stands), "{explained}");
+    // Remembered: what stands beside it is still a neighbour.
+    files.push(home.taken("photos/b.jpg", 9, &photo(99)));
+    home.backfill().await;
+    let library = home.all_there(&files).await;
+    assert_eq!(library.calls(CREATE), 5);
+    assert_eq!(
+        library.names_in("Rome"),
+        ["a.jpg", "b.jpg", "z.jpg", "m.jpg"]
+    );
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use crate::{
         wire::{self, BatchCreate, BatchCreated, NewItem},
     },
     clock,
-    ids::ItemId,
+    ids::{ItemId, MediaItemId},
     pipeline::{Mode, Result, backoff, gate},
     store::{CallKind, Doubt, Journalled, NewCall, Outcome, PlannedBatch, Settled},
 };
@@ -85,8 +85,12 @@ impl Lane {
             return Ok(Turn::Again);
         };
         let batch = self.stage.store.plan_part(group.album, group.items).await?;
-        if batch.items.is_empty() {
+        // An album without an id was deleted meanwhile, and is made anew before all that it waits for;
+        // a call without its id would put the items into the library alone.
+        let is_lost = batch.album.0 != 0 && batch.album_id.is_none();
+        if batch.items.is_empty() || is_lost {
             self.suspects.cleared();
+            return Ok(Turn::Again);
         }
         self.create(batch).await
     }
@@ -229,11 +233,15 @@ impl Lane {
                 // The album, the position or an item: in this order each is asked or given up.
                 if call.album.0 != 0 && !self.album_is_there(call.album, &words).await? {
                     self.suspects.cleared();
-                } else if names_a_neighbour(&call) && !self.suspects.is_under_way() {
+                } else if let Some(neighbour) = neighbour_of(&call)
+                    && !self.suspects.is_under_way()
+                {
                     // In parts of a call, what is refused was so before it named anybody.
-                    let items = call.items.iter().map(|(item, _)| *item).collect();
                     self.suspects.cleared();
-                    self.stage.store.append_instead(call.album, items).await?;
+                    self.stage
+                        .store
+                        .place_refused(call.id, call.album, neighbour, READ_ON_SUSPICION)
+                        .await?;
                 } else {
                     self.suspect(&call, &words, Cause::Refusal).await?;
                 }
@@ -343,12 +351,11 @@ fn on_the_wire(position: &Position) -> wire::Position {
     }
 }
 
-/// Whether the call stands or falls with another media item of the album.
-fn names_a_neighbour(call: &Journalled) -> bool {
-    serde_json::from_str::<BatchCreate>(&call.body).is_ok_and(|request| {
-        matches!(
-            request.album_position,
-            Some(wire::Position::AfterMediaItem(_))
-        )
-    })
+/// The other media item of the album that the call stands or falls with.
+fn neighbour_of(call: &Journalled) -> Option<MediaItemId> {
+    let request = serde_json::from_str::<BatchCreate>(&call.body).ok()?;
+    match request.album_position {
+        Some(wire::Position::AfterMediaItem(neighbour)) => Some(neighbour),
+        _ => None,
+    }
 }

@@ -310,9 +310,10 @@ async fn a_refused_position_becomes_an_append_in_parts_too() {
     .await;
     let late = bench.batch(backfill(), t(2)).await;
     assert_eq!(late.position, Some(Position::First));
+    let (album, item) = (late.album, items[0]);
     bench
         .store
-        .append_instead(late.album, vec![items[0]])
+        .write(move |db| crate::store::planning::places::append(db, album, [item]))
         .await
         .unwrap();
     let part = bench

@@ -149,6 +149,8 @@ fn the_daily_work_never_walks_over_a_large_table() {
         mounts::SOME_OF_ROOT,
         "SELECT path FROM dirs WHERE root_id = ?1 AND mount IS NOT NULL",
         holding::WANTED_SOMEWHERE,
+        membership::REFUSED_BEFORE,
+        membership::NO_NEIGHBOUR,
         holding::WANTED_NOWHERE,
         departures::WAITING,
         departures::DUE,

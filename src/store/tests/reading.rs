@@ -135,3 +135,40 @@ async fn what_a_lost_call_may_have_placed_counts_once_the_album_was_read() {
     ));
     bench.check();
 }
+
+#[tokio::test]
+async fn what_an_answer_leaves_in_doubt_is_recorded_with_it_or_neither_is() {
+    let bench = Bench::new();
+    let root = bench.root("/p").await;
+    bench.queue(root, Some("A"), [10, 20]).await;
+    bench.send_all(t(0)).await;
+    let batch = bench.batch(backfill(), t(0)).await;
+    let call = bench.journal(&batch, t(0)).await;
+    let refuse = "CREATE TEMP TRIGGER refused BEFORE UPDATE OF unread ON main.albums
+                  BEGIN SELECT raise(ABORT, 'not now'); END";
+    bench
+        .store
+        .write(move |db| Ok(db.execute_batch(refuse)?))
+        .await
+        .unwrap();
+    for doubt in [Doubt::Order(None), Doubt::Items] {
+        let settled = Settled {
+            call: call.id,
+            doubt,
+        };
+        let (album, words) = (batch.album, "no".to_owned());
+        let outcomes: Vec<_> = batch.items.iter().map(|it| made(it.item)).collect();
+        let answered =
+            bench
+                .store
+                .items_answered(settled, album, 200, outcomes.clone(), None, t(1));
+        answered.await.unwrap_err();
+        let refused = bench
+            .store
+            .items_refused(settled, album, None, words, outcomes, t(1));
+        refused.await.unwrap_err();
+    }
+    assert_eq!(bench.count("item", "creating"), 2);
+    assert!(bench.store.unanswered().await.unwrap().is_some());
+    bench.check();
+}

@@ -174,7 +174,10 @@ pub(super) async fn of_answers(store: &Store, verb: u8, input: &mut Bytes<'_>) -
                 .additions_answered(call, album, error, Some(3), now)
                 .await?;
         }
-        6 => store.append_instead(album, items).await?,
+        6 => {
+            let neighbour = MediaItemId::new(["m5", "m6"][usize::from(input.byte() % 2)]);
+            store.place_refused(call, album, neighbour, 9).await?;
+        }
         7 => {
             let error = (input.byte() % 2 == 1).then(|| input.text());
             store.removals_answered(call, album, error, now).await?;
