@@ -7,7 +7,7 @@
 //!
 //! [`restore`] builds the database aside, complete, and puts it in place with one rename. What is in
 //! the library and not in the backup cannot be lost by it: bytes that go up again become the same
-//! media item, and `meta.restored_at` makes the lane look for every album before it makes one.
+//! media item, and the lane reads the service's list of albums before it makes one.
 
 use std::{
     fs::{self, File},
@@ -24,7 +24,7 @@ use rusqlite::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, FILE_NAME, Result, Store, open};
+use super::{Error, FILE_NAME, Result, Store, listed, open};
 use crate::crash::{self, Moment};
 
 /// The backups in the state folder, the newest first.
@@ -293,7 +293,7 @@ pub fn restore(state_dir: &Path, file: Option<&Path>, now: Timestamp) -> Result<
 }
 
 /// Makes the copy fit for today: the schema of this version, no orders of commands that are gone,
-/// and the mark that albums are looked for before they are made. Gives how many items it knows.
+/// the instant, and no list of albums: it is read anew before one is made. Gives how many items it knows.
 fn prepare(restoring: &Path, present: &Path, now: Timestamp) -> Result<u64> {
     let mut connection = Connection::open(restoring)?;
     open::migrate(&mut connection)?;
@@ -303,6 +303,7 @@ fn prepare(restoring: &Path, present: &Path, now: Timestamp) -> Result<u64> {
         "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)",
         params![RESTORED_AT, now.as_millisecond().to_string()],
     )?;
+    listed::forget(&transaction)?;
     transaction.execute_batch("DELETE FROM transfers; DELETE FROM orders")?;
     let items: i64 = transaction.query_row(
         "SELECT sum(n) FROM counters WHERE name IN ('item.created', 'item.verified')",

@@ -238,7 +238,7 @@ fn a_dry_run_counts_what_would_go_up_and_what_not_and_changes_nothing() {
     assert_eq!(
         ran.out,
         "61 files would go up, 3.72 kB.\n\
-         It takes 5 requests, 2 of them to make albums; a photo that fails or is slow to send may take one more.\n\
+         It takes 6 requests, 2 of them to make albums; a photo that fails or is slow to send may take one more.\n\
          A day has 9,800 of them for this: 1 day, at the pace of writes at least 12 s.\n\
          \x20        60   3.66 kB  album \"Crete\"\n\
          \x20         1      61 B  album \"Rome\"\n\

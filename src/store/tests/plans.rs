@@ -145,6 +145,7 @@ fn the_daily_work_never_walks_over_a_large_table() {
         departures::TO_COME[2],
         membership::IN_ALBUM,
         membership::IN_DOUBT,
+        membership::TO_READ,
         moves::BY_INODE,
         removals::LEFT,
         removals::LEAVING,
