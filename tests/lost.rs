@@ -128,3 +128,112 @@ async fn what_stands_in_an_album_that_was_found_is_read_before_its_order_is_beli
     );
     assert_eq!(library.calls("mediaItems.search"), 1);
 }
+
+/// Every way in which a file of a database is damaged.
+fn damages() -> [fn(Vec<u8>) -> Vec<u8>; 3] {
+    [
+        |mut bytes| {
+            for page in bytes.chunks_mut(4096).skip(3).step_by(2) {
+                page.fill(0x5a);
+            }
+            bytes
+        },
+        |bytes| bytes[..bytes.len() / 3].to_vec(),
+        |mut bytes| {
+            bytes[..4096].fill(0xff);
+            bytes
+        },
+    ]
+}
+
+#[tokio::test]
+async fn a_rebuild_keeps_a_damaged_database_aside_and_makes_a_new_one() {
+    for damage in damages() {
+        let (home, files) = with_albums().await;
+        for end in ["-wal", "-shm"] {
+            let _ = fs::remove_file(home.path(format!("{DB}{end}")));
+        }
+        let damaged = damage(fs::read(home.path(DB)).unwrap());
+        fs::write(home.path(DB), &damaged).unwrap();
+        // A dry run changes nothing, and says how it goes on.
+        let ran = home.run(&["rebuild", "--dry-run"]).await.expect(2);
+        assert!(
+            ran.stderr.contains("is damaged, so a rebuild would begin")
+                && ran.stderr.contains("run `albumen rebuild`, which keeps"),
+            "{}",
+            ran.stderr
+        );
+        assert_eq!(fs::read(home.path(DB)).unwrap(), damaged);
+        let ran = home.run(&["rebuild"]).await.expect(0);
+        assert!(
+            ran.stderr.contains("albumen.db.before-restore"),
+            "{}",
+            ran.stderr
+        );
+        let kept = fs::read(home.path(format!("{DB}.before-restore"))).unwrap();
+        assert_eq!(kept, damaged);
+        home.backfill().await;
+        let library = home.all_there(&files).await;
+        assert_eq!(library.titles(), ["Lima", "Oslo", "Rome"]);
+        assert_eq!(library.calls("albums.create"), 3);
+        assert_eq!(library.calls("albums.list"), 2, "the rebuild has read it");
+    }
+}
+
+#[tokio::test]
+async fn where_a_backup_is_no_command_says_that_there_is_nothing_yet() {
+    let (home, _) = with_albums().await;
+    fs::copy(home.path(DB), home.path(format!("{DB}.backup-1"))).unwrap();
+    for is_empty in [true, false] {
+        empty_the_database(&home);
+        if !is_empty {
+            fs::remove_file(home.path(DB)).unwrap();
+        }
+        for command in [
+            &["status"][..],
+            &["status", "--json"],
+            &["albums"],
+            &["retry", "--all"],
+            &["explain", "photos/Rome/Rome0.jpg"],
+            &["backfill", "--dry-run"],
+        ] {
+            let ran = home.run(command).await.expect(2);
+            assert!(
+                ran.stderr
+                    .contains("the database is missing, and a backup of it is there: ")
+                    && ran
+                        .stderr
+                        .contains("hint: `albumen restore` brings the backup back"),
+                "{command:?}: {}",
+                ran.stderr
+            );
+        }
+        let ran = home.run(&["doctor"]).await.expect(2);
+        assert!(
+            ran.stdout
+                .contains("BAD   database       the database is missing")
+                && ran
+                    .stdout
+                    .contains("hint: `albumen restore` brings the backup back"),
+            "{}",
+            ran.stdout
+        );
+    }
+    home.run(&["restore"]).await.expect(0);
+    home.run(&["doctor"]).await.expect(0);
+}
+
+#[tokio::test]
+async fn an_empty_database_is_none_yet() {
+    let home = Home::with_folder("").await;
+    fs::write(home.path(DB), b"").unwrap();
+    let ran = home.run(&["doctor"]).await;
+    assert!(
+        ran.stdout
+            .contains("ok    database       there is none yet"),
+        "{}",
+        ran.stdout
+    );
+    home.run(&["albums"]).await.expect(0);
+    home.run(&["retry", "--all"]).await.expect(0);
+}

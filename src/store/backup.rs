@@ -41,7 +41,7 @@ pub const BEFORE_RESTORE: &str = "albumen.db.before-restore";
 const UNFINISHED: &str = "albumen.db.backup-new";
 
 /// A database that is being restored.
-const RESTORING: &str = "albumen.db.restoring";
+pub(super) const RESTORING: &str = "albumen.db.restoring";
 
 /// Pages copied between two looks at the stop: 4 MiB at the usual page size.
 const STEP: i32 = 1024;
@@ -218,7 +218,7 @@ fn sound(file: &Path) -> Result<Connection> {
 }
 
 /// Removes a database that is not to be used, with what SQLite keeps beside it.
-fn remove(database: &Path) {
+pub(super) fn remove(database: &Path) {
     for beside in ["", "-wal", "-shm", "-journal"] {
         // Usually there is nothing.
         let _ = fs::remove_file(with_end(database, beside));
@@ -250,12 +250,15 @@ fn newest(state_dir: &Path) -> Result<PathBuf> {
     Err(first_trouble.unwrap_or_else(|| Error::NoBackup(state_dir.to_owned())))
 }
 
-/// Whether a backup is there, of a database that is not.
-pub(super) fn lost(path: &Path) -> Option<PathBuf> {
-    let is_there = fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0);
-    let dir = path.parent()?;
-    let mut backups = BACKUPS.iter().map(|name| dir.join(name));
-    (!is_there).then(|| backups.find(|file| file.exists()))?
+/// The newest backup of a database in `state_dir` that is not there itself.
+pub fn lost(state_dir: &Path) -> Option<PathBuf> {
+    let mut backups = BACKUPS.iter().map(|name| state_dir.join(name));
+    (!is_there(&state_dir.join(FILE_NAME))).then(|| backups.find(|file| file.exists()))?
+}
+
+/// Whether there is a database: an empty file is none.
+pub(super) fn is_there(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0)
 }
 
 /// Brings the database of a backup back: `file`, or the newest sound one of the state folder. The
@@ -323,7 +326,7 @@ fn prepare(restoring: &Path, present: &Path, now: Timestamp) -> Result<u64> {
 
 /// What is owed to the service does not go back in time: the requests of the day that were spent, and
 /// the waits it asked for. A database that cannot be read any more has nothing to say.
-fn carry_over(present: &Path, restored: &Connection) {
+pub(super) fn carry_over(present: &Path, restored: &Connection) {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let carried = Connection::open_with_flags(present, flags).and_then(|present| {
         let days: Vec<(String, i64, i64, i64)> = present
@@ -361,7 +364,7 @@ fn carry_over(present: &Path, restored: &Connection) {
 }
 
 /// Gives the present database a second name that stays, so that at no moment there is none.
-fn set_aside(present: &Path, before: &Path) -> io::Result<Option<PathBuf>> {
+pub(super) fn set_aside(present: &Path, before: &Path) -> io::Result<Option<PathBuf>> {
     if !present.exists() {
         return Ok(None);
     }
