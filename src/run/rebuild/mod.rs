@@ -236,7 +236,7 @@ impl Rebuilding {
                 *slot = Some(item);
             }
         })?;
-        self.report.items = listed.items.len() as u64;
+        self.report.items = Some(listed.items.len() as u64);
         self.items = items;
         self.listed = Arc::new(listed);
         Ok(())
