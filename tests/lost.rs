@@ -226,7 +226,8 @@ async fn where_a_backup_is_no_command_says_that_there_is_nothing_yet() {
 #[tokio::test]
 async fn an_empty_database_is_none_yet() {
     let home = Home::with_folder("").await;
-    fs::write(home.path(DB), b"").unwrap();
+    home.backfill().await;
+    empty_the_database(&home);
     let ran = home.run(&["doctor"]).await;
     assert!(
         ran.stdout

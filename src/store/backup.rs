@@ -197,8 +197,10 @@ fn sound(file: &Path) -> Result<Connection> {
         file: file.to_owned(),
         why,
     };
-    if let Err(error) = File::open(file) {
-        return Err(wrong(error.to_string()));
+    match File::open(file).and_then(|file| file.metadata()) {
+        Ok(metadata) if metadata.is_file() => {}
+        Ok(_) => return Err(wrong("it is no file".to_owned())),
+        Err(error) => return Err(wrong(error.to_string())),
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags)?;

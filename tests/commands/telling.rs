@@ -163,6 +163,23 @@ fn usage_that_cannot_be_ends_with_2_and_help_with_0() {
     assert_eq!(home.run(&["backfil"]).code, 2);
     assert_eq!(home.run(&["retry"]).code, 2);
     assert_eq!(home.run(&["sandbox", "--listen", "0.0.0.0:80"]).code, 2);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    home.write("a file", "words");
+    for (arguments, remedy) in [
+        (
+            ["sandbox", "--listen", &address],
+            "name another address with `--listen`",
+        ),
+        (
+            ["sandbox", "--data", "a file"],
+            "name a folder that may be written",
+        ),
+    ] {
+        let ran = home.run(&arguments);
+        assert_eq!(ran.code, 2, "{}", ran.err);
+        assert!(ran.err.contains(remedy), "{}", ran.err);
+    }
     let help = home.run(&["--help"]);
     assert_eq!(help.code, 0);
     assert!(help.out.contains("130  interrupted"), "{}", help.out);
