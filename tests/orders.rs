@@ -13,7 +13,7 @@ use serde_json::json;
 
 use support::{
     child::Running,
-    home::{Home, LOOK, names},
+    home::{Home, LOOK, PATIENCE, names},
     media::photo,
 };
 
@@ -195,4 +195,55 @@ async fn a_state_folder_with_a_long_name_is_as_good_as_any_other() {
         .await;
     daemon.stop().await.expect(0);
     home.all_there(&files).await;
+}
+
+/// A removal that is asked of a daemon which stands still, once its order is left.
+async fn asked_in_vain(home: &Home, daemon: &Running) -> Running {
+    daemon.signal(Signal::STOP);
+    let asking = home.start(&["album", "remove", "Rome", "photos/p0000.jpg", "--yes"]);
+    let database = rusqlite::Connection::open(home.path("state/albumen.db")).unwrap();
+    let left = || -> i64 {
+        let sql = "SELECT count(*) FROM orders WHERE begun_at IS NULL";
+        database.query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    let since = tokio::time::Instant::now();
+    while left() == 0 {
+        assert!(since.elapsed() < PATIENCE, "{}", asking.stderr());
+        tokio::time::sleep(LOOK).await;
+    }
+    asking
+}
+
+#[tokio::test]
+async fn an_order_that_nobody_answers_is_said_to_stay_and_is_done_later() {
+    let (home, daemon, _) = settled().await;
+    let ran = asked_in_vain(&home, &daemon).await.ended().await.expect(4);
+    assert!(
+        ran.stderr.contains(
+            "does not answer; the order is left with it, and is done when it answers\nhint: there is no need to ask again"
+        ),
+        "{}",
+        ran.stderr
+    );
+    daemon.signal(Signal::CONT);
+    home.until("it is done", |library| library.names_in("Rome").len() == 2)
+        .await;
+    daemon.stop().await.expect(0);
+}
+
+#[tokio::test]
+async fn who_waits_for_an_answer_can_stop_waiting() {
+    let (home, daemon, _) = settled().await;
+    let asking = asked_in_vain(&home, &daemon).await;
+    let since = tokio::time::Instant::now();
+    asking.signal(Signal::INT);
+    let ran = asking.ended().await.expect(130);
+    assert!(since.elapsed() < std::time::Duration::from_secs(8));
+    assert!(
+        ran.stderr.contains("not waiting any longer"),
+        "{}",
+        ran.stderr
+    );
+    daemon.signal(Signal::CONT);
+    daemon.stop().await.expect(0);
 }

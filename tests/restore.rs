@@ -208,6 +208,7 @@ async fn what_is_no_backup_is_refused_and_nothing_changes() {
         ("letter.txt", "it cannot be read: file is not a database"),
         ("other.db", "it is no database of Albumen"),
         ("nothing.db", "No such file"),
+        ("photos", "it is no file"),
     ] {
         let ran = home.run(&["restore", file]).await.expect(2);
         assert!(ran.stderr.contains(why), "{file}: {}", ran.stderr);

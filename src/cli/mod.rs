@@ -292,7 +292,7 @@ pub struct AlbumRemove {
     #[arg(long)]
     pub yes: bool,
 
-    /// The items that were held back because so many files were gone at once
+    /// What was held back because so many files were gone at once
     #[arg(long, conflicts_with_all = ["album", "paths"])]
     pub held: bool,
 }

@@ -71,6 +71,14 @@ fn silent() -> Failure {
         .hint("wait until it ends, or stop it; `albumen status` tells its process")
 }
 
+/// The order is in its store, and nothing takes it out of there.
+fn left_with_it() -> Failure {
+    let words = "the albumen that holds the state folder does not answer; the order is left with it, and is done \
+                 when it answers";
+    Failure::new(ExitCode::StateHeld, words)
+        .hint("there is no need to ask again; `albumen status` tells its process")
+}
+
 /// Has the order carried out: by whoever holds the state folder, or by `ours` where nobody does.
 pub(crate) async fn carried_out(
     edge: &Edge,
@@ -124,12 +132,16 @@ async fn follow(
     let mut lines = BufReader::new(read).lines();
     // A holder that is about to end may have closed already; then it does not answer either.
     let _ = write.write_all(format!("order {id}\n").as_bytes()).await;
-    match timeout(ANSWER, word(&mut lines, "taken")).await {
+    let taken = tokio::select! {
+        taken = timeout(ANSWER, word(&mut lines, "taken")) => taken,
+        () = stop.cancelled() => return Ok(Some(ExitCode::Interrupted)),
+    };
+    match taken {
         Ok(true) => {}
         // An answer may be lost, the order is not: it may even be done already.
         _ if view(config, id)?.is_some_and(|order| order.begun) => {}
         Ok(false) => return Ok(None),
-        Err(_) => return Err(silent().into()),
+        Err(_) => return Err(left_with_it().into()),
     }
     if is_backfill {
         edge.screen

@@ -174,6 +174,14 @@ fn of_store(error: &store::Error) -> Option<Judgement> {
                         begin anew, move the backups away";
             Some((ExitCode::Unusable, Some(hint.to_owned())))
         }
+        store::Error::KeptOnDryRun(_) => {
+            let hint = format!(
+                "`albumen restore` brings the newest backup back; without one run `albumen rebuild`, which keeps the \
+                 damaged database as {} and changes nothing in Google Photos",
+                store::BEFORE_RESTORE
+            );
+            Some((ExitCode::Unusable, Some(hint)))
+        }
         store::Error::Removed { saved, .. } => {
             let hint = match saved {
                 Saved::AsBackup => {
@@ -196,6 +204,14 @@ fn of_store(error: &store::Error) -> Option<Judgement> {
             let hint = "stop albumen; `albumen restore` brings its newest backup back, and without one `albumen rebuild` \
                         asks Google Photos what is there; see whether the disk is failing";
             Some((ExitCode::Unusable, Some(hint.to_owned())))
+        }
+        store::Error::File { path, source } => {
+            let of_another = super::owner::hint(path);
+            let hint = of_another.or_else(|| match super::owner::is_denied(source) {
+                true => Some(format!("chmod 600 {}", Shown::path(path))),
+                false => of_folder(path, source),
+            });
+            Some((ExitCode::Unusable, hint))
         }
         store::Error::Folder { path, source } => {
             Some((ExitCode::Unusable, of_folder(path, source)))

@@ -13,6 +13,7 @@ use crate::{
     clock::Clock,
     config::Config,
     run::{ASK_STATE, Door, connect},
+    shown::Shown,
     status::{Around, DatabaseState, Status},
     store::{self, Overview, Reader},
 };
@@ -25,22 +26,29 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// The longest answer that is read, in bytes: a path and two sentences.
 const LINE_BYTES: u64 = 16 << 10;
 
-/// A reader of the database; none if there is no database yet.
+/// A reader of the database; none if there is no database yet. One that is lost is not "none yet": a
+/// backup of it is there.
 pub(crate) fn reader(config: &Config) -> anyhow::Result<Option<Reader>> {
     let file = config.state_dir.join(store::FILE_NAME);
-    match std::fs::File::open(file) {
-        Err(error) if owner::is_denied(&error) => Err(denied(&config.state_dir).into()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        _ => Ok(Reader::open(&config.state_dir)?),
+    match std::fs::File::open(&file).and_then(|file| file.metadata()) {
+        Err(error) if owner::is_denied(&error) => Err(denied(&config.state_dir, &file).into()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Ok(Reader::open(&config.state_dir)?)
+        }
+        Ok(metadata) if metadata.len() > 0 => Ok(Reader::open(&config.state_dir)?),
+        _ => match store::lost(&config.state_dir) {
+            Some(backup) => Err(store::Error::Lost(backup).into()),
+            None => Ok(None),
+        },
     }
 }
 
-fn denied(state_dir: &Path) -> Failure {
+fn denied(state_dir: &Path, file: &Path) -> Failure {
     let failure = Failure::new(ExitCode::Unusable, owner::words(state_dir));
-    match owner::hint(state_dir) {
-        Some(hint) => failure.hint(hint),
-        None => failure.hint("run `albumen doctor` as the user who uploads"),
-    }
+    failure.hint(owner::hint(state_dir).unwrap_or_else(|| {
+        let (dir, file) = (Shown::path(state_dir), Shown::path(file));
+        format!("give yourself the right to it: `chmod 700 {dir}; chmod 600 {file}`")
+    }))
 }
 
 /// One look; none if the database was only just made and is still empty.

@@ -11,10 +11,10 @@ use crate::{
     progress::Count,
     run::{self, connect},
     status::summary,
-    store::{self, OrderKind, Store},
+    store::{OrderKind, Store},
 };
 
-use super::{Edge, ask, backfill, output, progress::Counter, signals::Signals};
+use super::{Edge, ask, backfill, look, output, progress::Counter, signals::Signals};
 
 /// Puts failed and missing items back into the queue.
 pub(crate) async fn retry(edge: &Edge, flags: &cli::Retry) -> anyhow::Result<ExitCode> {
@@ -28,7 +28,7 @@ pub(crate) async fn retry(edge: &Edge, flags: &cli::Retry) -> anyhow::Result<Exi
 }
 
 async fn retry_here(config: &Config, paths: Vec<Vec<u8>>, _lock: Lock) -> anyhow::Result<ExitCode> {
-    let n = if config.state_dir.join(store::FILE_NAME).exists() {
+    let n = if look::reader(config)?.is_some() {
         let store = Store::open(&config.state_dir)?;
         let n = store.retry(paths, connect::clock(config).now()).await;
         store.close().await;

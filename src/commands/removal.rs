@@ -27,7 +27,15 @@ const STAYS: &str =
 pub(crate) async fn run(edge: &Edge, flags: &cli::AlbumRemove) -> anyhow::Result<ExitCode> {
     let config = edge.config()?;
     let places = match &flags.album {
-        None => Vec::new(),
+        None if flags.yes => Vec::new(),
+        None => {
+            let held = match look::reader(&config)? {
+                Some(reader) => reader.held_back()?,
+                None => Vec::new(),
+            };
+            output::print(&plan("nothing is held back", &held))?;
+            return Ok(ExitCode::Done);
+        }
         Some(album) => {
             let paths = edge.typed(&flags.paths);
             let known = match look::reader(&config)? {
@@ -40,7 +48,11 @@ pub(crate) async fn run(edge: &Edge, flags: &cli::AlbumRemove) -> anyhow::Result
                 .filter(|leaver| matches!(leaver.state.as_str(), "wanted" | "placed" | "refused"))
                 .collect();
             if !flags.yes || leavers.is_empty() {
-                output::print(&plan(album, &leavers))?;
+                let album = Shown::text(album);
+                output::print(&plan(
+                    &format!("nothing of that is in \"{album}\""),
+                    &leavers,
+                ))?;
                 return Ok(ExitCode::Done);
             }
             leavers.iter().map(|one| (one.item, one.album)).collect()
@@ -82,11 +94,10 @@ fn unknown(album: &str) -> Failure {
         .hint("`albumen albums` lists those that Albumen made; others it cannot change")
 }
 
-/// What would leave the album.
-fn plan(album: &str, leavers: &[Leaver]) -> String {
+/// What would leave; where there is none, `nothing` says so.
+fn plan(nothing: &str, leavers: &[Leaver]) -> String {
     if leavers.is_empty() {
-        let album = Shown::text(album);
-        return format!("nothing of that is in \"{album}\"\n");
+        return format!("{nothing}\n");
     }
     let mut text = String::new();
     for leaver in leavers.iter().take(LISTED) {
@@ -125,16 +136,16 @@ mod tests {
     #[test]
     fn a_plan_lists_what_would_leave_and_says_what_stays() {
         let two: Vec<_> = (1..3).map(leaver).collect();
-        insta::assert_snapshot!(plan("Crete", &two), @r#"
+        insta::assert_snapshot!(plan("nothing", &two), @r#"
         out of "Crete": /photos/Crete/IMG_1.jpg
         out of "Crete": /photos/Crete/IMG_2.jpg
         2 photos would leave, in 1 request. They stay in your Google Photos library: the service lets no program delete a photo.
         hint: the same with --yes does it
         "#);
-        assert_eq!(plan("Crete", &[]), "nothing of that is in \"Crete\"\n");
+        assert_eq!(plan("nothing is held back", &[]), "nothing is held back\n");
         let many: Vec<_> = (0..120).map(leaver).collect();
         assert!(
-            plan("Crete", &many).contains("and 100 more\n120 photos would leave, in 3 requests.")
+            plan("nothing", &many).contains("and 100 more\n120 photos would leave, in 3 requests.")
         );
     }
 }

@@ -3,10 +3,10 @@
 use crate::{
     cli::{self, ExitCode},
     config::Api,
-    sandbox::{Options, Sandbox},
+    sandbox::{Error, Options, Sandbox},
 };
 
-use super::{Edge, output, signals::Signals};
+use super::{Edge, failure::Failure, output, signals::Signals};
 
 /// Serves until SIGINT or SIGTERM.
 pub(crate) async fn run(edge: &Edge, flags: cli::Sandbox) -> anyhow::Result<ExitCode> {
@@ -15,11 +15,30 @@ pub(crate) async fn run(edge: &Edge, flags: cli::Sandbox) -> anyhow::Result<Exit
         listen: flags.listen,
         data_dir: flags.data.map(|dir| edge.env.typed(&dir)),
     };
-    let sandbox = Sandbox::start(options).await?;
+    let sandbox = Sandbox::start(options).await.map_err(unusable)?;
     output::print(&told(&sandbox)?)?;
     signals.stop().cancelled().await;
     signals.bound(sandbox.stop()).await;
     Ok(ExitCode::Done)
+}
+
+/// A mistake in what was typed, and its remedy.
+fn unusable(error: Error) -> anyhow::Error {
+    let hint = match &error {
+        // It says so itself.
+        Error::NotLoopback(_) => None,
+        Error::Listen(..) => Some(
+            "something else may listen there: name another address with `--listen`, or port 0 for any",
+        ),
+        Error::Data(_) => Some("name a folder that may be written with `--data`, or leave it out"),
+    };
+    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+    let words = format!("{error}{}", cause.unwrap_or_default());
+    let failure = Failure::new(ExitCode::Unusable, words);
+    match hint {
+        Some(hint) => failure.hint(hint).into(),
+        None => failure.into(),
+    }
 }
 
 /// Where it is, and what a configuration has to say to use it.

@@ -192,7 +192,7 @@ pub fn text(status: &Status, here: &Here) -> String {
         let _ = writeln!(
             text,
             "held: {photos} gone from disk at once; their photos stay in their albums until you say so\n\
-             hint: `albumen album remove --held` takes them out; if the files come back, there is nothing to do"
+             hint: `albumen album remove --held` shows them, and with --yes takes them out; if the files come back, there is nothing to do"
         );
     }
     let _ = write!(text, "\n{}", counts(status));

@@ -3,7 +3,10 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Result, Store, backup, calls};
+use super::{
+    Result, Store, calls,
+    listed::{self, Before},
+};
 use crate::{
     clock,
     ids::{AlbumId, AlbumRow, CallId},
@@ -23,6 +26,8 @@ pub struct AlbumTask {
     pub asked_at: Option<Timestamp>,
     /// How often the service's own list was asked since.
     pub looked: u32,
+    /// What stood at the service under this title before this database knew of it.
+    pub before: Before,
 }
 
 /// What is known of an album.
@@ -92,27 +97,26 @@ pub(super) fn named(db: &Connection, title_or_id: &str) -> Result<Vec<AlbumRow>>
 }
 
 /// What is to be known before a batch may go to this album; none if it has its id.
-///
-/// A database that was restored may have forgotten any album. So there every album counts as asked
-/// for and looked for once: the list decides before it is made, and no reply is on its way that
-/// would have to be waited for.
 pub(super) fn task(db: &Connection, album: AlbumRow) -> Result<Option<AlbumTask>> {
-    Ok(db
+    let row: Option<(String, i64, Option<i64>, u32)> = db
         .prepare_cached(
-            "SELECT title, part, coalesce(asked_at, CAST(restored.value AS INTEGER)),
-                    iif(asked_at IS NULL, restored.value IS NOT NULL, looked)
-             FROM albums LEFT JOIN meta AS restored ON restored.key = ?2
-             WHERE id = ?1 AND id <> 0 AND album_id IS NULL",
+            "SELECT title, part, asked_at, looked FROM albums WHERE id = ?1 AND id <> 0 AND album_id IS NULL",
         )?
-        .query_row(params![album.0, backup::RESTORED_AT], |row| {
-            Ok(AlbumTask {
-                row: album,
-                title: part_title(&row.get::<_, String>(0)?, row.get(1)?),
-                asked_at: row.get::<_, Option<i64>>(2)?.map(clock::from_millis),
-                looked: row.get(3)?,
-            })
+        .query_row([album.0], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         })
-        .optional()?)
+        .optional()?;
+    let Some((title, part, asked_at, looked)) = row else {
+        return Ok(None);
+    };
+    let title = part_title(&title, part);
+    Ok(Some(AlbumTask {
+        row: album,
+        before: listed::before(db, &title)?,
+        title,
+        asked_at: asked_at.map(clock::from_millis),
+        looked,
+    }))
 }
 
 impl Store {
@@ -221,7 +225,7 @@ impl Store {
             )?
             .execute([album.0])?;
             db.prepare_cached(
-                "UPDATE albums SET album_id = NULL, unread = 0, product_url = NULL, made_at = NULL, asked_at = NULL,
+                "UPDATE albums SET album_id = NULL, unread = 0, found = 0, product_url = NULL, made_at = NULL, asked_at = NULL,
                         looked = 0, not_before = 0, absent_at = NULL,
                         reason = 'it was deleted in Google Photos and is made again'
                  WHERE id = ?1",

@@ -7,7 +7,7 @@
 //!
 //! [`restore`] builds the database aside, complete, and puts it in place with one rename. What is in
 //! the library and not in the backup cannot be lost by it: bytes that go up again become the same
-//! media item, and `meta.restored_at` makes the lane look for every album before it makes one.
+//! media item, and the lane reads the service's list of albums before it makes one.
 
 use std::{
     fs::{self, File},
@@ -24,7 +24,7 @@ use rusqlite::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, FILE_NAME, Result, Store, open};
+use super::{Error, FILE_NAME, Result, Store, listed, open};
 use crate::crash::{self, Moment};
 
 /// The backups in the state folder, the newest first.
@@ -41,7 +41,7 @@ pub const BEFORE_RESTORE: &str = "albumen.db.before-restore";
 const UNFINISHED: &str = "albumen.db.backup-new";
 
 /// A database that is being restored.
-const RESTORING: &str = "albumen.db.restoring";
+pub(super) const RESTORING: &str = "albumen.db.restoring";
 
 /// Pages copied between two looks at the stop: 4 MiB at the usual page size.
 const STEP: i32 = 1024;
@@ -197,8 +197,10 @@ fn sound(file: &Path) -> Result<Connection> {
         file: file.to_owned(),
         why,
     };
-    if let Err(error) = File::open(file) {
-        return Err(wrong(error.to_string()));
+    match File::open(file).and_then(|file| file.metadata()) {
+        Ok(metadata) if metadata.is_file() => {}
+        Ok(_) => return Err(wrong("it is no file".to_owned())),
+        Err(error) => return Err(wrong(error.to_string())),
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags)?;
@@ -218,7 +220,7 @@ fn sound(file: &Path) -> Result<Connection> {
 }
 
 /// Removes a database that is not to be used, with what SQLite keeps beside it.
-fn remove(database: &Path) {
+pub(super) fn remove(database: &Path) {
     for beside in ["", "-wal", "-shm", "-journal"] {
         // Usually there is nothing.
         let _ = fs::remove_file(with_end(database, beside));
@@ -250,12 +252,15 @@ fn newest(state_dir: &Path) -> Result<PathBuf> {
     Err(first_trouble.unwrap_or_else(|| Error::NoBackup(state_dir.to_owned())))
 }
 
-/// Whether a backup is there, of a database that is not.
-pub(super) fn lost(path: &Path) -> Option<PathBuf> {
-    let is_there = fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0);
-    let dir = path.parent()?;
-    let mut backups = BACKUPS.iter().map(|name| dir.join(name));
-    (!is_there).then(|| backups.find(|file| file.exists()))?
+/// The newest backup of a database in `state_dir` that is not there itself.
+pub fn lost(state_dir: &Path) -> Option<PathBuf> {
+    let mut backups = BACKUPS.iter().map(|name| state_dir.join(name));
+    (!is_there(&state_dir.join(FILE_NAME))).then(|| backups.find(|file| file.exists()))?
+}
+
+/// Whether there is a database: an empty file is none.
+pub(super) fn is_there(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0)
 }
 
 /// Brings the database of a backup back: `file`, or the newest sound one of the state folder. The
@@ -293,7 +298,7 @@ pub fn restore(state_dir: &Path, file: Option<&Path>, now: Timestamp) -> Result<
 }
 
 /// Makes the copy fit for today: the schema of this version, no orders of commands that are gone,
-/// and the mark that albums are looked for before they are made. Gives how many items it knows.
+/// the instant, and no list of albums: it is read anew before one is made. Gives how many items it knows.
 fn prepare(restoring: &Path, present: &Path, now: Timestamp) -> Result<u64> {
     let mut connection = Connection::open(restoring)?;
     open::migrate(&mut connection)?;
@@ -303,6 +308,7 @@ fn prepare(restoring: &Path, present: &Path, now: Timestamp) -> Result<u64> {
         "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)",
         params![RESTORED_AT, now.as_millisecond().to_string()],
     )?;
+    listed::forget(&transaction)?;
     transaction.execute_batch("DELETE FROM transfers; DELETE FROM orders")?;
     let items: i64 = transaction.query_row(
         "SELECT sum(n) FROM counters WHERE name IN ('item.created', 'item.verified')",
@@ -322,7 +328,7 @@ fn prepare(restoring: &Path, present: &Path, now: Timestamp) -> Result<u64> {
 
 /// What is owed to the service does not go back in time: the requests of the day that were spent, and
 /// the waits it asked for. A database that cannot be read any more has nothing to say.
-fn carry_over(present: &Path, restored: &Connection) {
+pub(super) fn carry_over(present: &Path, restored: &Connection) {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let carried = Connection::open_with_flags(present, flags).and_then(|present| {
         let days: Vec<(String, i64, i64, i64)> = present
@@ -360,7 +366,7 @@ fn carry_over(present: &Path, restored: &Connection) {
 }
 
 /// Gives the present database a second name that stays, so that at no moment there is none.
-fn set_aside(present: &Path, before: &Path) -> io::Result<Option<PathBuf>> {
+pub(super) fn set_aside(present: &Path, before: &Path) -> io::Result<Option<PathBuf>> {
     if !present.exists() {
         return Ok(None);
     }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Reader, Result, Store, calls, items, planning::ready};
+use super::{Reader, Result, Store, calls, items, listed, planning::ready};
 use crate::{
     clock,
     ids::ItemId,
@@ -57,7 +57,8 @@ impl Store {
             keep(db, CLIENT, &client_id)?;
             keep(db, CLIENT_SINCE, &now.as_millisecond().to_string())?;
             db.execute("DELETE FROM meta WHERE key = ?1", [PUBLISHED])?;
-            Ok(())
+            // It may have been here before.
+            listed::forget(db)
         })
         .await
     }
@@ -134,7 +135,7 @@ fn leave_albums(db: &Connection) -> Result<()> {
     )?;
     db.execute_batch(
         "UPDATE placements SET in_sequence = 0 WHERE in_sequence = 1;
-         UPDATE albums SET album_id = NULL, unread = 0, product_url = NULL, made_at = NULL, asked_at = NULL,
+         UPDATE albums SET album_id = NULL, unread = 0, found = 0, product_url = NULL, made_at = NULL, asked_at = NULL,
                 looked = 0, not_before = 0, absent_at = NULL, reason = NULL
          WHERE id <> 0;",
     )?;

@@ -237,6 +237,27 @@ impl Reader {
         Ok(Some(found))
     }
 
+    /// What was held back because so many were gone at once.
+    pub fn held_back(&self) -> Result<Vec<Leaver>> {
+        let held: Vec<(i64, i64, i64)> = self
+            .connection
+            .prepare(
+                "SELECT file_id, item_id, album_id FROM departures WHERE held = 1 ORDER BY file_id",
+            )?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+        let mut found = Vec::new();
+        for (file, item, album) in held {
+            found.extend(leaver(
+                &self.connection,
+                FileId(file),
+                ItemId(item),
+                AlbumRow(album),
+            )?);
+        }
+        Ok(found)
+    }
+
     /// How the placements of these items in these albums stand.
     pub fn placements_of(&self, places: &[(ItemId, AlbumRow)]) -> Result<Vec<Leaver>> {
         let mut found = Vec::new();

@@ -268,8 +268,11 @@ fn read(db: &Connection, album: AlbumRow, standing: &[MediaItemId]) -> Result<()
         )?
         .execute(params![item.0, album.0, in_sequence])?;
     }
-    db.prepare_cached("UPDATE albums SET unread = 0 WHERE id = ?1")?
-        .execute([album.0])?;
+    // As long as more is to come, more of it may be there already.
+    db.prepare_cached(
+        "UPDATE albums SET unread = 0, found = found AND (queued > 0 OR wanted > 0) WHERE id = ?1",
+    )?
+    .execute([album.0])?;
     Ok(())
 }
 
@@ -284,12 +287,36 @@ pub(super) fn in_doubt(db: &Connection, now: Timestamp) -> Result<Option<(AlbumR
         .optional()?)
 }
 
+/// That a row of `albums` holds what may stand elsewhere than planned, and may be read: one that was
+/// found only when nothing is on its way to it any more, because it may be large, and each of its
+/// items in doubt.
+macro_rules! may_be_read {
+    () => {
+        "unread = 1 AND album_id IS NOT NULL AND EXISTS (
+             SELECT 1 FROM placements
+             WHERE placements.album_id = albums.id AND doubtful = 1 AND placements.state = 'placed')
+         AND (found = 0 OR (queued = 0
+              AND NOT EXISTS (SELECT 1 FROM files WHERE state = 'claimed' AND files.album_id = albums.id)
+              AND NOT EXISTS (
+                  SELECT 1 FROM placements CROSS JOIN items ON items.id = placements.item_id
+                  WHERE placements.album_id = albums.id AND placements.state = 'wanted'
+                        AND items.state IN ('queued', 'uploading', 'uploaded', 'creating'))))"
+    };
+}
+
 /// The statement behind [`in_doubt`].
-pub(super) const IN_DOUBT: &str = "SELECT id, album_id FROM albums
-     WHERE unread = 1 AND album_id IS NOT NULL AND not_before <= ?1 AND EXISTS (
-         SELECT 1 FROM placements
-         WHERE placements.album_id = albums.id AND doubtful = 1 AND placements.state = 'placed')
-     LIMIT 1";
+pub(super) const IN_DOUBT: &str = concat!(
+    "SELECT id, album_id FROM albums WHERE not_before <= ?1 AND ",
+    may_be_read!(),
+    " LIMIT 1"
+);
+
+/// Whether an album that was found is still to be read: a backfill is not done before.
+pub(super) const TO_READ: &str = concat!(
+    "SELECT EXISTS (SELECT 1 FROM albums WHERE found = 1 AND ",
+    may_be_read!(),
+    ")"
+);
 
 /// What is taken for in sequence in an album, what is there in doubt, and what is wanted there
 /// although it is made.

@@ -18,6 +18,7 @@
 mod account;
 mod afterwards;
 mod albums;
+mod anew;
 mod backup;
 mod calls;
 mod changes;
@@ -32,6 +33,7 @@ mod holding;
 mod intake;
 mod items;
 mod ledger;
+mod listed;
 mod looking;
 mod membership;
 mod mounts;
@@ -62,7 +64,8 @@ use crate::shown::Shown;
 pub use account::{AccountState, LaneState, Pause, UploadsState};
 pub use afterwards::{Act, AfterView, Clearance, Intended, Source};
 pub use albums::{AlbumTask, AlbumView};
-pub use backup::{BACKUPS, BEFORE_RESTORE, BackedUp, Restored, restore};
+pub use anew::is_damaged;
+pub use backup::{BACKUPS, BEFORE_RESTORE, BackedUp, Restored, lost, restore};
 pub use calls::{CallKind, Journalled, NewCall};
 pub use changes::{Change, Fate, FileStat};
 pub use claims::{Claimed, Content, Hashed};
@@ -72,6 +75,7 @@ pub use explain::{Explained, Former, Membership};
 pub use health::{Cause, Trouble};
 pub use intake::{FileState, KnownFile, RootRow, RootSpec, Settling};
 pub use ledger::{Ledger, Sending};
+pub use listed::{AlbumBefore, Before};
 pub use looking::{OrderView, Standing};
 pub use membership::{Doubt, Settled};
 pub use orders::{NewOrder, Order, OrderKind};
@@ -121,9 +125,20 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A file of the state folder may not be written.
+    #[error("{} may not be written", Shown::path(.path))]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The database is not there, and a backup of it is.
     #[error("the database is missing, and a backup of it is there: {}", Shown::path(.0))]
     Lost(PathBuf),
+    /// The database is damaged, and what was asked only looks.
+    #[error("{} is damaged, so a rebuild would begin with a new one, and a dry run changes nothing", Shown::path(.0))]
+    KeptOnDryRun(PathBuf),
     /// There is no backup to be brought back.
     #[error("there is no backup in {}", Shown::path(.0))]
     NoBackup(PathBuf),
@@ -224,7 +239,7 @@ impl Store {
     /// holds the lock of the state folder. A database that is missing while its backups are there is
     /// not made anew: it would know nothing of what is in the library.
     pub fn open(state_dir: &Path) -> Result<Self> {
-        match backup::lost(&state_dir.join(FILE_NAME)) {
+        match backup::lost(state_dir) {
             Some(backup) => Err(Error::Lost(backup)),
             None => Self::open_anew(state_dir),
         }

@@ -150,15 +150,27 @@ pub(super) fn make_private(path: &Path) -> Result<()> {
         path: path.parent().unwrap_or(path).to_owned(),
         source,
     };
-    let file = options.open(path).map_err(unusable)?;
+    let opened = options.open(path);
+    let opened = opened.map_err(|source| match source.kind() {
+        std::io::ErrorKind::PermissionDenied if path.exists() => Error::File {
+            path: path.to_owned(),
+            source,
+        },
+        _ => unusable(source),
+    });
+    drop(opened?);
     #[cfg(unix)]
-    {
+    for end in ["", "-wal", "-shm"] {
         use std::os::unix::fs::PermissionsExt as _;
-        // A copy that somebody put back may be open to all.
-        let mode = file.metadata().map_err(unusable)?.permissions().mode();
-        if mode & 0o077 != 0 {
-            let private = std::fs::Permissions::from_mode(0o600);
-            file.set_permissions(private).map_err(unusable)?;
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        // A copy that somebody put back may be open to all, with what SQLite kept beside it.
+        match std::fs::metadata(&name) {
+            Ok(found) if found.permissions().mode() & 0o077 != 0 => {
+                let private = std::fs::Permissions::from_mode(0o600);
+                std::fs::set_permissions(&name, private).map_err(unusable)?;
+            }
+            _ => {}
         }
     }
     Ok(())

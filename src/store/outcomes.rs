@@ -390,13 +390,19 @@ fn made(
 const DOUBT: &str = "UPDATE albums SET unread = 1 WHERE id = ?2 AND unread = 0
      AND EXISTS (SELECT 1 FROM placements WHERE item_id = ?1 AND album_id = ?2 AND doubtful = 1)";
 
-/// The item stands in the album.
+/// The item stands in the album. In one that was found it may have stood before, anywhere.
 pub(super) fn placed(
     db: &Connection,
     item: ItemId,
     album: AlbumRow,
     at_its_place: bool,
 ) -> Result<()> {
+    db.prepare_cached(
+        "UPDATE placements SET doubtful = 1
+         WHERE item_id = ?1 AND album_id = ?2 AND state = 'wanted'
+               AND EXISTS (SELECT 1 FROM albums WHERE id = ?2 AND found = 1)",
+    )?
+    .execute(params![item.0, album.0])?;
     db.prepare_cached(
         "UPDATE placements SET state = 'placed', reason = NULL,
                 in_sequence = ?3 AND append = 0 AND album_id <> 0 AND doubtful = 0

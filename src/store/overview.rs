@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
     AccountState, AlbumView, LaneState, Ledger, Pause, Reader, Result, UploadsState, account,
-    afterwards, albums, changes, client, ledger, mounts, sources,
+    afterwards, albums, changes, client, ledger, membership, mounts, sources,
 };
 use crate::{
     clock,
@@ -347,7 +347,7 @@ impl super::Store {
     /// deleted.
     pub async fn is_drained(&self) -> Result<bool> {
         self.write(|db| {
-            for sql in [CAN_MOVE, afterwards::SOURCES_MOVE] {
+            for sql in [CAN_MOVE, afterwards::SOURCES_MOVE, membership::TO_READ] {
                 let moving: bool = db.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
                 if moving {
                     return Ok(false);

@@ -15,7 +15,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
-    Change, Content, Fate, FileStat, Reader, Result, Store, albums, outcomes, recording::Recording,
+    Change, Content, Fate, FileStat, Reader, Result, Store, albums, listed, outcomes,
+    recording::Recording,
 };
 use crate::{
     album::order::OrderKey,
@@ -81,18 +82,16 @@ pub struct FoundAgain {
 }
 
 impl Store {
-    /// Gives albums of the service to the rows of their titles, which are made if need be; none where
+    /// Gives all albums of the service's list to the rows of their titles, which are made if need be; none where
     /// the row of this title and part is another album already.
     pub async fn albums_taken_over(
         &self,
-        listed: Vec<ListedAlbum>,
+        list: Vec<ListedAlbum>,
         now: Timestamp,
     ) -> Result<Vec<Option<TakenOver>>> {
         self.write_durably(move |db| {
-            listed
-                .iter()
-                .map(|album| take_over(db, album, now))
-                .collect()
+            listed::are_listed(db, now)?;
+            list.iter().map(|album| take_over(db, album, now)).collect()
         })
         .await
     }

@@ -166,6 +166,23 @@ fn usage_that_cannot_be_ends_with_2_and_help_with_0() {
     assert_eq!(home.run(&["backfil"]).code, 2);
     assert_eq!(home.run(&["retry"]).code, 2);
     assert_eq!(home.run(&["sandbox", "--listen", "0.0.0.0:80"]).code, 2);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    home.write("a file", "words");
+    for (arguments, remedy) in [
+        (
+            ["sandbox", "--listen", &address],
+            "name another address with `--listen`",
+        ),
+        (
+            ["sandbox", "--data", "a file"],
+            "name a folder that may be written",
+        ),
+    ] {
+        let ran = home.run(&arguments);
+        assert_eq!(ran.code, 2, "{}", ran.err);
+        assert!(ran.err.contains(remedy), "{}", ran.err);
+    }
     let help = home.run(&["--help"]);
     assert_eq!(help.code, 0);
     assert!(help.out.contains("130  interrupted"), "{}", help.out);
@@ -263,7 +280,7 @@ fn a_dry_run_counts_what_would_go_up_and_what_not_and_changes_nothing() {
     assert_eq!(
         ran.out,
         "61 files would go up, 3.72 kB.\n\
-         It takes 5 requests, 2 of them to make albums; a photo that fails or is slow to send may take one more.\n\
+         It takes 6 requests, 2 of them to make albums; a photo that fails or is slow to send may take one more.\n\
          A day has 9,800 of them for this: 1 day, at the pace of writes at least 12 s.\n\
          \x20        60   3.66 kB  album \"Crete\"\n\
          \x20         1      61 B  album \"Rome\"\n\

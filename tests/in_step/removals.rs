@@ -30,11 +30,24 @@ async fn a_folder_that_vanishes_at_once_is_held_until_a_person_says_so() {
     assert!(
         told.contains(
             "held: 120 files gone from disk at once; their photos stay in their albums until you say so\n\
-             hint: `albumen album remove --held` takes them out; if the files come back, there is nothing to do\n"
+             hint: `albumen album remove --held` shows them, and with --yes takes them out; if the files come back, there is nothing to do\n"
         ),
         "{told}"
     );
     let ran = home.run(&["album", "remove", "--held"]).await.expect(0);
+    assert!(
+        ran.stdout.starts_with("out of \"Crete\": ")
+            && ran
+                .stdout
+                .contains("and 100 more\n120 photos would leave, in 3 requests.")
+            && ran.stdout.ends_with("hint: the same with --yes does it\n"),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(home.status().await["placements"]["held"], 120);
+    assert_eq!(home.library().await.calls(REMOVE), 0, "it was only shown");
+    let ran = home.run(&["album", "remove", "--held", "--yes"]);
+    let ran = ran.await.expect(0);
     assert_eq!(
         ran.stdout,
         "120 photos have left the album; in the library they stay\n"

@@ -67,6 +67,10 @@ async fn the_end_of_the_day_ends_it_with_5_and_the_albums_are_kept() {
         ran.stdout
     );
     assert!(ran.stdout.contains("run it again"), "{}", ran.stdout);
+    // What was not listed to its end is not counted.
+    for told in ["from this client", "found again"] {
+        assert!(!ran.stdout.contains(told), "{}", ran.stdout);
+    }
     // The day's stop is kept, and nothing is asked before its end.
     let before = home.library().await;
     home.run(&["rebuild"]).await.expect(5);

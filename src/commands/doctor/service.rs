@@ -14,7 +14,10 @@ use crate::{
     store::AccountState,
 };
 
-use super::{super::look, Finding, Verdict};
+use super::{
+    super::{look, owner},
+    Finding, Verdict,
+};
 
 /// Checks everything that the files of this machine tell about the account.
 pub(super) fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
@@ -31,6 +34,12 @@ pub(super) fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
 fn client_secret(file: &Path, client_id: Result<String, Error>) -> Finding {
     let shown = Shown::path(file);
     match client_id {
+        Err(_) if std::fs::File::open(file).is_err_and(|error| owner::is_denied(&error)) => {
+            let remedy =
+                format!("let the user who runs albumen read it: chown it, then chmod 600 {shown}");
+            let words = format!("{shown} may not be read");
+            Finding::fault("client secret", words, remedy)
+        }
         Ok(_) if std::fs::metadata(file).is_ok_and(|metadata| metadata.mode() & 0o077 != 0) => {
             let words = format!("{shown} can be read by others of this machine");
             Finding::note("client secret", words, format!("chmod 600 {shown}"))

@@ -1,6 +1,12 @@
 //! The state folder: whose it is, what is in it, and whether it has room.
 
-use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path};
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use rustix::{fs::Access, io::Errno};
 
 use crate::{
     config::{Config, Environment},
@@ -11,7 +17,7 @@ use crate::{
 };
 
 use super::{
-    super::{look, owner},
+    super::{failure::Told, look, owner},
     Finding, Verdict,
 };
 
@@ -25,8 +31,12 @@ const OF_THE_SYSTEM: &str = "/var/lib/albumen";
 pub(super) fn check(config: &Config, env: &Environment) -> Vec<Finding> {
     let mut findings = vec![folder(&config.state_dir)];
     if findings.iter().all(|found| found.verdict != Verdict::Fault) {
-        findings.extend(token_file(&config.state_dir));
-        findings.push(database(config));
+        findings.extend(files(&config.state_dir));
+        let file = config.state_dir.join(store::FILE_NAME);
+        // What may not be read is no damage.
+        if rustix::fs::access(file, Access::READ_OK) != Err(Errno::ACCESS) {
+            findings.push(database(config));
+        }
     }
     findings.extend(room(&config.state_dir));
     findings.extend(another(config, env));
@@ -55,6 +65,15 @@ fn folder(dir: &Path) -> Finding {
             format!("run albumen as {whose}, or name another folder with `state_dir`"),
         );
     }
+    if let Err(error) = rustix::fs::access(dir, Access::WRITE_OK | Access::EXEC_OK) {
+        let words =
+            format!("{shown} cannot be written to, and all that is remembered is kept there");
+        let remedy = match error {
+            Errno::ROFS => "its file system is read-only: mount it anew".to_owned(),
+            _ => format!("chmod 700 {shown}"),
+        };
+        return Finding::fault("state", words, remedy);
+    }
     if metadata.mode() & 0o077 != 0 {
         return Finding::note(
             "state",
@@ -65,19 +84,76 @@ fn folder(dir: &Path) -> Finding {
     Finding::good("state", shown.to_string())
 }
 
-/// The token file, if others can read it. The rest of a closed folder need not be closed as well: this
-/// one may be copied elsewhere.
-fn token_file(dir: &Path) -> Option<Finding> {
-    let file = dir.join(connect::TOKEN_FILE);
-    let is_wide = fs::metadata(&file).is_ok_and(|metadata| metadata.mode() & 0o077 != 0);
-    let shown = Shown::path(&file);
-    is_wide.then(|| { Finding::fault(
+/// Files that others can read, and files that we cannot write; the socket belongs to whoever runs.
+fn files(dir: &Path) -> Vec<Finding> {
+    let Ok(entries) = fs::read_dir(dir) else {
+        // The folder is a finding already.
+        return Vec::new();
+    };
+    let mut wide = Vec::new();
+    let mut closed = Vec::new();
+    for entry in entries.flatten() {
+        let (path, Ok(metadata)) = (entry.path(), entry.metadata()) else {
+            continue;
+        };
+        if !metadata.is_file() {
+            continue;
+        }
+        if metadata.mode() & 0o077 != 0 {
+            wide.push(path.clone());
+        }
+        if rustix::fs::access(&path, Access::READ_OK | Access::WRITE_OK) == Err(Errno::ACCESS) {
+            closed.push(path);
+        }
+    }
+    wide.sort_unstable();
+    closed.sort_unstable();
+    let mut findings: Vec<Finding> = closed.iter().map(|path| not_ours(path)).collect();
+    let is_token = |path: &PathBuf| path.ends_with(connect::TOKEN_FILE);
+    if let Some(token) = wide.iter().find(|path| is_token(path)) {
+        let shown = Shown::path(token);
+        findings.push(Finding::fault(
+            "state",
+            format!("{shown} can be read by others of this machine, so it is not used"),
+            format!(
+                "if nobody could have copied it: chmod 600 {shown}; otherwise `albumen logout` and `albumen login`"
+            ),
+        ));
+    }
+    wide.retain(|path| !is_token(path));
+    if let Some(first) = wide.first() {
+        let others = match wide.len() as u64 - 1 {
+            0 => String::new(),
+            n => format!(" and {}", words::count(n, "other file", "other files")),
+        };
+        findings.push(Finding::note(
+            "state",
+            format!(
+                "{}{others} of it can be read by whoever gets into the folder",
+                Shown::path(first)
+            ),
+            format!("chmod 600 {}", shown_all(&wide)),
+        ));
+    }
+    findings
+}
+
+fn not_ours(path: &Path) -> Finding {
+    let shown = Shown::path(path);
+    let remedy = owner::hint(path).unwrap_or_else(|| format!("chmod 600 {shown}"));
+    Finding::fault(
         "state",
-        format!("{shown} can be read by others of this machine, so it is not used"),
-        format!(
-            "if nobody could have copied it: chmod 600 {shown}; otherwise `albumen logout` and `albumen login`"
-        ),
-    )})
+        format!("{shown} may not be read and written"),
+        remedy,
+    )
+}
+
+fn shown_all(paths: &[PathBuf]) -> String {
+    let shown: Vec<String> = paths
+        .iter()
+        .map(|path| Shown::path(path).to_string())
+        .collect();
+    shown.join(" ")
 }
 
 fn database(config: &Config) -> Finding {
@@ -93,11 +169,13 @@ fn database(config: &Config) -> Finding {
             format!("it is damaged: {}", faults.join("; ")),
             "stop albumen, then `albumen restore` brings its newest backup back; see whether the disk is failing",
         ),
-        Err(error) => Finding::fault(
-            "database",
-            format!("{error:#}"),
-            "see whether the disk is full or broken",
-        ),
+        Err(error) => {
+            let told = Told::of(&error);
+            let remedy = told
+                .hint
+                .unwrap_or_else(|| "see whether the disk is full or broken".to_owned());
+            Finding::fault("database", told.words, remedy)
+        }
     }
 }
 
@@ -162,8 +240,15 @@ mod tests {
         let file = dir.path().join(connect::TOKEN_FILE);
         fs::write(&file, "{}").unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
-        assert_eq!(token_file(dir.path()).unwrap().verdict, Verdict::Fault);
+        assert_eq!(files(dir.path())[0].verdict, Verdict::Fault);
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-        assert_eq!(token_file(dir.path()), None);
+        assert_eq!(files(dir.path()), []);
+        let lock = dir.path().join(crate::lock::FILE_NAME);
+        fs::write(&lock, "").unwrap();
+        fs::set_permissions(&lock, fs::Permissions::from_mode(0o644)).unwrap();
+        let [note] = &files(dir.path())[..] else {
+            panic!("one note")
+        };
+        assert_eq!(note.verdict, Verdict::Note);
     }
 }

@@ -46,6 +46,8 @@ pub(super) struct Calls {
 pub(super) struct Cost {
     /// Calls that make albums.
     pub(super) albums: u64,
+    /// Calls that list them before the first is made: one for fifty, and nobody knows how many there are.
+    pub(super) lists: u64,
     /// Files whose bytes go up.
     pub(super) uploads: u64,
     /// Calls that make items.
@@ -136,7 +138,8 @@ impl Cost {
             0 => (all - for_order + late.div_ceil(ITEMS_PER_CALL), 0),
             _ => (all, for_order),
         };
-        let calls = all + self.albums;
+        let writes = all + self.albums;
+        let calls = writes + self.lists;
         let mut text = format!("It takes {}", words::count(calls, "request", "requests"));
         if self.albums > 0 {
             let _ = write!(
@@ -162,7 +165,7 @@ impl Cost {
             "A day has {} of them for this: {}, at the pace of writes at least {}.",
             words::number(a_day),
             words::count(days, "day", "days"),
-            words::span(pace_seconds(calls, quota.writes_per_minute))
+            words::span(pace_seconds(writes, quota.writes_per_minute))
         );
         if late > 0 && a_day_of_late == 0 {
             let late = words::count(late, "late photo stands", "late photos stand");

@@ -65,6 +65,7 @@ fn plan(config: &Config, paths: &[PathBuf]) -> anyhow::Result<String> {
         plan.leave_out(reason, 1);
     }
     if let Some(reader) = &reader {
+        plan.is_listed = reader.albums_were_listed()?;
         let made = reader.albums()?.into_iter();
         plan.made = made
             .filter(|album| album.album_id.is_some())
@@ -102,6 +103,8 @@ struct Plan {
     problems: Vec<String>,
     /// Titles of albums that need not be made.
     made: Vec<String>,
+    /// Whether the albums that stood before are known.
+    is_listed: bool,
     /// What would join albums that stand already.
     places: cost::Places,
     /// What would be moved or deleted in the end.
@@ -117,6 +120,7 @@ impl Plan {
             there: 0,
             problems: Vec::new(),
             made: Vec::new(),
+            is_listed: false,
             places: cost::Places::default(),
             acts: afterwards::Acts::default(),
         }
@@ -271,8 +275,10 @@ impl Plan {
             items += self.places.calls(title.as_deref(), amount.files);
         }
         let titles = self.albums.keys().flatten();
+        let albums = titles.filter(|title| !self.made.contains(title)).count() as u64;
         cost::Cost {
-            albums: titles.filter(|title| !self.made.contains(title)).count() as u64,
+            albums,
+            lists: u64::from(albums > 0 && !self.is_listed),
             uploads: self.total().files,
             items,
         }

@@ -1,8 +1,9 @@
 //! Ids of albums: found in the store, in the service's own list, or made.
 //!
 //! Titles need not be unique for the service, and albums cannot be deleted through it. So an album
-//! is made once: the intention is written first, an unanswered creation is settled by the service's
-//! list, asked twice with a wait between, and a list that cannot be had is never "not found".
+//! is made once: before the first one the service's list is read for what an earlier database may have
+//! made, the intention is written first, an unanswered creation is settled by the list, asked twice
+//! with a wait between, and a list that cannot be had is never "not found".
 
 use std::{collections::HashSet, time::Duration};
 
@@ -19,7 +20,7 @@ use crate::{
     ids::{AlbumId, AlbumRow},
     pipeline::{Result, backoff, gate},
     shown::Shown,
-    store::{ALBUM_LIMIT, AlbumTask, CallKind, Journalled, NewCall},
+    store::{ALBUM_LIMIT, AlbumBefore, AlbumTask, Before, CallKind, Journalled, NewCall},
 };
 
 /// How long an album that was just made may answer 404, and how far apart two 404s must be for an
@@ -41,10 +42,48 @@ impl Lane {
 
     /// Finds out the id of an album, one step at a time.
     pub(super) async fn resolve(&mut self, task: AlbumTask) -> Result<Turn> {
-        match task.asked_at {
-            None => self.make(task).await,
-            Some(_) => self.look_for(task).await,
+        match (task.asked_at, &task.before) {
+            (Some(_), _) => self.look_for(task).await,
+            (None, Before::Unknown) => self.list_albums().await,
+            (None, Before::Nothing) => self.make(task).await,
+            (None, Before::Album(album_id, url)) => {
+                let (album_id, url) = (album_id.clone(), url.clone());
+                let now = self.stage.clock.now();
+                self.stage
+                    .store
+                    .album_found(task.row, album_id, url, now)
+                    .await?;
+                let title = Shown::text(&task.title);
+                tracing::info!(album.row = task.row.0, "album found: {title}");
+                Ok(Turn::Again)
+            }
         }
+    }
+
+    /// Reads the service's list of albums, before this database makes its first one: one that was lost
+    /// may have made them all.
+    async fn list_albums(&mut self) -> Result<Turn> {
+        let mut list = Vec::new();
+        let read = self.read_list(|album| {
+            let items = album.items();
+            if let Some(title) = title::clean(&album.title) {
+                list.push(AlbumBefore {
+                    title,
+                    items,
+                    product_url: Some(album.product_url).filter(|url| !url.is_empty()),
+                    album_id: album.id,
+                });
+            }
+            false
+        });
+        match read.await? {
+            Ok(()) => {
+                let now = self.stage.clock.now();
+                self.stage.store.albums_listed(list, now).await?;
+            }
+            Err(error) => self.trouble(&error).await?,
+        }
+        Ok(Turn::Again)
     }
 
     async fn make(&mut self, task: AlbumTask) -> Result<Turn> {
@@ -161,6 +200,24 @@ impl Lane {
         wanted: &str,
     ) -> Result<std::result::Result<Option<(AlbumId, Option<String>)>, api::Error>> {
         let ours: HashSet<String> = self.stage.store.album_ids().await?;
+        let mut found = None;
+        let read = self.read_list(|album| {
+            let is_it = !ours.contains(album.id.as_str())
+                && title::clean(&album.title).as_deref() == Some(wanted);
+            if is_it {
+                let url = Some(album.product_url).filter(|url| !url.is_empty());
+                found = Some((album.id, url));
+            }
+            is_it
+        });
+        Ok(read.await?.map(|()| found))
+    }
+
+    /// Tells `seen` the albums of the service's list, to its end or until it gives true.
+    async fn read_list(
+        &mut self,
+        mut seen: impl FnMut(Album) -> bool,
+    ) -> Result<std::result::Result<(), api::Error>> {
         let mut page_token = String::new();
         for _ in 0..PAGES {
             let page = self.ask(&Call::albums_list(&page_token)).await?;
@@ -168,16 +225,8 @@ impl Lane {
                 Ok(page) => page,
                 Err(error) => return Ok(Err(error)),
             };
-            let found = page.albums.into_iter().find(|album| {
-                !ours.contains(album.id.as_str())
-                    && title::clean(&album.title).as_deref() == Some(wanted)
-            });
-            if let Some(album) = found {
-                let url = (!album.product_url.is_empty()).then_some(album.product_url);
-                return Ok(Ok(Some((album.id, url))));
-            }
-            if page.next_page_token.is_empty() {
-                return Ok(Ok(None));
+            if page.albums.into_iter().any(&mut seen) || page.next_page_token.is_empty() {
+                return Ok(Ok(()));
             }
             page_token = page.next_page_token;
         }

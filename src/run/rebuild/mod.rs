@@ -9,7 +9,7 @@
 //! What is sure is recorded, step by step, and each step stands by itself: albums first, so that
 //! nothing makes a second one of a title; then files, some at a time, after they were hashed; then
 //! the order of albums. So a rebuild may be stopped and repeated, and run on a database that knows
-//! some. It needs the state folder for itself. What it leaves is the queue's, which may send a byte
+//! some. One that is damaged is kept aside first. It needs the state folder for itself. What it leaves is the queue's, which may send a byte
 //! too much and never makes a second media item of it.
 
 mod files;
@@ -38,7 +38,8 @@ use crate::{
     lock::Lock,
     pipeline::{Mode, Stage, gate, intake::survey},
     progress::Progress,
-    store::{ListedAlbum, Store, TakenOver},
+    shown::Shown,
+    store::{self, ListedAlbum, Store, TakenOver},
 };
 use files::{Candidate, Root};
 use listing::{Listed, Lists, Stopped};
@@ -54,7 +55,18 @@ pub async fn rebuild(
 ) -> anyhow::Result<(ExitCode, String)> {
     let lock =
         Lock::take(&config.state_dir).context("a rebuild needs the state folder for itself")?;
-    let store = Store::open_anew(&config.state_dir).context("cannot open the database")?;
+    let state_dir = config.state_dir.clone();
+    let opened = tokio::task::spawn_blocking(move || {
+        if is_dry && store::is_damaged(&state_dir)? {
+            return Err(store::Error::KeptOnDryRun(state_dir.join(store::FILE_NAME)));
+        }
+        Store::open_in_place_of_damage(&state_dir)
+    });
+    let (store, before) = opened.await?.context("cannot open the database")?;
+    if let Some(before) = &before {
+        let before = Shown::path(before);
+        tracing::warn!("the database was damaged; it is kept as {before}, and a new one is made");
+    }
     let ended = with_store(config, is_dry, stop, store.clone()).await;
     store.close().await;
     drop(lock);
@@ -224,7 +236,7 @@ impl Rebuilding {
                 *slot = Some(item);
             }
         })?;
-        self.report.items = listed.items.len() as u64;
+        self.report.items = Some(listed.items.len() as u64);
         self.items = items;
         self.listed = Arc::new(listed);
         Ok(())

@@ -38,8 +38,8 @@ impl<T> Several<T> {
 pub(super) struct Report {
     /// Whether nothing was written.
     pub(super) is_dry: bool,
-    /// Media items of the service.
-    pub(super) items: u64,
+    /// Media items of the service; none if it was not asked to the end.
+    pub(super) items: Option<u64>,
     /// Files whose media item was known before.
     pub(super) known: u64,
     /// Files that were matched.
@@ -102,10 +102,12 @@ impl Report {
         } else {
             ("was", "were", "go up again")
         };
-        let items = words::count(self.items, "media item", "media items");
-        let _ = writeln!(text, "Google Photos has {items} from this client.");
-        let verb = if self.matched == 1 { was } else { were };
-        let _ = writeln!(text, "{} {verb} found again.", words::files(self.matched));
+        if let Some(items) = self.items {
+            let items = words::count(items, "media item", "media items");
+            let _ = writeln!(text, "Google Photos has {items} from this client.");
+            let verb = if self.matched == 1 { was } else { were };
+            let _ = writeln!(text, "{} {verb} found again.", words::files(self.matched));
+        }
         if self.known > 0 {
             let _ = writeln!(text, "{} had theirs before.", words::files(self.known));
         }

@@ -75,6 +75,7 @@ impl Report {
             (0, 0) if self.stopped.is_none() => {
                 return "Nothing has gone up yet, so there is nothing to ask for.\n".to_owned();
             }
+            (0, 0) => "Google Photos was asked for nothing.\n".to_owned(),
             (1, 1) => "The one picture that went up is in Google Photos.\n".to_owned(),
             (n, of) if n == of && self.stopped.is_none() => {
                 format!(
@@ -207,6 +208,19 @@ mod tests {
         hint: `albumen retry --all` uploads the missing ones again
         ");
         assert_eq!(report.code(), ExitCode::SomeFailed);
+    }
+
+    #[test]
+    fn what_was_not_asked_for_is_not_counted() {
+        let report = Report {
+            all: 56,
+            stopped: Some("the service cannot be reached".to_owned()),
+            ..Report::default()
+        };
+        insta::assert_snapshot!(report.text(), @r"
+        Google Photos was asked for nothing.
+          stopped with 56 not asked for: the service cannot be reached
+        ");
     }
 
     #[test]

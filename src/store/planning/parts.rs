@@ -16,11 +16,13 @@ pub const ALBUM_LIMIT: u64 = 20_000;
 impl Store {
     /// The service says that the album is full: what is wanted in it goes to its next part. Gives
     /// whether it does: an album that nothing stands in is not believed to be full, for its next part
-    /// would be so, too.
+    /// would be so, too; one that was found may hold what we do not know of.
     pub async fn album_full(&self, album: AlbumRow) -> Result<bool> {
         self.write(move |db| {
             let holds_something: bool = db
-                .prepare_cached("SELECT placed > 0 FROM albums WHERE id = ?1 AND id <> 0")?
+                .prepare_cached(
+                    "SELECT placed > 0 OR found = 1 FROM albums WHERE id = ?1 AND id <> 0",
+                )?
                 .query_row([album.0], |row| row.get(0))
                 .optional()?
                 .unwrap_or(false);

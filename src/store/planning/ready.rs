@@ -97,7 +97,7 @@ const READY_TWICE: &str =
 pub(in crate::store) fn groups_sql() -> String {
     format!(
         "SELECT albums.id, albums.album_id IS NOT NULL OR albums.id = 0, albums.not_before, albums.placed,
-                iif(albums.unread, albums.album_id, NULL)
+                iif(albums.unread AND NOT albums.found, albums.album_id, NULL)
          FROM albums WHERE albums.id IN (
              SELECT placements.album_id FROM items
              CROSS JOIN placements ON placements.item_id = items.id WHERE {READY}

@@ -161,6 +161,7 @@ fn the_daily_work_never_walks_over_a_large_table() {
         departures::TO_COME[2],
         membership::IN_ALBUM,
         membership::IN_DOUBT,
+        membership::TO_READ,
         moves::BY_INODE,
         moves::IMPORTED_BY_INODE,
         moves::OTHER_NAMES,
