@@ -35,14 +35,22 @@ pub(super) fn take_away(id: ActId, source: &Source, fit: &Fit) -> Result<(), Tro
     let failed = |error: io::Error| Trouble::of("cannot delete", &source.path(), &error);
     let aside = aside(id);
     let name = Path::new(&source.name);
-    step_aside(&fit.dir, name, &aside).map_err(|error| match error {
-        Errno::NOENT => look::changed(),
-        error => failed(error.into()),
-    })?;
+    let stepped = step_aside(&fit.dir, name, &aside);
+    if let Err(error) = stepped
+        && !is_done_all_the_same(fit, &aside, error)
+    {
+        return Err(match error {
+            Errno::NOENT => look::changed(),
+            error => failed(error.into()),
+        });
+    }
     crash::point(Moment::MidAct);
     let taken = match look::is_there(&fit.dir, &aside, fit) {
-        Ok(true) => rustix::fs::unlinkat(&fit.dir, &aside, AtFlags::empty())
-            .map_err(|error| failed(error.into())),
+        Ok(true) => match rustix::fs::unlinkat(&fit.dir, &aside, AtFlags::empty()) {
+            // Nobody else uses the name: it was an answer to the same request, repeated on its way.
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(failed(error.into())),
+        },
         Ok(false) => Err(look::changed()),
         Err(error) => Err(failed(error)),
     };
@@ -50,6 +58,12 @@ pub(super) fn take_away(id: ActId, source: &Source, fit: &Fit) -> Result<(), Tro
         Ok(()) => trouble,
         Err(_) => kept(&source.root.join(&source.dir).join(&aside)),
     })
+}
+
+/// Whether the file stands aside although the system said that there is none to be renamed: over a
+/// network a request may be repeated on its way, and the second answer be the one that comes.
+fn is_done_all_the_same(fit: &Fit, aside: &Path, error: Errno) -> bool {
+    error == Errno::NOENT && look::is_there(&fit.dir, aside, fit).unwrap_or(false)
 }
 
 /// What an act that was cut short had put aside.

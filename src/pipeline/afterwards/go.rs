@@ -94,7 +94,7 @@ fn relocate(
     match bring(intended.id, source, fit, to).map_err(failed)? {
         Way::Renamed => {
             crash::point(Moment::AfterAct);
-            if !look::is_there(to.0, to.1, fit).map_err(failed)? {
+            if look::is_another(to.0, to.1, fit) {
                 // Another file had taken the name in between: it goes back where it was.
                 let back = RenameFlags::NOREPLACE;
                 return Err(
@@ -111,8 +111,10 @@ fn relocate(
         Way::Twice => {
             crash::point(Moment::MidAct);
             finish(intended.id, source, fit).inspect_err(|_| {
-                // One of the two must go, and the source cannot.
-                let _ = rustix::fs::unlinkat(to.0, to.1, AtFlags::empty());
+                // One of the two must go, and the source cannot; but only while it is there.
+                if look::is_there(&fit.dir, from, fit).unwrap_or(false) {
+                    let _ = rustix::fs::unlinkat(to.0, to.1, AtFlags::empty());
+                }
             })
         }
     }

@@ -6,7 +6,7 @@
 
 use std::{fs::File, io, os::fd::OwnedFd, path::Path};
 
-use rustix::fs::{Access, AtFlags};
+use rustix::fs::{Access, AtFlags, Stat};
 
 use crate::{
     pipeline::{opening, upload::reading},
@@ -167,20 +167,30 @@ pub(super) fn is_still(fit: &Fit, source: &Source) -> io::Result<bool> {
     Ok(open == fit.stat && is_there(&fit.dir, Path::new(&source.name), fit)?)
 }
 
-/// Whether what stands under a name is the open file, by its looks. Renaming changes none of these.
+/// Whether what stands under a name is the open file, by its looks.
+pub(super) fn is_there(dir: &OwnedFd, name: &Path, fit: &Fit) -> io::Result<bool> {
+    match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(there) => Ok(is_file(&there, fit.stat)),
+        Err(rustix::io::Errno::NOENT) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether another file stands under a name.
+pub(super) fn is_another(dir: &OwnedFd, name: &Path, fit: &Fit) -> bool {
+    rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
+        .is_ok_and(|there| !is_file(&there, fit.stat))
+}
+
+/// Whether a name's look is that of a file that was looked at. Renaming changes none of these.
 #[expect(
     clippy::unnecessary_cast,
     reason = "the types of these fields differ between systems"
 )]
-pub(super) fn is_there(dir: &OwnedFd, name: &Path, fit: &Fit) -> io::Result<bool> {
-    let there = match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(there) => there,
-        Err(rustix::io::Errno::NOENT) => return Ok(false),
-        Err(error) => return Err(error.into()),
-    };
+fn is_file(there: &Stat, stat: FileStat) -> bool {
     let seconds = (there.st_mtime as i64).saturating_mul(1_000_000_000);
-    Ok(there.st_ino as u64 == fit.stat.inode
-        && there.st_dev as u64 == fit.stat.dev
-        && there.st_size as u64 == fit.stat.size
-        && seconds.saturating_add(there.st_mtime_nsec as i64) == fit.stat.mtime_ns)
+    there.st_ino as u64 == stat.inode
+        && there.st_dev as u64 == stat.dev
+        && there.st_size as u64 == stat.size
+        && seconds.saturating_add(there.st_mtime_nsec as i64) == stat.mtime_ns
 }
