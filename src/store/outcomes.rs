@@ -114,19 +114,12 @@ impl Store {
         .await
     }
 
-    /// An item that made a whole call fail, found by taking the call apart: its bytes go up again if
-    /// its token is what was refused (`token`), else it goes into another call.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one fact each, all of them needed in one transaction"
-    )]
+    /// What follows for an item that made a whole call fail, found by taking the call apart.
     pub async fn culprit(
         &self,
         item: ItemId,
         album: AlbumRow,
-        token: bool,
-        not_before: Timestamp,
-        blamed: Option<u32>,
+        outcome: Outcome,
         reason: String,
         now: Timestamp,
     ) -> Result<()> {
@@ -137,11 +130,6 @@ impl Store {
             }
             // It stands as `uploaded` again; the outcome is that of one more, imagined call.
             items::apply(db, item, Event::Batched, &items::Because::default(), now)?;
-            let outcome = if token {
-                Outcome::FreshBytes { not_before, blamed }
-            } else {
-                Outcome::Again { not_before, blamed }
-            };
             let outcome = ItemOutcome {
                 item,
                 outcome,

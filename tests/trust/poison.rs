@@ -206,6 +206,58 @@ async fn a_backfill_ends_beside_a_file_whose_upload_fails() {
     one_of_eight_in_a_backfill("uploads.raw", action).await;
 }
 
+#[tokio::test]
+async fn a_backfill_ends_beside_two_items_that_make_both_halves_refused() {
+    let home = Home::with_folder("album = 'name:Rome'\norder = 'name'").await;
+    let good: Vec<PathBuf> = home.photos("photos", 12);
+    let poison = [(2, "p0001-poison.png"), (9, "p0009-poison.png")].map(|(minute, name)| {
+        home.taken(
+            format!("photos/{name}"),
+            minute,
+            &[&png()[..], name.as_bytes()].concat(),
+        )
+    });
+    let body = json!({"error": {"code": 400, "message": "Never.", "status": "INVALID_ARGUMENT"}});
+    let action = json!({"answer": {"status": 400, "body": body}, "only_with": "poison.png"});
+    home.fault(CREATE, None, action).await;
+    let ran = home.run(&["backfill"]).await;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    home.library().await.has_exactly(&good);
+    assert_eq!(home.status().await["items"]["failed"], 2);
+    home.no_faults().await;
+    home.run(&["retry", "--all"]).await.expect(0);
+    home.backfill().await;
+    home.library()
+        .await
+        .has_exactly(&[good, poison.to_vec()].concat());
+}
+
+#[tokio::test]
+async fn a_service_that_refuses_everything_for_a_while_fails_nobody() {
+    for refusal in ["forbidden_403", "not_found_404"] {
+        let mut home = Home::with_folder("album = 'none'").await;
+        home.set("retry.max_attempts", "2");
+        home.set("retry.server_error_base", "'5ms'");
+        home.fault(CREATE, None, json!(refusal)).await;
+        let files = home.photos("photos", 20);
+        let daemon = home.daemon().await;
+        // Whole, once more, in halves, and each that goes alone twice.
+        home.until("it is asked again and again", |library| {
+            library.calls(CREATE) >= 30
+        })
+        .await;
+        let status = home.status().await;
+        assert_eq!(status["items"]["failed"], 0, "{status:#}");
+        assert_eq!(status["items"]["uploaded"], 20, "{status:#}");
+        home.no_faults().await;
+        home.until_status("all are made", |status| status["items"]["created"] == 20)
+            .await;
+        daemon.stop().await.expect(0);
+        let library = home.all_there(&files).await;
+        assert_eq!(library.calls("uploads.raw"), 20);
+    }
+}
+
 /// Real files of every kind, damaged where parsers look: their heads are what says when they were
 /// taken and what is written about them.
 fn damaged() -> Vec<(String, Vec<u8>)> {

@@ -25,6 +25,10 @@ pub(super) const PART_SENDS: u32 = 2;
 /// repetition, is too rare to spend hundreds of requests on.
 const READ_ON_SUSPICION: u64 = 2000;
 
+/// Of a call that was refused whole, and in both halves, every item of so many goes alone next: after as
+/// many rounds all have, which are no more than the blames that `retry.max_attempts` allows by default.
+const ALONE_OF: usize = 8;
+
 /// What a call as a whole came to grief over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
@@ -223,12 +227,16 @@ impl Lane {
                 self.suspects.cleared();
                 self.album_full(call.album, &words).await?;
             }
-            Kind::BadUploadToken => self.suspect(&call, &words, Cause::Token).await?,
+            Kind::BadUploadToken => {
+                self.suspect(&call, &words, Cause::Token).await?;
+            }
             Kind::Server if error.retry_after().is_some() => {
                 self.suspect(&call, &words, Cause::StumbleAndWait).await?;
                 self.trouble(&error).await?;
             }
-            Kind::Server => self.suspect(&call, &words, Cause::Stumble).await?,
+            Kind::Server => {
+                self.suspect(&call, &words, Cause::Stumble).await?;
+            }
             Kind::BadRequest | Kind::Forbidden | Kind::NotFound | Kind::BadMediaItemId => {
                 // The album, the position or an item: in this order each is asked or given up.
                 if call.album.0 != 0 && !self.album_is_there(call.album, &words).await? {
@@ -242,8 +250,8 @@ impl Lane {
                         .store
                         .place_refused(call.id, call.album, neighbour, READ_ON_SUSPICION)
                         .await?;
-                } else {
-                    self.suspect(&call, &words, Cause::Refusal).await?;
+                } else if self.suspect(&call, &words, Cause::Refusal).await? {
+                    self.trouble(&error).await?;
                 }
             }
             _ => {
@@ -255,13 +263,14 @@ impl Lane {
         Ok(Turn::Again)
     }
 
-    /// Takes a refused call apart, and deals with the culprit once it is found.
+    /// Takes a refused call apart, and deals with the culprit once it is found. Gives whether that ended
+    /// with nobody to blame.
     pub(super) async fn suspect(
         &mut self,
         call: &Journalled,
         words: &str,
         cause: Cause,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let now = self.stage.clock.now();
         let retry = self.stage.config.retry.clone();
         let wait = if cause == Cause::Token {
@@ -273,9 +282,8 @@ impl Lane {
         let verdict = self
             .suspects
             .refused(call.album, items, clock::after(now, wait));
-        // All of them are blamed too: what is refused for ever must not be sent for ever.
         let guilty: Vec<ItemId> = match verdict {
-            Verdict::Sent => return Ok(()),
+            Verdict::Sent => return Ok(false),
             Verdict::Culprit(item) => vec![item],
             Verdict::All(items) => items,
         };
@@ -285,26 +293,40 @@ impl Lane {
             backoff::after_trouble(&retry, attempts + 2, fastrand::f64()),
         );
         let is_alone = guilty.len() == 1;
-        for item in guilty {
-            let blamed = match cause {
-                Cause::Token | Cause::Refusal => true,
+        // Two culprits in two halves look like a service that refuses everything. Some of them go alone
+        // and tell, each time others, so that nobody fails for what a neighbour did.
+        let told = fastrand::usize(..guilty.len().clamp(1, ALONE_OF));
+        let mut is_nobody = true;
+        for (index, item) in guilty.into_iter().enumerate() {
+            let is_to_blame = match cause {
+                Cause::Token => true,
+                Cause::Refusal => self.refused_itself(item, is_alone).await?,
                 Cause::Stumble => self.stumbled_again(item, is_alone).await?,
                 Cause::StumbleAndWait => self.stumbled_again(item, false).await?,
             };
+            is_nobody &= !is_to_blame;
+            let blamed = is_to_blame.then_some(retry.max_attempts);
+            let outcome = match cause {
+                Cause::Token => Outcome::FreshBytes { not_before, blamed },
+                Cause::Refusal if !is_alone && index % ALONE_OF == told => Outcome::Alone,
+                _ => Outcome::Again { not_before, blamed },
+            };
             self.stage
                 .store
-                .culprit(
-                    item,
-                    call.album,
-                    cause == Cause::Token,
-                    not_before,
-                    blamed.then_some(retry.max_attempts),
-                    words.to_owned(),
-                    now,
-                )
+                .culprit(item, call.album, outcome, words.to_owned(), now)
                 .await?;
         }
-        Ok(())
+        Ok(is_nobody)
+    }
+
+    /// Whether a refusal is this item's own. Not where another one was refused, too, and nothing has gone
+    /// through since: then it may be the service that refuses everything, for a while.
+    async fn refused_itself(&mut self, item: ItemId, is_alone: bool) -> Result<bool> {
+        let passed = self.passed;
+        let is_another = |(other, at): (&ItemId, &u64)| *other != item && *at == passed;
+        let is_everybody = !is_alone || self.stumbled.iter().any(is_another);
+        let again = self.stumbled_again(item, is_alone && is_everybody).await?;
+        Ok(!is_everybody || again)
     }
 
     /// Whether another call went through since the item last made one fail: only then it is to blame,

@@ -151,10 +151,9 @@ pub(super) async fn of_answers(store: &Store, verb: u8, input: &mut Bytes<'_>) -
                 .await?;
         }
         2 => {
-            let (token, not_before) = (input.byte() % 2 == 1, time(input));
-            let blamed = (input.byte() % 2 == 1).then_some(2);
+            let outcome = outcome(input).outcome;
             store
-                .culprit(item, album, token, not_before, blamed, input.text(), now)
+                .culprit(item, album, outcome, input.text(), now)
                 .await?;
         }
         3 => {
