@@ -5,8 +5,7 @@
 //! - [`results`] — what the result of one item means. Pure.
 //! - [`suspects`] — who made a whole call fail. Pure. [`hunt`] — goes on with its parts.
 //! - [`albums`] — ids of albums, found or made.
-//! - [`additions`] — `albums.batchAddMediaItems`.
-//! - [`removals`] — `albums.batchRemoveMediaItems`.
+//! - [`additions`], [`removals`] — `albums.batchAddMediaItems`, `albums.batchRemoveMediaItems`.
 //! - [`reading`] — how an album stands, where a lost answer left that in doubt.
 //! - [`descriptions`] — `mediaItems.patch`.
 //! - [`unanswered`] — a call whose answer was lost.
