@@ -38,11 +38,6 @@ impl OrderKey {
         Self(key)
     }
 
-    /// The key as the store gave it back.
-    pub fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self(bytes)
-    }
-
     /// The key as the store keeps it.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

@@ -61,8 +61,6 @@ pub enum Outcome {
         /// After so many blames it has failed.
         blamed: u32,
     },
-    /// The service will not make it.
-    Refused,
 }
 
 impl Store {
@@ -220,10 +218,6 @@ fn settle_outcome(
             };
             still_untold(db, item, album)?;
             wait(db, item, album, not_before)
-        }
-        Outcome::Refused => {
-            items::blame(db, item)?;
-            give_up(db, item, album, &because, now)
         }
     }
 }

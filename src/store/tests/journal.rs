@@ -147,7 +147,7 @@ async fn each_item_gets_its_own_result_and_the_words_are_dropped() {
         code: Some(3),
         message: Some("Failed: There was an error".to_owned()),
         reason: Some("the service refused it".to_owned()),
-        ..outcome(items[3], Outcome::Refused)
+        ..outcome(items[3], given_up())
     };
     let outcomes = vec![
         made(items[0]),

@@ -113,7 +113,7 @@ async fn drain(bench: &Bench, now: Timestamp) {
                 let call = bench.journal(&batch, now).await;
                 let what = |item: ItemId| {
                     if item.0 % 10 == 0 {
-                        outcome(item, Outcome::Refused)
+                        outcome(item, given_up())
                     } else {
                         made(item)
                     }

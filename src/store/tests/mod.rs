@@ -316,6 +316,14 @@ fn outcome(item: ItemId, outcome: Outcome) -> ItemOutcome {
     }
 }
 
+/// The service will not make it, and no further try is allowed.
+fn given_up() -> Outcome {
+    Outcome::Again {
+        not_before: t(0),
+        blamed: Some(1),
+    }
+}
+
 fn media_item_id(item: ItemId) -> MediaItemId {
     MediaItemId::new(format!("media-{item}"))
 }

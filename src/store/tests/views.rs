@@ -16,7 +16,7 @@ pub(super) async fn mixed() -> Bench {
         code: Some(3),
         message: Some("There was an error".to_owned()),
         reason: Some("the service refused it twice".to_owned()),
-        ..outcome(batch.items[1].item, Outcome::Refused)
+        ..outcome(batch.items[1].item, given_up())
     };
     let made = ItemOutcome {
         outcome: Outcome::Made {

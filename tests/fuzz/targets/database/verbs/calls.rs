@@ -31,7 +31,10 @@ fn outcome(input: &mut Bytes) -> ItemOutcome {
                 blamed,
             },
             3 => Outcome::Alone,
-            _ => Outcome::Refused,
+            _ => Outcome::Untold {
+                not_before: (input.byte() % 2 == 1).then(|| time(input)),
+                blamed: 2,
+            },
         },
         code: Some(i32::from(input.byte()) - 100),
         message: Some(input.text()),
