@@ -207,9 +207,12 @@ fn of_store(error: &store::Error) -> Option<Judgement> {
         }
         store::Error::File { path, source } => {
             let of_another = super::owner::hint(path);
-            let hint = of_another.or_else(|| match super::owner::is_denied(source) {
-                true => Some(format!("chmod 600 {}", Shown::path(path))),
-                false => of_folder(path, source),
+            let hint = of_another.or_else(|| {
+                if super::owner::is_denied(source) {
+                    Some(format!("chmod 600 {}", Shown::path(path)))
+                } else {
+                    of_folder(path, source)
+                }
             });
             Some((ExitCode::Unusable, hint))
         }

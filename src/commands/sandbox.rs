@@ -15,7 +15,9 @@ pub(crate) async fn run(edge: &Edge, flags: cli::Sandbox) -> anyhow::Result<Exit
         listen: flags.listen,
         data_dir: flags.data.map(|dir| edge.env.typed(&dir)),
     };
-    let sandbox = Sandbox::start(options).await.map_err(unusable)?;
+    let sandbox = Sandbox::start(options)
+        .await
+        .map_err(|error| unusable(&error))?;
     output::print(&told(&sandbox)?)?;
     signals.stop().cancelled().await;
     signals.bound(sandbox.stop()).await;
@@ -23,8 +25,8 @@ pub(crate) async fn run(edge: &Edge, flags: cli::Sandbox) -> anyhow::Result<Exit
 }
 
 /// A mistake in what was typed, and its remedy.
-fn unusable(error: Error) -> anyhow::Error {
-    let hint = match &error {
+fn unusable(error: &Error) -> anyhow::Error {
+    let hint = match error {
         // It says so itself.
         Error::NotLoopback(_) => None,
         Error::Listen(..) => Some(
@@ -32,7 +34,7 @@ fn unusable(error: Error) -> anyhow::Error {
         ),
         Error::Data(_) => Some("name a folder that may be written with `--data`, or leave it out"),
     };
-    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
     let words = format!("{error}{}", cause.unwrap_or_default());
     let failure = Failure::new(ExitCode::Unusable, words);
     match hint {

@@ -15,9 +15,10 @@ impl Store {
     /// The same as [`Store::open_anew`], also where there is a database and it is damaged: that one is
     /// kept under another name, which is given. This reads all of it.
     pub fn open_in_place_of_damage(state_dir: &Path) -> Result<(Self, Option<PathBuf>)> {
-        let before = match is_damaged(state_dir)? {
-            true => replace(state_dir)?,
-            false => None,
+        let before = if is_damaged(state_dir)? {
+            replace(state_dir)?
+        } else {
+            None
         };
         Ok((Self::open_anew(state_dir)?, before))
     }

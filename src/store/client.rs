@@ -57,8 +57,7 @@ impl Store {
             keep(db, CLIENT, &client_id)?;
             keep(db, CLIENT_SINCE, &now.as_millisecond().to_string())?;
             db.execute("DELETE FROM meta WHERE key = ?1", [PUBLISHED])?;
-            // It may have been here before.
-            listed::forget(db)
+            listed::are_of_another(db)
         })
         .await
     }

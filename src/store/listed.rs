@@ -1,9 +1,9 @@
 //! Albums that stood at the service before this database knew of any: its list, kept until their
 //! titles are wanted.
 //!
-//! A new database may stand in for one that was lost, one that was restored has forgotten some, and
-//! another client may have been here before. The lane reads the list before it makes the first album,
-//! and once: what comes later is ours. `rebuild` reads it, too.
+//! A new database may stand in for one that was lost, and one that was restored has forgotten some. The
+//! lane reads the list before it makes the first album, and once: what comes later is ours. `rebuild`
+//! reads it, too.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -120,6 +120,12 @@ pub(super) fn are_listed(db: &Connection, now: Timestamp) -> Result<()> {
 /// The list is read anew before the next album is made.
 pub(super) fn forget(db: &Connection) -> Result<()> {
     db.execute("DELETE FROM meta WHERE key = ?1", [LISTED_AT])?;
+    db.execute("DELETE FROM listed_albums", [])?;
+    Ok(())
+}
+
+/// Another client cannot change what was listed, and makes albums of its own.
+pub(super) fn are_of_another(db: &Connection) -> Result<()> {
     db.execute("DELETE FROM listed_albums", [])?;
     Ok(())
 }

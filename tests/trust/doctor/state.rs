@@ -72,6 +72,7 @@ async fn files_that_may_not_be_used_have_their_own_remedy() {
         .ended()
         .await;
     let ran = ran.expect(2);
+    mode(&home, "state/albumen.db", 0o600);
     assert!(
         ran.stderr.contains("albumen.db may not be written")
             && ran.stderr.contains("hint: chmod 600"),
