@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Result, Store, calls, items, outcomes, planning::places};
+use super::{Result, Store, calls, items, placing, planning::places};
 use crate::{
     album::order,
     clock,
@@ -58,10 +58,10 @@ impl Store {
         self.write(move |db| {
             for item in calls::items_of(db, call)? {
                 match &error {
-                    None if !items::is_made(db, item)? => outcomes::doubted(db, item, album)?,
+                    None if !items::is_made(db, item)? => placing::doubted(db, item, album)?,
                     None => {
                         let at_its_place = is_last(db, item, album)?;
-                        outcomes::placed(db, item, album, at_its_place)?;
+                        placing::placed(db, item, album, at_its_place)?;
                     }
                     Some((reason, not_before)) => {
                         db.prepare_cached(
@@ -207,7 +207,7 @@ pub(super) fn doubt(db: &Connection, settled: Settled, album: AlbumRow) -> Resul
         Doubt::Order(most) => most,
         Doubt::Items => {
             for item in calls::items_of(db, settled.call)? {
-                outcomes::doubted(db, item, album)?;
+                placing::doubted(db, item, album)?;
             }
             None
         }

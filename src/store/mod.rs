@@ -42,6 +42,7 @@ mod open;
 mod orders;
 mod outcomes;
 mod overview;
+mod placing;
 mod planning;
 mod rebuilding;
 mod recording;

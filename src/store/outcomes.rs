@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::{Result, Settled, Store, albums, calls, describing, items, membership};
+use super::{Result, Settled, Store, albums, calls, describing, items, membership, placing};
 use crate::{
     clock,
     ids::{AlbumRow, CallId, ItemId, MediaItemId},
@@ -124,7 +124,7 @@ impl Store {
         self.write(move |db| {
             if items::state_of(db, item)?.after(Event::Batched).is_err() {
                 // It went its own way since, and goes into no call now.
-                return doubted(db, item, album);
+                return placing::doubted(db, item, album);
             }
             // It stands as `uploaded` again; the outcome is that of one more, imagined call.
             items::apply(db, item, Event::Batched, &items::Because::default(), now)?;
@@ -163,7 +163,7 @@ fn settle_outcome(
 ) -> Result<()> {
     let item = outcome.item;
     if is_overtaken(db, item)? {
-        return doubted(db, item, album);
+        return placing::doubted(db, item, album);
     }
     let because = items::Because {
         reason: outcome.reason.as_deref(),
@@ -185,27 +185,27 @@ fn settle_outcome(
                 verify_after,
                 now,
             )?;
-            placed(db, item, album, true)
+            placing::placed(db, item, album, true)
         }
         Outcome::Again { not_before, blamed } => {
             if blamed_out(db, item, *blamed)? {
                 return give_up(db, item, album, &because, now);
             }
             items::apply(db, item, Event::CreateDeferred, &because, now)?;
-            still_untold(db, item, album)?;
+            placing::still_untold(db, item, album)?;
             wait(db, item, album, *not_before)
         }
         Outcome::FreshBytes { not_before, blamed } => {
             if blamed_out(db, item, *blamed)? {
                 return give_up(db, item, album, &because, now);
             }
-            still_untold(db, item, album)?;
+            placing::still_untold(db, item, album)?;
             let state = items::apply(db, item, Event::TokenDied, &because, now)?;
             if state == State::Queued {
                 items::hold_back(db, item, *not_before)?;
                 return items::requeue_bytes(db, item, None, *not_before, now);
             }
-            hold_placement_back(db, item, album, *not_before)
+            placing::hold_back(db, item, album, *not_before)
         }
         Outcome::Alone => alone(db, item, &because, now),
         Outcome::Untold { not_before, blamed } => {
@@ -216,7 +216,7 @@ fn settle_outcome(
             let Some(not_before) = *not_before else {
                 return Ok(());
             };
-            still_untold(db, item, album)?;
+            placing::still_untold(db, item, album)?;
             wait(db, item, album, not_before)
         }
     }
@@ -228,17 +228,6 @@ fn is_overtaken(db: &Connection, item: ItemId) -> Result<bool> {
     Ok(items::state_of(db, item)?
         .after(Event::CreateDeferred)
         .is_err())
-}
-
-/// A call may have put the media item into the album, wherever that was. Once it is known to be there,
-/// the album tells.
-pub(super) fn doubted(db: &Connection, item: ItemId, album: AlbumRow) -> Result<()> {
-    db.prepare_cached(
-        "UPDATE placements SET doubtful = 1
-         WHERE item_id = ?1 AND album_id = ?2 AND album_id <> 0 AND state = 'wanted'",
-    )?
-    .execute(params![item.0, album.0])?;
-    Ok(())
 }
 
 /// The next call that takes the item takes nothing else.
@@ -254,37 +243,11 @@ fn alone(
     Ok(())
 }
 
-/// Whatever the next call that takes the item says, an earlier one may have put it into the album: what
-/// goes alone was not told of, and other items may come between now.
-fn still_untold(db: &Connection, item: ItemId, album: AlbumRow) -> Result<()> {
-    db.prepare_cached(
-        "UPDATE placements SET doubtful = 1
-         WHERE item_id = ?1 AND album_id = ?2 AND album_id <> 0 AND state = 'wanted'
-               AND EXISTS (SELECT 1 FROM items WHERE id = ?1 AND alone = 1)",
-    )?
-    .execute(params![item.0, album.0])?;
-    Ok(())
-}
-
 fn wait(db: &Connection, item: ItemId, album: AlbumRow, not_before: Timestamp) -> Result<()> {
     match items::state_of(db, item)? {
-        State::Created | State::Verified => hold_placement_back(db, item, album, not_before),
+        State::Created | State::Verified => placing::hold_back(db, item, album, not_before),
         _ => items::hold_back(db, item, not_before),
     }
-}
-
-/// A media item that joins a further album: its own `not_before` is for its making.
-fn hold_placement_back(
-    db: &Connection,
-    item: ItemId,
-    album: AlbumRow,
-    not_before: Timestamp,
-) -> Result<()> {
-    db.prepare_cached(
-        "UPDATE placements SET not_before = ?3 WHERE item_id = ?1 AND album_id = ?2 AND state = 'wanted'",
-    )?
-    .execute(params![item.0, album.0, not_before.as_millisecond()])?;
-    Ok(())
 }
 
 /// What the call carried and nobody gave an outcome for is ready again: once the call is answered,
@@ -321,22 +284,13 @@ fn give_up(
 ) -> Result<()> {
     let state = items::apply(db, item, Event::CreateGivenUp, because, now)?;
     if matches!(state, State::Created | State::Verified) {
-        refuse_placement(
+        placing::refuse(
             db,
             item,
             album,
             because.reason.unwrap_or("the service refused it"),
         )?;
     }
-    Ok(())
-}
-
-fn refuse_placement(db: &Connection, item: ItemId, album: AlbumRow, reason: &str) -> Result<()> {
-    db.prepare_cached(
-        "UPDATE placements SET state = 'refused', in_sequence = 0, reason = ?3
-         WHERE item_id = ?1 AND album_id = ?2 AND state = 'wanted'",
-    )?
-    .execute(params![item.0, album.0, reason])?;
     Ok(())
 }
 
@@ -365,39 +319,5 @@ fn made(
         verify_after.map(|wait| clock::after(now, std::time::Duration::from_millis(wait as u64)).as_millisecond()),
     ])?;
     // Being in the library is being made, by whichever call.
-    placed(db, item, albums::LIBRARY, false)
-}
-
-/// Where a doubtful item stands is for the album to tell.
-const DOUBT: &str = "UPDATE albums SET unread = 1 WHERE id = ?2 AND unread = 0
-     AND EXISTS (SELECT 1 FROM placements WHERE item_id = ?1 AND album_id = ?2 AND doubtful = 1)";
-
-/// The item stands in the album. In one that was found it may have stood before, anywhere.
-pub(super) fn placed(
-    db: &Connection,
-    item: ItemId,
-    album: AlbumRow,
-    at_its_place: bool,
-) -> Result<()> {
-    db.prepare_cached(
-        "UPDATE placements SET doubtful = 1
-         WHERE item_id = ?1 AND album_id = ?2 AND state = 'wanted'
-               AND EXISTS (SELECT 1 FROM albums WHERE id = ?2 AND found = 1)",
-    )?
-    .execute(params![item.0, album.0])?;
-    db.prepare_cached(
-        "UPDATE placements SET state = 'placed', reason = NULL,
-                in_sequence = ?3 AND append = 0 AND album_id <> 0 AND doubtful = 0
-         WHERE item_id = ?1 AND album_id = ?2 AND state = 'wanted'",
-    )?
-    .execute(params![item.0, album.0, at_its_place])?;
-    db.prepare_cached(DOUBT)?
-        .execute(params![item.0, album.0])?;
-    // It was taken back while the call was under way, and stands there all the same.
-    db.prepare_cached(
-        "UPDATE placements SET state = 'leaving'
-         WHERE item_id = ?1 AND album_id = ?2 AND album_id <> 0 AND state = 'gone'",
-    )?
-    .execute(params![item.0, album.0])?;
-    Ok(())
+    placing::placed(db, item, albums::LIBRARY, false)
 }

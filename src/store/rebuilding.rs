@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
-    Change, Content, Fate, FileStat, Reader, Result, Store, albums, listed, outcomes,
+    Change, Content, Fate, FileStat, Reader, Result, Store, albums, listed, placing,
     recording::Recording,
 };
 use crate::{
@@ -220,7 +220,7 @@ fn hold(
     )?
     .execute(params![item.0, album.0, found.key.as_bytes(), state])?;
     // Whatever wanted it in the library has it there.
-    outcomes::placed(db, item, albums::LIBRARY, false)?;
+    placing::placed(db, item, albums::LIBRARY, false)?;
     Ok(Some(item))
 }
 
