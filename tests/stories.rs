@@ -118,7 +118,7 @@ async fn a_photo_that_failed() {
       waiting           0
       failed            1
 
-      3 of 10,000 requests of the day
+      4 of 10,000 requests of the day
 
     Not in Google Photos:
       ~/photos/p0001.jpg: failed after 2 attempts, the service cannot make a photo or video of this file, Failed: There was an error while trying to create this media item. (code 3)
@@ -155,7 +155,7 @@ async fn a_photo_that_is_missing_and_is_sent_again() {
       failed            0
       missing           1
 
-      4 of 10,000 requests of the day
+      5 of 10,000 requests of the day
 
     Not in Google Photos:
       ~/photos/p0001.jpg: missing, the service no longer knows this media item
@@ -299,7 +299,7 @@ async fn an_album_that_is_waited_for() {
       not yet in album     1
 
       daemon (process 1) since THEN
-      4 of 10,000 requests of the day
+      5 of 10,000 requests of the day
 
     Albums:
       Rome  2 items
@@ -341,7 +341,7 @@ async fn a_late_photo_whose_place_costs_too_much_today() {
       failed               0
       not yet in album     1
 
-      3 of 10,000 requests of the day
+      4 of 10,000 requests of the day
 
     Albums:
       Rome  4 items

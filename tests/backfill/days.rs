@@ -12,8 +12,8 @@ async fn a_day_that_is_used_up_ends_the_run_and_the_next_run_goes_on() {
     let home = Home::with_folder("album = 'name:Rome'").await;
     home.until_noon().await;
     let files = home.photos("photos", 120);
-    // The album and one batch.
-    home.script(json!({"settings": {"daily_limit": 2, "uploads_count": false}}))
+    // The list of albums, the album, and one batch.
+    home.script(json!({"settings": {"daily_limit": 3, "uploads_count": false}}))
         .await;
     home.run(&["backfill", "--no-wait"]).await.expect(5);
     let status = home.status().await;

@@ -62,7 +62,7 @@ async fn calls_for_order_are_made_as_many_as_a_day_allows_and_the_rest_the_next_
       not yet in album     3
 
       daemon (process 1) since THEN
-      5 of 10,000 requests of the day
+      6 of 10,000 requests of the day
 
     Albums:
       Rome  9 items
