@@ -26,9 +26,8 @@ pub(super) enum Aftermath {
 /// Looks what came of an act, and ends it where only its last step is missing.
 pub(super) fn aftermath(intended: &Intended) -> Aftermath {
     let source = &intended.source;
-    let recovered = match aside::recover(intended) {
-        Ok(recovered) => recovered,
-        Err(_) => return Aftermath::Away,
+    let Ok(recovered) = aside::recover(intended) else {
+        return Aftermath::Away;
     };
     let is_there = match fs::symlink_metadata(source.path()) {
         Ok(_) => true,
