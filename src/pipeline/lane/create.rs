@@ -68,16 +68,12 @@ impl Lane {
             items: batch.items.iter().map(|item| item.item).collect(),
             for_order: batch.for_order,
         };
-        match self.perform(call).await? {
-            Some((call, answered)) => {
-                self.batches += 1;
-                self.created(call, answered).await
-            }
-            None => {
-                self.suspects.postponed();
-                Ok(Turn::Again)
-            }
-        }
+        let Some((call, answered)) = self.perform(call).await? else {
+            self.suspects.postponed();
+            return Ok(Turn::Again);
+        };
+        self.batches += 1;
+        self.created(call, answered).await
     }
 
     /// The next group of a call that was refused as a whole.
