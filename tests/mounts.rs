@@ -6,7 +6,10 @@
 
 mod support;
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use support::{
     child::Running,
@@ -46,7 +49,7 @@ async fn told_away(home: &Home, daemon: &Running, folder: &str) {
 
 /// Deletes a file that the daemon sees, and waits until its photo has left: whatever was missed before
 /// it would have left with it.
-async fn deletes(home: &Home, file: &PathBuf, album: &str, left: &[PathBuf]) {
+async fn deletes(home: &Home, file: &Path, album: &str, left: &[PathBuf]) {
     fs::remove_file(file).unwrap();
     home.until("it has left", |library| {
         library.names_in(album) == names(left)
