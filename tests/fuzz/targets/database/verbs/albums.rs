@@ -2,7 +2,7 @@
 
 use albumen::{
     ids::{AlbumId, AlbumRow, CallId, ItemId, OrderId},
-    store::{AccountState, LaneState, NewOrder, Pause, Result, Sending, Store},
+    store::{AccountState, AlbumBefore, LaneState, NewOrder, Pause, Result, Sending, Store},
 };
 
 use super::{Bytes, time};
@@ -40,6 +40,23 @@ pub(super) async fn of_albums(store: &Store, verb: u8, input: &mut Bytes<'_>) ->
         }
     }
     Ok(())
+}
+
+/// Albums that stood at the service before.
+pub(super) async fn of_the_list(store: &Store, verb: u8, input: &mut Bytes<'_>) -> Result<()> {
+    let now = time(input);
+    let album = AlbumRow(input.row());
+    let album_id = AlbumId::new("x2");
+    if verb == 0 {
+        let listed = AlbumBefore {
+            album_id,
+            title: input.text(),
+            product_url: None,
+            items: input.number() as u64,
+        };
+        return store.albums_listed(vec![listed], now).await;
+    }
+    store.album_found(album, album_id, None, now).await
 }
 
 /// The account, the lane, the day, orders.

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::{Bytes, looks::NOW};
 
 /// How many verbs there are.
-pub(super) const COUNT: u8 = 104;
+pub(super) const COUNT: u8 = 106;
 
 /// Runs one; what it gives is dropped, that it ends is what counts.
 pub(super) async fn run(store: &Store, verb: u8, input: &mut Bytes<'_>) -> Result<()> {
@@ -26,7 +26,8 @@ pub(super) async fn run(store: &Store, verb: u8, input: &mut Bytes<'_>) -> Resul
         verb @ 52..62 => albums::of_albums(store, verb - 52, input).await,
         verb @ 62..78 => albums::of_the_account(store, verb - 62, input).await,
         verb @ 78..88 => keeping::of_acts(store, verb - 78, input).await,
-        verb => keeping::of_recovery(store, verb - 88, input).await,
+        verb @ 88..104 => keeping::of_recovery(store, verb - 88, input).await,
+        verb => albums::of_the_list(store, verb - 104, input).await,
     }
 }
 
