@@ -8,13 +8,16 @@ mod support;
 
 use std::{
     fs,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
+
+use rusqlite::{Connection, OpenFlags};
 
 use support::{
     child::Running,
     disk::{Disk, may_mount},
-    home::{Home, names},
+    home::{Home, LOOK, PATIENCE, names},
     media::photo,
 };
 
@@ -45,6 +48,23 @@ async fn told_away(home: &Home, daemon: &Running, folder: &str) {
     daemon
         .says(&["is left alone for now: the disk that was mounted there is not"])
         .await;
+}
+
+/// Waits until these very files, as they are now, are known by their content.
+async fn are_read(home: &Home, files: &[PathBuf]) {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let db = Connection::open_with_flags(home.path("state/albumen.db"), flags).unwrap();
+    let sql = "SELECT count(*) FROM files WHERE state = 'held' AND dev = ?1 AND inode = ?2";
+    let is_read = |file: &PathBuf| {
+        let there = fs::metadata(file).unwrap();
+        let known = (there.dev() as i64, there.ino() as i64);
+        db.query_row(sql, known, |row| row.get::<_, i64>(0)) == Ok(1)
+    };
+    let since = tokio::time::Instant::now();
+    while !files.iter().all(is_read) {
+        assert!(since.elapsed() < PATIENCE, "they are not read");
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// Deletes a file that the daemon sees, and waits until its photo has left: whatever was missed before
@@ -138,6 +158,8 @@ async fn a_folder_whose_disk_is_not_mounted_is_away_whatever_is_below_it() {
         status["away"] == serde_json::json!([])
     })
     .await;
+    // What is deleted before it was read here is nobody's: it could have been anything.
+    are_read(&home, &files[..3]).await;
     deletes(&home, &files[2], "Crete", &files[..2]).await;
     assert_eq!(home.library().await.n_items(), 4);
     daemon.stop().await.expect(0);

@@ -286,7 +286,7 @@ async fn an_album_that_is_waited_for() {
     })
     .await;
     home.until_status("it waits", |status| {
-        status["albums"][0]["reason"].is_string() && status["lane"]["state"] == "idle"
+        status["albums"][0]["reason"].is_string() && status["lane"]["state"] == "waiting"
     })
     .await;
     insta::assert_snapshot!(tells(&home, &["status"]).await, @r#"
