@@ -290,7 +290,7 @@ async fn an_album_that_is_waited_for() {
     })
     .await;
     insta::assert_snapshot!(tells(&home, &["status"]).await, @r#"
-    putting 1 file into the library, done in about SOME TIME
+    waiting: the album "Rome" waits: it may have been deleted in Google Photos; it is asked for once more before it is made again (until THEN); 1 file to go
 
       in Google Photos     2
       sent, to be created  1

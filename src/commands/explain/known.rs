@@ -39,6 +39,15 @@ pub(super) fn waiting(waits: Option<&str>) -> String {
     })
 }
 
+/// Whether this wait is told with the album that it is for.
+pub(super) fn says(known: &Explained, waits: &str) -> bool {
+    let mut reasons = known
+        .albums
+        .iter()
+        .filter_map(|album| album.album_reason.as_deref());
+    reasons.any(|reason| waits.contains(reason))
+}
+
 /// All that is known; `is_there` says whether the file is.
 pub(super) fn text(known: &Explained, is_there: bool, here: &Here) -> String {
     let is_missing = known.item_state.as_deref() == Some("missing");

@@ -93,7 +93,9 @@ fn text(
             let mut text = known::text(known, metadata.is_ok(), &here);
             if known::may_move(known) {
                 let status = look::status(config, clock, reader)?;
-                text += &known::waiting(waits_for(&status, &here).as_deref());
+                let waits = waits_for(&status, &here);
+                text +=
+                    &known::waiting(waits.as_deref().filter(|waits| !known::says(known, waits)));
             }
             text
         }
