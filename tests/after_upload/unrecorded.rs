@@ -49,7 +49,7 @@ async fn an_act_that_could_not_be_recorded_is_no_file_that_somebody_took_away() 
         let name = format!("v{n}.mp4");
         let file = home.taken(format!("photos/{name}"), n, &video(n, 20_000_000));
         // To copy it takes a while.
-        until(|| std::fs::read_dir(elsewhere.path()).unwrap().count() > n as usize).await;
+        until(|| std::fs::read_dir(elsewhere.path()).unwrap().count() as u64 > n).await;
         shim.rules(&[("write", ENOSPC, "albumen.db-wal")]);
         until(|| !file.exists()).await;
         tokio::time::sleep(Duration::from_millis(200)).await;

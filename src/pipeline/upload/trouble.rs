@@ -231,7 +231,7 @@ mod tests {
     fn an_upload_that_was_under_way_does_not_end_the_pause_that_was_asked_for() {
         let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
         let mut trouble = Trouble::default();
-        let asked = Some(Duration::from_secs(60));
+        let asked = Some(Duration::from_mins(1));
         let until = trouble.struck(FileId(1), asked, (&RETRY, 1.0), now);
         trouble.over();
         assert_eq!(trouble.lasts(now), Some(until));
