@@ -118,8 +118,10 @@ async fn look(stage: &Stage, reach: Reach, no_wait: bool) -> anyhow::Result<Opti
         return Ok(Some(code_of_items(stage, reach)?));
     }
     match account.state {
-        AccountState::LoginNeeded if scanned && account.until.is_none() => {
-            return Ok(Some(ExitCode::LoginNeeded));
+        AccountState::LoginNeeded if account.until.is_none() => {
+            if scanned {
+                return Ok(Some(ExitCode::LoginNeeded));
+            }
         }
         // What an earlier run met may be mended: then it is due, and the first request tells. A sign-in is
         // looked for again by itself only where this machine is not set up for it.
