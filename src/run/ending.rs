@@ -117,16 +117,16 @@ async fn look(stage: &Stage, reach: Reach, no_wait: bool) -> anyhow::Result<Opti
     if scanned && stage.store.is_drained().await? {
         return Ok(Some(code_of_items(stage, reach)?));
     }
+    // A sign-in that is dead, and not only out of reach.
+    let is_dead = account.state == AccountState::LoginNeeded && account.until.is_none();
+    if is_dead && scanned {
+        return Ok(Some(ExitCode::LoginNeeded));
+    }
     match account.state {
-        AccountState::LoginNeeded if account.until.is_none() => {
-            if scanned {
-                return Ok(Some(ExitCode::LoginNeeded));
-            }
-        }
         // What an earlier run met may be mended: then it is due, and the first request tells. A sign-in is
         // looked for again by itself only where this machine is not set up for it.
         AccountState::LoginNeeded | AccountState::ApiDisabled | AccountState::PhotosDisabled
-            if account.until.is_none_or(|until| until > stage.clock.now()) =>
+            if !is_dead && account.until.is_none_or(|until| until > stage.clock.now()) =>
         {
             return Ok(Some(ExitCode::Unusable));
         }
