@@ -19,11 +19,12 @@ use std::{
 };
 
 use albumen::{
-    api::{Auth, AuthFiles, Client, Endpoints, Settings, Timeouts},
     clock::Clock,
     config::{AlbumRule, Config, Environment, Folder},
-    pipeline::{Mode, Stage, bell::Bells, gate::Gate, intake::Intake},
+    context::{Context, Mode, account::Gate, wake::Bells},
+    photos_api::{Auth, AuthFiles, Client, Endpoints, Settings, Timeouts},
     progress::Progress,
+    scan::Intake,
     store::Store,
 };
 use tokio_util::sync::CancellationToken;
@@ -58,11 +59,11 @@ async fn main() {
     });
     report("find -printf", files, find);
 
-    let stage = stage(dir.path(), &root).await;
-    let (stop, scanning) = (stage.stop.clone(), Arc::clone(&stage.scanning));
-    let folders = stage.config.folders.clone();
+    let context = context(dir.path(), &root).await;
+    let (stop, scanning) = (context.stop.clone(), Arc::clone(&context.scanning));
+    let folders = context.config.folders.clone();
     let began = Instant::now();
-    let (intake, requests) = Intake::new(stage, folders, &[]).unwrap();
+    let (intake, requests) = Intake::new(context, folders, &[]).unwrap();
     let task = tokio::spawn(intake.run());
     while scanning.load(Ordering::SeqCst) > 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -119,7 +120,7 @@ fn content() -> Vec<u8> {
     jpeg
 }
 
-async fn stage(dir: &Path, root: &Path) -> Stage {
+async fn context(dir: &Path, root: &Path) -> Context {
     let environment = Environment {
         home: Some(dir.to_owned()),
         ..Environment::default()
@@ -158,7 +159,7 @@ async fn stage(dir: &Path, root: &Path) -> Stage {
         clock.clone(),
         bells.clone(),
     );
-    Stage {
+    Context {
         client: Client::new(&settings, auth).unwrap(),
         config: Arc::new(config),
         gate: gate.await.unwrap(),

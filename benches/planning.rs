@@ -14,11 +14,11 @@ use std::{
 };
 
 use albumen::{
-    album::{
-        order::OrderKey,
-        plan::{Patience, Position},
+    model::{
+        batch_plan::{Patience, Position},
+        ids::{AlbumId, ContentHash, ItemId, MediaItemId, RootId, UploadToken},
+        order_key::OrderKey,
     },
-    ids::{AlbumId, ContentHash, ItemId, MediaItemId, RootId, UploadToken},
     store::{
         CallKind, Change, Claimed, Content, Fate, FileStat, Hashed, ItemOutcome, NewCall, Outcome,
         PlanRules, Planned, PlannedBatch, RootSpec, Store,
@@ -240,7 +240,7 @@ fn content(claim: &Claimed) -> Content {
     }
 }
 
-fn call(kind: CallKind, album: albumen::ids::AlbumRow) -> NewCall {
+fn call(kind: CallKind, album: albumen::model::ids::AlbumRow) -> NewCall {
     NewCall {
         kind,
         album,

@@ -10,20 +10,26 @@
 //!   under the [`lock`] of the state folder.
 //! - The edge: [`commands`], [`status`], [`progress`].
 
-pub mod album;
-pub mod api;
+pub mod after_upload;
 pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
-pub mod crash;
-pub mod ids;
-pub mod item;
+pub mod context;
+pub mod daemon;
+pub mod escape;
+pub mod failpoint;
 pub mod lock;
-pub mod pipeline;
+pub mod media;
+pub mod model;
+pub mod photos_api;
 pub mod progress;
-pub mod run;
+pub mod rebuild;
+pub mod safe_open;
 pub mod sandbox;
-pub mod shown;
+pub mod scan;
 pub mod status;
 pub mod store;
+pub mod upload;
+pub mod verify;
+pub mod writer;

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::shown::Shown;
+use crate::escape::Shown;
 
 /// The name of the lock file in the state folder.
 pub const FILE_NAME: &str = "albumen.lock";

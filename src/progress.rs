@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::ids::FileId;
+use crate::model::ids::FileId;
 
 /// The rate is that of the last so many seconds: long enough to be steady, short enough to be true.
 const WINDOW: Duration = Duration::from_secs(30);

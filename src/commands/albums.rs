@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::{cli::ExitCode, shown::Shown, status::words, store::AlbumView};
+use crate::{cli::ExitCode, escape::Shown, status::words, store::AlbumView};
 
 use super::{Edge, look, output};
 
@@ -53,7 +53,7 @@ fn table(albums: &[AlbumView]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{AlbumId, AlbumRow};
+    use crate::model::ids::{AlbumId, AlbumRow};
 
     fn album(title: &str, placed: u64, product_url: Option<&str>) -> AlbumView {
         AlbumView {

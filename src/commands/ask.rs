@@ -17,9 +17,9 @@ use crate::{
     cli::ExitCode,
     clock::Clock,
     config::Config,
-    ids::OrderId,
+    daemon::{self, Door, connect},
     lock::{self, Lock},
-    run::{self, Door, connect},
+    model::ids::OrderId,
     store::{self, Cause, OrderKind, OrderView, Store, Trouble},
 };
 
@@ -112,7 +112,7 @@ async fn follow(
     let before = backfill::tally(config, &clock)?;
     // The others move nothing that could be watched.
     let reach = match &order {
-        OrderKind::Backfill { paths, .. } => Some(run::reach(paths)),
+        OrderKind::Backfill { paths, .. } => Some(daemon::reach(paths)),
         _ => None,
     };
     let is_backfill = reach.is_some();

@@ -11,9 +11,9 @@ use crate::{
     cli::{self, ExitCode},
     clock::Clock,
     config::Config,
+    daemon::{self, Job, connect},
     lock::Lock,
     progress::Progress,
-    run::{self, Job, connect},
     status::{
         Status,
         summary::{Summary, Tally},
@@ -96,9 +96,9 @@ pub(crate) async fn here_and_now(
     let before = tally(&config, &clock)?;
     let (began, progress) = (Instant::now(), Progress::default());
     let follower = Follower::start(edge, &config, &clock, before, Some(progress.clone()));
-    let reach = run::reach(&paths);
+    let reach = daemon::reach(&paths);
     let job = Job::Backfill { paths, no_wait };
-    let work = run::run(
+    let work = daemon::run(
         lock,
         Arc::clone(&config),
         job,

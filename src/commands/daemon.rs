@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::{
     cli::ExitCode,
+    daemon::{self, Job},
     progress::Progress,
-    run::{self, Job},
 };
 
 use super::{Edge, failure::Failure, signals::Signals};
@@ -21,8 +21,8 @@ pub(crate) async fn run(edge: &Edge) -> anyhow::Result<ExitCode> {
     let words = "stopping; what is under way ends first, another signal ends it at once";
     let signals = Signals::listen(&edge.screen, words)?;
     let work = async {
-        let lock = run::lock_for_daemon(&config).await?;
-        run::run(
+        let lock = daemon::lock_for_daemon(&config).await?;
+        daemon::run(
             lock,
             Arc::clone(&config),
             Job::Daemon,

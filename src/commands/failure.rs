@@ -13,11 +13,11 @@
 use std::{fmt::Write as _, io, path::Path};
 
 use crate::{
-    api,
     cli::ExitCode,
-    config, lock, pipeline,
-    run::SocketError,
-    shown::Shown,
+    config, context,
+    daemon::SocketError,
+    escape::Shown,
+    lock, photos_api,
     store::{self, Saved},
 };
 
@@ -115,10 +115,10 @@ fn judge(layer: &(dyn std::error::Error + 'static)) -> Option<Judgement> {
         return of_store(error);
     }
     // A stage passes on what the store said, and shows only its cause in the chain.
-    if let Some(pipeline::Error::Store(error)) = layer.downcast_ref::<pipeline::Error>() {
+    if let Some(context::Error::Store(error)) = layer.downcast_ref::<context::Error>() {
         return of_store(error);
     }
-    let error = layer.downcast_ref::<api::Error>()?;
+    let error = layer.downcast_ref::<photos_api::Error>()?;
     Some((of_api(error.kind()), error.hint().map(str::to_owned)))
 }
 
@@ -237,12 +237,14 @@ fn of_store(error: &store::Error) -> Option<Judgement> {
 }
 
 /// The exit code of a call of the service that a command needed and did not get.
-pub(crate) fn of_api(kind: api::Kind) -> ExitCode {
+pub(crate) fn of_api(kind: photos_api::Kind) -> ExitCode {
     match kind {
-        api::Kind::LoginNeeded | api::Kind::ScopeMissing | api::Kind::AccessTokenRefused => {
-            ExitCode::LoginNeeded
-        }
-        api::Kind::ApiDisabled | api::Kind::PhotosDisabled | api::Kind::Setup => ExitCode::Unusable,
+        photos_api::Kind::LoginNeeded
+        | photos_api::Kind::ScopeMissing
+        | photos_api::Kind::AccessTokenRefused => ExitCode::LoginNeeded,
+        photos_api::Kind::ApiDisabled
+        | photos_api::Kind::PhotosDisabled
+        | photos_api::Kind::Setup => ExitCode::Unusable,
         _ => ExitCode::SomeFailed,
     }
 }
@@ -264,7 +266,8 @@ mod tests {
 
     #[test]
     fn causes_stand_on_one_line_and_the_remedy_on_its_own() {
-        let error = api::Error::new(api::Kind::LoginNeeded, "nobody has signed in yet");
+        let error =
+            photos_api::Error::new(photos_api::Kind::LoginNeeded, "nobody has signed in yet");
         let error = anyhow::Error::new(error).context("the album cannot be left");
         assert_eq!(
             Told::of(&error).text(),
@@ -282,11 +285,11 @@ mod tests {
         let past = store::Error::FromThePast { found: 1, known: 3 };
         assert_eq!(told(past).code, ExitCode::Unusable);
         assert_eq!(told(store::Error::Closed).code, ExitCode::Internal);
-        let api = |kind| told(api::Error::new(kind, "")).code;
-        assert_eq!(api(api::Kind::ScopeMissing), ExitCode::LoginNeeded);
-        assert_eq!(api(api::Kind::ApiDisabled), ExitCode::Unusable);
-        assert_eq!(api(api::Kind::PhotosDisabled), ExitCode::Unusable);
-        assert_eq!(api(api::Kind::Server), ExitCode::SomeFailed);
+        let api = |kind| told(photos_api::Error::new(kind, "")).code;
+        assert_eq!(api(photos_api::Kind::ScopeMissing), ExitCode::LoginNeeded);
+        assert_eq!(api(photos_api::Kind::ApiDisabled), ExitCode::Unusable);
+        assert_eq!(api(photos_api::Kind::PhotosDisabled), ExitCode::Unusable);
+        assert_eq!(api(photos_api::Kind::Server), ExitCode::SomeFailed);
         let unknown = std::io::Error::other("it broke");
         assert_eq!(told(unknown).code, ExitCode::Internal);
     }

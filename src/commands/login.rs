@@ -14,10 +14,10 @@ use tokio::sync::mpsc;
 use url::Url;
 
 use crate::{
-    api::{self, Granted, Kind, Login},
     cli::ExitCode,
     config::Config,
-    run::connect,
+    daemon::connect,
+    photos_api::{self, Granted, Kind, Login},
 };
 
 use super::{Edge, look, output};
@@ -45,7 +45,7 @@ pub(crate) async fn login(
     if !new_client && let Some(made_with) = made_with(&config)? {
         let now_with = auth.client_id().await?;
         if made_with != now_with {
-            return Err(api::other_client(&made_with, &now_with).into());
+            return Err(photos_api::other_client(&made_with, &now_with).into());
         }
     }
     if let Some(from) = from {
@@ -112,7 +112,7 @@ fn elsewhere(address: &Url) -> String {
 }
 
 /// Waits for the browser, or for the address that it was sent to, whichever comes first.
-async fn here_or_pasted(edge: &Edge, login: &Login) -> Result<Granted, api::Error> {
+async fn here_or_pasted(edge: &Edge, login: &Login) -> Result<Granted, photos_api::Error> {
     let mut pasted = lines_of_stdin();
     let browser = login.finish(None);
     tokio::pin!(browser);

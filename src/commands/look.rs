@@ -8,12 +8,12 @@ use std::{
 };
 
 use crate::{
-    api::{SignedIn, changed_at},
     cli::ExitCode,
     clock::Clock,
     config::Config,
-    run::{ASK_STATE, Door, connect},
-    shown::Shown,
+    daemon::{ASK_STATE, Door, connect},
+    escape::Shown,
+    photos_api::{SignedIn, changed_at},
     status::{Around, DatabaseState, Status},
     store::{self, Overview, Reader},
 };

@@ -7,9 +7,9 @@ use anyhow::Context as _;
 use crate::{
     cli::{self, ExitCode},
     config::Config,
+    daemon::{self, connect},
     lock::Lock,
     progress::Count,
-    run::{self, connect},
     status::summary,
     store::{OrderKind, Store},
 };
@@ -52,7 +52,7 @@ async fn verify_here(edge: &Edge, config: Arc<Config>, lock: Lock) -> anyhow::Re
     let signals = Signals::listen(&edge.screen, words)?;
     let count = Count::default();
     let counter = Counter::start(edge, count.clone(), "asked for");
-    let work = run::verify(lock, config, signals.stop(), &count);
+    let work = daemon::verify(lock, config, signals.stop(), &count);
     let result = signals.bound(work).await;
     counter.end().await;
     let Some(result) = result else {

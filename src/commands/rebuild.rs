@@ -1,6 +1,6 @@
 //! `albumen rebuild`: a lost database, made again from the folders and from what the service has.
 
-use crate::{cli::ExitCode, run};
+use crate::cli::ExitCode;
 
 use super::{Edge, failure::Failure, output, signals::Signals};
 
@@ -14,7 +14,7 @@ pub(crate) async fn run(edge: &Edge, is_dry: bool) -> anyhow::Result<ExitCode> {
     }
     let words = "stopping; what was found again so far is kept";
     let signals = Signals::listen(&edge.screen, words)?;
-    let work = run::rebuild(config, is_dry, signals.stop());
+    let work = crate::rebuild::rebuild(config, is_dry, signals.stop());
     let Some(result) = signals.bound(work).await else {
         return Ok(ExitCode::Interrupted);
     };

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use crate::{
     cli::{self, ExitCode},
     config::Config,
-    run,
-    shown::Shown,
+    daemon,
+    escape::Shown,
     status::words,
     store::{Leaver, OrderKind},
 };
@@ -64,7 +64,7 @@ pub(crate) async fn run(edge: &Edge, flags: &cli::AlbumRemove) -> anyhow::Result
 async fn do_it(
     edge: &Edge,
     config: &std::sync::Arc<Config>,
-    places: run::Places,
+    places: daemon::Places,
     held: bool,
 ) -> anyhow::Result<ExitCode> {
     let order = OrderKind::Remove {
@@ -77,7 +77,7 @@ async fn do_it(
     let ours = async |lock| {
         let words = "stopping; what is left leaves with the next run";
         let signals = Signals::listen(&edge.screen, words)?;
-        let work = run::remove(lock, config.clone(), places, held, signals.stop());
+        let work = daemon::remove(lock, config.clone(), places, held, signals.stop());
         let Some(result) = signals.bound(work).await else {
             return Ok(ExitCode::Interrupted);
         };
@@ -120,7 +120,7 @@ fn plan(nothing: &str, leavers: &[Leaver]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{AlbumRow, ItemId};
+    use crate::model::ids::{AlbumRow, ItemId};
 
     fn leaver(n: i64) -> Leaver {
         Leaver {

@@ -4,9 +4,9 @@ use std::{fmt::Write as _, path::Path};
 
 use crate::{
     cli::ExitCode,
+    daemon::connect,
+    escape::Shown,
     lock::Lock,
-    run::connect,
-    shown::Shown,
     status::{text::Here, words},
     store::{self, Restored},
 };

@@ -3,9 +3,9 @@
 use anyhow::Context as _;
 
 use crate::{
-    api::{self, Call},
     cli::ExitCode,
-    run::connect,
+    daemon::connect,
+    photos_api::{self, Call},
 };
 
 use super::{Edge, failure::Failure};
@@ -32,10 +32,10 @@ pub(crate) async fn leave(edge: &Edge, share_token: &str) -> anyhow::Result<Exit
 }
 
 /// An access token that was refused has a successor, once.
-async fn send(client: &api::Client, share_token: &str) -> Result<(), api::Error> {
+async fn send(client: &photos_api::Client, share_token: &str) -> Result<(), photos_api::Error> {
     let call = Call::shared_leave(share_token);
     match client.send(&call).await {
-        Err(error) if error.kind() == api::Kind::AccessTokenRefused => {
+        Err(error) if error.kind() == photos_api::Kind::AccessTokenRefused => {
             client.send(&call).await.map(drop)
         }
         other => other.map(drop),
@@ -43,6 +43,9 @@ async fn send(client: &api::Client, share_token: &str) -> Result<(), api::Error>
 }
 
 /// The two ways in which a retired method is refused; a 403 may also speak of the whole account.
-fn is_refusal(kind: api::Kind) -> bool {
-    matches!(kind, api::Kind::Forbidden | api::Kind::ScopeMissing)
+fn is_refusal(kind: photos_api::Kind) -> bool {
+    matches!(
+        kind,
+        photos_api::Kind::Forbidden | photos_api::Kind::ScopeMissing
+    )
 }

@@ -6,7 +6,7 @@ use crate::{
     cli::{self, ExitCode},
     clock::Clock,
     config::Config,
-    run::connect,
+    daemon::connect,
     status::{Status, text},
 };
 

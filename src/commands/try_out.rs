@@ -15,8 +15,8 @@ use serde_json::json;
 use crate::{
     cli::ExitCode,
     config::{AlbumRule, Api, Config, Folder, Order},
+    daemon::connect,
     lock::Lock,
-    run::connect,
     sandbox::{Options, Sandbox},
     status::words,
 };

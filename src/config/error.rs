@@ -11,7 +11,7 @@ use std::{
 use toml::Spanned;
 use unicode_width::UnicodeWidthStr;
 
-use crate::shown::Shown;
+use crate::escape::Shown;
 
 /// A configuration that cannot be used; the process ends with exit code 2.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::{
     clock,
-    shown::Shown,
+    escape::Shown,
     store::{AccountState, LaneState, Overview, Pause, UploadsState},
 };
 

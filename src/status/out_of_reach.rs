@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::{Warning, summary::LISTED, words};
-use crate::{shown::Shown, store::OutOfReach};
+use crate::{escape::Shown, store::OutOfReach};
 
 /// What stays in the queue because its folder is not there, or is none of this run's.
 pub(super) fn text(all: &[OutOfReach]) -> String {

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 
 use super::{Failure, Status, out_of_reach, text, text::Here, words};
 use crate::{
-    shown::Shown,
+    escape::Shown,
     store::{Leaver, OutOfReach, Overview, Reach, Reader, UNREADABLE},
 };
 

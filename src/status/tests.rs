@@ -10,7 +10,7 @@ use super::{
     *,
 };
 use crate::{
-    album::order::OrderKey,
+    model::order_key::OrderKey,
     store::{Change, Fate, FileStat, Reader, RootSpec, Store},
 };
 

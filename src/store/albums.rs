@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     clock,
-    ids::{AlbumId, AlbumRow, CallId},
+    model::ids::{AlbumId, AlbumRow, CallId},
 };
 
 /// The row of the library itself: no album.

@@ -25,7 +25,7 @@ use rusqlite::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Error, FILE_NAME, Result, Store, listed, open};
-use crate::crash::{self, Moment};
+use crate::failpoint::{self, Moment};
 
 /// The backups in the state folder, the newest first.
 pub const BACKUPS: [&str; 3] = [
@@ -178,16 +178,16 @@ fn copy(from: &Connection, to: &Path, is_over: impl Fn() -> bool) -> Result<Back
 /// The new one is the first, the others move on, the last one goes.
 fn rotate(dir: &Path, new: &Path) -> io::Result<()> {
     let [first, second, third] = BACKUPS.map(|name| dir.join(name));
-    crash::point(Moment::BeforeBackup);
+    failpoint::point(Moment::BeforeBackup);
     for (from, to) in [(&second, &third), (&first, &second)] {
         match fs::rename(from, to) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
     }
-    crash::point(Moment::MidBackup);
+    failpoint::point(Moment::MidBackup);
     fs::rename(new, &first)?;
-    crash::point(Moment::AfterBackup);
+    failpoint::point(Moment::AfterBackup);
     File::open(dir)?.sync_all()
 }
 

@@ -8,10 +8,12 @@ use super::{
     ledger::{self, Sending},
 };
 use crate::{
-    album::plan::Position,
     clock,
-    ids::{AlbumRow, CallId, ItemId},
-    item::Event,
+    model::{
+        batch_plan::Position,
+        ids::{AlbumRow, CallId, ItemId},
+        item::Event,
+    },
 };
 
 /// What a call does.

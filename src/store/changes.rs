@@ -5,9 +5,9 @@ use std::{ffi::OsString, os::unix::ffi::OsStringExt as _, path::PathBuf};
 use jiff::Timestamp;
 
 use super::{Result, Store, Words, recording::Recording};
-use crate::{
-    album::order::OrderKey,
+use crate::model::{
     ids::{FileId, RootId},
+    order_key::OrderKey,
 };
 
 /// What the file system says of a file; times in nanoseconds.

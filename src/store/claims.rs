@@ -10,8 +10,10 @@ use super::{
 };
 use crate::{
     clock,
-    ids::{AlbumRow, ContentHash, FileId, ItemId, RootId},
-    item::{Event, State},
+    model::{
+        ids::{AlbumRow, ContentHash, FileId, ItemId, RootId},
+        item::{Event, State},
+    },
 };
 
 /// A file that an upload slot reads now.

@@ -6,8 +6,10 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::{Reader, Result, Store, calls, items, listed, planning::ready};
 use crate::{
     clock,
-    ids::ItemId,
-    item::{Event, State},
+    model::{
+        ids::ItemId,
+        item::{Event, State},
+    },
 };
 
 /// Under which key the client is kept that made what is in the library.

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     clock,
-    ids::{AlbumRow, FileId, ItemId, RootId},
+    model::ids::{AlbumRow, FileId, ItemId, RootId},
 };
 
 /// Of a folder, more files than this and more than a tenth of it are not let go without a word.

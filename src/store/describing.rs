@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Result, Store, calls};
-use crate::ids::{CallId, FileId, ItemId};
+use crate::model::ids::{CallId, FileId, ItemId};
 
 /// What was found of a person's words about one file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::{Reader, Result, albums, changes};
 use crate::{
     clock,
-    ids::{FileId, MediaItemId},
+    model::ids::{FileId, MediaItemId},
 };
 
 /// What the store knows of one file, for `explain`.

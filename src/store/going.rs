@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Result, departures, items};
-use crate::ids::{FileId, ItemId};
+use crate::model::ids::{FileId, ItemId};
 
 /// A scan did not see the file; `finally` if an earlier one did not either.
 pub(super) fn missed(db: &Connection, file: FileId, finally: bool, now: Timestamp) -> Result<()> {

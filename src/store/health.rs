@@ -17,7 +17,7 @@ use std::{
 };
 
 use super::Error;
-use crate::shown::Shown;
+use crate::escape::Shown;
 
 /// How long no write may have failed before a trouble is called over. Each second one is tried that
 /// needs room of its own; but small writes may still find room where large ones do not, and so each

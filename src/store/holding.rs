@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::{Result, items, moves};
-use crate::{
+use crate::model::{
     ids::{AlbumRow, FileId, ItemId},
     item::State,
 };

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::{FileStat, Reader, Result, Store, changes, holding, mounts, sources};
 use crate::{
     clock,
-    ids::{DirId, FileId, ItemId, RootId},
+    model::ids::{DirId, FileId, ItemId, RootId},
 };
 
 /// A folder of the configuration, or a PATH given to `backfill`.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Error, Result, sources};
-use crate::{
+use crate::model::{
     ids::{FileId, ItemId, UploadToken},
     item::{Event, State},
 };

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Reader, Result, Store, albums};
-use crate::ids::{AlbumId, AlbumRow};
+use crate::model::ids::{AlbumId, AlbumRow};
 
 /// The key of `meta` that says when the list was read, milliseconds.
 const LISTED_AT: &str = "albums_listed";

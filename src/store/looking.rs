@@ -9,7 +9,7 @@ use std::{
 use rusqlite::{OptionalExtension as _, params};
 
 use super::{Reader, Result};
-use crate::ids::OrderId;
+use crate::model::ids::OrderId;
 
 /// How far an order is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,9 +7,11 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Result, Store, calls, items, placing, planning::places};
 use crate::{
-    album::order,
     clock,
-    ids::{AlbumId, AlbumRow, CallId, ItemId, MediaItemId},
+    model::{
+        ids::{AlbumId, AlbumRow, CallId, ItemId, MediaItemId},
+        order_key,
+    },
 };
 
 /// A `mediaItems.batchCreate` whose outcome is recorded, and what it leaves open about its album. Both
@@ -260,7 +262,7 @@ fn read(db: &Connection, album: AlbumRow, standing: &[MediaItemId]) -> Result<()
         .collect();
     seen.sort_unstable_by_key(|(place, ..)| *place);
     let keys: Vec<&[u8]> = seen.iter().map(|(.., key)| key.as_slice()).collect();
-    for ((_, item, _), in_sequence) in seen.iter().zip(order::in_sequence(&keys)) {
+    for ((_, item, _), in_sequence) in seen.iter().zip(order_key::in_sequence(&keys)) {
         db.prepare_cached(
             "UPDATE placements SET in_sequence = ?3, state = 'placed', reason = NULL, doubtful = 0
              WHERE item_id = ?1 AND album_id = ?2 AND state IN ('placed', 'wanted')

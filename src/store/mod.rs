@@ -3,7 +3,7 @@
 //! - One writer thread owns the one writing connection ([`writer`]). A verb is a closure that it runs
 //!   in a savepoint; verbs that are waiting together are committed together, and each is answered
 //!   after the commit, never before.
-//! - Every verb is one transaction, and every state change goes through [`crate::item`].
+//! - Every verb is one transaction, and every state change goes through [`crate::model::item`].
 //! - Whoever only looks uses a [`Reader`], which has a read-only connection of its own and never
 //!   waits for the writer (WAL).
 //!
@@ -60,7 +60,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use crate::shown::Shown;
+use crate::escape::Shown;
 
 pub use account::{AccountState, LaneState, Pause, UploadsState};
 pub use afterwards::{Act, AfterView, Clearance, Intended, Source};
@@ -153,10 +153,10 @@ pub enum Error {
     },
     /// An event that the state machine does not allow: a defect.
     #[error(transparent)]
-    Illegal(#[from] crate::item::Illegal),
+    Illegal(#[from] crate::model::item::Illegal),
     /// What a call was to carry is not what it was when the call was planned; nothing is journalled.
     #[error("item {0} changed between the plan of a call and its sending")]
-    Overtaken(crate::ids::ItemId),
+    Overtaken(crate::model::ids::ItemId),
     /// A row holds what no version of Albumen writes.
     #[error("a row of the database makes no sense: {0}")]
     Corrupt(String),

@@ -9,7 +9,7 @@ use std::{
 use rusqlite::{Connection, Row, params};
 
 use super::{Reader, Result, Store, changes, overview};
-use crate::ids::{DirId, RootId};
+use crate::model::ids::{DirId, RootId};
 
 /// The directory is, or is not, the top of a file system of its own.
 pub(super) fn seen(db: &Connection, dir: DirId, is_mount: bool) -> Result<()> {

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{FileStat, Reader, Result, Standing, items, overview};
-use crate::ids::{AlbumRow, FileId, ItemId};
+use crate::model::ids::{AlbumRow, FileId, ItemId};
 
 /// The item of a file that was moved: the same inode with the same content as far as the file system
 /// tells. Sure only where times have fractions of a second: whole ones are those of cameras' cards

@@ -8,7 +8,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use super::{Error, Result, backup};
-use crate::crash::{self, Moment};
+use crate::failpoint::{self, Moment};
 
 /// How long a connection waits for another process that writes: a command beside the daemon.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,9 +41,9 @@ pub(super) fn for_writing(path: &Path) -> Result<Connection> {
             tracing::warn!("no room for a backup of the database before its update");
         }
     }
-    crash::point(Moment::BeforeSchema);
+    failpoint::point(Moment::BeforeSchema);
     migrate(&mut connection)?;
-    crash::point(Moment::AfterSchema);
+    failpoint::point(Moment::AfterSchema);
     Ok(connection)
 }
 

@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::{Error, Result, Store, explain, items};
 use crate::{
     clock,
-    ids::{ItemId, OrderId},
-    item::{Event, State},
+    model::{
+        ids::{ItemId, OrderId},
+        item::{Event, State},
+    },
 };
 
 /// What is asked.

@@ -6,8 +6,10 @@ use rusqlite::{Connection, params};
 use super::{Result, Settled, Store, albums, calls, describing, items, membership, placing};
 use crate::{
     clock,
-    ids::{AlbumRow, CallId, ItemId, MediaItemId},
-    item::{self, Event, State},
+    model::{
+        ids::{AlbumRow, CallId, ItemId, MediaItemId},
+        item::{self, Event, State},
+    },
 };
 
 /// What became of one item of a call.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     clock,
-    ids::{AlbumId, AlbumRow},
+    model::ids::{AlbumId, AlbumRow},
 };
 
 /// The most failures and albums that `status` lists (the design, section 4).
@@ -297,7 +297,7 @@ impl super::Store {
     /// that was told last stays.
     pub async fn transfers_are(
         &self,
-        transfers: Vec<(crate::ids::FileId, Transfer)>,
+        transfers: Vec<(crate::model::ids::FileId, Transfer)>,
         rate: Option<f64>,
     ) -> Result<()> {
         self.write(move |db| {

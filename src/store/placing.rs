@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::Result;
-use crate::ids::{AlbumRow, ItemId};
+use crate::model::ids::{AlbumRow, ItemId};
 
 /// A call may have put the media item into the album, wherever that was. Once it is known to be there,
 /// the album tells.

@@ -19,9 +19,11 @@ use super::{
     recording::Recording,
 };
 use crate::{
-    album::order::OrderKey,
     clock,
-    ids::{AlbumId, AlbumRow, FileId, ItemId, MediaItemId, RootId},
+    model::{
+        ids::{AlbumId, AlbumRow, FileId, ItemId, MediaItemId, RootId},
+        order_key::OrderKey,
+    },
 };
 
 /// An album of the service that no row may know yet.

@@ -13,7 +13,7 @@ use super::{
     Change, Fate, FileStat, IMPORTED, Result, albums, describing, going, holding, items, mounts,
     moves,
 };
-use crate::ids::{AlbumRow, DirId, FileId, ItemId, RootId};
+use crate::model::ids::{AlbumRow, DirId, FileId, ItemId, RootId};
 
 /// Records changes in one transaction. Neighbours mostly share directory and album, so the last ones
 /// are kept at hand.

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::{FileStat, Result, Store};
 use crate::{
     clock,
-    ids::{ItemId, SessionUrl},
+    model::ids::{ItemId, SessionUrl},
 };
 
 /// A resumable session of an item's bytes.

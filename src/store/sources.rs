@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::{Reader, Result, changes, overview};
-use crate::ids::{FileId, ItemId};
+use crate::model::ids::{FileId, ItemId};
 
 /// Files out of reach are counted up to this: a disk that is away may have a million in the queue, and
 /// `status` must not walk past them all.

@@ -9,8 +9,10 @@ use super::{
 };
 use crate::{
     clock,
-    ids::{FileId, ItemId, UploadToken},
-    item::{self, Event},
+    model::{
+        ids::{FileId, ItemId, UploadToken},
+        item::{self, Event},
+    },
 };
 
 impl Store {

@@ -8,8 +8,10 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::{Result, Store, afterwards, changes, client, items};
 use crate::{
     clock,
-    ids::{ItemId, MediaItemId},
-    item::{Event, State},
+    model::{
+        ids::{ItemId, MediaItemId},
+        item::{Event, State},
+    },
 };
 
 /// A media item that the service is asked for.

@@ -22,7 +22,7 @@ use super::{
     Error, Result, Saved, backup,
     health::{Change, Health, Identity},
 };
-use crate::crash::{self, Moment};
+use crate::failpoint::{self, Moment};
 
 /// The most verbs in one commit: bounds how long the first one waits for its answer.
 const GROUP: usize = 256;
@@ -313,7 +313,7 @@ impl Desk {
                 fate = Fate::Lost(None);
             }
         }
-        crash::point(Moment::BeforeCommit);
+        failpoint::point(Moment::BeforeCommit);
         if matches!(fate, Fate::Committed) {
             match connection.execute_batch("COMMIT") {
                 Ok(()) if connection.total_changes() > before => self.health.wrote(),
@@ -324,7 +324,7 @@ impl Desk {
         if !connection.is_autocommit() {
             let _ = connection.execute_batch("ROLLBACK");
         }
-        crash::point(Moment::AfterCommit);
+        failpoint::point(Moment::AfterCommit);
         for answer in answers {
             answer(&fate);
         }

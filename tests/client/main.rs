@@ -5,11 +5,11 @@
 mod rig;
 
 use albumen::{
-    api::{
+    model::ids::{ContentHash, MediaItemId, UploadToken},
+    photos_api::{
         Call, Kind, Limit, Part, SessionAnswer,
         wire::{Album, BatchCreated, BatchGot, MediaItemsPage, NewItem, Position},
     },
-    ids::{ContentHash, MediaItemId, UploadToken},
 };
 use serde_json::json;
 

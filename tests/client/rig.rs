@@ -3,13 +3,13 @@
 use std::{fs::File, io::Write as _, path::Path, sync::Arc};
 
 use albumen::{
-    api::{
+    clock::Clock,
+    model::ids::{AlbumId, MediaItemId, UploadToken},
+    photos_api::{
         Auth, AuthFiles, Bandwidth, Call, Client, Endpoints, Error, FileBody, Login, Settings,
         Timeouts,
         wire::{BatchCreated, NewItem, Position},
     },
-    clock::Clock,
-    ids::{AlbumId, MediaItemId, UploadToken},
     sandbox::{Options, Sandbox},
 };
 use serde_json::{Value, json};

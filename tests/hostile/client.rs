@@ -9,12 +9,12 @@ use std::{
 };
 
 use albumen::{
-    api::{
+    clock::Clock,
+    model::ids::AlbumId,
+    photos_api::{
         Auth, AuthFiles, Bandwidth, Call, Client, Endpoints, Error, FileBody, Kind, Settings,
         Timeouts,
     },
-    clock::Clock,
-    ids::AlbumId,
 };
 
 use crate::{

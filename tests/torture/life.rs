@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use albumen::crash::Moment;
+use albumen::failpoint::Moment;
 use fastrand::Rng;
 use rustix::process::Signal;
 

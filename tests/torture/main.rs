@@ -43,7 +43,7 @@ use std::{
     time::Duration,
 };
 
-use albumen::crash::Moment;
+use albumen::failpoint::Moment;
 use fastrand::Rng;
 use futures_util::{StreamExt as _, stream};
 

@@ -1,7 +1,7 @@
 //! Every named moment, one after another: the program is killed there, again and again, and comes
 //! right.
 
-use albumen::crash::Moment;
+use albumen::failpoint::Moment;
 use fastrand::Rng;
 use futures_util::{StreamExt as _, stream};
 

@@ -9,12 +9,12 @@ use rustix::fs::Access;
 
 use crate::{
     config::{Config, Poll},
-    pipeline::intake::{
+    escape::Shown,
+    scan::{
         place::{Place, Places},
         walk::RootState,
         watch,
     },
-    shown::Shown,
     status::words,
 };
 

@@ -10,7 +10,7 @@ mod state;
 
 use std::{fmt::Write as _, sync::Arc};
 
-use crate::{cli::ExitCode, config::Config, run::connect, shown::Shown, status::words};
+use crate::{cli::ExitCode, config::Config, daemon::connect, escape::Shown, status::words};
 
 use super::{Edge, output};
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    api::cause,
     clock::Clock,
     config::{Config, is_loopback},
+    photos_api::cause,
     status::words,
 };
 

@@ -5,11 +5,11 @@ use std::{os::unix::fs::MetadataExt as _, path::Path};
 use jiff::Timestamp;
 
 use crate::{
-    api::{Error, Kind, SignedIn, client_id_of, login::SCOPES, other_client},
     clock::{self, Clock},
     config::Config,
-    run::connect,
-    shown::Shown,
+    daemon::connect,
+    escape::Shown,
+    photos_api::{Error, Kind, SignedIn, client_id_of, login::SCOPES, other_client},
     status::{sign_in, text, words},
     store::AccountState,
 };

@@ -10,8 +10,8 @@ use rustix::{fs::Access, io::Errno};
 
 use crate::{
     config::{Config, Environment},
-    run::connect,
-    shown::Shown,
+    daemon::connect,
+    escape::Shown,
     status::words,
     store,
 };

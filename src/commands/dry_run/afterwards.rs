@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
 use crate::{
     config::{AfterUpload, Folder},
-    shown::Shown,
+    escape::Shown,
     status::words,
 };
 

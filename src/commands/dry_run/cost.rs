@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::{
     config::Config,
-    pipeline::intake::{place::Place, walk::Entry},
+    scan::{place::Place, walk::Entry},
     status::{eta::ITEMS_PER_CALL, words},
     store::{self, Reader},
 };

@@ -17,13 +17,13 @@ use jiff::Timestamp;
 use crate::{
     cli::ExitCode,
     config::Config,
-    pipeline::intake::{
+    daemon::connect,
+    escape::Shown,
+    scan::{
         place::{Asked, Part, Place, Places},
         survey,
         walk::{self, Entry, Listing, RootState},
     },
-    run::connect,
-    shown::Shown,
     status::words,
     store::{Reader, Standing},
 };

@@ -2,8 +2,8 @@
 
 use crate::{
     config::AfterUpload,
-    pipeline::intake::place::Place,
-    shown::Shown,
+    escape::Shown,
+    scan::place::Place,
     status::{text::Here, words},
     store::AfterView,
 };

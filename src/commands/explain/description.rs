@@ -3,8 +3,8 @@
 use std::{fmt::Write as _, path::Path};
 
 use crate::{
-    pipeline::description::{self, beside::Beside},
-    shown::Shown,
+    escape::Shown,
+    media::description::{self, beside::Beside},
     store::Explained,
 };
 

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    shown::Shown,
+    escape::Shown,
     status::{text::Here, words},
     store::{Explained, Former, Membership},
 };

@@ -10,18 +10,18 @@ use std::{
 use jiff::Timestamp;
 
 use crate::{
-    album::title,
     cli::ExitCode,
     clock::Clock,
     config::{self, AlbumRule, Config, Order},
-    pipeline::intake::{
-        kinds::{self, HEAD_BYTES},
+    daemon::connect,
+    escape::Shown,
+    media::file_type::{self, HEAD_BYTES},
+    model::album_title,
+    scan::{
         place::{Place, Places},
         rules::Verdict,
         walk::Look,
     },
-    run::connect,
-    shown::Shown,
     status::{text::waits_for, words},
     store::{Explained, Reader},
 };
@@ -191,10 +191,10 @@ pub(crate) fn content(path: &Path, size: u64) -> Result<&'static str, String> {
         .and_then(|file| file.take(HEAD_BYTES as u64).read_to_end(&mut head))
         .map_err(|error| format!("it cannot be read ({error})"))?;
     if size == 0 {
-        return Err(kinds::BadSize::Empty.to_string());
+        return Err(file_type::BadSize::Empty.to_string());
     }
     let name = path.file_name().unwrap_or_default();
-    let kind = kinds::by_content(&head, name).map_err(|error| error.to_string())?;
+    let kind = file_type::by_content(&head, name).map_err(|error| error.to_string())?;
     kind.check_size(size).map_err(|error| error.to_string())?;
     Ok(kind.mime)
 }
@@ -207,10 +207,10 @@ fn album(place: &Place, relative: &Path, now: Timestamp) -> String {
     let dir = relative.parent().unwrap_or(Path::new(""));
     let title = match place.tree.look(relative) {
         Ok(Look::File(entry)) => place.album_for(dir, &entry, now),
-        _ if title::asks_for_day(&folder.album) => {
+        _ if album_title::asks_for_day(&folder.album) => {
             return "Its album depends on when it was taken.\n".to_owned();
         }
-        _ => title::title_for(&folder.album, &folder.path, relative, None),
+        _ => album_title::title_for(&folder.album, &folder.path, relative, None),
     };
     let Some(title) = title else {
         return "It goes into no album: the title would be empty.\n".to_owned();

@@ -27,9 +27,9 @@ use anyhow::Context as _;
 use crate::{
     cli::{ExitCode, FromGphotosUploader, FromRclone, Import},
     config::{self, Config},
+    daemon::connect,
+    escape::Shown,
     lock::Lock,
-    run::connect,
-    shown::Shown,
     status::words,
     store::Store,
 };

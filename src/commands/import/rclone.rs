@@ -9,7 +9,7 @@ use crate::{
     cli::ExitCode,
     commands::failure::{Failure, quoted},
     config::Environment,
-    shown::Shown,
+    escape::Shown,
 };
 
 /// How the line begins behind which everything is encrypted; the number is the version of the form.

@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use super::tracker::{self, Tracked};
 use crate::{
     config::Folder,
-    ids::RootId,
-    pipeline::intake::{
+    model::ids::RootId,
+    scan::{
         place::{Place, Places},
         survey,
         walk::{Entry, Look},

@@ -16,7 +16,7 @@ use super::gphotos_uploader::{Client, Job, Setup};
 use crate::{
     commands::{Edge, failure::quoted, output},
     config::{Config, Environment, Folder},
-    shown::Shown,
+    escape::Shown,
 };
 
 /// Folders as a configuration says them, and as it is understood.

@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     config::Config,
+    escape::Shown,
     progress::{Pace, Progress},
-    shown::Shown,
     status::{Status, Transfer, summary::Tally},
     store::Reader,
 };

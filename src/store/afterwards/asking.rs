@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::{Source, columns, source, stays};
 use crate::{
     clock,
-    ids::{FileId, ItemId},
+    model::ids::{FileId, ItemId},
     store::{Error, Result, Store, client},
 };
 

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Act, Clearance, Intended, Source, clearance, columns, source, stays, waits};
 use crate::{
-    ids::{ActId, FileId, ItemId},
+    model::ids::{ActId, FileId, ItemId},
     store::{Result, Store, changes, items},
 };
 

@@ -22,7 +22,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::{FileStat, Result, Store, changes};
 use crate::{
     clock,
-    ids::{ActId, ContentHash, FileId, ItemId},
+    model::ids::{ActId, ContentHash, FileId, ItemId},
 };
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use rusqlite::OptionalExtension as _;
 
 use crate::{
     clock,
-    ids::FileId,
+    model::ids::FileId,
     store::{Reader, Result, changes},
 };
 

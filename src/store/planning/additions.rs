@@ -15,9 +15,11 @@ use super::{
     sooner,
 };
 use crate::{
-    album::plan::{Decision, MAX_BATCH, Patience, Stretch},
     clock,
-    ids::{AlbumId, AlbumRow, ItemId, MediaItemId},
+    model::{
+        batch_plan::{Decision, MAX_BATCH, Patience, Stretch},
+        ids::{AlbumId, AlbumRow, ItemId, MediaItemId},
+    },
     store::{Result, albums},
 };
 

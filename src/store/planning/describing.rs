@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use super::{Planned, Search, held};
 use crate::{
     clock,
-    ids::{ItemId, MediaItemId},
+    model::ids::{ItemId, MediaItemId},
     store::Result,
 };
 

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use crate::{
-    ids::AlbumRow,
-    shown::Shown,
+    escape::Shown,
+    model::ids::AlbumRow,
     store::{Result, albums},
 };
 

@@ -1,5 +1,5 @@
 //! What the lane shall do next: finds the stretches of every album that has ready items and lets
-//! [`crate::album::plan`] decide.
+//! [`crate::model::batch_plan`] decide.
 //!
 //! - [`ready`]: living tokens by album.
 //! - [`places`]: where they can stand together, and what is still to come between them.
@@ -27,9 +27,11 @@ use rusqlite::Connection;
 
 use super::{AlbumTask, Result, Store, albums, claims, departures, membership};
 use crate::{
-    album::plan::{Decision, MAX_BATCH, Patience, Position, Stretch},
     clock,
-    ids::{AlbumId, AlbumRow, ItemId, MediaItemId, UploadToken},
+    model::{
+        batch_plan::{Decision, MAX_BATCH, Patience, Position, Stretch},
+        ids::{AlbumId, AlbumRow, ItemId, MediaItemId, UploadToken},
+    },
 };
 pub use describing::Description;
 pub use held::Held;

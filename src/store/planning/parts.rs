@@ -6,7 +6,7 @@
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::{
-    ids::{AlbumRow, ItemId},
+    model::ids::{AlbumRow, ItemId},
     store::{Result, Store, albums, holding},
 };
 

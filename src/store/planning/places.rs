@@ -7,8 +7,10 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{BatchItem, PlanRules, ready::Ready};
 use crate::{
-    album::plan::Stretch,
-    ids::{AlbumRow, ItemId, MediaItemId, UploadToken},
+    model::{
+        batch_plan::Stretch,
+        ids::{AlbumRow, ItemId, MediaItemId, UploadToken},
+    },
     store::{Result, albums, claims::OpenRoot},
 };
 

@@ -8,8 +8,10 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::BatchItem;
 use crate::{
     clock,
-    ids::{AlbumId, AlbumRow, ItemId, UploadToken},
-    item::Event,
+    model::{
+        ids::{AlbumId, AlbumRow, ItemId, UploadToken},
+        item::Event,
+    },
     store::{Result, items},
 };
 

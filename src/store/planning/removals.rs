@@ -8,9 +8,11 @@ use super::{
     held::{self, Held},
 };
 use crate::{
-    album::plan::MAX_BATCH,
     clock,
-    ids::{AlbumId, AlbumRow, ItemId, MediaItemId},
+    model::{
+        batch_plan::MAX_BATCH,
+        ids::{AlbumId, AlbumRow, ItemId, MediaItemId},
+    },
     store::Result,
 };
 

@@ -1,7 +1,7 @@
 //! Which file the bytes of a waiting item are read from, as roots come and go.
 
 use super::{uploads::sending, *};
-use crate::ids::FileId;
+use crate::model::ids::FileId;
 
 /// An item that waits for its bytes, whose file in the queue is of `/p`, and another file of `/q` that
 /// has them, too. Both roots are open.

@@ -1,7 +1,7 @@
 //! What the day, the album and the age of a token allow.
 
 use super::*;
-use crate::album::plan::Position;
+use crate::model::batch_plan::Position;
 use planning::{bench, waits};
 
 #[tokio::test]

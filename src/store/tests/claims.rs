@@ -193,7 +193,7 @@ async fn equal_contents_are_one_item_and_are_sent_once() {
     else {
         panic!("the second is known");
     };
-    assert_eq!((same, state), (item, crate::item::State::Uploading));
+    assert_eq!((same, state), (item, crate::model::item::State::Uploading));
     assert_eq!(bench.count("placement", "wanted"), 2);
     bench.check();
 }

@@ -1,7 +1,7 @@
 //! Who leaves an album when files are gone, and who does not.
 
 use super::*;
-use crate::ids::FileId;
+use crate::model::ids::FileId;
 
 const QUIET: Duration = Duration::from_mins(1);
 

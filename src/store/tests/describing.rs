@@ -1,7 +1,7 @@
 //! Descriptions: planned, told, refused, and whose words count.
 
 use super::*;
-use crate::{clock, ids::FileId};
+use crate::{clock, model::ids::FileId};
 
 /// Claims the files in the queue; the `n`th has the content of the `n % 10`th, and these words.
 async fn hash_with(bench: &Bench, text: Option<&str>, now: Timestamp) -> Vec<(Claimed, Hashed)> {
@@ -84,7 +84,7 @@ async fn due(bench: &Bench, now: Timestamp) -> Option<Description> {
 async fn journal(bench: &Bench, description: &Description, now: Timestamp) -> Journalled {
     let call = NewCall {
         kind: CallKind::DescribeItem,
-        album: crate::ids::AlbumRow(0),
+        album: crate::model::ids::AlbumRow(0),
         position: None,
         path: "/v1/mediaItems/m".to_owned(),
         body: "{}".to_owned(),

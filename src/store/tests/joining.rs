@@ -1,7 +1,7 @@
 //! Media items that join a further album: by their token, or by `batchAddMediaItems`.
 
 use super::*;
-use crate::album::plan::Position;
+use crate::model::batch_plan::Position;
 
 /// A media item of album A whose bytes turn up for album B as well.
 async fn made_twice() -> (Bench, ItemId) {
@@ -12,7 +12,9 @@ async fn made_twice() -> (Bench, ItemId) {
     bench.make_all(backfill(), t(0)).await;
     bench.queue(root, Some("B"), [1]).await;
     let known = bench.hash_next(content(5), t(0)).await;
-    assert!(matches!(known, Hashed::Known(same, crate::item::State::Created) if same == item));
+    assert!(
+        matches!(known, Hashed::Known(same, crate::model::item::State::Created) if same == item)
+    );
     assert!(!bench.store.is_drained().await.unwrap());
     (bench, item)
 }

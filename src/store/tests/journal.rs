@@ -1,7 +1,7 @@
 //! Calls word for word, and the result of each item.
 
 use super::*;
-use crate::album::plan::Position;
+use crate::model::batch_plan::Position;
 
 /// So many items that are ready for album A.
 async fn ready(n: u32) -> (Bench, PlannedBatch) {

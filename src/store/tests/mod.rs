@@ -34,9 +34,10 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::*;
-use crate::{
-    album::{order::OrderKey, plan::Patience},
+use crate::model::{
+    batch_plan::Patience,
     ids::{AlbumId, AlbumRow, ContentHash, ItemId, MediaItemId, RootId, UploadToken},
+    order_key::OrderKey,
 };
 
 /// Some second of 2023, and so many after it.
@@ -205,7 +206,7 @@ impl Bench {
         &self,
         rules: PlanRules,
         now: Timestamp,
-    ) -> Vec<(Vec<ItemId>, Option<crate::album::plan::Position>)> {
+    ) -> Vec<(Vec<ItemId>, Option<crate::model::batch_plan::Position>)> {
         let mut calls = Vec::new();
         loop {
             match self.plan(rules, now).await {
@@ -236,7 +237,7 @@ impl Bench {
     }
 
     /// The state of a file.
-    fn file_state(&self, file: crate::ids::FileId) -> String {
+    fn file_state(&self, file: crate::model::ids::FileId) -> String {
         self.one("SELECT state FROM files WHERE id = ?1", file.0)
     }
 

@@ -1,7 +1,7 @@
 //! A moved file is known by its inode where that is sure, and read where it is not.
 
 use super::*;
-use crate::ids::FileId;
+use crate::model::ids::FileId;
 
 /// When a file system with fractions of a second says that the file changed.
 const FINE: i64 = 1_700_000_000_123_456_789;

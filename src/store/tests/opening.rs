@@ -56,7 +56,10 @@ async fn a_database_of_the_first_version_keeps_all_that_it_held() {
     assert_eq!(said, "no");
     let answered: i64 = bench.one("SELECT answered_at FROM calls WHERE id = ?1", 1);
     assert_eq!(answered, 6);
-    let rows = bench.reader().known_in(crate::ids::DirId(1)).unwrap();
+    let rows = bench
+        .reader()
+        .known_in(crate::model::ids::DirId(1))
+        .unwrap();
     assert_eq!(rows[0].sidecars, None);
     // The references are those of before: a call that is not there carries nothing.
     let stray = bench

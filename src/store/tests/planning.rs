@@ -1,7 +1,7 @@
 //! When a batch leaves, and what holds it.
 
 use super::*;
-use crate::album::plan::Position;
+use crate::model::batch_plan::Position;
 
 /// A store that has these files of album A in its queue.
 pub(super) async fn bench(ns: impl IntoIterator<Item = u32>) -> (Bench, RootId) {

@@ -3,7 +3,9 @@
 use super::*;
 use crate::store::{
     self, afterwards, claims, departures, explain, holding, intake, looking, membership, mounts,
-    moves, orders, overview, planning, planning::*, recording,
+    moves, orders, overview,
+    planning::{self, *},
+    recording,
 };
 
 /// Tables that grow with the library.

@@ -1,7 +1,7 @@
 //! An album whose order is in doubt is read, and what stands in order is in sequence from then on.
 
 use super::*;
-use crate::album::plan::Position;
+use crate::model::batch_plan::Position;
 
 fn in_sequence(bench: &Bench) -> Vec<i64> {
     let reader = bench.reader();

@@ -1,7 +1,7 @@
 //! A service in memory, as far as the order of an album goes.
 
 use super::*;
-use crate::album::plan::Position;
+use crate::model::batch_plan::Position;
 
 /// An album that takes positions literally: what a call brings is put there in its order, and what is
 /// there already stays where it is.

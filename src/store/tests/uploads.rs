@@ -1,7 +1,7 @@
 //! What becomes of a file in an upload slot, also when a scan looks at it meanwhile.
 
 use super::*;
-use crate::ids::FileId;
+use crate::model::ids::FileId;
 
 pub(super) struct Sending {
     pub(super) bench: Bench,
@@ -59,7 +59,7 @@ async fn a_token_makes_the_item_ready_and_ends_its_session() {
     let s = sending().await;
     s.bench.store.process_is("backfill", 7, t(0)).await.unwrap();
     let session = Session {
-        url: crate::ids::SessionUrl::new("https://x/session"),
+        url: crate::model::ids::SessionUrl::new("https://x/session"),
         granularity: 262_144,
         offset: 0,
         stat: stat(100),

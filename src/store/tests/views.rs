@@ -145,7 +145,7 @@ async fn the_states_of_account_and_lane_are_kept() {
     let store = Store::open(bench.dir.path()).unwrap();
     assert_eq!(store.account().await.unwrap(), account);
     assert_eq!(store.lane().await.unwrap(), (lane, 3));
-    let file = crate::ids::FileId(9);
+    let file = crate::model::ids::FileId(9);
     let transfer = Transfer {
         path: "/p/\u{e4}.jpg".into(),
         sent: 5,

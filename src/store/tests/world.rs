@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::{service::Service, *};
-use crate::{album::plan::Position, ids::FileId};
+use crate::model::{batch_plan::Position, ids::FileId};
 
 /// What a run is made of.
 #[derive(Debug, Clone)]

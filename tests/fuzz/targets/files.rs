@@ -8,9 +8,9 @@ use std::{
 };
 
 use albumen::{
-    api::{Auth, AuthFiles, Endpoints, Settings, Timeouts},
     clock::{self, Clock},
     config::{Config, EXAMPLE, Environment},
+    photos_api::{Auth, AuthFiles, Endpoints, Settings, Timeouts},
 };
 use tempfile::TempDir;
 
@@ -124,7 +124,7 @@ pub(crate) fn client_secret() -> Target {
         account.client_secret_is(input);
         runtime.block_on(async {
             match auth.client_id().await {
-                Ok(id) => match albumen::api::Login::begin(&auth).await {
+                Ok(id) => match albumen::photos_api::Login::begin(&auth).await {
                     Ok(login) => format!(
                         "{}, {}",
                         id.len().min(9),

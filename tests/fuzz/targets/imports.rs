@@ -8,7 +8,7 @@ use std::{
 use albumen::{
     commands::import::{gphotos_uploader, rclone, tracker, writing},
     config::{Config, Environment},
-    shown::Shown,
+    escape::Shown,
 };
 
 use super::{end, first_line};

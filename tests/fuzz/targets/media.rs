@@ -8,12 +8,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use albumen::pipeline::{
+use albumen::media::{
+    capture_time,
     description::{self, beside::Beside},
-    intake::{
-        kinds::{self, HEAD_BYTES},
-        pixels, taken,
-    },
+    dimensions,
+    file_type::{self, HEAD_BYTES},
 };
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -42,8 +41,8 @@ pub(crate) fn kinds() -> Target {
         let (name, content) = first_line(input);
         let name = OsStr::from_bytes(name);
         let head = &content[..content.len().min(HEAD_BYTES)];
-        let by_name = kinds::by_name(name).map(|kind| kind.class);
-        match kinds::by_content(head, name) {
+        let by_name = file_type::by_name(name).map(|kind| kind.class);
+        match file_type::by_content(head, name) {
             Ok(kind) => {
                 let _ = kind.check_size(content.len() as u64);
                 format!("{by_name:?} {kind:?}")
@@ -64,7 +63,7 @@ pub(crate) fn taken() -> Target {
         // Any time of the disk, the impossible ones among them.
         let mtime_ns = i64::from_le_bytes(*blake3::hash(input).as_bytes().first_chunk().unwrap());
         let name = OsStr::from_bytes(name);
-        let taken = taken::taken(&mut Cursor::new(content), name, mtime_ns, &zone, now);
+        let taken = capture_time::taken(&mut Cursor::new(content), name, mtime_ns, &zone, now);
         format!("{:?} {}", taken.source, taken.instant.as_second() >> 28)
     });
     target.seeds = real();
@@ -78,11 +77,11 @@ pub(crate) fn dimensions() -> Target {
         let (name, content) = first_line(input);
         let name = OsStr::from_bytes(name);
         let head = &content[..content.len().min(HEAD_BYTES)];
-        let by_content = kinds::by_content(head, name).ok();
-        let Some(kind) = by_content.or_else(|| kinds::by_name(name)) else {
+        let by_content = file_type::by_content(head, name).ok();
+        let Some(kind) = by_content.or_else(|| file_type::by_name(name)) else {
             return "none".to_owned();
         };
-        match pixels::pixels(&mut Cursor::new(content), kind) {
+        match dimensions::pixels(&mut Cursor::new(content), kind) {
             Some((wide, high)) => format!("{} {} {}", kind.mime, wide.ilog2(), high.ilog2()),
             None => format!("{} unknown", kind.mime),
         }

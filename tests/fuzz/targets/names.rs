@@ -3,13 +3,11 @@
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::Path};
 
 use albumen::{
-    album::{order::OrderKey, title},
-    pipeline::{
-        description::beside::{self, Beside},
-        intake::rules::Rules,
-        upload::file_name::file_name,
-    },
-    shown::Shown,
+    escape::Shown,
+    media::description::beside::{self, Beside},
+    model::{album_title, order_key::OrderKey},
+    scan::rules::Rules,
+    upload::file_name::file_name,
 };
 
 use super::{end, first_line};
@@ -36,14 +34,14 @@ pub(crate) fn names() -> Target {
             longest = longest.max(sent.len());
             let shown = Shown::path(Path::new(name)).to_string();
             assert!(!shown.chars().any(char::is_control), "{shown:?}");
-            let _ = title::clean(&String::from_utf8_lossy(name.as_bytes()));
+            let _ = album_title::clean(&String::from_utf8_lossy(name.as_bytes()));
             keys.push(OrderKey::new(None, name.as_bytes(), Path::new(name)));
         }
         keys.sort();
         keys.dedup();
         let keys: Vec<&[u8]> = keys.iter().map(OrderKey::as_bytes).collect();
         assert!(
-            albumen::album::order::in_sequence(&keys)
+            albumen::model::order_key::in_sequence(&keys)
                 .iter()
                 .all(|is| *is)
         );

@@ -10,11 +10,11 @@ use std::{
 };
 
 use albumen::{
-    api::{
+    model::ids::{AlbumId, MediaItemId, SessionUrl},
+    photos_api::{
         Answer, Bandwidth, Call, Client, FileBody, Kind, Login, Part,
         wire::{Album, AlbumsPage, BatchCreate, BatchCreated, BatchGot, MediaItem, MediaItemsPage},
     },
-    ids::{AlbumId, MediaItemId, SessionUrl},
 };
 use serde::de::DeserializeOwned;
 
@@ -108,14 +108,18 @@ fn client(account: &Account, port: u16) -> Client {
 }
 
 /// One request: its number is the first byte.
-async fn ask(client: &Client, which: u8, mouth: &Mouth) -> Result<String, albumen::api::Error> {
+async fn ask(
+    client: &Client,
+    which: u8,
+    mouth: &Mouth,
+) -> Result<String, albumen::photos_api::Error> {
     let album = AlbumId::new("album");
     let item = MediaItemId::new("item");
     let session = SessionUrl::new(format!("http://127.0.0.1:{}/session", mouth.port));
     let call = match which % 12 {
         0 => Call::batch_create(
             &[],
-            Some((&album, albumen::api::wire::Position::FirstInAlbum)),
+            Some((&album, albumen::photos_api::wire::Position::FirstInAlbum)),
         ),
         1 => Call::album_create("title"),
         2 => Call::album_get(&album),
@@ -157,7 +161,7 @@ fn body() -> FileBody {
     FileBody::new(file, 0, 17, hasher, position, Bandwidth::unlimited())
 }
 
-fn ended(which: u8, ended: Result<String, albumen::api::Error>) -> String {
+fn ended(which: u8, ended: Result<String, albumen::photos_api::Error>) -> String {
     match ended {
         Ok(words) => format!("{which} {words}"),
         Err(error) => {

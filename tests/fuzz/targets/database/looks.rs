@@ -4,7 +4,7 @@ use std::{ffi::OsStr, path::Path};
 
 use albumen::{
     clock,
-    ids::{AlbumRow, DirId, FileId, ItemId, OrderId, RootId},
+    model::ids::{AlbumRow, DirId, FileId, ItemId, OrderId, RootId},
     status::{
         Around, Status,
         summary::Tally,

@@ -1,7 +1,7 @@
 //! Albums, the account, the day, orders.
 
 use albumen::{
-    ids::{AlbumId, AlbumRow, CallId, ItemId, OrderId},
+    model::ids::{AlbumId, AlbumRow, CallId, ItemId, OrderId},
     store::{AccountState, AlbumBefore, LaneState, NewOrder, Pause, Result, Sending, Store},
 };
 

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use albumen::{
-    album::plan::{Patience, Position},
-    ids::{AlbumRow, CallId, ItemId, MediaItemId},
+    model::{
+        batch_plan::{Patience, Position},
+        ids::{AlbumRow, CallId, ItemId, MediaItemId},
+    },
     store::{
         CallKind, Doubt, ItemOutcome, NewCall, Outcome, PlanRules, Result, Settled, Store, Verdict,
     },

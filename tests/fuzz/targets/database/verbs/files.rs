@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use albumen::{
-    album::order::OrderKey,
-    ids::{ContentHash, FileId, ItemId, RootId, SessionUrl, UploadToken},
+    model::{
+        ids::{ContentHash, FileId, ItemId, RootId, SessionUrl, UploadToken},
+        order_key::OrderKey,
+    },
     store::{Change, Content, Fate, Result, RootSpec, Session, Store, Transfer},
 };
 

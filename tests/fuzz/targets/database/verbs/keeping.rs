@@ -7,9 +7,12 @@ use std::{
 };
 
 use albumen::{
-    album::order::OrderKey,
-    ids::{
-        ActId, AlbumId, AlbumRow, CallId, ContentHash, DirId, FileId, ItemId, MediaItemId, RootId,
+    model::{
+        ids::{
+            ActId, AlbumId, AlbumRow, CallId, ContentHash, DirId, FileId, ItemId, MediaItemId,
+            RootId,
+        },
+        order_key::OrderKey,
     },
     store::{AccountState, Act, Content, FoundAgain, ListedAlbum, Pause, Result, Source, Store},
 };
