@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::{cli::ExitCode, escape::Shown, status::words, store::AlbumView};
+use crate::{cli::ExitCode, escape::Shown, status::format, store::AlbumView};
 
 use super::{Edge, look, output};
 
@@ -35,9 +35,9 @@ fn table(albums: &[AlbumView]) -> String {
         };
         table.add_row([
             Shown::text(&album.title).to_string(),
-            words::number(album.placed),
-            words::number(album.wanted),
-            words::number(album.out_of_sequence),
+            format::number(album.placed),
+            format::number(album.wanted),
+            format::number(album.out_of_sequence),
             Shown::text(link).to_string(),
         ]);
     }

@@ -14,7 +14,7 @@ use crate::{
     daemon::{ASK_STATE, Door, connect},
     escape::Shown,
     photos_api::{SignedIn, changed_at},
-    status::{Around, DatabaseState, Status},
+    status::{DatabaseState, Status, StatusInputs},
     store::{self, Overview, Reader},
 };
 
@@ -96,9 +96,14 @@ pub(crate) fn disk_trouble(state_dir: &Path) -> Option<(String, String)> {
 }
 
 /// What the status needs beside the store.
-pub(crate) fn around(config: &Config, clock: &Clock, running: bool, rate: Option<f64>) -> Around {
+pub(crate) fn around(
+    config: &Config,
+    clock: &Clock,
+    running: bool,
+    rate: Option<f64>,
+) -> StatusInputs {
     let signed_in = SignedIn::read(&config.state_dir.join(connect::TOKEN_FILE));
-    Around {
+    StatusInputs {
         signed_in_at: signed_in.ok().map(|signed_in| signed_in.since),
         client_secret_changed_at: changed_at(&config.account.client_secret_file),
         now: clock.now(),

@@ -41,7 +41,7 @@ use crate::{
     cli::{self, Album, Command, ExitCode, Global, Invocation, LogFormat, Shared},
     clock::Clock,
     config::{self, Config, Environment},
-    status::text::Here,
+    status::text::LocalTime,
 };
 
 use failure::Told;
@@ -75,8 +75,8 @@ impl Edge {
 }
 
 /// Now and here, for times that people read.
-fn here(clock: &Clock) -> Here {
-    Here {
+fn here(clock: &Clock) -> LocalTime {
+    LocalTime {
         now: clock.now(),
         zone: TimeZone::system(),
     }

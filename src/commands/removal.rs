@@ -7,7 +7,7 @@ use crate::{
     config::Config,
     daemon,
     escape::Shown,
-    status::words,
+    status::format,
     store::{Leaver, OrderKind},
 };
 
@@ -106,10 +106,10 @@ fn plan(nothing: &str, leavers: &[Leaver]) -> String {
     }
     let n = leavers.len() as u64;
     if leavers.len() > LISTED {
-        let _ = writeln!(text, "and {} more", words::number(n - LISTED as u64));
+        let _ = writeln!(text, "and {} more", format::number(n - LISTED as u64));
     }
-    let photos = words::count(n, "photo", "photos");
-    let calls = words::count(n.div_ceil(ITEMS_PER_CALL), "request", "requests");
+    let photos = format::count(n, "photo", "photos");
+    let calls = format::count(n.div_ceil(ITEMS_PER_CALL), "request", "requests");
     let _ = writeln!(
         text,
         "{photos} would leave, in {calls}. {STAYS}\nhint: the same with --yes does it"

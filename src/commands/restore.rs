@@ -7,7 +7,7 @@ use crate::{
     daemon::connect,
     escape::Shown,
     lock::Lock,
-    status::{text::Here, words},
+    status::{format, text::LocalTime},
     store::{self, Restored},
 };
 
@@ -24,16 +24,16 @@ pub(crate) fn run(edge: &Edge, file: Option<&Path>) -> anyhow::Result<ExitCode> 
     Ok(ExitCode::Done)
 }
 
-fn text(restored: &Restored, here: &Here) -> String {
+fn text(restored: &Restored, here: &LocalTime) -> String {
     let written_at = restored.written_at.map(|then| {
-        let then = words::time(then, here.now, &here.zone);
+        let then = format::time(then, here.now, &here.zone);
         format!(", written at {then}")
     });
     let mut text = format!(
         "Restored from {}{}.\n  {} known to be in Google Photos\n",
         Shown::path(&restored.file),
         written_at.unwrap_or_default(),
-        words::count(restored.items, "item is", "items are"),
+        format::count(restored.items, "item is", "items are"),
     );
     text.push_str(
         "  what went up since then goes up again: Google Photos recognises it, and makes nothing twice\n  \
@@ -60,7 +60,7 @@ mod tests {
             items: 12_480,
             before: Some("/var/lib/albumen/ada/albumen.db.before-restore".into()),
         };
-        let here = Here {
+        let here = LocalTime {
             now: "2026-11-21T18:00:00Z".parse().unwrap(),
             zone: TimeZone::UTC,
         };

@@ -18,7 +18,7 @@ use crate::{
     daemon::connect,
     lock::Lock,
     sandbox::{Options, Sandbox},
-    status::words,
+    status::format,
 };
 
 use super::{Edge, backfill, login, output, signals::Signals};
@@ -83,7 +83,7 @@ fn config(edge: &Edge, paths: &[PathBuf], dir: &Path, sandbox: &Sandbox) -> anyh
     config.quota.count_uploads = false;
     config.batch.max_wait_backfill = std::time::Duration::from_secs(1);
     config.watch.settle = std::time::Duration::ZERO;
-    tracing::debug!("trying {}", words::files(paths.len() as u64));
+    tracing::debug!("trying {}", format::files(paths.len() as u64));
     Ok(config)
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
 use super::matching::Unsure;
-use crate::{escape::Shown, status::words};
+use crate::{escape::Shown, status::format};
 
 /// Files, items or albums that are listed one by one for each reason.
 const LISTED: usize = 20;
@@ -103,15 +103,15 @@ impl Report {
             ("was", "were", "go up again")
         };
         if let Some(items) = self.items {
-            let items = words::count(items, "media item", "media items");
+            let items = format::count(items, "media item", "media items");
             let _ = writeln!(text, "Google Photos has {items} from this client.");
             let verb = if self.matched == 1 { was } else { were };
-            let _ = writeln!(text, "{} {verb} found again.", words::files(self.matched));
+            let _ = writeln!(text, "{} {verb} found again.", format::files(self.matched));
         }
         if self.known > 0 {
-            let _ = writeln!(text, "{} had theirs before.", words::files(self.known));
+            let _ = writeln!(text, "{} had theirs before.", format::files(self.known));
         }
-        let albums = words::count(self.albums.n, "album", "albums");
+        let albums = format::count(self.albums.n, "album", "albums");
         if self.albums.n > 0 {
             let verb = if self.albums.n == 1 { was } else { were };
             let _ = writeln!(text, "{albums} {verb} taken over:");
@@ -132,14 +132,14 @@ impl Report {
             let Some(files) = self.unmatched.get(&why) else {
                 continue;
             };
-            let n = words::files(files.n);
+            let n = format::files(files.n);
             let _ = writeln!(text, "{n} not found again, {}:", why.words());
             list(&mut text, files, |path: &PathBuf| {
                 Shown::path(path).to_string()
             });
         }
         if self.left.n > 0 {
-            let n = words::files(self.left.n);
+            let n = format::files(self.left.n);
             let _ = writeln!(
                 text,
                 "{n} left as before: changed, unreadable, or queued already:"
@@ -155,7 +155,7 @@ impl Report {
             );
         }
         if self.orphans.n > 0 {
-            let n = words::count(self.orphans.n, "media item", "media items");
+            let n = format::count(self.orphans.n, "media item", "media items");
             let _ = writeln!(text, "{n} without a file for certain:");
             list(&mut text, &self.orphans, |name| {
                 Shown::text(name).to_string()
@@ -183,6 +183,6 @@ fn list<T>(text: &mut String, several: &Several<T>, show: impl Fn(&T) -> String)
     }
     let more = several.n - several.first.len() as u64;
     if more > 0 {
-        let _ = writeln!(text, "  and {} more", words::number(more));
+        let _ = writeln!(text, "  and {} more", format::number(more));
     }
 }

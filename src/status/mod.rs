@@ -1,17 +1,17 @@
 //! What Albumen is doing, as `albumen status` tells it: one value, made from one look at the store.
 //!
 //! The fields and their names are fixed: programs read them as JSON. [`text`] says the same in
-//! words, [`sign_in`] knows when a sign-in is about to end, [`eta`] guesses the end, [`summary`] tells what a piece of work has done, [`words`] holds the
+//! format, [`sign_in`] knows when a sign-in is about to end, [`eta`] guesses the end, [`summary`] tells what a piece of work has done, [`words`] holds the
 //! ways to write numbers and times. Called by `commands`, for `status` itself and for the progress of
 //! commands that take their time.
 
+mod build;
 pub mod eta;
-mod looked;
-mod out_of_reach;
+pub mod format;
 pub mod sign_in;
 pub mod summary;
 pub mod text;
-pub mod words;
+mod unavailable_files;
 
 #[cfg(test)]
 mod tests;
@@ -252,7 +252,7 @@ pub struct Failure {
 
 /// What the store does not know.
 #[derive(Debug, Clone, Copy)]
-pub struct Around {
+pub struct StatusInputs {
     /// Now.
     pub now: Timestamp,
     /// Whether somebody works in the state folder.

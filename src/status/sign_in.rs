@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Warning, words};
+use super::{Warning, format};
 use crate::clock;
 
 /// How long a sign-in lasts while the consent screen is in the state Testing.
@@ -21,7 +21,7 @@ pub fn warning(since: Timestamp, is_published: bool, now: Timestamp) -> Option<W
     if is_published || age < WARNED_FROM || age >= TESTING {
         return None;
     }
-    let left = words::span(TESTING.saturating_sub(age).as_secs());
+    let left = format::span(TESTING.saturating_sub(age).as_secs());
     Some(Warning {
         message: format!(
             "the sign-in ends in {left} if the consent screen of the Cloud project is in Testing"

@@ -3,7 +3,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use super::{Failure, Status, out_of_reach, text, text::Here, words};
+use super::{Failure, Status, format, text, text::LocalTime, unavailable_files};
 use crate::{
     escape::Shown,
     store::{Leaver, OutOfReach, Overview, Reach, Reader, UNREADABLE},
@@ -69,12 +69,12 @@ pub fn taken_out(places: &[Leaver]) -> String {
     let mut text = match gone {
         0 if left == 0 && count("refused") == 0 => "nothing had to leave an album\n".to_owned(),
         n => {
-            words::count(n, "photo has", "photos have")
+            format::count(n, "photo has", "photos have")
                 + " left the album; in the library they stay\n"
         }
     };
     if left > 0 {
-        let photos = words::count(left, "photo leaves", "photos leave");
+        let photos = format::count(left, "photo leaves", "photos leave");
         let _ = writeln!(text, "{photos} later: the service cannot be asked now");
     }
     for place in places
@@ -157,7 +157,7 @@ impl Summary {
 
     /// The same for a work that ended with something left, because it would have had to wait.
     #[must_use]
-    pub fn stopped(self, status: &Status, here: &Here) -> Self {
+    pub fn stopped(self, status: &Status, here: &LocalTime) -> Self {
         let wait = text::waits_for(status, here);
         Self {
             waits: wait.map(|wait| (wait, text::remedy(status).map(str::to_owned))),
@@ -185,7 +185,7 @@ impl Summary {
     }
 
     /// All of it in words.
-    pub fn text(&self, here: &Here) -> String {
+    pub fn text(&self, here: &LocalTime) -> String {
         let mut text = self.first_line();
         let counts = [
             (self.known(), "was there already", "were there already"),
@@ -204,29 +204,29 @@ impl Summary {
             ),
         ];
         for (n, one, many) in counts.into_iter().filter(|(n, ..)| *n > 0) {
-            let _ = writeln!(text, "  {}", words::count(n, one, many));
+            let _ = writeln!(text, "  {}", format::count(n, one, many));
         }
         if self.after.left() == 0 && self.after.wanted > 0 {
-            let items = words::count(self.after.wanted, "item is", "items are");
+            let items = format::count(self.after.wanted, "item is", "items are");
             let _ = writeln!(text, "  {items} not in the album yet");
         }
         self.tell_wait(&mut text);
-        text += &out_of_reach::text(&self.out_of_reach);
+        text += &unavailable_files::text(&self.out_of_reach);
         self.tell_failures(&mut text, here);
         self.tell_refusals(&mut text);
         text
     }
 
     fn first_line(&self) -> String {
-        let took = words::span(self.took.as_secs());
+        let took = format::span(self.took.as_secs());
         if self.made() == 0 {
             return format!("Nothing new went up in {took}.\n");
         }
-        let mut line = format!("{} went up in {took}", words::files(self.made()));
+        let mut line = format!("{} went up in {took}", format::files(self.made()));
         if self.bytes > 0 {
-            let _ = write!(line, ", {}", words::bytes(self.bytes));
+            let _ = write!(line, ", {}", format::bytes(self.bytes));
             if let Some(a_second) = self.bytes.checked_div(self.took.as_secs()) {
-                let _ = write!(line, " at {}/s", words::bytes(a_second));
+                let _ = write!(line, " at {}/s", format::bytes(a_second));
             }
         }
         line + ".\n"
@@ -243,7 +243,7 @@ impl Summary {
         }
     }
 
-    fn tell_failures(&self, text: &mut String, here: &Here) {
+    fn tell_failures(&self, text: &mut String, here: &LocalTime) {
         if self.failures.is_empty() {
             return;
         }
@@ -253,7 +253,7 @@ impl Summary {
         }
         let more = self.in_trouble().saturating_sub(LISTED as u64);
         if more > 0 {
-            let _ = writeln!(text, "  and {} more", words::number(more));
+            let _ = writeln!(text, "  and {} more", format::number(more));
         }
         text.push_str("hint: `albumen retry --all` puts them back into the queue\n");
     }
@@ -264,7 +264,7 @@ impl Summary {
         }
         text.push_str("Left out:\n");
         for (n, reason) in &self.refusals {
-            let _ = writeln!(text, "  {}: {reason}", words::files(*n));
+            let _ = writeln!(text, "  {}: {reason}", format::files(*n));
         }
     }
 }
@@ -275,7 +275,7 @@ pub fn retried(n: u64) -> String {
         0 => "Nothing failed or is missing there.\n".to_owned(),
         n => format!(
             "{} back in the queue.\n",
-            words::count(n, "item is", "items are")
+            format::count(n, "item is", "items are")
         ),
     }
 }
@@ -286,8 +286,8 @@ mod tests {
 
     use super::*;
 
-    fn here() -> Here {
-        Here {
+    fn here() -> LocalTime {
+        LocalTime {
             now: "2026-11-21T12:00:00Z".parse().unwrap(),
             zone: TimeZone::UTC,
         }

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::{
     eta::Bound,
-    text::{Here, headline, text},
+    text::{LocalTime, headline, text},
     *,
 };
 use crate::{
@@ -18,8 +18,8 @@ fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn around(running: bool) -> Around {
-    Around {
+fn around(running: bool) -> StatusInputs {
+    StatusInputs {
         signed_in_at: None,
         client_secret_changed_at: None,
         now: at("2026-11-21T12:00:00Z"),
@@ -32,8 +32,8 @@ fn around(running: bool) -> Around {
     }
 }
 
-fn here() -> Here {
-    Here {
+fn here() -> LocalTime {
+    LocalTime {
         now: around(true).now,
         zone: TimeZone::get("Europe/Paris").unwrap(),
     }
@@ -110,7 +110,7 @@ async fn files_of_the_store_are_told_by_state_and_a_refused_one_by_reason() {
 
     let status = Status::new(
         Some(&overview),
-        Around {
+        StatusInputs {
             rate: Some(1e6),
             ..around(true)
         },
@@ -130,7 +130,7 @@ async fn files_of_the_store_are_told_by_state_and_a_refused_one_by_reason() {
         until: Some(at("2026-11-22T08:00:00Z")),
     };
     let bound_by = |order_calls| {
-        let around = Around {
+        let around = StatusInputs {
             order_calls,
             ..around(true)
         };

@@ -5,29 +5,29 @@ use std::fmt::Write as _;
 use comfy_table::{CellAlignment, Table, presets};
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{Failure, Status, words};
+use super::{Failure, Status, format};
 use crate::store::{AccountState, LaneState, UploadsState};
 
-/// Failures that are listed in words; the JSON has up to 100.
+/// Failures that are listed in format; the JSON has up to 100.
 const FAILURES: usize = 10;
 
-/// Albums that are listed in words; `albumen albums` lists all.
+/// Albums that are listed in format; `albumen albums` lists all.
 const ALBUMS: usize = 10;
 
 /// Whose time it is.
 #[derive(Debug, Clone)]
-pub struct Here {
+pub struct LocalTime {
     /// Now.
     pub now: Timestamp,
     /// Where.
     pub zone: TimeZone,
 }
 
-impl Here {
+impl LocalTime {
     /// ` (tried again at 09:00)`, or nothing.
     fn again(&self, then: Option<Timestamp>) -> String {
         then.filter(|then| *then > self.now)
-            .map(|then| words::time(then, self.now, &self.zone))
+            .map(|then| format::time(then, self.now, &self.zone))
             .map(|time| format!(" (tried again at {time})"))
             .unwrap_or_default()
     }
@@ -35,13 +35,13 @@ impl Here {
     /// ` (until 09:00)`, or nothing.
     fn until(&self, then: Option<Timestamp>) -> String {
         then.filter(|then| *then > self.now)
-            .map(|then| format!(" (until {})", words::time(then, self.now, &self.zone)))
+            .map(|then| format!(" (until {})", format::time(then, self.now, &self.zone)))
             .unwrap_or_default()
     }
 }
 
 /// How things stand, in one sentence.
-pub fn headline(status: &Status, here: &Here) -> String {
+pub fn headline(status: &Status, here: &LocalTime) -> String {
     let items = status.items;
     let left = items.left();
     if let Some(reason) = &status.database.reason {
@@ -52,7 +52,7 @@ pub fn headline(status: &Status, here: &Here) -> String {
     }
     // What has failed is wanted in its album, too, and does not come.
     if left == 0 && status.placements.joining == 0 {
-        let files = words::files(status.after_upload.waiting);
+        let files = format::files(status.after_upload.waiting);
         return match status.after_upload.waiting {
             0 => finished(status),
             _ => format!(
@@ -63,8 +63,10 @@ pub fn headline(status: &Status, here: &Here) -> String {
     }
     if !status.process.running {
         let what = match left {
-            0 => words::count(status.placements.joining, "item", "items") + " not yet in its album",
-            _ => words::files(left) + " waiting",
+            0 => {
+                format::count(status.placements.joining, "item", "items") + " not yet in its album"
+            }
+            _ => format::files(left) + " waiting",
         };
         let owed = waits_for(status, here).map(|wait| format!("; {wait}"));
         return format!("not running, {what}{}", owed.unwrap_or_default());
@@ -72,31 +74,31 @@ pub fn headline(status: &Status, here: &Here) -> String {
     // While the lane waits, bytes go up; while the account does, whatever is under way gets nowhere.
     let is_held_up = items.uploading == 0 || status.account.state != AccountState::Ready;
     if let Some(wait) = waits_for(status, here).filter(|_| is_held_up) {
-        return format!("waiting: {wait}; {} to go", words::files(left));
+        return format!("waiting: {wait}; {} to go", format::files(left));
     }
     let mut sentence = match (items.uploading, left) {
         (0, 0) => "putting items into their albums".to_owned(),
         (0, _) if items.queued + items.settling == 0 => {
-            format!("putting {} into the library", words::files(left))
+            format!("putting {} into the library", format::files(left))
         }
-        (0, _) => format!("working, {} waiting", words::files(left)),
+        (0, _) => format!("working, {} waiting", format::files(left)),
         (sending, _) => {
             let waiting = left - sending;
-            let sending = format!("sending {}", words::files(sending));
+            let sending = format!("sending {}", format::files(sending));
             match waiting {
                 0 => sending,
-                _ => format!("{sending}, {} waiting", words::number(waiting)),
+                _ => format!("{sending}, {} waiting", format::number(waiting)),
             }
         }
     };
     if let Some(seconds) = status.eta.seconds {
-        let _ = write!(sentence, ", done in about {}", words::span(seconds));
+        let _ = write!(sentence, ", done in about {}", format::span(seconds));
     }
     sentence
 }
 
 /// What is waited for, and until when; none if nothing is.
-pub fn waits_for(status: &Status, here: &Here) -> Option<String> {
+pub fn waits_for(status: &Status, here: &LocalTime) -> Option<String> {
     let account = &status.account;
     let words = match account.state {
         AccountState::Ready => return stages_wait_for(status, here),
@@ -122,7 +124,7 @@ pub fn waits_for(status: &Status, here: &Here) -> Option<String> {
 }
 
 /// What the lane and the uploads wait for. While the lane is at work, something moves.
-fn stages_wait_for(status: &Status, here: &Here) -> Option<String> {
+fn stages_wait_for(status: &Status, here: &LocalTime) -> Option<String> {
     let (lane, uploads) = (&status.lane, &status.uploads);
     let reason = |reason: &Option<String>| {
         reason
@@ -165,12 +167,12 @@ fn finished(status: &Status) -> String {
     match (items.done(), items.in_trouble() + unread) {
         (0, 0) => "nothing is queued, and nothing has gone up yet".to_owned(),
         (_, 0) => "everything is in Google Photos".to_owned(),
-        (_, trouble) => format!("done, but {} did not make it", words::files(trouble)),
+        (_, trouble) => format!("done, but {} did not make it", format::files(trouble)),
     }
 }
 
 /// The whole status, in words.
-pub fn text(status: &Status, here: &Here) -> String {
+pub fn text(status: &Status, here: &LocalTime) -> String {
     let mut text = headline(status, here);
     text.push('\n');
     if let Some(remedy) = &status.database.remedy {
@@ -188,7 +190,7 @@ pub fn text(status: &Status, here: &Here) -> String {
         );
     }
     if status.placements.held > 0 {
-        let photos = words::count(status.placements.held, "file", "files");
+        let photos = format::count(status.placements.held, "file", "files");
         let _ = writeln!(
             text,
             "held: {photos} gone from disk at once; their photos stay in their albums until you say so\n\
@@ -231,7 +233,7 @@ fn counts(status: &Status) -> String {
     let (items, after) = (status.items, status.after_upload);
     let size = |bytes: u64| {
         if bytes > 0 {
-            words::bytes(bytes)
+            format::bytes(bytes)
         } else {
             String::new()
         }
@@ -265,15 +267,15 @@ fn counts(status: &Status) -> String {
         } else {
             n
         };
-        (n > 0 || always(name)).then(|| vec![name.to_owned(), words::number(n), size])
+        (n > 0 || always(name)).then(|| vec![name.to_owned(), format::number(n), size])
     }))
 }
 
-fn facts(status: &Status, here: &Here) -> String {
+fn facts(status: &Status, here: &LocalTime) -> String {
     let mut text = String::new();
     let process = &status.process;
     if let (Some(mode), Some(pid), Some(since)) = (&process.mode, process.pid, process.since) {
-        let since = words::time(since, here.now, &here.zone);
+        let since = format::time(since, here.now, &here.zone);
         let _ = writeln!(text, "  {mode} (process {pid}) since {since}");
     }
     let quota = &status.quota;
@@ -281,8 +283,8 @@ fn facts(status: &Status, here: &Here) -> String {
     let _ = writeln!(
         text,
         "  {} of {} requests of the day{}",
-        words::number(quota.requests),
-        words::number(quota.limit),
+        format::number(quota.requests),
+        format::number(quota.limit),
         until
             .map(|until| format!("; none left{until}"))
             .unwrap_or_default()
@@ -302,12 +304,12 @@ fn transfers(status: &Status) -> String {
         vec![
             transfer.path.clone(),
             format!("{percent}%"),
-            format!("of {}", words::bytes(transfer.size)),
+            format!("of {}", format::bytes(transfer.size)),
         ]
     }))
 }
 
-fn failures(status: &Status, here: &Here) -> String {
+fn failures(status: &Status, here: &LocalTime) -> String {
     let mut text = String::new();
     let listed = &status.failures;
     if listed.is_empty() {
@@ -318,7 +320,7 @@ fn failures(status: &Status, here: &Here) -> String {
         let _ = writeln!(text, "  {}", self::failure(failure, here));
     }
     if listed.len() > FAILURES {
-        let more = words::number((listed.len() - FAILURES) as u64);
+        let more = format::number((listed.len() - FAILURES) as u64);
         let _ = writeln!(
             text,
             "  and {more} more: `albumen status --json` lists up to 100"
@@ -331,7 +333,7 @@ fn failures(status: &Status, here: &Here) -> String {
 }
 
 /// One failure in one line.
-pub fn failure(failure: &Failure, here: &Here) -> String {
+pub fn failure(failure: &Failure, here: &LocalTime) -> String {
     let path = match failure.path.as_str() {
         "" => "(its file is gone)",
         path => path,
@@ -349,7 +351,7 @@ pub fn failure(failure: &Failure, here: &Here) -> String {
         let _ = write!(line, " (code {code})");
     }
     if let Some(then) = failure.next_try_at {
-        let then = words::time(then, here.now, &here.zone);
+        let then = format::time(then, here.now, &here.zone);
         let _ = write!(line, "; tried again at {then}");
     }
     line
@@ -362,7 +364,7 @@ fn albums(status: &Status) -> String {
     let rows = status.albums.iter().take(ALBUMS).map(|album| {
         vec![
             album.title.clone(),
-            words::count(album.items, "item", "items"),
+            format::count(album.items, "item", "items"),
         ]
     });
     let mut text = format!("Albums:\n{}", table(rows));

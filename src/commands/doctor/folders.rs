@@ -15,7 +15,7 @@ use crate::{
         walk::RootState,
         watch,
     },
-    status::words,
+    status::format,
 };
 
 use super::Finding;
@@ -126,8 +126,8 @@ impl Look {
         let more = if self.whole { "" } else { "at least " };
         let what = format!(
             "{path}: {more}{} in {}",
-            words::files(self.files),
-            words::count(self.dirs, "folder", "folders")
+            format::files(self.files),
+            format::count(self.dirs, "folder", "folders")
         );
         match self.example {
             None => Finding::good("folder", what),
@@ -135,7 +135,7 @@ impl Look {
                 "folder",
                 format!(
                     "{what}; {} cannot be read, such as {}",
-                    words::number(self.unreadable),
+                    format::number(self.unreadable),
                     Shown::path(&example)
                 ),
                 "let the user who runs albumen read them, or name them in `exclude`",
@@ -151,8 +151,8 @@ fn watches(dirs: u64, whole: bool) -> Option<Finding> {
     let more = if whole { "" } else { "at least " };
     let words = format!(
         "{more}{} to watch, and the system allows {}",
-        words::count(dirs, "folder", "folders"),
-        words::number(limit)
+        format::count(dirs, "folder", "folders"),
+        format::number(limit)
     );
     Some(if dirs < limit {
         Finding::good("watching", words)

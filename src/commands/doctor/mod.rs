@@ -10,7 +10,7 @@ mod state;
 
 use std::{fmt::Write as _, sync::Arc};
 
-use crate::{cli::ExitCode, config::Config, daemon::connect, escape::Shown, status::words};
+use crate::{cli::ExitCode, config::Config, daemon::connect, escape::Shown, status::format};
 
 use super::{Edge, output};
 
@@ -102,7 +102,7 @@ pub(crate) async fn run(edge: &Edge) -> anyhow::Result<ExitCode> {
     tally.tell(network::check(&config, &clock).await)?;
     output::print(&match tally.faults {
         0 => "\nAll is well.\n".to_owned(),
-        n => format!("\n{} to put right.\n", words::count(n, "fault", "faults")),
+        n => format!("\n{} to put right.\n", format::count(n, "fault", "faults")),
     })?;
     Ok(match tally.faults {
         0 => ExitCode::Done,
@@ -140,7 +140,7 @@ fn configuration(config: &Config) -> Finding {
         ),
         n => Finding::good(
             "configuration",
-            format!("{file}, {}", words::count(n, "folder", "folders")),
+            format!("{file}, {}", format::count(n, "folder", "folders")),
         ),
     }
 }

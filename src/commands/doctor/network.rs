@@ -8,7 +8,7 @@ use crate::{
     clock::Clock,
     config::{Config, is_loopback},
     photos_api::cause,
-    status::words,
+    status::format,
 };
 
 use super::Finding;
@@ -91,7 +91,7 @@ fn time(date: &str, now: Timestamp) -> Option<Finding> {
     Some(if abs <= DRIFT {
         Finding::good("clock", "it agrees with that of the service")
     } else {
-        let span = words::span(abs.as_secs().unsigned_abs());
+        let span = format::span(abs.as_secs().unsigned_abs());
         Finding::fault(
             "clock",
             format!("it is {span} {direction} that of the service"),

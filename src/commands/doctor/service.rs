@@ -10,7 +10,7 @@ use crate::{
     daemon::connect,
     escape::Shown,
     photos_api::{Error, Kind, SignedIn, client_id_of, login::SCOPES, other_client},
-    status::{sign_in, text, words},
+    status::{format, sign_in, text},
     store::AccountState,
 };
 
@@ -71,7 +71,7 @@ fn account(config: &Config, clock: &Clock) -> Option<Finding> {
     // A database that cannot be read is another finding.
     let reader = look::reader(config).ok()?;
     let status = look::status(config, clock, reader.as_ref()).ok()?;
-    let here = text::Here {
+    let here = text::LocalTime {
         now: clock.now(),
         zone: jiff::tz::TimeZone::system(),
     };
@@ -131,7 +131,7 @@ fn judge(signed_in: &SignedIn, client_id: Option<&str>, known: &Known, now: Time
         );
     }
     let age = clock::until(signed_in.since, now);
-    let words = format!("signed in {} ago", words::span(age.as_secs()));
+    let words = format!("signed in {} ago", format::span(age.as_secs()));
     if let Some(warning) = sign_in::warning(signed_in.since, known.is_published, now) {
         return Finding::note(
             "login",

@@ -12,7 +12,7 @@ use crate::{
     config::{Config, Environment},
     daemon::connect,
     escape::Shown,
-    status::words,
+    status::format,
     store,
 };
 
@@ -124,7 +124,7 @@ fn files(dir: &Path) -> Vec<Finding> {
     if let Some(first) = wide.first() {
         let others = match wide.len() as u64 - 1 {
             0 => String::new(),
-            n => format!(" and {}", words::count(n, "other file", "other files")),
+            n => format!(" and {}", format::count(n, "other file", "other files")),
         };
         findings.push(Finding::note(
             "state",
@@ -184,7 +184,7 @@ fn room(dir: &Path) -> Option<Finding> {
     let there = dir.ancestors().find(|folder| folder.exists())?;
     let stat = rustix::fs::statvfs(there).ok()?;
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-    let words = format!("{} free beside the state folder", words::bytes(free));
+    let words = format!("{} free beside the state folder", format::bytes(free));
     Some(if free >= ROOM {
         Finding::good("disk", words)
     } else {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 use crate::{
     config::{AfterUpload, Folder},
     escape::Shown,
-    status::words,
+    status::format,
 };
 
 /// What is said of a folder that files would be moved to: it is never made.
@@ -31,7 +31,7 @@ impl Acts {
             text.push_str("Each once Google Photos was asked for it and has it:\n");
         }
         for (folder, (action, n)) in &self.0 {
-            let n = words::number(*n);
+            let n = format::number(*n);
             let folder = Shown::path(folder);
             let _ = match action {
                 AfterUpload::Keep => continue,

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::{
     config::Config,
     scan::{place::Place, walk::Entry},
-    status::{eta::ITEMS_PER_CALL, words},
+    status::{eta::ITEMS_PER_CALL, format},
     store::{self, Reader},
 };
 
@@ -140,16 +140,16 @@ impl Cost {
         };
         let writes = all + self.albums;
         let calls = writes + self.lists;
-        let mut text = format!("It takes {}", words::count(calls, "request", "requests"));
+        let mut text = format!("It takes {}", format::count(calls, "request", "requests"));
         if self.albums > 0 {
             let _ = write!(
                 text,
                 ", {} of them to make albums",
-                words::number(self.albums)
+                format::number(self.albums)
             );
         }
         if for_order > 0 {
-            let n = words::number(for_order);
+            let n = format::number(for_order);
             let _ = write!(
                 text,
                 ", {n} of them for photos that are late for their place in an album"
@@ -163,12 +163,12 @@ impl Cost {
         let _ = writeln!(
             text,
             "A day has {} of them for this: {}, at the pace of writes at least {}.",
-            words::number(a_day),
-            words::count(days, "day", "days"),
-            words::span(pace_seconds(writes, quota.writes_per_minute))
+            format::number(a_day),
+            format::count(days, "day", "days"),
+            format::span(pace_seconds(writes, quota.writes_per_minute))
         );
         if late > 0 && a_day_of_late == 0 {
-            let late = words::count(late, "late photo stands", "late photos stand");
+            let late = format::count(late, "late photo stands", "late photos stand");
             let _ = writeln!(
                 text,
                 "`batch.order_calls` allows none for order: {late} at the end."
@@ -177,8 +177,8 @@ impl Cost {
             let _ = writeln!(
                 text,
                 "Late photos may have {} of them a day (`batch.order_calls`): {}.",
-                words::number(a_day_of_late),
-                words::count(for_order.div_ceil(a_day_of_late), "day", "days"),
+                format::number(a_day_of_late),
+                format::count(for_order.div_ceil(a_day_of_late), "day", "days"),
             );
         }
         text

@@ -24,7 +24,7 @@ use crate::{
         survey,
         walk::{self, Entry, Listing, RootState},
     },
-    status::words,
+    status::format,
     store::{Reader, Standing},
 };
 
@@ -290,8 +290,8 @@ impl Plan {
             0 => "Nothing would go up.\n".to_owned(),
             n => format!(
                 "{} would go up, {}.\n",
-                words::files(n),
-                words::bytes(total.bytes)
+                format::files(n),
+                format::bytes(total.bytes)
             ),
         };
         if total.files > 0 {
@@ -302,14 +302,14 @@ impl Plan {
             let _ = writeln!(
                 text,
                 "Already in Google Photos: {}",
-                words::files(self.there)
+                format::files(self.there)
             );
         }
         text += &self.acts.text();
         if !self.left_out.is_empty() {
             text.push_str("Left out:\n");
             for (reason, n) in &self.left_out {
-                let _ = writeln!(text, "  {:>9}  {}", words::number(*n), Shown::text(reason));
+                let _ = writeln!(text, "  {:>9}  {}", format::number(*n), Shown::text(reason));
             }
         }
         if !self.problems.is_empty() {
@@ -332,15 +332,15 @@ impl Plan {
             let _ = writeln!(
                 text,
                 "  {:>9}  {:>8}  {title}",
-                words::number(amount.files),
-                words::bytes(amount.bytes),
+                format::number(amount.files),
+                format::bytes(amount.bytes),
             );
         }
         if let Some(more) = albums.len().checked_sub(ALBUMS).filter(|more| *more > 0) {
             let _ = writeln!(
                 text,
                 "  and {}",
-                words::count(more as u64, "album more", "albums more")
+                format::count(more as u64, "album more", "albums more")
             );
         }
     }

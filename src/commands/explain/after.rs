@@ -4,7 +4,7 @@ use crate::{
     config::AfterUpload,
     escape::Shown,
     scan::place::Place,
-    status::{text::Here, words},
+    status::{format, text::LocalTime},
     store::AfterView,
 };
 
@@ -16,9 +16,9 @@ pub(super) fn text(
     relative: &Path,
     view: Option<&AfterView>,
     goes: bool,
-    here: &Here,
+    here: &LocalTime,
 ) -> String {
-    let at = |then| words::time(then, here.now, &here.zone);
+    let at = |then| format::time(then, here.now, &here.zone);
     match view {
         Some(AfterView::Done(Some(to), then)) => {
             let to = Shown::path(to);

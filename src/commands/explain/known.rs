@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use crate::{
     escape::Shown,
-    status::{text::Here, words},
+    status::{format, text::LocalTime},
     store::{Explained, Former, Membership},
 };
 
@@ -49,7 +49,7 @@ pub(super) fn says(known: &Explained, waits: &str) -> bool {
 }
 
 /// All that is known; `is_there` says whether the file is.
-pub(super) fn text(known: &Explained, is_there: bool, here: &Here) -> String {
+pub(super) fn text(known: &Explained, is_there: bool, here: &LocalTime) -> String {
     let is_missing = known.item_state.as_deref() == Some("missing");
     let album_waits = known
         .albums
@@ -73,7 +73,7 @@ pub(super) fn text(known: &Explained, is_there: bool, here: &Here) -> String {
         let _ = writeln!(
             text,
             "It is tried again at {}.",
-            words::time(then, here.now, &here.zone)
+            format::time(then, here.now, &here.zone)
         );
     }
     if let Some(link) = known.product_url.as_ref().filter(|_| !is_missing) {
@@ -149,8 +149,8 @@ fn album(album: &Membership, known: &Explained) -> String {
     text
 }
 
-fn former(former: &Former, known: &Explained, here: &Here) -> String {
-    let until = words::time(former.until, here.now, &here.zone);
+fn former(former: &Former, known: &Explained, here: &LocalTime) -> String {
+    let until = format::time(former.until, here.now, &here.zone);
     let mut text = if former.was_edited {
         format!(
             "Before it was changed ({until}) it was another picture, which stays in Google Photos"

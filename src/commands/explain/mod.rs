@@ -22,7 +22,7 @@ use crate::{
         rules::Verdict,
         walk::Look,
     },
-    status::{text::waits_for, words},
+    status::{format, text::waits_for},
     store::{Explained, Reader},
 };
 
@@ -177,7 +177,7 @@ fn verdict(
                 Some(known) if known::is_over(known) => "It is",
                 _ => "It goes up, as",
             };
-            let _ = writeln!(text, "{goes} {}.", words::kind(mime, metadata.len()));
+            let _ = writeln!(text, "{goes} {}.", format::kind(mime, metadata.len()));
             true
         }
         Err(reason) => refuse(text, &reason),

@@ -30,7 +30,7 @@ use crate::{
     daemon::connect,
     escape::Shown,
     lock::Lock,
-    status::words,
+    status::format,
     store::Store,
 };
 
@@ -125,7 +125,7 @@ fn tell(edge: &Edge, tally: Tally) {
     ];
     for (n, what) in told {
         if n > 0 {
-            edge.screen.say(&format!("{} {what}", words::files(n)));
+            edge.screen.say(&format!("{} {what}", format::files(n)));
         }
     }
     if tally.taken > 0 {

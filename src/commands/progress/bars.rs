@@ -6,7 +6,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::{
     clock::Clock,
-    status::{Transfer, text, words},
+    status::{Transfer, format, text},
 };
 
 use super::{super::here, Sight};
@@ -59,8 +59,8 @@ impl Bars {
         self.files.set_position(sight.done);
         self.files.set_message(format!(
             "{} of {}",
-            words::number(sight.done),
-            words::number(sight.files_in_all())
+            format::number(sight.done),
+            format::number(sight.files_in_all())
         ));
         self.bytes.set_length(sight.bytes_in_all());
         self.bytes.set_position(sight.sent);
@@ -85,7 +85,7 @@ impl Bars {
                 let name = transfer.path.rsplit('/').next().unwrap_or_default();
                 let bar = styled(ProgressBar::new(transfer.size), NAME)
                     .with_prefix(name.to_owned())
-                    .with_message(words::bytes(transfer.size));
+                    .with_message(format::bytes(transfer.size));
                 self.transfers.insert(transfer.path.clone(), multi.add(bar));
             }
             if let Some(bar) = self.transfers.get(&transfer.path) {
@@ -105,7 +105,10 @@ impl Bars {
 
 /// How many bytes of how many, and how fast.
 pub(super) fn bytes(sight: &Sight) -> String {
-    let (sent, all) = (words::bytes(sight.sent), words::bytes(sight.bytes_in_all()));
+    let (sent, all) = (
+        format::bytes(sight.sent),
+        format::bytes(sight.bytes_in_all()),
+    );
     let rate = sight.rate.map(rate);
     format!("{sent} of {all}{}", rate.unwrap_or_default())
 }
@@ -115,7 +118,7 @@ pub(super) fn bytes(sight: &Sight) -> String {
     reason = "a cast from float to integer saturates, which is what is wanted"
 )]
 fn rate(rate: f64) -> String {
-    format!(", {}/s", words::bytes(rate as u64))
+    format!(", {}/s", format::bytes(rate as u64))
 }
 
 /// What is going on, or waited for, in a sentence.

@@ -5,7 +5,7 @@ use indicatif::ProgressBar;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{progress::Count, status::words};
+use crate::{progress::Count, status::format};
 
 use super::{BARS_EVERY, Edge, LINES_EVERY, bars};
 
@@ -41,7 +41,7 @@ impl Counter {
                         () = tokio::time::sleep(every) => {}
                     }
                     let (n, all) = count.so_far();
-                    let line = format!("{} of {} {done}", words::number(n), words::number(all));
+                    let line = format!("{} of {} {done}", format::number(n), format::number(all));
                     match &bar {
                         Some(bar) => {
                             bar.set_length(all);

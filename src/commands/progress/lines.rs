@@ -1,6 +1,6 @@
 //! Lines where there is no terminal: one now and then, if something has changed.
 
-use crate::{clock::Clock, status::words};
+use crate::{clock::Clock, status::format};
 
 use super::{super::output::Screen, Sight, bars};
 
@@ -29,8 +29,8 @@ impl Lines {
             let bytes = (sight.bytes_in_all() > 0).then(|| format!(", {}", bars::bytes(sight)));
             format!(
                 "{} of {}{}: {sentence}",
-                words::number(sight.done),
-                words::files(sight.files_in_all()),
+                format::number(sight.done),
+                format::files(sight.files_in_all()),
                 bytes.unwrap_or_default(),
             )
         };

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, path::PathBuf};
 
-use crate::{cli::ExitCode, escape::Shown, status::words};
+use crate::{cli::ExitCode, escape::Shown, status::format};
 
 /// Files that are named of each kind; the rest is counted.
 const NAMED: usize = 20;
@@ -33,7 +33,7 @@ impl Files {
         }
         let more = self.n.saturating_sub(self.named.len() as u64);
         if more > 0 {
-            let _ = writeln!(text, "    and {} more", words::number(more));
+            let _ = writeln!(text, "    and {} more", format::number(more));
         }
     }
 }
@@ -80,17 +80,17 @@ impl Report {
             (n, of) if n == of && self.stopped.is_none() => {
                 format!(
                     "All {} that went up are in Google Photos.\n",
-                    words::number(of)
+                    format::number(of)
                 )
             }
             (n, of) => format!(
                 "{} of {} are in Google Photos.\n",
-                words::number(n),
-                words::number(of)
+                format::number(n),
+                format::number(of)
             ),
         };
         if self.processing > 0 {
-            let videos = words::count(self.processing, "video is", "videos are");
+            let videos = format::count(self.processing, "video is", "videos are");
             let _ = writeln!(
                 text,
                 "  {videos} still being processed there, and can be played later"
@@ -114,7 +114,7 @@ impl Report {
             ),
         ];
         for (files, one, many) in kinds.into_iter().filter(|(files, ..)| files.n > 0) {
-            let _ = writeln!(text, "  {}", words::count(files.n, one, many));
+            let _ = writeln!(text, "  {}", format::count(files.n, one, many));
             files.tell(&mut text);
         }
         if let Some(reason) = &self.stopped {
@@ -122,7 +122,7 @@ impl Report {
             let _ = writeln!(
                 text,
                 "  stopped with {} not asked for: {reason}",
-                words::number(left)
+                format::number(left)
             );
         }
         if self.missing.n > 0 {

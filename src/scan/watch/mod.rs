@@ -9,7 +9,7 @@
 //!
 //! Directories are watched one by one, by a thread of ours. The recursive watch of the library
 //! gives up at the first directory that fails, does not leave out junk, and cannot be told how many
-//! directories it may take. Here the limit of the system costs only the directories that are over
+//! directories it may take. LocalTime the limit of the system costs only the directories that are over
 //! it: they are told as [`Hint::Lost`] and must be polled, and the caller may ask for another try
 //! with [`Watch::cover`].
 //!

@@ -6,9 +6,9 @@ use albumen::{
     clock,
     model::ids::{AlbumRow, DirId, FileId, ItemId, OrderId, RootId},
     status::{
-        Around, Status,
+        Status, StatusInputs,
         summary::Tally,
-        text::{self, Here},
+        text::{self, LocalTime},
     },
     store::Reader,
 };
@@ -24,7 +24,7 @@ pub(super) fn all(reader: &Reader) -> String {
     let now = clock::from_millis(NOW);
     let overview = reader.overview(now);
     if let Ok(overview) = &overview {
-        let around = Around {
+        let around = StatusInputs {
             now,
             running: true,
             rate: None,
@@ -36,7 +36,7 @@ pub(super) fn all(reader: &Reader) -> String {
             client_secret_changed_at: None,
         };
         let status = Status::new(Some(overview), around);
-        let here = Here {
+        let here = LocalTime {
             now,
             zone: TimeZone::UTC,
         };

@@ -1,4 +1,4 @@
-//! Numbers, sizes, spans and times in words, the same wherever Albumen speaks.
+//! Numbers, sizes, spans and times in format, the same wherever Albumen speaks.
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 

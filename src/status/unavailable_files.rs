@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Warning, summary::LISTED, words};
+use super::{Warning, format, summary::LISTED};
 use crate::{escape::Shown, store::OutOfReach};
 
 /// What stays in the queue because its folder is not there, or is none of this run's.
@@ -45,7 +45,7 @@ pub(super) fn warning(there: &OutOfReach) -> Warning {
 
 /// How many there are beside the first ones.
 fn more(there: &OutOfReach, listed: usize) -> String {
-    let n = words::number(there.files.len().saturating_sub(listed) as u64);
+    let n = format::number(there.files.len().saturating_sub(listed) as u64);
     if there.and_more {
         format!("{n} or more")
     } else {

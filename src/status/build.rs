@@ -9,15 +9,15 @@ use crate::{
 };
 
 use super::{
-    AfterUpload, Album, Around, Bytes, Failure, Items, Placements, Process, Quota, Status,
+    AfterUpload, Album, Bytes, Failure, Items, Placements, Process, Quota, Status, StatusInputs,
     Transfer,
     eta::{Eta, ITEMS_PER_CALL, Left},
-    out_of_reach, sign_in,
+    sign_in, unavailable_files,
 };
 
 impl Status {
     /// What one look at the store says; without a store, that there is nothing.
-    pub fn new(overview: Option<&Overview>, around: Around) -> Self {
+    pub fn new(overview: Option<&Overview>, around: StatusInputs) -> Self {
         let mut status = Self::empty(around);
         if let Some(overview) = overview {
             status.fill(overview, around);
@@ -25,7 +25,7 @@ impl Status {
         status
     }
 
-    fn empty(around: Around) -> Self {
+    fn empty(around: StatusInputs) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION"),
             // The store cannot say it: who asks the process fills it in.
@@ -62,7 +62,7 @@ impl Status {
         }
     }
 
-    fn fill(&mut self, overview: &Overview, around: Around) {
+    fn fill(&mut self, overview: &Overview, around: StatusInputs) {
         if let (true, Some((mode, pid, since))) = (around.running, &overview.process) {
             self.process.mode = Some(shown(mode));
             self.process.pid = Some(*pid);
@@ -78,7 +78,8 @@ impl Status {
             self.warnings.clear();
         }
         let unwatched = overview.unwatched.iter();
-        self.warnings.extend(unwatched.map(out_of_reach::warning));
+        self.warnings
+            .extend(unwatched.map(unavailable_files::warning));
         self.lane = lane(overview, around);
         self.uploads = uploads(overview, around);
         self.items = items(overview);
@@ -109,7 +110,7 @@ impl Status {
     }
 
     /// The end is guessed only while somebody works towards it and nobody else is waited for.
-    fn guess(&mut self, overview: &Overview, around: Around) {
+    fn guess(&mut self, overview: &Overview, around: StatusInputs) {
         if !around.running || self.waits_for_a_person() {
             return;
         }
@@ -118,14 +119,14 @@ impl Status {
 
     /// Whether the lane waits for the next day because late arrivals have used up what this one has
     /// for the sake of order.
-    fn waits_for_order_calls(&self, overview: &Overview, around: Around) -> bool {
+    fn waits_for_order_calls(&self, overview: &Overview, around: StatusInputs) -> bool {
         overview.ledger.order_calls >= around.order_calls
             && self.account.state == AccountState::Ready
             && self.lane.state == LaneState::Waiting
             && self.lane.until == Some(clock::service_day_ends(around.now))
     }
 
-    fn still_to_do(&self, overview: &Overview, around: Around) -> Left {
+    fn still_to_do(&self, overview: &Overview, around: StatusInputs) -> Left {
         let items = self.items;
         let uploading = overview.bytes("item", "uploading");
         let mut unplaced = items.left();
@@ -170,14 +171,14 @@ fn shown(text: &str) -> String {
     Shown::text(text).to_string()
 }
 
-fn seconds_until(then: Option<Timestamp>, around: Around) -> u64 {
+fn seconds_until(then: Option<Timestamp>, around: StatusInputs) -> u64 {
     then.map_or(0, |then| clock::until(around.now, then).as_secs())
 }
 
 /// A day's end that has passed is known to have, also when nobody has looked since, and so is a sign-in
 /// that was made after one was asked for. Where this machine was not set up (then there is an end to it:
 /// Albumen looks again by itself), so is another client secret.
-fn account(overview: &Overview, around: Around) -> Pause<AccountState> {
+fn account(overview: &Overview, around: StatusInputs) -> Pause<AccountState> {
     let account = &overview.account;
     let over = match account.state {
         AccountState::QuotaExhausted => account.until.is_some_and(|until| until <= around.now),
@@ -198,7 +199,7 @@ fn account(overview: &Overview, around: Around) -> Pause<AccountState> {
 }
 
 /// What a process did when it ended it does no more; a wait for the service is still owed.
-fn lane(overview: &Overview, around: Around) -> Pause<LaneState> {
+fn lane(overview: &Overview, around: StatusInputs) -> Pause<LaneState> {
     let lane = &overview.lane;
     let owed =
         lane.state == LaneState::Waiting && lane.until.is_some_and(|until| until > around.now);
@@ -210,7 +211,7 @@ fn lane(overview: &Overview, around: Around) -> Pause<LaneState> {
 }
 
 /// The same for uploads. What is over is over, also when nobody has sent anything since.
-fn uploads(overview: &Overview, around: Around) -> Pause<UploadsState> {
+fn uploads(overview: &Overview, around: StatusInputs) -> Pause<UploadsState> {
     let uploads = &overview.uploads;
     let lasts = uploads.until.is_some_and(|until| until > around.now);
     if lasts && (around.running || overview.uploads_asked) {
@@ -266,7 +267,11 @@ fn queued_bytes(overview: &Overview) -> u64 {
         .sum()
 }
 
-fn resumes_at(account: &Pause<AccountState>, quota: &Quota, around: Around) -> Option<Timestamp> {
+fn resumes_at(
+    account: &Pause<AccountState>,
+    quota: &Quota,
+    around: StatusInputs,
+) -> Option<Timestamp> {
     if account.state == AccountState::QuotaExhausted {
         return account
             .until
@@ -323,7 +328,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        status::text::{Here, text},
+        status::text::{LocalTime, text},
         store::{Reader, Store},
     };
 
@@ -340,7 +345,7 @@ mod tests {
         let needs = store.account_needs(pause(AccountState::LoginNeeded), hint, now);
         needs.await.unwrap();
         let reader = Reader::open(dir.path()).unwrap().unwrap();
-        let around = Around {
+        let around = StatusInputs {
             signed_in_at: None,
             client_secret_changed_at: None,
             now,
@@ -352,7 +357,7 @@ mod tests {
             order_calls: 2_000,
         };
         let status = Status::new(Some(&reader.overview(now).unwrap()), around);
-        let here = Here {
+        let here = LocalTime {
             now,
             zone: TimeZone::UTC,
         };
