@@ -32,10 +32,7 @@ use crate::{
     escape::Shown,
     store::Words,
 };
-use crate::{
-    media::container::{self, BLOCK_LIMIT, iptc, xmp},
-    scan::place,
-};
+use crate::media::container::{self, BLOCK_LIMIT, iptc, xmp};
 use beside::{Beside, Sort};
 
 /// A description, and where it stands.
@@ -97,9 +94,8 @@ impl Found {
 
 /// Whether the folder at `root` sends descriptions.
 pub(crate) fn is_wanted(config: &Config, root: &Path) -> bool {
-    config.folders.iter().any(|folder| {
-        folder.description == config::Description::Sidecar && place::absolute(&folder.path) == root
-    })
+    let folder = config.folder_at(root);
+    folder.is_some_and(|folder| folder.description == config::Description::Sidecar)
 }
 
 /// Looks for a description of the file at `path`, among whose neighbours are the sidecars `beside`.
