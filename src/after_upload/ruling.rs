@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::{
     config::AfterUpload,
     context::{Context, Result},
-    escape::Shown,
+    escape::Escaped,
     scan::place::{Part, Places},
     store::{Act, Source},
 };
@@ -60,7 +60,7 @@ impl Rulings {
             return Ruling::Rests;
         }
         if place.root() != source.root {
-            let root = Shown::path(place.root());
+            let root = Escaped::path(place.root());
             return Ruling::Stays(format!("it belongs to the folder {root} now"));
         }
         if !place.tree.takes(&relative) {

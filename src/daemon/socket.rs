@@ -21,7 +21,7 @@ use super::{Door, SOCKET_NAME, ending, removal, verification};
 use crate::{
     cli::ExitCode,
     context::Context,
-    escape::Shown,
+    escape::Escaped,
     model::ids::{AlbumRow, ItemId, OrderId},
     progress::Count,
     scan::Requests,
@@ -85,7 +85,7 @@ impl Drop for Order {
 
 /// The socket cannot be made, so that no command could reach this process.
 #[derive(Debug, thiserror::Error)]
-#[error("the socket {} cannot be made", Shown::path(.path))]
+#[error("the socket {} cannot be made", Escaped::path(.path))]
 pub struct Error {
     /// Where it was to be.
     pub path: PathBuf,

@@ -34,7 +34,7 @@ use crate::{
     cli::ExitCode,
     config::Config,
     context::{Context, Mode, account},
-    escape::Shown,
+    escape::Escaped,
     lock::Lock,
     model::ids::{AlbumId, AlbumRow, ItemId},
     photos_api,
@@ -65,7 +65,7 @@ pub async fn rebuild(
     });
     let (store, before) = opened.await?.context("cannot open the database")?;
     if let Some(before) = &before {
-        let before = Shown::path(before);
+        let before = Escaped::path(before);
         tracing::warn!("the database was damaged; it is kept as {before}, and a new one is made");
     }
     let ended = with_store(config, is_dry, stop, store.clone()).await;

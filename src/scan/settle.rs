@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     clock,
-    escape::Shown,
+    escape::Escaped,
     model::ids::RootId,
     store::{self, Change, Fate, Reader, Settling},
 };
@@ -84,7 +84,7 @@ pub(super) fn look(
             }
             Err(error) => {
                 let path = place.root().join(&relative);
-                tracing::debug!("cannot look at {}: {error}", Shown::path(&path));
+                tracing::debug!("cannot look at {}: {error}", Escaped::path(&path));
                 looked.changes.push(later(&settling, now));
             }
         }

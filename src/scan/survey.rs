@@ -22,7 +22,7 @@ use crate::media::{
 };
 use crate::{
     config::Config,
-    escape::Shown,
+    escape::Escaped,
     model::{ids::RootId, order_key::OrderKey},
     store::{self, Fate, FileStat, KnownFile, Reader, RootSpec},
 };
@@ -86,7 +86,7 @@ pub fn survey(
 ) -> store::Result<Vec<String>> {
     let mut problems = Vec::new();
     let mut problem = |path: &Path, what: &dyn std::fmt::Display| {
-        problems.push(format!("{}: {what}", Shown::path(path)));
+        problems.push(format!("{}: {what}", Escaped::path(path)));
     };
     match place.tree.root_state() {
         RootState::Present => {}

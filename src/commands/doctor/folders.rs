@@ -9,7 +9,7 @@ use rustix::fs::Access;
 
 use crate::{
     config::{Config, Poll},
-    escape::Shown,
+    escape::Escaped,
     scan::{
         place::{Place, Places},
         walk::RootState,
@@ -37,7 +37,7 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
     let mut whole = true;
     let begin = Instant::now();
     for place in places.iter() {
-        let path = Shown::path(&place.folder.path);
+        let path = Escaped::path(&place.folder.path);
         match place.tree.root_state() {
             RootState::Missing => findings.push(Finding::fault(
                 "folder",
@@ -136,7 +136,7 @@ impl Look {
                 format!(
                     "{what}; {} cannot be read, such as {}",
                     format::number(self.unreadable),
-                    Shown::path(&example)
+                    Escaped::path(&example)
                 ),
                 "let the user who runs albumen read them, or name them in `exclude`",
             ),

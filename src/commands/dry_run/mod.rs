@@ -18,7 +18,7 @@ use crate::{
     cli::ExitCode,
     config::Config,
     daemon::connect,
-    escape::Shown,
+    escape::Escaped,
     scan::{
         place::{Asked, Part, Place, Places},
         survey,
@@ -152,7 +152,8 @@ impl Plan {
     }
 
     fn problem(&mut self, path: &Path, what: &dyn std::fmt::Display) {
-        self.problems.push(format!("{}: {what}", Shown::path(path)));
+        self.problems
+            .push(format!("{}: {what}", Escaped::path(path)));
     }
 
     fn leave_out(&mut self, reason: &str, n: u64) {
@@ -309,7 +310,12 @@ impl Plan {
         if !self.left_out.is_empty() {
             text.push_str("Left out:\n");
             for (reason, n) in &self.left_out {
-                let _ = writeln!(text, "  {:>9}  {}", format::number(*n), Shown::text(reason));
+                let _ = writeln!(
+                    text,
+                    "  {:>9}  {}",
+                    format::number(*n),
+                    Escaped::text(reason)
+                );
             }
         }
         if !self.problems.is_empty() {
@@ -326,7 +332,7 @@ impl Plan {
         albums.sort_by_key(|(_, amount)| std::cmp::Reverse(amount.files));
         for (title, amount) in albums.iter().take(ALBUMS) {
             let title = match title {
-                Some(title) => format!("album \"{}\"", Shown::text(title)),
+                Some(title) => format!("album \"{}\"", Escaped::text(title)),
                 None => "no album".to_owned(),
             };
             let _ = writeln!(

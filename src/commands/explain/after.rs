@@ -2,7 +2,7 @@
 
 use crate::{
     config::AfterUpload,
-    escape::Shown,
+    escape::Escaped,
     scan::place::Place,
     status::{format, text::LocalTime},
     store::AfterView,
@@ -21,7 +21,7 @@ pub(super) fn text(
     let at = |then| format::time(then, here.now, &here.zone);
     match view {
         Some(AfterView::Done(Some(to), then)) => {
-            let to = Shown::path(to);
+            let to = Escaped::path(to);
             return format!(
                 "Albumen moved it to {to} (at {}), after it was read back.\n",
                 at(*then)
@@ -34,7 +34,7 @@ pub(super) fn text(
             );
         }
         Some(AfterView::Stays(reason)) => {
-            return format!("The file stays where it is: {}.\n", Shown::text(reason));
+            return format!("The file stays where it is: {}.\n", Escaped::text(reason));
         }
         _ => {}
     }
@@ -42,7 +42,7 @@ pub(super) fn text(
         AfterUpload::Keep => return String::new(),
         AfterUpload::Move(target) => {
             let target = target.join(relative);
-            format!("moves to {}", Shown::path(&target))
+            format!("moves to {}", Escaped::path(&target))
         }
         AfterUpload::Delete => "is deleted here".to_owned(),
     };

@@ -14,7 +14,7 @@ use crate::{
     clock::Clock,
     config::{self, AlbumRule, Config, Order},
     daemon::connect,
-    escape::Shown,
+    escape::Escaped,
     media::file_type::{self, HEAD_BYTES},
     model::album_title,
     scan::{
@@ -51,7 +51,7 @@ fn text(
 ) -> anyhow::Result<String> {
     let metadata = fs::metadata(path);
     let is_dir = metadata.as_ref().is_ok_and(fs::Metadata::is_dir);
-    let mut text = format!("{}\n", Shown::path(path));
+    let mut text = format!("{}\n", Escaped::path(path));
     let mut places = Places::new(config.folders.iter().cloned())?;
     let (place, relative) = places.holder(path, is_dir)?;
     // A link inside of a folder is judged as one; one that leads here from outside is followed, as
@@ -130,7 +130,7 @@ fn verdict(
         let _ = writeln!(
             text,
             "It does not go up: {}.",
-            Shown::text(&reason.to_string())
+            Escaped::text(&reason.to_string())
         );
         false
     };
@@ -223,6 +223,6 @@ fn album(place: &Place, relative: &Path, now: Timestamp) -> String {
     };
     format!(
         "Its album is \"{}\", in which it stands {order}.\n",
-        Shown::text(&title)
+        Escaped::text(&title)
     )
 }

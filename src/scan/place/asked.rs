@@ -9,7 +9,7 @@ use std::{
 use super::{Part, Place, Places, absolute, real};
 use crate::{
     context::{Error, Result},
-    escape::Shown,
+    escape::Escaped,
 };
 
 /// What PATHs that a user gave come to.
@@ -25,7 +25,7 @@ impl Asked {
     /// The parts. What is left out is told in the log.
     pub(in crate::scan) fn told(self) -> Vec<(usize, Part)> {
         for (path, why) in &self.left_out {
-            tracing::warn!("{} does not go up: {why}", Shown::path(path));
+            tracing::warn!("{} does not go up: {why}", Escaped::path(path));
         }
         self.parts
     }
@@ -89,7 +89,7 @@ impl Places {
     /// is an error if there is nothing at PATH, and none if the rules of its folder leave it out.
     fn resolve(&mut self, path: &Path) -> Result<Asked> {
         let unusable = |error: io::Error| {
-            let path = Shown::path(path);
+            let path = Escaped::path(path);
             Error::Intake(match error.kind() {
                 io::ErrorKind::NotFound => format!(
                     "there is no file or folder {path}; nothing was begun\nhint: look for a typing mistake, or \

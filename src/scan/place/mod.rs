@@ -25,7 +25,7 @@ use super::{
 use crate::{
     config::{Description, Folder, OnDelete, Order, Timezone},
     context::{Error, Result},
-    escape::Shown,
+    escape::Escaped,
     model::{album_title, ids::RootId, order_key::OrderKey},
     store::{self, Reader, RootSpec},
 };
@@ -119,7 +119,7 @@ impl Part {
 
 impl Place {
     fn new(folder: Folder, is_configured: bool, nested: Vec<PathBuf>) -> Result<Self> {
-        let path = Shown::path(&folder.path);
+        let path = Escaped::path(&folder.path);
         let rules = Rules::new(&folder.include, &folder.exclude).map_err(|error| {
             Error::Intake(format!("the rules of {path} are not valid: {error}"))
         })?;

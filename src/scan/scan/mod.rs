@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    escape::Shown,
+    escape::Escaped,
     model::ids::RootId,
     store::{self, Change, Store},
 };
@@ -74,7 +74,7 @@ impl Told {
         if told.len() < MAX_TOLD && !told.contains(&path) {
             tracing::warn!(
                 "{} cannot be read, it is left out: {why}",
-                Shown::path(&path)
+                Escaped::path(&path)
             );
             told.insert(path);
         }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{Flow, Running};
 use crate::{
     clock::LOOK_AGAIN,
-    escape::Shown,
+    escape::Escaped,
     model::ids::RootId,
     scan::place::{Away, Part, Place},
     store::{self, Reader},
@@ -39,7 +39,7 @@ impl Running {
         let root = it.root;
         tracing::warn!(
             "{} is left alone for now: {away}. Nothing in it counts as gone, and it is scanned when it is back",
-            Shown::path(it.place.root())
+            Escaped::path(it.place.root())
         );
         let store = self.context.store.clone();
         self.patiently(|| store.root_away(root)).await?;
@@ -122,7 +122,7 @@ impl Running {
             tracing::warn!(
                 "{} is left alone for now: the disk that was mounted there is not. Nothing in it counts as gone, \
                  and it is scanned when it is back\nhint: if it is not to come back, name it in `exclude`",
-                Shown::path(&place.root().join(dir))
+                Escaped::path(&place.root().join(dir))
             );
         }
         let store = self.context.store.clone();
@@ -130,7 +130,7 @@ impl Running {
             .await?;
         for dir in before.into_iter().filter(|dir| !without.contains(dir)) {
             let path = place.root().join(&dir);
-            tracing::info!("{} is back", Shown::path(&path));
+            tracing::info!("{} is back", Escaped::path(&path));
             if let Some(watch) = self.watch.as_ref().filter(|_| place.is_configured) {
                 watch.cover(&path);
             }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{End, Flow, Job, Running, Turn};
 use crate::{
     context::Mode,
-    escape::Shown,
+    escape::Escaped,
     scan::{
         place::Part,
         scan::{self, Outcome, Scan},
@@ -211,7 +211,7 @@ impl Running {
             .await?;
         if let Some(it) = self.standings.get_mut(&number) {
             if it.away.take().is_some() {
-                tracing::info!("{} is back", Shown::path(it.place.root()));
+                tracing::info!("{} is back", Escaped::path(it.place.root()));
             }
             it.is_open = true;
             it.is_scanned |= is_whole;
@@ -250,7 +250,7 @@ impl Running {
         let Some(place) = self.places.get(number) else {
             return;
         };
-        let root = Shown::path(place.root());
+        let root = Escaped::path(place.root());
         let Outcome {
             files,
             changed,

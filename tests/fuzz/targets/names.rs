@@ -3,7 +3,7 @@
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::Path};
 
 use albumen::{
-    escape::Shown,
+    escape::Escaped,
     media::description::beside::{self, Beside},
     model::{album_title, order_key::OrderKey},
     scan::rules::Rules,
@@ -32,7 +32,7 @@ pub(crate) fn names() -> Target {
             let sent = file_name(name);
             assert!(!sent.contains('/') && !sent.is_empty(), "{sent:?}");
             longest = longest.max(sent.len());
-            let shown = Shown::path(Path::new(name)).to_string();
+            let shown = Escaped::path(Path::new(name)).to_string();
             assert!(!shown.chars().any(char::is_control), "{shown:?}");
             let _ = album_title::clean(&String::from_utf8_lossy(name.as_bytes()));
             keys.push(OrderKey::new(None, name.as_bytes(), Path::new(name)));

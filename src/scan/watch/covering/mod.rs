@@ -16,7 +16,7 @@ use std::{
 use self::comparing::{Identity, identity};
 use super::{Desk, Library, Lost, Options, is_gone, limits, notes::Seen, watch_one};
 use crate::{
-    escape::Shown,
+    escape::Escaped,
     scan::{rules::Verdict, walk::Tree},
 };
 
@@ -310,7 +310,7 @@ impl<'a> Covering<'a> {
                 let hint = reason.hint().map(|hint| format!("\nhint: {hint}"));
                 tracing::warn!(
                     "cannot watch {}, it is polled instead: {reason}{}",
-                    Shown::path(&dir),
+                    Escaped::path(&dir),
                     hint.unwrap_or_default()
                 );
             }
