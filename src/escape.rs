@@ -11,9 +11,9 @@ use std::{
 
 /// Shows a path with control characters, bidi controls and invalid bytes escaped.
 #[derive(Debug, Clone, Copy)]
-pub struct Shown<'a>(&'a [u8]);
+pub struct Escaped<'a>(&'a [u8]);
 
-impl<'a> Shown<'a> {
+impl<'a> Escaped<'a> {
     /// For a path, or the name of a file.
     pub fn path(path: &'a Path) -> Self {
         Self(path.as_os_str().as_encoded_bytes())
@@ -25,7 +25,7 @@ impl<'a> Shown<'a> {
     }
 }
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
             for c in chunk.valid().chars() {
@@ -56,7 +56,7 @@ mod tests {
     use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 
     fn shown(bytes: &[u8]) -> String {
-        Shown::path(Path::new(OsStr::from_bytes(bytes))).to_string()
+        Escaped::path(Path::new(OsStr::from_bytes(bytes))).to_string()
     }
 
     #[test]

@@ -32,14 +32,26 @@ const TRAVERSE: OFlags = OFlags::RDONLY;
 pub(crate) fn file(root: &Path, below: &Path, follow_links: bool) -> io::Result<File> {
     let opened = if follow_links {
         let (root, file) = (root.canonicalize()?, root.join(below).canonicalize()?);
-        file.strip_prefix(&root).map_err(|_| not_found()).and_then(|below| open(&root, below))
+        file.strip_prefix(&root)
+            .map_err(|_| not_found())
+            .and_then(|below| open(&root, below))
     } else {
         open(root, below)
     };
     // A socket, or a device without a driver, gives one of the last two.
     let no_file = &[Errno::LOOP, Errno::NOTDIR, Errno::NXIO, Errno::NODEV];
-    let opened = opened.map_err(|error| if is(&error, no_file) { not_found() } else { error })?;
-    if opened.metadata()?.is_file() { Ok(opened) } else { Err(not_found()) }
+    let opened = opened.map_err(|error| {
+        if is(&error, no_file) {
+            not_found()
+        } else {
+            error
+        }
+    })?;
+    if opened.metadata()?.is_file() {
+        Ok(opened)
+    } else {
+        Err(not_found())
+    }
 }
 
 /// Opens a directory below a root, following no link on the way. The root itself may be one.

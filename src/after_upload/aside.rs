@@ -18,7 +18,7 @@ use rustix::{
 
 use super::look::{self, Fit, Trouble};
 use crate::{
-    escape::Shown,
+    escape::Escaped,
     failpoint::{self, Moment},
     model::ids::ActId,
     safe_open,
@@ -100,7 +100,7 @@ pub(super) fn recover(intended: &Intended) -> io::Result<Recovered> {
         Recovered::Taken
     } else {
         let kept = kept(&source.root.join(&source.dir).join(&aside));
-        tracing::warn!("{}: {}", Shown::path(&source.path()), kept.reason);
+        tracing::warn!("{}: {}", Escaped::path(&source.path()), kept.reason);
         Recovered::Kept
     })
 }
@@ -109,7 +109,7 @@ pub(super) fn recover(intended: &Intended) -> io::Result<Recovered> {
 pub(super) fn kept(path: &Path) -> Trouble {
     Trouble::new(format!(
         "its name was another file's at the last moment, and then a third one's; the second is kept as {}",
-        Shown::path(path)
+        Escaped::path(path)
     ))
 }
 

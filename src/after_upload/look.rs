@@ -9,7 +9,7 @@ use std::{fs::File, io, os::fd::OwnedFd, path::Path};
 use rustix::fs::{Access, AtFlags, Stat};
 
 use crate::{
-    escape::Shown,
+    escape::Escaped,
     safe_open,
     store::{Act, FileStat, Source},
     upload::reading,
@@ -66,7 +66,7 @@ impl Trouble {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
         );
         Self {
-            reason: format!("{what} {}: {error}", Shown::path(path)),
+            reason: format!("{what} {}: {error}", Escaped::path(path)),
             hint: denied.then_some(DENIED),
             may_pass: false,
         }
@@ -156,7 +156,7 @@ fn cannot_write(dir: &OwnedFd, source: &Source, act: &Act) -> Option<Trouble> {
 }
 
 pub(super) fn exists(target: &Path) -> Trouble {
-    let target = Shown::path(target);
+    let target = Escaped::path(target);
     Trouble::new(format!(
         "{target} is there already, and nothing is overwritten"
     ))

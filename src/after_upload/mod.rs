@@ -28,7 +28,7 @@ use jiff::Timestamp;
 use crate::context::{Context, Error, Result};
 use crate::{
     clock::{self, LOOK_AGAIN},
-    escape::Shown,
+    escape::Escaped,
     model::ids::FileId,
     store::{Act, Clearance, Intended, Source},
 };
@@ -192,7 +192,7 @@ impl Afterwards {
             // The schema wakes it when its placement is settled.
             Clearance::Wanted => self.put_off(source).await?,
             Clearance::Refused(title) => {
-                let title = Shown::text(&title).to_string();
+                let title = Escaped::text(&title).to_string();
                 let trouble =
                     Trouble::new(format!("it could not be put into the album \"{title}\""));
                 self.stays(source, &trouble).await?;
@@ -270,10 +270,10 @@ impl Afterwards {
             Ok(()) => {
                 let now = self.context.clock.now();
                 self.context.store.acted(id, file, now).await?;
-                let from = Shown::path(&from);
+                let from = Escaped::path(&from);
                 match &intended.act {
                     Act::Move(to) => {
-                        tracing::info!(file.id = file.0, "moved {from} to {}", Shown::path(to));
+                        tracing::info!(file.id = file.0, "moved {from} to {}", Escaped::path(to));
                     }
                     Act::Delete => tracing::info!(
                         file.id = file.0,
@@ -304,7 +304,7 @@ impl Afterwards {
 
     /// Says a reason at full voice once; a thousand files may have it in common.
     fn say(&mut self, path: &std::path::Path, trouble: &Trouble) {
-        let path = Shown::path(path);
+        let path = Escaped::path(path);
         let reason = &trouble.reason;
         if self.said.insert(reason.clone()) {
             let hint = trouble.hint.map(|hint| format!("\nhint: {hint}"));
@@ -326,7 +326,7 @@ impl Afterwards {
                 Some(Aftermath::Done) => {
                     let now = self.context.clock.now();
                     self.context.store.acted(id, file, now).await?;
-                    let path = Shown::path(&path);
+                    let path = Escaped::path(&path);
                     tracing::info!(
                         file.id = file.0,
                         "{path} had gone, and that was not recorded yet"

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use crate::{
     config::AfterUpload,
     context::{Context, Result},
-    escape::Shown,
-    scan::place::{Part, Places},
+    escape::Escaped,
+    scan::{folder::Folders, walk::Scope},
     store::{Act, Source},
 };
 
@@ -25,20 +25,20 @@ pub(super) enum Ruling {
 /// The folders of the configuration, and which parts of them this run is about.
 #[derive(Debug)]
 pub(super) struct Rulings {
-    places: Places,
+    folders: Folders,
     /// None is all of them.
-    asked: Option<Vec<(usize, Part)>>,
+    asked: Option<Vec<(usize, Scope)>>,
 }
 
 impl Rulings {
     /// Those of a run that is about `paths` alone; about everything if there are none.
     pub(super) fn new(context: &Context, paths: &[PathBuf]) -> Result<Self> {
-        let mut places = Places::new(context.config.folders.iter().cloned())?;
+        let mut folders = Folders::new(context.config.folders.iter().cloned())?;
         let asked = match paths {
             [] => None,
-            paths => Some(places.resolve_all(paths)?.parts),
+            paths => Some(folders.resolve(paths)?.scopes),
         };
-        Ok(Self { places, asked })
+        Ok(Self { folders, asked })
     }
 
     /// Whether this run is about some paths alone.
@@ -49,24 +49,24 @@ impl Rulings {
     /// What is to become of a file.
     pub(super) fn of(&self, source: &Source) -> Ruling {
         let relative = source.dir.join(&source.name);
-        let Some((number, place)) = self.places.holder_of(&source.root, &relative) else {
+        let Some((number, folder)) = self.folders.owner_of(&source.root, &relative) else {
             return Ruling::Stays("its folder is not in the configuration any more".to_owned());
         };
-        let is_asked = |asked: &Vec<(usize, Part)>| {
-            let mut parts = asked.iter();
-            parts.any(|(place, part)| *place == number && part.holds(&relative))
+        let is_asked = |asked: &Vec<(usize, Scope)>| {
+            let mut scopes = asked.iter();
+            scopes.any(|(folder, scope)| *folder == number && scope.contains(&relative))
         };
         if !self.asked.as_ref().is_none_or(is_asked) {
             return Ruling::Rests;
         }
-        if place.root() != source.root {
-            let root = Shown::path(place.root());
+        if folder.root() != source.root {
+            let root = Escaped::path(folder.root());
             return Ruling::Stays(format!("it belongs to the folder {root} now"));
         }
-        if !place.tree.takes(&relative) {
+        if !folder.tree.takes(&relative) {
             return Ruling::Stays("the rules of its folder leave it out".to_owned());
         }
-        match &place.folder.after_upload {
+        match &folder.settings.after_upload {
             AfterUpload::Keep => Ruling::Stays("its folder keeps its files".to_owned()),
             AfterUpload::Move(target) => Ruling::Act(Act::Move(target.join(&relative))),
             AfterUpload::Delete => Ruling::Act(Act::Delete),

@@ -16,7 +16,7 @@ use rustix::{
 };
 
 use super::look::{self, Trouble};
-use crate::{escape::Shown, store::Source};
+use crate::{escape::Escaped, store::Source};
 
 /// What can be done about a folder that is not there.
 const NOT_THERE: &str = "mount the disk that it is on, or make the folder if it is to be here; the files go on by \
@@ -41,7 +41,7 @@ pub(super) fn dir_of<'a>(source: &Source, to: &'a Path) -> Option<&'a Path> {
 impl Target {
     /// Opens it, unless it is missing or its disk is not there, which was mounted at `known`.
     pub(super) fn open(path: &Path, known: Option<&Path>) -> Result<Self, Trouble> {
-        let shown = Shown::path(path);
+        let shown = Escaped::path(path);
         let open = look::open_dir(path, Path::new("")).and_then(|dir| Ok((dir, mount_of(path)?)));
         let (dir, mount) = match open {
             Ok(open) => open,
@@ -55,7 +55,7 @@ impl Target {
         };
         match known {
             Some(known) if known != mount && known.starts_with(&mount) => {
-                let known = Shown::path(known);
+                let known = Escaped::path(known);
                 Err(Trouble {
                     hint: Some(UNMOUNTED),
                     ..Trouble::new(format!(

@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::{cli::ExitCode, escape::Shown, status::format, store::AlbumView};
+use crate::{cli::ExitCode, escape::Escaped, status::format, store::AlbumView};
 
 use super::{Edge, look, output};
 
@@ -34,11 +34,11 @@ fn table(albums: &[AlbumView]) -> String {
             (None, None, None) => "not made yet",
         };
         table.add_row([
-            Shown::text(&album.title).to_string(),
+            Escaped::text(&album.title).to_string(),
             format::number(album.placed),
             format::number(album.wanted),
             format::number(album.out_of_sequence),
-            Shown::text(link).to_string(),
+            Escaped::text(link).to_string(),
         ]);
     }
     for (index, column) in table.column_iter_mut().enumerate() {

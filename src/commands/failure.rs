@@ -16,7 +16,7 @@ use crate::{
     cli::ExitCode,
     config, context,
     daemon::SocketError,
-    escape::Shown,
+    escape::Escaped,
     lock, photos_api,
     store::{self, Saved},
 };
@@ -209,7 +209,7 @@ fn of_store(error: &store::Error) -> Option<Judgement> {
             let of_another = super::owner::hint(path);
             let hint = of_another.or_else(|| {
                 if super::owner::is_denied(source) {
-                    Some(format!("chmod 600 {}", Shown::path(path)))
+                    Some(format!("chmod 600 {}", Escaped::path(path)))
                 } else {
                     of_folder(path, source)
                 }
@@ -251,7 +251,7 @@ pub(crate) fn of_api(kind: photos_api::Kind) -> ExitCode {
 
 /// A path in a message, in backticks.
 pub(crate) fn quoted(path: &Path) -> String {
-    format!("`{}`", Shown::path(path))
+    format!("`{}`", Escaped::path(path))
 }
 
 #[cfg(test)]

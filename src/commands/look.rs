@@ -12,7 +12,7 @@ use crate::{
     clock::Clock,
     config::Config,
     daemon::{ASK_STATE, Door, connect},
-    escape::Shown,
+    escape::Escaped,
     photos_api::{SignedIn, changed_at},
     status::{DatabaseState, Status, StatusInputs},
     store::{self, Overview, Reader},
@@ -46,7 +46,7 @@ pub(crate) fn reader(config: &Config) -> anyhow::Result<Option<Reader>> {
 fn denied(state_dir: &Path, file: &Path) -> Failure {
     let failure = Failure::new(ExitCode::Unusable, owner::words(state_dir));
     failure.hint(owner::hint(state_dir).unwrap_or_else(|| {
-        let (dir, file) = (Shown::path(state_dir), Shown::path(file));
+        let (dir, file) = (Escaped::path(state_dir), Escaped::path(file));
         format!("give yourself the right to it: `chmod 700 {dir}; chmod 600 {file}`")
     }))
 }

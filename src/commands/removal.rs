@@ -6,7 +6,7 @@ use crate::{
     cli::{self, ExitCode},
     config::Config,
     daemon,
-    escape::Shown,
+    escape::Escaped,
     status::format,
     store::{Leaver, OrderKind},
 };
@@ -48,7 +48,7 @@ pub(crate) async fn run(edge: &Edge, flags: &cli::AlbumRemove) -> anyhow::Result
                 .filter(|leaver| matches!(leaver.state.as_str(), "wanted" | "placed" | "refused"))
                 .collect();
             if !flags.yes || leavers.is_empty() {
-                let album = Shown::text(album);
+                let album = Escaped::text(album);
                 output::print(&plan(
                     &format!("nothing of that is in \"{album}\""),
                     &leavers,
@@ -89,7 +89,7 @@ async fn do_it(
 }
 
 fn unknown(album: &str) -> Failure {
-    let words = format!("no album \"{}\" is known here", Shown::text(album));
+    let words = format!("no album \"{}\" is known here", Escaped::text(album));
     Failure::new(ExitCode::Unusable, words)
         .hint("`albumen albums` lists those that Albumen made; others it cannot change")
 }
@@ -101,7 +101,7 @@ fn plan(nothing: &str, leavers: &[Leaver]) -> String {
     }
     let mut text = String::new();
     for leaver in leavers.iter().take(LISTED) {
-        let (path, title) = (Shown::path(&leaver.path), Shown::text(&leaver.title));
+        let (path, title) = (Escaped::path(&leaver.path), Escaped::text(&leaver.title));
         let _ = writeln!(text, "out of \"{title}\": {path}");
     }
     let n = leavers.len() as u64;

@@ -123,7 +123,9 @@ impl Config {
 
     /// The folder whose root is `root`.
     pub fn folder_at(&self, root: &Path) -> Option<&Folder> {
-        self.folders.iter().find(|folder| absolute(&folder.path) == root)
+        self.folders
+            .iter()
+            .find(|folder| absolute(&folder.path) == root)
     }
 
     fn without_file(state_dir_override: Option<&Path>, env: &Environment) -> Result<Self, Error> {

@@ -38,7 +38,7 @@ use crate::{
     failpoint,
     lock::{self, Lock},
     progress::Progress,
-    scan::Intake,
+    scan::Scanner,
     store::{Reach, Store},
     upload::Upload,
     verify::Verify,
@@ -137,9 +137,9 @@ async fn with_store(
     let taken = socket::Taken::default();
     let listener = socket::Listener::bind(&config.state_dir)?;
     let lane = Lane::load(context.clone()).await?;
-    let (intake, requests) = Intake::new(context.clone(), folders, &paths)?;
+    let (scanner, requests) = Scanner::new(context.clone(), folders, &paths)?;
     let mut tasks = JoinSet::new();
-    spawn(&mut tasks, "intake", intake.run());
+    spawn(&mut tasks, "intake", scanner.run());
     spawn(&mut tasks, "uploads", Upload::new(context.clone()).run());
     if *job == Job::Daemon {
         spawn(

@@ -21,10 +21,10 @@ use super::{Door, SOCKET_NAME, ending, removal, verification};
 use crate::{
     cli::ExitCode,
     context::Context,
-    escape::Shown,
+    escape::Escaped,
     model::ids::{AlbumRow, ItemId, OrderId},
     progress::Count,
-    scan::Requests,
+    scan::ScanRequests,
     status::summary,
     store::{self, OrderKind},
 };
@@ -85,7 +85,7 @@ impl Drop for Order {
 
 /// The socket cannot be made, so that no command could reach this process.
 #[derive(Debug, thiserror::Error)]
-#[error("the socket {} cannot be made", Shown::path(.path))]
+#[error("the socket {} cannot be made", Escaped::path(.path))]
 pub struct Error {
     /// Where it was to be.
     pub path: PathBuf,
@@ -113,7 +113,7 @@ impl Listener {
     pub(super) async fn serve(
         self,
         context: Context,
-        requests: Requests,
+        requests: ScanRequests,
         taken: Taken,
     ) -> anyhow::Result<()> {
         let mut connections = JoinSet::new();
@@ -138,7 +138,7 @@ impl Listener {
     }
 }
 
-async fn follow(stream: UnixStream, context: Context, requests: Requests, taken: Taken) {
+async fn follow(stream: UnixStream, context: Context, requests: ScanRequests, taken: Taken) {
     let (reader, mut writer) = stream.into_split();
     let mut line = String::new();
     let mut reader = BufReader::new(tokio::io::AsyncReadExt::take(reader, LINE_BYTES));
@@ -187,7 +187,7 @@ async fn follow(stream: UnixStream, context: Context, requests: Requests, taken:
     let _ = writer.write_all(b"done\n").await;
 }
 
-async fn carry_out(id: OrderId, context: &Context, requests: &Requests) -> anyhow::Result<()> {
+async fn carry_out(id: OrderId, context: &Context, requests: &ScanRequests) -> anyhow::Result<()> {
     let begun = patiently(context, || {
         context.store.begin_order(id, context.clock.now())
     })

@@ -22,7 +22,7 @@ use url::Url;
 
 use crate::{
     clock::{self, Clock},
-    escape::Shown,
+    escape::Escaped,
 };
 
 use super::{
@@ -225,7 +225,7 @@ impl Auth {
         self.look_at_secret();
         let secret = blocking(move || ClientSecret::read(&path)).await?;
         if secret.wide && !self.0.told_wide.swap(true, Ordering::Relaxed) {
-            let path = Shown::path(&self.0.files.client_secret);
+            let path = Escaped::path(&self.0.files.client_secret);
             tracing::warn!(
                 "the client secret file {path} can be read by others of this machine; chmod 600 would keep it private"
             );

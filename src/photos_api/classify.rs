@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use url::Url;
 
-use crate::escape::Shown;
+use crate::escape::Escaped;
 
 use super::{
     error::{Error, Kind, Limit},
@@ -104,7 +104,7 @@ pub(super) fn refusal(
     let kind = kind(about, status, &told);
     let words = words::kept(&told.message, sent);
     if kind == Kind::BadRequest || kind == Kind::Forbidden {
-        tracing::debug!(http_status = status.as_u16(), words = %Shown::text(&words),
+        tracing::debug!(http_status = status.as_u16(), words = %Escaped::text(&words),
             "the service refused a call in words that are not on the list");
     }
     Error::new(kind, &words)

@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, fmt, io, sync::Arc, time::Duration};
 
-use crate::escape::Shown;
+use crate::escape::Escaped;
 
 use super::words;
 
@@ -284,7 +284,7 @@ impl fmt::Display for Error {
             write!(f, " (HTTP {status})")?;
         }
         if !self.message.is_empty() {
-            write!(f, ": {}", Shown::text(&self.message))?;
+            write!(f, ": {}", Escaped::text(&self.message))?;
         }
         Ok(())
     }

@@ -21,8 +21,8 @@ use crate::{
         ids::{ContentHash, RootId},
     },
     scan::{
-        place::{Place, Places},
-        survey::{self, Looked, Surveyed},
+        folder::{Folder, Folders},
+        preview::{self, FoundFile, Preview},
     },
     store::{self, Content, FileState, Reader},
     upload,
@@ -31,7 +31,7 @@ use crate::{
 /// A place with its row, if it has one.
 #[derive(Debug, Clone)]
 pub(super) struct Root {
-    pub(super) place: Arc<Place>,
+    pub(super) folder: Arc<Folder>,
     pub(super) row: Option<RootId>,
 }
 
@@ -39,18 +39,20 @@ pub(super) struct Root {
 #[derive(Debug)]
 pub(super) struct Candidate {
     pub(super) root: usize,
-    pub(super) file: Surveyed,
+    pub(super) file: FoundFile,
     /// Whether its bytes are an item already: it is not to be matched, but it may be meant.
     pub(super) is_held: bool,
     // Boxed, because there may be very many candidates, and few are looked into at a time.
-    pub(super) looked: Option<Box<Looked>>,
+    pub(super) looked: Option<Box<Preview>>,
     pub(super) content: Option<Box<Content>>,
 }
 
 impl Candidate {
     /// Where it is.
     pub(super) fn path(&self, roots: &[Root]) -> PathBuf {
-        let place = roots.get(self.root).map(|root| self.file.path(&root.place));
+        let place = roots
+            .get(self.root)
+            .map(|root| self.file.path(&root.folder));
         place.unwrap_or_default()
     }
 
@@ -60,7 +62,7 @@ impl Candidate {
             && self.content.is_none()
         {
             let below = self.file.dir.join(&self.file.entry.name);
-            let content = upload::content(&root.place, &below, self.file.stat());
+            let content = upload::content(&root.folder, &below, self.file.entry.stat);
             self.content = content.ok().flatten().map(Box::new);
         }
         self.content.as_deref()
@@ -71,7 +73,7 @@ impl Candidate {
         if let Some(root) = roots.get(self.root)
             && self.looked.is_none()
         {
-            self.looked = survey::look_into(&root.place, config, &self.file, now).map(Box::new);
+            self.looked = preview::preview(&root.folder, config, &self.file, now).map(Box::new);
         }
     }
 }
@@ -88,14 +90,14 @@ pub(super) struct Found {
 
 /// The places of the configuration.
 pub(super) fn roots(config: &Config, reader: &Reader) -> anyhow::Result<Vec<Root>> {
-    let places = Places::new(config.folders.iter().cloned())?;
-    let root = |place: &Arc<Place>| {
+    let folders = Folders::new(config.folders.iter().cloned())?;
+    let root = |folder: &Arc<Folder>| {
         Ok(Root {
-            row: reader.root_at(place.root())?,
-            place: Arc::clone(place),
+            row: reader.root_at(folder.root())?,
+            folder: Arc::clone(folder),
         })
     };
-    places.iter().map(root).collect()
+    folders.iter().map(root).collect()
 }
 
 /// Walks over all folders.
@@ -110,15 +112,15 @@ pub(super) fn walk(
             break;
         }
         let titles = &mut found.titles;
-        if let AlbumRule::Name(name) = &root.place.folder.album {
+        if let AlbumRule::Name(name) = &root.folder.settings.album {
             titles.extend(album_title::clean(name));
         }
         let entered = |dir: &std::path::Path| {
-            let name = dir.file_name().or_else(|| root.place.root().file_name());
+            let name = dir.file_name().or_else(|| root.folder.root().file_name());
             titles.extend(name.and_then(|name| album_title::clean(&name.to_string_lossy())));
         };
         let candidates = &mut found.candidates;
-        let seen = |file: Surveyed| {
+        let seen = |file: FoundFile| {
             if let Some(is_held) = standing(&file) {
                 candidates.push(Candidate {
                     root: number,
@@ -129,7 +131,7 @@ pub(super) fn walk(
                 });
             }
         };
-        let problems = survey::survey(&root.place, root.row, reader, entered, seen)?;
+        let problems = preview::walk_files(&root.folder, root.row, reader, entered, seen)?;
         found.problems.extend(problems);
     }
     Ok(found)
@@ -137,11 +139,12 @@ pub(super) fn walk(
 
 /// Whether a file is held already; none if it is none of our business: what its row says of its bytes
 /// stands, or it is an edited file, which goes its own way.
-fn standing(file: &Surveyed) -> Option<bool> {
+fn standing(file: &FoundFile) -> Option<bool> {
     let Some(known) = &file.known else {
         return Some(false);
     };
-    let is_same = known.stat.size == file.entry.size && known.stat.mtime_ns == file.entry.mtime_ns;
+    let is_same =
+        known.stat.size == file.entry.stat.size && known.stat.mtime_ns == file.entry.stat.mtime_ns;
     match known.state {
         FileState::Held => is_same.then_some(true),
         FileState::Refused => (known.imported && is_same).then_some(false),
@@ -217,7 +220,7 @@ fn classes(
     let mut alike: HashMap<(&str, u64), Vec<usize>> = HashMap::new();
     for (number, (one, name)) in candidates.iter().zip(names).enumerate() {
         if let Some(name) = name.as_deref().filter(|name| asked.contains(name)) {
-            let group = alike.entry((name, one.file.entry.size)).or_default();
+            let group = alike.entry((name, one.file.entry.stat.size)).or_default();
             group.push(number);
         }
     }
@@ -238,7 +241,7 @@ fn classes(
 }
 
 /// When the file's own bytes say that it was taken.
-fn moment(looked: &Looked) -> Option<Moment> {
+fn moment(looked: &Preview) -> Option<Moment> {
     let instant = second(looked.taken.instant);
     match looked.taken.source {
         Source::Exif => Some(Moment::WallClock(instant)),

@@ -34,12 +34,11 @@ use crate::{
     cli::ExitCode,
     config::Config,
     context::{Context, Mode, account},
-    escape::Shown,
+    escape::Escaped,
     lock::Lock,
     model::ids::{AlbumId, AlbumRow, ItemId},
     photos_api,
     progress::Progress,
-    scan::survey,
     store::{self, ListedAlbum, Store, TakenOver},
 };
 use files::{Candidate, Root};
@@ -65,7 +64,7 @@ pub async fn rebuild(
     });
     let (store, before) = opened.await?.context("cannot open the database")?;
     if let Some(before) = &before {
-        let before = Shown::path(before);
+        let before = Escaped::path(before);
         tracing::warn!("the database was damaged; it is kept as {before}, and a new one is made");
     }
     let ended = with_store(config, is_dry, stop, store.clone()).await;
@@ -152,7 +151,7 @@ impl Rebuilding {
             let reader = context.store.reader()?;
             let specs = files::roots(&context.config, &reader)?
                 .iter()
-                .map(|root| survey::root_of(&root.place))
+                .map(|root| root.folder.spec())
                 .collect();
             context.store.roots(specs).await?;
         }

@@ -69,7 +69,7 @@ impl Rebuilding {
         let mut reasons = HashMap::new();
         let mut copies = Vec::new();
         for (one, why) in rest {
-            if sizes.contains(&one.file.entry.size) {
+            if sizes.contains(&one.file.entry.stat.size) {
                 reasons.insert(one.path(&self.roots), why);
                 copies.push((one, None));
             } else {
@@ -159,9 +159,9 @@ impl Rebuilding {
     fn found_again(&self, one: Candidate, number: usize) -> Option<FoundAgain> {
         let root = self.roots.get(one.root)?.row?;
         let (looked, content) = (*one.looked?, *one.content?);
-        let stat = one.file.stat();
+        let stat = one.file.entry.stat;
         let listed_in = self.listed_in(looked.album.as_deref(), number);
-        let path = one.file.path(&self.roots.get(one.root)?.place);
+        let path = one.file.path(&self.roots.get(one.root)?.folder);
         let arrived = listed_in.and_then(|album| self.arrived(one.root, album, number));
         let key = match arrived {
             Some(_) => OrderKey::new(arrived, one.file.entry.name.as_bytes(), &path),
@@ -200,7 +200,7 @@ impl Rebuilding {
     /// When the item seems to have come to an album that is in the order of arrival: nobody else
     /// knows, and all that counts is that it was before now, and before those behind it.
     fn arrived(&self, root: usize, album: AlbumRow, number: usize) -> Option<Timestamp> {
-        let is_arrival = self.roots.get(root)?.place.folder.order == Order::Arrival;
+        let is_arrival = self.roots.get(root)?.folder.settings.order == Order::Arrival;
         let place = i64::try_from(*self.holds.get(&(album, number))?).ok()?;
         let before = SignedDuration::from_millis(ALBUM_ITEMS_MAX as i64 - place);
         let arrived = self.began.checked_sub(before).ok();

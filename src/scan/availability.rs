@@ -14,11 +14,7 @@ use std::{
 #[cfg(target_os = "linux")]
 use tokio::io::{Interest, unix::AsyncFd};
 
-use super::{
-    folder::Folder,
-    rules::Verdict,
-    walk::RootState,
-};
+use super::{folder::Folder, rules::Verdict, walk::RootState};
 use crate::{
     model::ids::RootId,
     store::{self, Reader},
@@ -136,6 +132,10 @@ pub(super) struct MountTable {
 #[cfg(target_os = "linux")]
 impl MountTable {
     /// Opens the table. Must be called in a runtime.
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe, for types whose file may be closed while registered; ours is not"
+    )]
     pub(super) fn open() -> Self {
         let file = fs::File::open("/proc/self/mountinfo");
         let file = file.and_then(|file| AsyncFd::with_interest(file, Interest::PRIORITY));

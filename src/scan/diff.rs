@@ -29,7 +29,7 @@ use super::{
 use crate::{
     clock::{self, Clock},
     config::OnEdit,
-    escape::Shown,
+    escape::Escaped,
     media::description::{self, beside::Beside},
     model::ids::{DirId, FileId, RootId},
     store::{self, Change, Fate, FileStat, FileState, KnownFile, Reader, Store},
@@ -74,7 +74,7 @@ impl WarnedPaths {
     fn warn(&self, path: PathBuf, why: &dyn std::fmt::Display) {
         let mut warned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if warned.len() < MAX_WARNED && !warned.contains(&path) {
-            let shown = Shown::path(&path);
+            let shown = Escaped::path(&path);
             tracing::warn!("{shown} cannot be read, it is left out: {why}");
             warned.insert(path);
         }
@@ -123,7 +123,10 @@ impl Scan {
             let reader = store.reader()?;
             let unavailable = request.folder.unavailable(request.root, &reader)?;
             if unavailable.is_some() {
-                return Ok(ScanOutcome { unavailable, ..ScanOutcome::default() });
+                return Ok(ScanOutcome {
+                    unavailable,
+                    ..ScanOutcome::default()
+                });
             }
             Diff::new(&request, reader, sender).run()
         });
@@ -177,11 +180,7 @@ struct Diff<'a> {
 }
 
 impl<'a> Diff<'a> {
-    fn new(
-        request: &'a ScanRequest,
-        reader: Reader,
-        sender: mpsc::Sender<Vec<Change>>,
-    ) -> Self {
+    fn new(request: &'a ScanRequest, reader: Reader, sender: mpsc::Sender<Vec<Change>>) -> Self {
         Self {
             request,
             reader,
@@ -199,8 +198,12 @@ impl<'a> Diff<'a> {
     }
 
     fn run(mut self) -> store::Result<ScanOutcome> {
-        self.mounts = self.request.folder.mounts(self.request.root, &self.reader)?;
-        self.unreadable.extend(self.mounts.unmounted.iter().cloned());
+        self.mounts = self
+            .request
+            .folder
+            .mounts(self.request.root, &self.reader)?;
+        self.unreadable
+            .extend(self.mounts.unmounted.iter().cloned());
         for dir in self.mounts.plain.clone() {
             self.send_mount(dir, false);
         }
@@ -238,7 +241,9 @@ impl<'a> Diff<'a> {
                 continue;
             }
             if let Some(problem) = &listing.problem {
-                request.warned.warn(request.folder.root().join(dir), problem);
+                request
+                    .warned
+                    .warn(request.folder.root().join(dir), problem);
                 self.unreadable.push(dir.clone());
             }
             let mut known = Vec::new();
@@ -264,7 +269,13 @@ impl<'a> Diff<'a> {
         self.outcome.files += listing.files.len() as u64;
         self.outcome.other_kind += listing.passed_over.other_kind;
         self.missing_names.append(&mut listing.missing);
-        let Listing { dir, files, unreadable, problem, .. } = listing;
+        let Listing {
+            dir,
+            files,
+            unreadable,
+            problem,
+            ..
+        } = listing;
         for (name, error) in &unreadable {
             let path = request.folder.root().join(&dir).join(name);
             request.warned.warn(path, error);
@@ -375,7 +386,10 @@ impl<'a> Diff<'a> {
             }
         } else if row.state == FileState::Held {
             let words = description::find(&path.join(&row.name), sidecars).words();
-            self.send(Change::Described { file: row.id, words });
+            self.send(Change::Described {
+                file: row.id,
+                words,
+            });
         }
     }
 
@@ -472,7 +486,13 @@ impl<'a> Diff<'a> {
             self.outcome.mounts_changed = true;
             return Ok(());
         }
-        for Missing { file, again, left_out, name } in std::mem::take(&mut self.missing) {
+        for Missing {
+            file,
+            again,
+            left_out,
+            name,
+        } in std::mem::take(&mut self.missing)
+        {
             if !again {
                 self.outcome.wants_second = true;
                 self.outcome.second_names.extend(name);
@@ -481,7 +501,10 @@ impl<'a> Diff<'a> {
                 self.leave_out(file);
             } else {
                 self.outcome.missing += 1;
-                self.send(Change::Missed { file, finally: again });
+                self.send(Change::Missed {
+                    file,
+                    finally: again,
+                });
             }
         }
         Ok(())
@@ -494,12 +517,26 @@ impl<'a> Diff<'a> {
         }
         let candidates = std::mem::take(&mut self.candidates);
         let request = self.request;
-        let fates = request.folder.classify_all(&candidates, request.settings, now);
+        let fates = request
+            .folder
+            .classify_all(&candidates, request.settings, now);
         self.outcome.changed += candidates.len() as u64;
-        for (Candidate { file, dir, entry, .. }, fate) in candidates.into_iter().zip(fates) {
+        for (
+            Candidate {
+                file, dir, entry, ..
+            },
+            fate,
+        ) in candidates.into_iter().zip(fates)
+        {
             let (root, name, stat) = (request.root, entry.name, entry.stat);
             self.send(match file {
-                None => Change::Found { root, dir, name, stat, fate },
+                None => Change::Found {
+                    root,
+                    dir,
+                    name,
+                    stat,
+                    fate,
+                },
                 Some(file) => Change::Altered { file, stat, fate },
             });
         }
@@ -512,7 +549,11 @@ impl<'a> Diff<'a> {
 
     fn send_mount(&mut self, dir: PathBuf, is_mount: bool) {
         let root = self.request.root;
-        self.send(Change::Mount { root, dir, is_mount });
+        self.send(Change::Mount {
+            root,
+            dir,
+            is_mount,
+        });
     }
 
     fn send(&mut self, change: Change) {

@@ -31,7 +31,7 @@ use crate::{
     clock,
     config::{self, AlbumRule, Config, Description, OnDelete, Order, Timezone, absolute},
     context::{Error, Result},
-    escape::Shown,
+    escape::Escaped,
     media::{capture_time, file_type},
     model::{album_title, ids::FileId, order_key::OrderKey},
     store::{Fate, RootSpec},
@@ -109,7 +109,7 @@ impl ScanSettings {
 
 impl Folder {
     fn new(settings: config::Folder, is_configured: bool, nested: Vec<PathBuf>) -> Result<Self> {
-        let path = Shown::path(&settings.path);
+        let path = Escaped::path(&settings.path);
         let rules = Rules::new(&settings.include, &settings.exclude).map_err(|error| {
             Error::Intake(format!("the rules of {path} are not valid: {error}"))
         })?;
@@ -168,8 +168,15 @@ impl Folder {
     }
 
     /// What happens to a file that is new or has changed: it settles, is queued, or is refused.
-    pub(super) fn classify(&self, file: &Candidate, settings: ScanSettings, now: Timestamp) -> Fate {
-        let Candidate { entry, settle_ms, .. } = file;
+    pub(super) fn classify(
+        &self,
+        file: &Candidate,
+        settings: ScanSettings,
+        now: Timestamp,
+    ) -> Fate {
+        let Candidate {
+            entry, settle_ms, ..
+        } = file;
         let settle = settings.settle(*settle_ms);
         let has_settled = match file.stability {
             Stability::Unknown => is_older(entry, settle, now),
@@ -210,7 +217,9 @@ impl Folder {
     ) -> Vec<Fate> {
         let classify = |files: &[Candidate]| -> Vec<Fate> {
             let files = files.iter();
-            files.map(|file| self.classify(file, settings, now)).collect()
+            files
+                .map(|file| self.classify(file, settings, now))
+                .collect()
         };
         if !self.needs_capture_time() || files.len() < MIN_PARALLEL {
             return classify(files);
@@ -237,7 +246,9 @@ impl Folder {
     ) -> (Option<String>, OrderKey) {
         let relative = dir.join(&entry.name);
         let path = self.root().join(&relative);
-        let taken = self.needs_capture_time().then(|| self.capture_time(&path, entry, now));
+        let taken = self
+            .needs_capture_time()
+            .then(|| self.capture_time(&path, entry, now));
         let day = taken.map(|taken| self.zone.to_datetime(taken).date());
         let album = album_title::title_for(&self.settings.album, self.root(), &relative, day);
         let modified = Timestamp::from_nanosecond(i128::from(entry.stat.mtime_ns));
@@ -260,7 +271,10 @@ impl Folder {
     fn capture_time(&self, path: &Path, entry: &Entry, now: Timestamp) -> Timestamp {
         // If it has become a pipe meanwhile, opening it does not wait for a writer.
         let nonblocking = OFlags::NONBLOCK.bits() as i32;
-        let file = File::options().read(true).custom_flags(nonblocking).open(path);
+        let file = File::options()
+            .read(true)
+            .custom_flags(nonblocking)
+            .open(path);
         let (name, mtime) = (entry.name.as_os_str(), entry.stat.mtime_ns);
         let taken = match file {
             Ok(mut file) => capture_time::taken(&mut file, name, mtime, &self.zone, now),
@@ -292,7 +306,11 @@ pub struct ResolvedPaths {
 
 impl ResolvedPaths {
     fn add(&mut self, number: usize, scope: Scope) {
-        let known = |scope: &Scope| self.scopes.iter().any(|it| it.0 == number && it.1 == *scope);
+        let known = |scope: &Scope| {
+            self.scopes
+                .iter()
+                .any(|it| it.0 == number && it.1 == *scope)
+        };
         if !known(&scope) && !known(&Scope::Folder) {
             self.scopes.push((number, scope));
         }
@@ -301,7 +319,7 @@ impl ResolvedPaths {
     /// The scopes; logs what is left out.
     pub(super) fn log_left_out(self) -> Vec<(usize, Scope)> {
         for (path, why) in &self.left_out {
-            tracing::warn!("{} does not go up: {why}", Shown::path(path));
+            tracing::warn!("{} does not go up: {why}", Escaped::path(path));
         }
         self.scopes
     }
@@ -406,7 +424,7 @@ impl Folders {
 
     fn resolve_path(&mut self, path: &Path, resolved: &mut ResolvedPaths) -> Result<()> {
         let unusable = |error: io::Error| {
-            let path = Shown::path(path);
+            let path = Escaped::path(path);
             Error::Intake(match error.kind() {
                 io::ErrorKind::NotFound => format!(
                     "there is no file or folder {path}; nothing was begun\nhint: look for a typing mistake, or \

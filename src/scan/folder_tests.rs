@@ -42,7 +42,10 @@ fn links_on_the_way_to_a_file_are_resolved_and_one_at_the_end_is_not() {
     let mut located = |path| located(&mut folders, root.join(path));
     let in_pictures = |relative: &str| (pictures.clone(), relative.into(), true);
     assert_eq!(located("disk/2024/a.jpg"), in_pictures("2024/a.jpg"));
-    assert_eq!(located("pictures/missing/a.jpg"), in_pictures("missing/a.jpg"));
+    assert_eq!(
+        located("pictures/missing/a.jpg"),
+        in_pictures("missing/a.jpg")
+    );
     assert_eq!(located("pictures"), in_pictures(""));
     assert_eq!(located("disk"), in_pictures(""));
     assert_eq!(located("pictures/out.jpg"), in_pictures("out.jpg"));

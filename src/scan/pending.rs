@@ -263,7 +263,11 @@ impl PendingDir {
         let dir = match scope {
             Scope::Folder | Scope::Subtree(_) => {
                 pending.subtree = true;
-                if let Scope::Subtree(dir) = scope { dir } else { PathBuf::new() }
+                if let Scope::Subtree(dir) = scope {
+                    dir
+                } else {
+                    PathBuf::new()
+                }
             }
             Scope::Directory(dir) => {
                 pending.directory = true;
@@ -314,7 +318,11 @@ fn scopes(dirs: BTreeMap<DirKey, PendingDir>) -> Vec<(usize, Scope)> {
         if pending.directory {
             scopes.push((folder, Scope::Directory(dir.clone())));
         }
-        let mut names = pending.missing.into_iter().chain(pending.changed).peekable();
+        let mut names = pending
+            .missing
+            .into_iter()
+            .chain(pending.changed)
+            .peekable();
         while names.peek().is_some() {
             let names = names.by_ref().take(MAX_NAMES).collect();
             let dir = dir.clone();

@@ -48,7 +48,10 @@ fn many_files_become_a_scan_of_their_directory_but_missing_names_are_looked_up()
         pending.add_changed_file(0, "a".into(), n.to_string().into(), now);
     }
     pending.add_event(0, files("a", &["gone"]), now);
-    let expected = [(0, Scope::Directory("a".into())), (0, files("a", &["gone"]))];
+    let expected = [
+        (0, Scope::Directory("a".into())),
+        (0, files("a", &["gone"])),
+    ];
     assert_eq!(pending.take_due(now + SECOND).urgent, expected);
 }
 
@@ -84,7 +87,10 @@ fn a_directory_without_events_is_polled_each_minute_or_less_often_if_scans_are_s
     pending.poll(0, "a".into(), true, now);
     pending.poll(1, PathBuf::new(), false, now);
     let due = pending.take_due(now + 60 * SECOND);
-    assert_eq!(due.queued, [(0, Scope::Subtree("a".into())), (1, Scope::Folder)]);
+    assert_eq!(
+        due.queued,
+        [(0, Scope::Subtree("a".into())), (1, Scope::Folder)]
+    );
     pending.finish(1, &Scope::Folder, 30 * SECOND, now + 90 * SECOND);
     assert_eq!(
         pending.take_due(now + 120 * SECOND).queued,
@@ -92,7 +98,10 @@ fn a_directory_without_events_is_polled_each_minute_or_less_often_if_scans_are_s
     );
     assert_eq!(pending.take_retryable(), [(0, "a".into())]);
     assert_eq!(pending.take_due(now + 389 * SECOND).queued, []);
-    assert_eq!(pending.take_due(now + 390 * SECOND).queued, [(1, Scope::Folder)]);
+    assert_eq!(
+        pending.take_due(now + 390 * SECOND).queued,
+        [(1, Scope::Folder)]
+    );
 }
 
 #[test]

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    escape::Shown,
+    escape::Escaped,
     media::{
         capture_time::{self, Taken},
         dimensions, file_type,
@@ -69,7 +69,7 @@ pub fn walk_files(
 ) -> store::Result<Vec<String>> {
     let mut problems = Vec::new();
     let mut problem = |path: &Path, what: &dyn std::fmt::Display| {
-        problems.push(format!("{}: {what}", Shown::path(path)));
+        problems.push(format!("{}: {what}", Escaped::path(path)));
     };
     match folder.tree.root_state() {
         RootState::Present => {}
@@ -86,7 +86,9 @@ pub fn walk_files(
             problem(&path.join(name), error);
         }
         on_dir(&listing.dir);
-        let id = root.map(|root| reader.dir(root, &listing.dir)).transpose()?;
+        let id = root
+            .map(|root| reader.dir(root, &listing.dir))
+            .transpose()?;
         let known = id.flatten().map(|id| reader.known_in(id)).transpose()?;
         let known = known.unwrap_or_default();
         let dir: Arc<Path> = listing.dir.into();
@@ -121,7 +123,10 @@ pub fn preview(
         stability: Stability::Unknown,
     };
     let decision = folder.classify(&candidate, ScanSettings::of(config), now);
-    let Fate::Queue { album, key, large, .. } = decision else {
+    let Fate::Queue {
+        album, key, large, ..
+    } = decision
+    else {
         return None;
     };
     let mut opened = File::open(file.path(folder)).ok()?;

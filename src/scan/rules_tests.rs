@@ -183,7 +183,14 @@ fn every_built_in_exclude_is_found_by_its_own_pattern() {
 
 #[test]
 fn ordinary_names_match_no_built_in_exclude() {
-    for name in ["IMG_1.JPG", ".hidden.jpg", "party.jpg", "Trash.jpg", "~a.jpg", "a"] {
+    for name in [
+        "IMG_1.JPG",
+        ".hidden.jpg",
+        "party.jpg",
+        "Trash.jpg",
+        "~a.jpg",
+        "a",
+    ] {
         assert_eq!(default_exclude(OsStr::new(name), false), None, "{name}");
     }
     for name in ["2024", "Trash", "Recycle", "a.b", "lost"] {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     clock,
-    escape::Shown,
+    escape::Escaped,
     model::ids::RootId,
     store::{self, Change, Fate, Reader, Settling},
 };
@@ -63,7 +63,10 @@ pub(super) fn check_settled(
             continue;
         };
         let path = dir.join(&file.name);
-        let gone = Change::Missed { file: file.id, finally: true };
+        let gone = Change::Missed {
+            file: file.id,
+            finally: true,
+        };
         match folder.tree.look(&path) {
             Ok(Look::File(entry)) => {
                 let (seen, known) = (&entry.stat, &file.stat);
@@ -71,7 +74,11 @@ pub(super) fn check_settled(
                 candidates.entry(root).or_default().push(Candidate {
                     file: Some(file.id),
                     dir,
-                    stability: if is_same { Stability::Stable } else { Stability::Changing },
+                    stability: if is_same {
+                        Stability::Stable
+                    } else {
+                        Stability::Changing
+                    },
                     entry,
                     settle_ms: file.settle_ms,
                     is_new_arrival: file.fresh,
@@ -88,7 +95,7 @@ pub(super) fn check_settled(
             }
             Err(error) => {
                 let path = folder.root().join(&path);
-                tracing::debug!("cannot look at {}: {error}", Shown::path(&path));
+                tracing::debug!("cannot look at {}: {error}", Escaped::path(&path));
                 let fate = Fate::Settle {
                     due_at: clock::after(now, RETRY),
                     settle_ms: file.settle_ms,
@@ -101,10 +108,13 @@ pub(super) fn check_settled(
     for (root, candidates) in candidates {
         if let Some(folder) = folders.get(&root) {
             let fates = folder.classify_all(&candidates, settings, now);
-            let changes = candidates.into_iter().zip(fates).filter_map(|(candidate, fate)| {
-                let (file, stat) = (candidate.file?, candidate.entry.stat);
-                Some(Change::Altered { file, stat, fate })
-            });
+            let changes = candidates
+                .into_iter()
+                .zip(fates)
+                .filter_map(|(candidate, fate)| {
+                    let (file, stat) = (candidate.file?, candidate.entry.stat);
+                    Some(Change::Altered { file, stat, fate })
+                });
             outcome.changes.extend(changes);
         }
     }

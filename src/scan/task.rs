@@ -39,7 +39,7 @@ use crate::{
     clock::{self, LOOK_AGAIN},
     config::{self, Poll},
     context::{Context, Error, Mode, Result},
-    escape::Shown,
+    escape::Escaped,
     model::ids::RootId,
     store::{self, Change, Fate, RootRow},
 };
@@ -268,7 +268,8 @@ impl Scanner {
         let folders = self.folders.iter().filter(|folder| folder.is_configured);
         let configured: Vec<_> = folders.map(|folder| folder.root().to_owned()).collect();
         let (now, store) = (self.context.clock.now(), self.context.store.clone());
-        self.retry(|| store.configured(configured.clone(), now)).await?;
+        self.retry(|| store.configured(configured.clone(), now))
+            .await?;
         let mut first: BTreeMap<usize, Vec<(Scope, FirstScanGuard)>> = BTreeMap::new();
         for (number, scope, guard) in std::mem::take(&mut self.first) {
             first.entry(number).or_default().push((scope, guard));
@@ -327,7 +328,12 @@ impl Scanner {
             now + clock::until(self.context.clock.now(), at) + Duration::from_millis(1)
         });
         // The wall clock may jump.
-        let times = [settle_at, self.pending.next(), Some(self.check_at), Some(now + LOOK_AGAIN)];
+        let times = [
+            settle_at,
+            self.pending.next(),
+            Some(self.check_at),
+            Some(now + LOOK_AGAIN),
+        ];
         times.into_iter().flatten().min().unwrap_or(now)
     }
 
@@ -338,7 +344,9 @@ impl Scanner {
             let configured = self.configured().into_iter();
             Ok(configured.map(|number| (number, Scope::Folder)).collect())
         } else {
-            self.folders.resolve(&paths).map(ResolvedPaths::log_left_out)
+            self.folders
+                .resolve(&paths)
+                .map(ResolvedPaths::log_left_out)
         };
         let scans = match scopes {
             Ok(scopes) => {
@@ -377,7 +385,10 @@ impl Scanner {
 
     /// Queues a scan; one that is queued already serves all who want it.
     fn enqueue(&mut self, folder: usize, scope: Scope, reply: Option<oneshot::Sender<()>>) {
-        let mut queued = self.queue.iter_mut().filter(|queued| queued.folder == folder);
+        let mut queued = self
+            .queue
+            .iter_mut()
+            .filter(|queued| queued.folder == folder);
         match queued.find(|queued| queued.scope == scope || queued.scope == Scope::Folder) {
             Some(queued) => queued.replies.extend(reply),
             None => self.queue.push_back(QueuedScan {
@@ -394,7 +405,9 @@ impl Scanner {
             return self.poll_all();
         }
         let numbers = self.configured();
-        let folders = numbers.iter().filter_map(|number| self.folders.get(*number));
+        let folders = numbers
+            .iter()
+            .filter_map(|number| self.folders.get(*number));
         let trees = folders.map(|folder| Arc::clone(&folder.tree)).collect();
         match Watcher::start(trees, poll == Poll::Never) {
             Ok((watcher, events)) => {
@@ -410,7 +423,8 @@ impl Scanner {
 
     fn poll_all(&mut self) {
         for number in self.configured() {
-            self.pending.poll(number, PathBuf::new(), false, Instant::now());
+            self.pending
+                .poll(number, PathBuf::new(), false, Instant::now());
         }
     }
 
@@ -454,13 +468,16 @@ impl Scanner {
                 }
                 WatchEvent::Changed(_) => {
                     if let Some(name) = relative.file_name() {
-                        self.pending.add_changed_file(number, dir, name.to_owned(), now);
+                        self.pending
+                            .add_changed_file(number, dir, name.to_owned(), now);
                     }
                 }
                 // The root may be unavailable now, or another directory may be in its place.
                 WatchEvent::Removed(path) if is_root => {
                     self.check_at = now;
-                    self.watcher.iter().for_each(|watcher| watcher.rewatch(&path));
+                    self.watcher
+                        .iter()
+                        .for_each(|watcher| watcher.rewatch(&path));
                 }
                 WatchEvent::Removed(_) => {
                     if is_sidecar {
@@ -495,7 +512,10 @@ impl Scanner {
             self.check_roots().await?;
         }
         let (now, settings) = (self.context.clock.now(), self.settings);
-        if self.settle_at.is_some_and(|next| settle::is_due(next, settings, now)) {
+        if self
+            .settle_at
+            .is_some_and(|next| settle::is_due(next, settings, now))
+        {
             self.check_settled().await?;
         }
         let due = self.pending.take_due(Instant::now());
@@ -555,8 +575,14 @@ impl Scanner {
     }
 
     async fn finish_running(&mut self) -> Flow<()> {
-        if let Some(RunningScan { queued, scan, began }) = self.running.take()
-            && self.finish_scan(queued.folder, queued.scope, scan, began).await?
+        if let Some(RunningScan {
+            queued,
+            scan,
+            began,
+        }) = self.running.take()
+            && self
+                .finish_scan(queued.folder, queued.scope, scan, began)
+                .await?
         {
             for reply in queued.replies {
                 // The requester may have gone.
@@ -644,7 +670,8 @@ impl Scanner {
             self.pending.add_second_look(number, second, now);
         }
         for dir in outcome.unsettled_sidecars {
-            self.pending.add_second_look(number, Scope::Directory(dir), now);
+            self.pending
+                .add_second_look(number, Scope::Directory(dir), now);
         }
         if let Some(state) = self.states.get_mut(&number) {
             state.first.retain(|first| !is_whole && *first != scope);
@@ -671,13 +698,15 @@ impl Scanner {
         }
         let store = self.context.store.clone();
         if is_reclassified {
-            self.retry(|| store.rule_applied(root, rule.clone())).await?;
+            self.retry(|| store.rule_applied(root, rule.clone()))
+                .await?;
         }
         let now = self.context.clock.now();
-        self.retry(|| store.root_opened(root, is_first_scan, now)).await?;
+        self.retry(|| store.root_opened(root, is_first_scan, now))
+            .await?;
         if let Some(state) = self.states.get_mut(&number) {
             if state.unavailable.take().is_some() {
-                tracing::info!("{} is back", Shown::path(state.folder.root()));
+                tracing::info!("{} is back", Escaped::path(state.folder.root()));
             }
             state.is_open = true;
             state.is_scanned |= is_whole;
@@ -754,7 +783,7 @@ impl Scanner {
         }
         tracing::warn!(
             "{} is left alone for now: {unavailable}. Nothing in it counts as gone, and it is scanned when it is back",
-            Shown::path(state.folder.root())
+            Escaped::path(state.folder.root())
         );
         let (root, store) = (state.root, self.context.store.clone());
         self.retry(|| store.root_away(root)).await?;
@@ -800,14 +829,15 @@ impl Scanner {
             tracing::warn!(
                 "{} is left alone for now: the disk that was mounted there is not. Nothing in it counts as gone, \
                  and it is scanned when it is back\nhint: if it is not to come back, name it in `exclude`",
-                Shown::path(&folder.root().join(dir))
+                Escaped::path(&folder.root().join(dir))
             );
         }
         let store = self.context.store.clone();
-        self.retry(|| store.mounts_away(root, unmounted.clone())).await?;
+        self.retry(|| store.mounts_away(root, unmounted.clone()))
+            .await?;
         for dir in before.into_iter().filter(|dir| !unmounted.contains(dir)) {
             let path = folder.root().join(&dir);
-            tracing::info!("{} is back", Shown::path(&path));
+            tracing::info!("{} is back", Escaped::path(&path));
             self.rewatch(&folder, &path);
             self.enqueue(number, Scope::subtree(dir), None);
         }
@@ -887,9 +917,16 @@ impl Scanner {
 }
 
 fn log_outcome(folder: &Folder, outcome: &ScanOutcome, took: Duration) {
-    let root = Shown::path(folder.root());
+    let root = Escaped::path(folder.root());
     let seconds = took.as_secs_f64();
-    let ScanOutcome { files, changed, missing, left_out, other_kind, .. } = outcome;
+    let ScanOutcome {
+        files,
+        changed,
+        missing,
+        left_out,
+        other_kind,
+        ..
+    } = outcome;
     if *left_out > 0 {
         tracing::info!(
             "{left_out} files in {root} are left out from now on, as its rules say; their photos stay where they are"

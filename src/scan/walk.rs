@@ -74,7 +74,11 @@ impl Scope {
     pub(super) fn file(relative: &Path) -> Self {
         Self::Files {
             dir: parent(relative).to_owned(),
-            names: relative.file_name().map(OsStr::to_owned).into_iter().collect(),
+            names: relative
+                .file_name()
+                .map(OsStr::to_owned)
+                .into_iter()
+                .collect(),
         }
     }
 
@@ -346,7 +350,10 @@ fn dev_of(dir: &Path) -> io::Result<u64> {
 
 /// Whether the error means that there is nothing of this name.
 pub(super) fn is_not_found(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 impl Entry {
@@ -417,7 +424,10 @@ enum Target {
 
 impl Walk<'_> {
     fn list_files(&self, dir: PathBuf, names: BTreeSet<OsString>) -> Listing {
-        let mut listing = Listing { dir, ..Listing::default() };
+        let mut listing = Listing {
+            dir,
+            ..Listing::default()
+        };
         for name in names {
             match self.tree.look(&listing.dir.join(&name)) {
                 Ok(Look::File(entry)) => listing.files.push(entry),

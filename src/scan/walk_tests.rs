@@ -72,7 +72,7 @@ fn a_walk_finds_what_the_rules_take_and_counts_the_rest() {
     expected.insert(Path::new("b").join(odd));
     assert_eq!(found(tree.walk(&Scope::Folder)), expected);
     let b = tree
-        .walk()
+        .walk(&Scope::Folder)
         .find(|listing| listing.dir == Path::new("b"))
         .unwrap();
     assert_eq!(
@@ -130,9 +130,16 @@ fn a_part_of_the_tree_can_be_walked_alone_unless_it_is_not_ours() {
         found(tree.walk(&Scope::Subtree("b".into()))),
         paths(&["b/b.jpg", "b/c/c.jpg"])
     );
-    assert_eq!(found(tree.walk(&Scope::Directory("b".into()))), paths(&["b/b.jpg"]));
+    assert_eq!(
+        found(tree.walk(&Scope::Directory("b".into()))),
+        paths(&["b/b.jpg"])
+    );
     for other in [".git", "nested", "nested/m", "link", "../x", "/etc"] {
-        assert_eq!(tree.walk(&Scope::Subtree(other.into())).count(), 0, "{other}");
+        assert_eq!(
+            tree.walk(&Scope::Subtree(other.into())).count(),
+            0,
+            "{other}"
+        );
     }
     tree.recursive = false;
     assert_eq!(found(tree.walk(&Scope::Folder)), paths(&["a.jpg"]));
@@ -187,7 +194,10 @@ fn links_are_left_alone_unless_asked_for() {
 
     tree.follow_symlinks = true;
     let linked = paths(&["album/a.jpg", "album/year/a.jpg", "album/year/b.jpg"]);
-    assert_eq!(found(tree.walk(&Scope::Folder)), own.union(&linked).cloned().collect());
+    assert_eq!(
+        found(tree.walk(&Scope::Folder)),
+        own.union(&linked).cloned().collect()
+    );
     assert!(matches!(
         tree.look(Path::new("album/a.jpg")),
         Ok(Look::File(_))
@@ -196,8 +206,14 @@ fn links_are_left_alone_unless_asked_for() {
         tree.look(Path::new("album/secret.jpg")),
         Ok(Look::Nothing)
     ));
-    assert_eq!(found(tree.walk(&Scope::Subtree("album/year".into()))).len(), 2);
-    assert_eq!(tree.walk(&Scope::Subtree("album/outside".into())).count(), 0);
+    assert_eq!(
+        found(tree.walk(&Scope::Subtree("album/year".into()))).len(),
+        2
+    );
+    assert_eq!(
+        tree.walk(&Scope::Subtree("album/outside".into())).count(),
+        0
+    );
 }
 
 #[test]

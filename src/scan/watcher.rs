@@ -40,7 +40,7 @@ use super::{
     rules::Verdict,
     walk::{Tree, is_not_found},
 };
-use crate::escape::Shown;
+use crate::escape::Escaped;
 
 /// At most this many paths wait for the thread; if there are more, everything is scanned. As many as the events
 /// in the kernel's queue (`fs.inotify.max_queued_events`).
@@ -105,7 +105,10 @@ impl fmt::Display for Unwatchable {
                 write!(f, "{needed} or more directories are to be watched")?;
                 match allowed {
                     Some(n) => {
-                        write!(f, ", and the system has {n} watches for all programs of this user")
+                        write!(
+                            f,
+                            ", and the system has {n} watches for all programs of this user"
+                        )
                     }
                     None => f.write_str(", more than there are watches"),
                 }
@@ -255,24 +258,26 @@ impl Watcher {
         let library = library.map_err(no_watcher)?;
         let (sender, events) = mpsc::channel(EVENTS_AHEAD);
         let thread_shared = Arc::clone(&shared);
-        let thread = thread::Builder::new().name("watch".to_owned()).spawn(move || {
-            // If the library's own thread is dead, its calls panic, and so does dropping it, which would abort
-            // the process. So it is dropped only at a regular end.
-            let mut library = ManuallyDrop::new(library);
-            let registry = WatchRegistry {
-                library: &mut library,
-                trees: &trees,
-                network,
-                shared: &thread_shared,
-                events: sender,
-                watched: BTreeMap::new(),
-                has_warned_of_limit: false,
-                start_over: Throttle::new(),
-                revalidate: Throttle::new(),
-            };
-            registry.run();
-            drop(ManuallyDrop::into_inner(library));
-        });
+        let thread = thread::Builder::new()
+            .name("watch".to_owned())
+            .spawn(move || {
+                // If the library's own thread is dead, its calls panic, and so does dropping it, which would abort
+                // the process. So it is dropped only at a regular end.
+                let mut library = ManuallyDrop::new(library);
+                let registry = WatchRegistry {
+                    library: &mut library,
+                    trees: &trees,
+                    network,
+                    shared: &thread_shared,
+                    events: sender,
+                    watched: BTreeMap::new(),
+                    has_warned_of_limit: false,
+                    start_over: Throttle::new(),
+                    revalidate: Throttle::new(),
+                };
+                registry.run();
+                drop(ManuallyDrop::into_inner(library));
+            });
         thread.map_err(|error| no_watcher(error.into()))?;
         Ok((Self { shared }, events))
     }
@@ -353,7 +358,11 @@ impl State {
             }
         };
         for (n, path) in paths.into_iter().enumerate() {
-            let kind = if is_rename && n == 0 { Kind::Removed } else { kind };
+            let kind = if is_rename && n == 0 {
+                Kind::Removed
+            } else {
+                kind
+            };
             let known = self.paths.entry(path).or_insert(kind);
             if *known == Kind::Removed || kind > *known {
                 *known = kind;
@@ -538,7 +547,10 @@ impl<'a> WatchRegistry<'a> {
         while let Some(dir) = pending.pop() {
             // Beyond the limit directories are only counted: no watch is released meanwhile.
             let watched = if over_limit > 0 {
-                Err(Unwatchable::Limit { needed: 0, allowed: None })
+                Err(Unwatchable::Limit {
+                    needed: 0,
+                    allowed: None,
+                })
             } else {
                 self.watch_dir(tree, &dir)
             };
@@ -570,7 +582,7 @@ impl<'a> WatchRegistry<'a> {
                 let hint = reason.hint().map(|hint| format!("\nhint: {hint}"));
                 tracing::warn!(
                     "cannot watch {}, it is polled instead: {reason}{}",
-                    Shown::path(&dir),
+                    Escaped::path(&dir),
                     hint.unwrap_or_default()
                 );
             }
@@ -593,7 +605,11 @@ impl<'a> WatchRegistry<'a> {
             Err(Unwatchable::Refused(_))
                 if fs::symlink_metadata(dir).is_err_and(|error| is_not_found(&error)) =>
             {
-                if dir == tree.root { Err(Unwatchable::Missing) } else { Ok(()) }
+                if dir == tree.root {
+                    Err(Unwatchable::Missing)
+                } else {
+                    Ok(())
+                }
             }
             Err(reason) => Err(reason),
         }

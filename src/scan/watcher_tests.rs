@@ -87,7 +87,9 @@ fn state(events: impl IntoIterator<Item = Event>) -> State {
 
 fn event(kind: EventKind, paths: &[&str]) -> Event {
     let event = Event::new(kind);
-    paths.iter().fold(event, |event, path| event.add_path(path.into()))
+    paths
+        .iter()
+        .fold(event, |event, path| event.add_path(path.into()))
 }
 
 const WRITTEN: EventKind = EventKind::Modify(ModifyKind::Data(DataChange::Any));
@@ -155,7 +157,10 @@ fn the_limit_is_reported_with_numbers_and_a_remedy() {
          this user"
     );
     let hint = reason.hint().unwrap();
-    assert!(hint.contains("fs.inotify.max_user_watches=262144"), "{hint}");
+    assert!(
+        hint.contains("fs.inotify.max_user_watches=262144"),
+        "{hint}"
+    );
 }
 
 #[tokio::test]
@@ -201,9 +206,7 @@ async fn a_directory_moved_in_is_scanned_and_watched_from_then_on() {
         .await;
     fs::write(&later, "x").unwrap();
     follower
-        .until(|f| {
-            f.has(&WatchEvent::Changed(later.clone()))
-        })
+        .until(|f| f.has(&WatchEvent::Changed(later.clone())))
         .await;
 }
 
@@ -245,9 +248,7 @@ async fn reading_raises_no_hint() {
     let last = dir.path().join("last.jpg");
     fs::write(&last, "x").unwrap();
     follower
-        .until(|f| {
-            f.has(&WatchEvent::Changed(last.clone()))
-        })
+        .until(|f| f.has(&WatchEvent::Changed(last.clone())))
         .await;
     let others = follower.all.iter().filter(|hint| match hint {
         WatchEvent::Changed(path) => *path != last,
@@ -268,15 +269,11 @@ async fn a_missing_root_is_reported_and_can_be_watched_when_it_appears() {
     follower.all.clear();
     follower.watcher.rewatch(&root);
     follower
-        .until(|f| {
-            f.has(&WatchEvent::Watched(root.clone()))
-        })
+        .until(|f| f.has(&WatchEvent::Watched(root.clone())))
         .await;
     fs::write(root.join("a.jpg"), "x").unwrap();
     follower
-        .until(|f| {
-            f.has(&WatchEvent::Changed(root.join("a.jpg")))
-        })
+        .until(|f| f.has(&WatchEvent::Changed(root.join("a.jpg"))))
         .await;
 }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::{
     clock,
-    escape::Shown,
+    escape::Escaped,
     store::{AccountState, LaneState, Overview, Pause, UploadsState},
 };
 
@@ -100,7 +100,7 @@ impl Status {
         self.away = overview
             .away
             .iter()
-            .map(|path| Shown::path(path).to_string())
+            .map(|path| Escaped::path(path).to_string())
             .collect();
         self.guess(overview, around);
     }
@@ -168,7 +168,7 @@ fn told<S: Copy>(pause: &Pause<S>) -> Pause<S> {
 }
 
 fn shown(text: &str) -> String {
-    Shown::text(text).to_string()
+    Escaped::text(text).to_string()
 }
 
 fn seconds_until(then: Option<Timestamp>, around: StatusInputs) -> u64 {
@@ -288,7 +288,7 @@ fn resumes_at(
 impl From<&crate::store::Transfer> for Transfer {
     fn from(transfer: &crate::store::Transfer) -> Self {
         Self {
-            path: Shown::path(&transfer.path).to_string(),
+            path: Escaped::path(&transfer.path).to_string(),
             sent: transfer.sent,
             size: transfer.size,
         }
@@ -298,7 +298,7 @@ impl From<&crate::store::Transfer> for Transfer {
 impl From<&crate::store::AlbumView> for Album {
     fn from(album: &crate::store::AlbumView) -> Self {
         Self {
-            title: Shown::text(&album.title).to_string(),
+            title: Escaped::text(&album.title).to_string(),
             id: album.album_id.as_ref().map(ToString::to_string),
             items: album.placed,
             reason: album.reason.as_deref().map(shown),
@@ -308,9 +308,10 @@ impl From<&crate::store::AlbumView> for Album {
 
 impl From<&crate::store::Failure> for Failure {
     fn from(failure: &crate::store::Failure) -> Self {
-        let shown = |text: &Option<String>| text.as_ref().map(|text| Shown::text(text).to_string());
+        let shown =
+            |text: &Option<String>| text.as_ref().map(|text| Escaped::text(text).to_string());
         Self {
-            path: Shown::path(&failure.path).to_string(),
+            path: Escaped::path(&failure.path).to_string(),
             state: failure.state,
             reason: shown(&failure.reason),
             code: failure.code,

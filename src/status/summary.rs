@@ -5,7 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 
 use super::{Failure, Status, format, text, text::LocalTime, unavailable_files};
 use crate::{
-    escape::Shown,
+    escape::Escaped,
     store::{Leaver, OutOfReach, Overview, Reach, Reader, UNREADABLE},
 };
 
@@ -83,7 +83,7 @@ pub fn taken_out(places: &[Leaver]) -> String {
         .take(LISTED)
     {
         let reason = place.reason.as_deref().unwrap_or("no reason was given");
-        let (path, title) = (Shown::path(&place.path), Shown::text(&place.title));
+        let (path, title) = (Escaped::path(&place.path), Escaped::text(&place.title));
         let _ = writeln!(text, "still in \"{title}\": {path}: {reason}");
     }
     if count("refused") > 0 {
@@ -148,7 +148,7 @@ impl Summary {
                 .collect(),
             refusals: refusals
                 .into_iter()
-                .map(|(_, n, reason)| (n, Shown::text(&reason).to_string()))
+                .map(|(_, n, reason)| (n, Escaped::text(&reason).to_string()))
                 .collect(),
             out_of_reach: reader.out_of_reach(reach)?,
             waits: None,

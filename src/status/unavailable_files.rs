@@ -4,13 +4,13 @@
 use std::fmt::Write as _;
 
 use super::{Warning, format, summary::LISTED};
-use crate::{escape::Shown, store::OutOfReach};
+use crate::{escape::Escaped, store::OutOfReach};
 
 /// What stays in the queue because its folder is not there, or is none of this run's.
 pub(super) fn text(all: &[OutOfReach]) -> String {
     let mut text = String::new();
     for there in all {
-        let root = Shown::path(&there.root);
+        let root = Escaped::path(&there.root);
         let why = if there.is_away {
             "is missing or empty"
         } else {
@@ -18,7 +18,7 @@ pub(super) fn text(all: &[OutOfReach]) -> String {
         };
         let _ = writeln!(text, "Still in the queue, for {root} {why}:");
         for path in there.files.iter().take(LISTED) {
-            let _ = writeln!(text, "  {}", Shown::path(path));
+            let _ = writeln!(text, "  {}", Escaped::path(path));
         }
         if there.files.len() > LISTED {
             let _ = writeln!(text, "  and {}", more(there, LISTED));
@@ -31,12 +31,12 @@ pub(super) fn text(all: &[OutOfReach]) -> String {
 /// A warning of what stays in the queue although its folder is not looked into any more.
 pub(super) fn warning(there: &OutOfReach) -> Warning {
     let first = there.files.first();
-    let first = first.map(|path| Shown::path(path).to_string());
+    let first = first.map(|path| Escaped::path(path).to_string());
     let others = match there.files.len() {
         0 | 1 => String::new(),
         _ => format!(" and {}", more(there, 1)),
     };
-    let (first, root) = (first.unwrap_or_default(), Shown::path(&there.root));
+    let (first, root) = (first.unwrap_or_default(), Escaped::path(&there.root));
     Warning {
         message: format!("{first}{others} in the queue, but {root} is no folder that is watched"),
         hint: remedy(there),
@@ -57,7 +57,7 @@ fn remedy(there: &OutOfReach) -> String {
     if there.is_away {
         return "they go on by themselves once the folder is there again".to_owned();
     }
-    let root = Shown::path(&there.root);
+    let root = Escaped::path(&there.root);
     format!(
         "`albumen backfill {root}` goes on with them once the folder is there, and so does a copy of them in a \
          folder that is watched"

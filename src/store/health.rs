@@ -17,7 +17,7 @@ use std::{
 };
 
 use super::Error;
-use crate::escape::Shown;
+use crate::escape::Escaped;
 
 /// How long no write may have failed before a trouble is called over. Each second one is tried that
 /// needs room of its own; but small writes may still find room where large ones do not, and so each
@@ -121,7 +121,7 @@ impl fmt::Display for Trouble {
             Cause::ReadOnly => "it is read-only",
             Cause::Broken => "the disk reports an error",
         };
-        let path = Shown::path(&self.path);
+        let path = Escaped::path(&self.path);
         write!(f, "{path} cannot be written: {what}; nothing is lost")
     }
 }
@@ -209,7 +209,7 @@ impl Health {
         let over = past.met.take_if(|met| met.last.elapsed() >= met.quiet);
         if let Some(met) = over {
             past.over = Some((Instant::now(), met.quiet));
-            let path = Shown::path(&self.path);
+            let path = Escaped::path(&self.path);
             tracing::info!("{path} can be written again; work goes on");
         }
     }

@@ -60,7 +60,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use crate::escape::Shown;
+use crate::escape::Escaped;
 
 pub use account::{AccountState, LaneState, Pause, UploadsState};
 pub use afterwards::{Act, AfterView, Clearance, Intended, Source};
@@ -127,7 +127,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A file of the state folder may not be written.
-    #[error("{} may not be written", Shown::path(.path))]
+    #[error("{} may not be written", Escaped::path(.path))]
     File {
         /// Which.
         path: PathBuf,
@@ -135,16 +135,16 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The database is not there, and a backup of it is.
-    #[error("the database is missing, and a backup of it is there: {}", Shown::path(.0))]
+    #[error("the database is missing, and a backup of it is there: {}", Escaped::path(.0))]
     Lost(PathBuf),
     /// The database is damaged, and what was asked only looks.
-    #[error("{} is damaged, so a rebuild would begin with a new one, and a dry run changes nothing", Shown::path(.0))]
+    #[error("{} is damaged, so a rebuild would begin with a new one, and a dry run changes nothing", Escaped::path(.0))]
     KeptOnDryRun(PathBuf),
     /// There is no backup to be brought back.
-    #[error("there is no backup in {}", Shown::path(.0))]
+    #[error("there is no backup in {}", Escaped::path(.0))]
     NoBackup(PathBuf),
     /// A file that cannot be brought back.
-    #[error("{} cannot be restored: {why}", Shown::path(.file))]
+    #[error("{} cannot be restored: {why}", Escaped::path(.file))]
     NotABackup {
         /// Which.
         file: PathBuf,
@@ -161,7 +161,7 @@ pub enum Error {
     #[error("a row of the database makes no sense: {0}")]
     Corrupt(String),
     /// The files of the database were taken away or cut short while it was open.
-    #[error("{} was removed, replaced or cut short while albumen worked with it; {saved}", Shown::path(.path))]
+    #[error("{} was removed, replaced or cut short while albumen worked with it; {saved}", Escaped::path(.path))]
     Removed {
         /// The database.
         path: PathBuf,

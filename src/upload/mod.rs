@@ -31,8 +31,8 @@ use crate::{
 use crate::{
     context::{Context, Result, account::Answer, retry_after, wake},
     media::description,
-    safe_open::{self, Links},
-    scan::place::Place,
+    safe_open,
+    scan::folder::Folder,
 };
 
 use trouble::{History, Trouble};
@@ -46,12 +46,12 @@ const STORE_AGAIN: Duration = Duration::from_secs(5);
 /// Of so many claims, one stays with the backfill while there are fresh files.
 const BACKFILL_TURN: u64 = 4;
 
-/// Reads the file at `below` in a place as an upload slot would, without sending it: none if it is not
+/// Reads the file at `below` in a folder as an upload slot would, without sending it: none if it is not
 /// what `seen` says any more, or does not go up. Blocks.
-pub fn content(place: &Place, below: &Path, seen: FileStat) -> io::Result<Option<Content>> {
+pub fn content(folder: &Folder, below: &Path, seen: FileStat) -> io::Result<Option<Content>> {
     let name = below.file_name().unwrap_or_default();
-    let links = Links::in_place(place);
-    reading::content(safe_open::file(place.root(), below, links)?, name, seen)
+    let file = safe_open::file(folder.root(), below, folder.settings.follow_symlinks)?;
+    reading::content(file, name, seen)
 }
 
 /// How a slot ended, as far as the stage needs to know.

@@ -5,18 +5,18 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    Ended, reading,
+    Ended,
+    reading::{self, follows_links},
     slot::{Sent, Slot, UNREADABLE},
     trouble::Since,
 };
 use crate::{
     clock,
     context::{Mode, Result, account, backoff, retry_after},
-    escape::Shown,
+    escape::Escaped,
     model::ids::ItemId,
     photos_api::{self, Kind},
     progress::Transfer,
-    safe_open::Links,
 };
 
 /// How often an upload fails, with no other one in between, before anything is made of it.
@@ -62,7 +62,7 @@ impl Slot {
                     .token_received(item, upload_token, size, now)
                     .await?;
                 transfer.arrived(size);
-                tracing::debug!(item.id = item.0, path = %Shown::path(&self.claim.path), size_bytes = size, "uploaded");
+                tracing::debug!(item.id = item.0, path = %Escaped::path(&self.claim.path), size_bytes = size, "uploaded");
                 self.context.bells.lane.ring();
                 Ok(Ended::Sent)
             }
@@ -72,9 +72,9 @@ impl Slot {
     /// The file changed while its bytes went up: they are not registered.
     async fn changed(&self, item: ItemId, now: Timestamp) -> Result<Ended> {
         let claim = self.claim.clone();
-        let links = Links::of(&self.context.config, &claim.root_path);
+        let follow = follows_links(&self.context.config, &claim.root_path);
         let looked = tokio::task::spawn_blocking(move || {
-            let looked = reading::open(&claim, links).and_then(|file| reading::stat_of(&file));
+            let looked = reading::open(&claim, follow).and_then(|file| reading::stat_of(&file));
             (looked, reading::is_away(&claim.root_path))
         })
         .await;
@@ -101,7 +101,7 @@ impl Slot {
             .max(1000);
         let doubled = Duration::from_millis(self.claim.settle_ms.max(base).saturating_mul(2));
         let settle = doubled.min(LONGEST_SETTLE);
-        tracing::info!(path = %Shown::path(&self.claim.path), settle_s = settle.as_secs(),
+        tracing::info!(path = %Escaped::path(&self.claim.path), settle_s = settle.as_secs(),
             "changed while it was sent; it is sent again once it stands still");
         self.settle_anew(Some(item), stat, settle, now).await
     }
@@ -135,7 +135,7 @@ impl Slot {
 
     /// The item is to blame, and tried again for some time.
     async fn blamed(&self, item: ItemId, words: String, now: Timestamp) -> Result<Ended> {
-        tracing::warn!(item.id = item.0, path = %Shown::path(&self.claim.path), "upload refused: {words}");
+        tracing::warn!(item.id = item.0, path = %Escaped::path(&self.claim.path), "upload refused: {words}");
         let until = clock::after(now, self.steps_back(item).await?);
         let blamed = Some((words, self.context.config.retry.max_attempts));
         self.context
@@ -178,7 +178,7 @@ impl Slot {
         if is_to_blame && refused {
             return self.blamed(item, words, now).await;
         }
-        tracing::info!(item.id = item.0, path = %Shown::path(&self.claim.path), "upload failed: {words}");
+        tracing::info!(item.id = item.0, path = %Escaped::path(&self.claim.path), "upload failed: {words}");
         let retry = &self.context.config.retry;
         let wait = match error.kind() {
             Kind::RateLimited(_) => Some(backoff::after_rate_limit(retry, 0, fastrand::f64())),

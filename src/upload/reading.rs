@@ -11,12 +11,13 @@ use std::{
 
 use super::file_name::file_name;
 use crate::{
+    config::Config,
     media::{
         description::{self, beside::Beside, dirs::Dirs},
         file_type::{self, Kind},
     },
     model::ids::ContentHash,
-    safe_open::{self, Links},
+    safe_open,
     store::{Claimed, Content, FileStat, Words},
 };
 
@@ -71,19 +72,25 @@ pub(crate) fn same_content(one: FileStat, other: FileStat) -> bool {
     one.size == other.size && one.mtime_ns == other.mtime_ns
 }
 
+/// Whether links below the root are followed; not for PATHs outside the configuration.
+pub(super) fn follows_links(config: &Config, root: &Path) -> bool {
+    let folder = config.folder_at(root);
+    folder.is_some_and(|folder| folder.follow_symlinks)
+}
+
 /// Opens a claimed file, or says that it is not there.
-pub(super) fn open(claim: &Claimed, links: Links) -> io::Result<File> {
+pub(super) fn open(claim: &Claimed, follow_links: bool) -> io::Result<File> {
     let below = claim.path.strip_prefix(&claim.root_path);
     safe_open::file(
         &claim.root_path,
         below.unwrap_or(Path::new(&claim.name)),
-        links,
+        follow_links,
     )
 }
 
 /// Opens, looks at and hashes a claimed file. With `dirs` a description is looked for.
-pub(super) fn read(claim: &Claimed, links: Links, dirs: Option<&Dirs>) -> Read {
-    match open(claim, links).and_then(|file| try_read(file, &claim.name, claim.stat)) {
+pub(super) fn read(claim: &Claimed, follow_links: bool, dirs: Option<&Dirs>) -> Read {
+    match open(claim, follow_links).and_then(|file| try_read(file, &claim.name, claim.stat)) {
         Ok(Read::Source(source)) => Read::Source(Source {
             words: dirs.map(|dirs| words(claim, dirs)),
             ..source

@@ -5,16 +5,21 @@ use std::{io, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use tokio::task::JoinError;
 
-use super::{Ended, file_name::file_name, reading, session, trouble::History};
+use super::{
+    Ended,
+    file_name::file_name,
+    reading::{self, follows_links},
+    session,
+    trouble::History,
+};
 use crate::{
     clock,
     context::{Context, Result, account::Answer},
-    escape::Shown,
+    escape::Escaped,
     media::description::{self, dirs::Dirs},
     model::ids::{ContentHash, ItemId, UploadToken},
     photos_api::{self, Bandwidth, FileBody, Kind},
     progress::Transfer,
-    safe_open::Links,
     store::{AccountState, Claimed, Content, FileStat, Hashed, Sending},
 };
 
@@ -54,8 +59,9 @@ impl Slot {
         let claim = self.claim.clone();
         let wants_words = description::is_wanted(&self.context.config, &claim.root_path);
         let dirs = wants_words.then(|| self.dirs.clone());
-        let links = Links::of(&self.context.config, &claim.root_path);
-        let read = tokio::task::spawn_blocking(move || reading::read(&claim, links, dirs.as_ref()));
+        let follow = follows_links(&self.context.config, &claim.root_path);
+        let read =
+            tokio::task::spawn_blocking(move || reading::read(&claim, follow, dirs.as_ref()));
         let Some(read) = read_by(read.await) else {
             return Ok(Ended::Stopped);
         };
@@ -69,7 +75,7 @@ impl Slot {
                     .await
             }
             reading::Read::Refused(kind, reason) => {
-                tracing::info!(path = %Shown::path(&self.claim.path), "does not go up: {reason}");
+                tracing::info!(path = %Escaped::path(&self.claim.path), "does not go up: {reason}");
                 self.context.store.refused(file, kind, reason, now).await?;
                 Ok(Ended::Recorded)
             }
@@ -93,7 +99,7 @@ impl Slot {
     async fn unreadable(&self, error: &std::io::Error, now: Timestamp) -> Result<Ended> {
         let wait = UNREADABLE.saturating_mul(self.claim.attempts + 1);
         let reason = format!("it cannot be read: {error}");
-        tracing::warn!(path = %Shown::path(&self.claim.path), "{reason}");
+        tracing::warn!(path = %Escaped::path(&self.claim.path), "{reason}");
         let not_before = clock::after(now, wait);
         let most = self.context.config.retry.max_attempts;
         // What permissions refuse, time does not mend; the next change of the file does.
@@ -142,7 +148,7 @@ impl Slot {
             .await?
         {
             Hashed::Known(item, state) => {
-                tracing::debug!(item.id = item.0, path = %Shown::path(&self.claim.path), "known already: {state}");
+                tracing::debug!(item.id = item.0, path = %Escaped::path(&self.claim.path), "known already: {state}");
                 self.context.bells.lane.ring();
                 Ok(Ended::Recorded)
             }

@@ -182,7 +182,7 @@ impl Verify {
             };
             let paths = self.context.store.paths_of(vec![*item]).await?;
             for path in paths {
-                let path = crate::escape::Shown::path(&path);
+                let path = crate::escape::Escaped::path(&path);
                 tracing::warn!(item.id = item.0, "{path}: {words}");
             }
         }

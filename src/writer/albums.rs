@@ -13,7 +13,7 @@ use super::{Lane, Turn, waiting};
 use crate::{
     clock,
     context::{Result, account, backoff},
-    escape::Shown,
+    escape::Escaped,
     model::{
         album_title,
         batch_plan::MAX_BATCH,
@@ -56,7 +56,7 @@ impl Lane {
                     .store
                     .album_found(task.row, album_id, url, now)
                     .await?;
-                let title = Shown::text(&task.title);
+                let title = Escaped::text(&task.title);
                 tracing::info!(album.row = task.row.0, "album found: {title}");
                 Ok(Turn::Again)
             }
@@ -112,7 +112,7 @@ impl Lane {
                     .store
                     .album_created(call.id, task.row, album.id, url, now)
                     .await?;
-                let title = Shown::text(&task.title);
+                let title = Escaped::text(&task.title);
                 tracing::info!(album.row = task.row.0, "album made: {title}");
                 Ok(Turn::Again)
             }

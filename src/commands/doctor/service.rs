@@ -8,7 +8,7 @@ use crate::{
     clock::{self, Clock},
     config::Config,
     daemon::connect,
-    escape::Shown,
+    escape::Escaped,
     photos_api::{Error, Kind, SignedIn, client_id_of, login::SCOPES, other_client},
     status::{format, sign_in, text},
     store::AccountState,
@@ -32,7 +32,7 @@ pub(super) fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
 
 /// Whether the file is one that the Cloud console has made.
 fn client_secret(file: &Path, client_id: Result<String, Error>) -> Finding {
-    let shown = Shown::path(file);
+    let shown = Escaped::path(file);
     match client_id {
         Err(_) if std::fs::File::open(file).is_err_and(|error| owner::is_denied(&error)) => {
             let remedy =

@@ -11,7 +11,7 @@ use rustix::{fs::Access, io::Errno};
 use crate::{
     config::{Config, Environment},
     daemon::connect,
-    escape::Shown,
+    escape::Escaped,
     status::format,
     store,
 };
@@ -44,7 +44,7 @@ pub(super) fn check(config: &Config, env: &Environment) -> Vec<Finding> {
 }
 
 fn folder(dir: &Path) -> Finding {
-    let shown = Shown::path(dir);
+    let shown = Escaped::path(dir);
     let metadata = match fs::read_dir(dir).and_then(|_| fs::metadata(dir)) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -111,7 +111,7 @@ fn files(dir: &Path) -> Vec<Finding> {
     let mut findings: Vec<Finding> = closed.iter().map(|path| not_ours(path)).collect();
     let is_token = |path: &PathBuf| path.ends_with(connect::TOKEN_FILE);
     if let Some(token) = wide.iter().find(|path| is_token(path)) {
-        let shown = Shown::path(token);
+        let shown = Escaped::path(token);
         findings.push(Finding::fault(
             "state",
             format!("{shown} can be read by others of this machine, so it is not used"),
@@ -130,7 +130,7 @@ fn files(dir: &Path) -> Vec<Finding> {
             "state",
             format!(
                 "{}{others} of it can be read by whoever gets into the folder",
-                Shown::path(first)
+                Escaped::path(first)
             ),
             format!("chmod 600 {}", shown_all(&wide)),
         ));
@@ -139,7 +139,7 @@ fn files(dir: &Path) -> Vec<Finding> {
 }
 
 fn not_ours(path: &Path) -> Finding {
-    let shown = Shown::path(path);
+    let shown = Escaped::path(path);
     let remedy = owner::hint(path).unwrap_or_else(|| format!("chmod 600 {shown}"));
     Finding::fault(
         "state",
@@ -151,7 +151,7 @@ fn not_ours(path: &Path) -> Finding {
 fn shown_all(paths: &[PathBuf]) -> String {
     let shown: Vec<String> = paths
         .iter()
-        .map(|path| Shown::path(path).to_string())
+        .map(|path| Escaped::path(path).to_string())
         .collect();
     shown.join(" ")
 }
@@ -207,7 +207,7 @@ fn another(config: &Config, env: &Environment) -> Option<Finding> {
             && dir.canonicalize().ok() != used
             && dir.join(store::FILE_NAME).exists()
     })?;
-    let shown = Shown::path(&other);
+    let shown = Escaped::path(&other);
     Some(Finding::note(
         "state",
         format!("there is a second state folder with a database: {shown}"),

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
 use crate::{
     config::{AfterUpload, Folder},
-    escape::Shown,
+    escape::Escaped,
     status::format,
 };
 
@@ -32,12 +32,12 @@ impl Acts {
         }
         for (folder, (action, n)) in &self.0 {
             let n = format::number(*n);
-            let folder = Shown::path(folder);
+            let folder = Escaped::path(folder);
             let _ = match action {
                 AfterUpload::Keep => continue,
                 AfterUpload::Move(to) => {
                     let absent = if to.is_dir() { "" } else { ABSENT };
-                    let to = Shown::path(to);
+                    let to = Escaped::path(to);
                     writeln!(text, "  {n:>9}  moved from {folder} to {to}{absent}")
                 }
                 AfterUpload::Delete => writeln!(text, "  {n:>9}  deleted from {folder}"),

@@ -2,8 +2,8 @@
 
 use crate::{
     config::AfterUpload,
-    escape::Shown,
-    scan::place::Place,
+    escape::Escaped,
+    scan::folder::Folder,
     status::{format, text::LocalTime},
     store::AfterView,
 };
@@ -12,7 +12,7 @@ use std::path::Path;
 
 /// What is going to be done to a file, or was done; nothing where its folder leaves files alone.
 pub(super) fn text(
-    place: &Place,
+    folder: &Folder,
     relative: &Path,
     view: Option<&AfterView>,
     goes: bool,
@@ -21,7 +21,7 @@ pub(super) fn text(
     let at = |then| format::time(then, here.now, &here.zone);
     match view {
         Some(AfterView::Done(Some(to), then)) => {
-            let to = Shown::path(to);
+            let to = Escaped::path(to);
             return format!(
                 "Albumen moved it to {to} (at {}), after it was read back.\n",
                 at(*then)
@@ -34,15 +34,15 @@ pub(super) fn text(
             );
         }
         Some(AfterView::Stays(reason)) => {
-            return format!("The file stays where it is: {}.\n", Shown::text(reason));
+            return format!("The file stays where it is: {}.\n", Escaped::text(reason));
         }
         _ => {}
     }
-    let act = match &place.folder.after_upload {
+    let act = match &folder.settings.after_upload {
         AfterUpload::Keep => return String::new(),
         AfterUpload::Move(target) => {
             let target = target.join(relative);
-            format!("moves to {}", Shown::path(&target))
+            format!("moves to {}", Escaped::path(&target))
         }
         AfterUpload::Delete => "is deleted here".to_owned(),
     };

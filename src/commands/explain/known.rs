@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    escape::Shown,
+    escape::Escaped,
     status::{format, text::LocalTime},
     store::{Explained, Former, Membership},
 };
@@ -59,11 +59,11 @@ pub(super) fn text(known: &Explained, is_there: bool, here: &LocalTime) -> Strin
     let reason = known.item_reason.as_ref().or(known.file_reason.as_ref());
     // What an album waits for is said there, and that it is missing is said already.
     if let Some(reason) = reason.filter(|_| !album_waits && !is_missing) {
-        let _ = write!(text, ": {}", Shown::text(reason));
+        let _ = write!(text, ": {}", Escaped::text(reason));
     }
     if let Some(message) = &known.message {
         let message = message.trim_end_matches('.');
-        let _ = write!(text, " (the service said: {})", Shown::text(message));
+        let _ = write!(text, " (the service said: {})", Escaped::text(message));
     }
     if known.attempts > 1 {
         let _ = write!(text, ", after {} attempts", known.attempts);
@@ -77,13 +77,13 @@ pub(super) fn text(known: &Explained, is_there: bool, here: &LocalTime) -> Strin
         );
     }
     if let Some(link) = known.product_url.as_ref().filter(|_| !is_missing) {
-        let _ = writeln!(text, "{}", Shown::text(link));
+        let _ = writeln!(text, "{}", Escaped::text(link));
     }
     for album in &known.albums {
         text += &self::album(album, known);
     }
     for path in known.copies.iter().filter(|copy| copy.exists()) {
-        let path = Shown::path(path);
+        let path = Escaped::path(path);
         let _ = if is_there {
             writeln!(
                 text,
@@ -136,15 +136,15 @@ fn album(album: &Membership, known: &Explained) -> String {
         "gone" => "has left",
         _ => "could not be put into",
     };
-    let mut text = format!("It {place} the album \"{}\"", Shown::text(&album.title));
+    let mut text = format!("It {place} the album \"{}\"", Escaped::text(&album.title));
     if let Some(reason) = &album.reason {
-        let _ = write!(text, ": {}", Shown::text(reason));
+        let _ = write!(text, ": {}", Escaped::text(reason));
     } else if album.state == "placed" && !album.is_in_order && !is_missing {
         text.push_str(", but not at its place in the order: it could only be put at the end");
     }
     text.push_str(".\n");
     if let Some(reason) = &album.album_reason {
-        let _ = writeln!(text, "The album waits: {}.", Shown::text(reason));
+        let _ = writeln!(text, "The album waits: {}.", Escaped::text(reason));
     }
     text
 }
@@ -164,7 +164,7 @@ fn former(former: &Former, known: &Explained, here: &LocalTime) -> String {
     };
     match &former.product_url {
         Some(link) => {
-            let _ = write!(text, ":\n{}", Shown::text(link));
+            let _ = write!(text, ":\n{}", Escaped::text(link));
         }
         None => text.push('.'),
     }

@@ -28,7 +28,7 @@ use crate::{
     cli::{ExitCode, FromGphotosUploader, FromRclone, Import},
     config::{self, Config},
     daemon::connect,
-    escape::Shown,
+    escape::Escaped,
     lock::Lock,
     status::format,
     store::Store,
@@ -63,7 +63,7 @@ async fn from_gphotos_uploader(
         Failure::new(ExitCode::Unusable, words).hint(hint)
     })?;
     for note in &setup.notes {
-        edge.screen.say(&format!("note: {}", Shown::text(note)));
+        edge.screen.say(&format!("note: {}", Escaped::text(note)));
     }
     let config = config(edge)?;
     let written = writing::folders(&edge.env, &setup);

@@ -13,11 +13,10 @@ use crate::{
     config::Folder,
     model::ids::RootId,
     scan::{
-        place::{Place, Places},
-        survey,
+        folder::{Folder as ScannedFolder, Folders},
         walk::{Entry, Look},
     },
-    store::{Change, Fate, FileStat, FileState, IMPORTED, Reader, Store},
+    store::{Change, Fate, FileState, IMPORTED, Reader, Store},
 };
 
 /// What is said of such a file.
@@ -56,7 +55,7 @@ impl Tally {
 }
 
 /// A folder and its row.
-type Root = (Arc<Place>, RootId);
+type Root = (Arc<ScannedFolder>, RootId);
 
 /// Records what of `tracked` still is what was sent. Relative paths are below `cwd`, where the other
 /// uploader was started. With `trust_times` a file that did not change since is not read.
@@ -69,8 +68,8 @@ pub(super) async fn record(
     now: Timestamp,
 ) -> anyhow::Result<Tally> {
     let mut roots: Vec<Root> = Vec::new();
-    for place in Places::new(folders)?.iter() {
-        let row = store.another_root(survey::root_of(place)).await?;
+    for place in Folders::new(folders)?.iter() {
+        let row = store.another_root(place.spec()).await?;
         roots.push((Arc::clone(place), row.id));
     }
     let roots = Arc::new(roots);
@@ -157,13 +156,7 @@ impl Looking<'_> {
             kind: IMPORTED,
             reason: REASON.to_owned(),
         };
-        let stat = FileStat {
-            size: entry.size,
-            mtime_ns: entry.mtime_ns,
-            ctime_ns: entry.ctime_ns,
-            dev: entry.dev,
-            inode: entry.inode,
-        };
+        let stat = entry.stat;
         Ok(Some(match row {
             Some(row) => Change::Altered {
                 file: row.id,
@@ -183,7 +176,9 @@ impl Looking<'_> {
     /// Whether the file has the bytes that were sent, as far as the tracker can tell. It is the rule of
     /// gphotos-uploader-cli itself, but that a time alone is believed only if it was asked for.
     fn is_same(&mut self, path: &Path, entry: &Entry, tracked: &Tracked) -> bool {
-        let is_time = tracked.time.is_some_and(|time| time.is(entry.mtime_ns));
+        let is_time = tracked
+            .time
+            .is_some_and(|time| time.is(entry.stat.mtime_ns));
         if self.trust_times && is_time {
             return true;
         }
@@ -201,7 +196,7 @@ impl Looking<'_> {
     }
 
     /// The deepest folder that the path is in.
-    fn place_of(&self, path: &Path) -> Option<(Arc<Place>, RootId, PathBuf)> {
+    fn place_of(&self, path: &Path) -> Option<(Arc<ScannedFolder>, RootId, PathBuf)> {
         let below = |(place, root): &Root| {
             let relative = path.strip_prefix(place.root()).ok()?;
             Some((Arc::clone(place), *root, relative.to_owned()))

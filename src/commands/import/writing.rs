@@ -16,7 +16,7 @@ use super::gphotos_uploader::{Client, Job, Setup};
 use crate::{
     commands::{Edge, failure::quoted, output},
     config::{Config, Environment, Folder},
-    escape::Shown,
+    escape::Escaped,
 };
 
 /// Folders as a configuration says them, and as it is understood.
@@ -52,8 +52,8 @@ pub fn folders(env: &Environment, setup: &Setup) -> Written {
             text = comment(&folder(env, &job));
         }
         for limit in &job.limits {
-            let path = Shown::text(&job.path);
-            let note = format!("{path}: {}", Shown::text(limit));
+            let path = Escaped::text(&job.path);
+            let note = format!("{path}: {}", Escaped::text(limit));
             written.notes.push(note);
         }
         written.text.push_str(&text);
@@ -76,7 +76,7 @@ fn folder(env: &Environment, job: &Job) -> String {
     };
     let mut text = format!("\n[[folder]]\npath = {}\n", quote(&path));
     for limit in &job.limits {
-        let _ = writeln!(text, "# {}", Shown::text(limit));
+        let _ = writeln!(text, "# {}", Escaped::text(limit));
     }
     let _ = writeln!(text, "album = {}", quote(&job.album));
     if !job.include.is_empty() {
@@ -190,7 +190,7 @@ pub(super) fn configuration(
         return Ok(());
     };
     match write_new(&file, 0o644, text) {
-        Ok(()) => output::print(&format!("{}\n", Shown::path(&file)))?,
+        Ok(()) => output::print(&format!("{}\n", Escaped::path(&file)))?,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let words = format!(
                 "note: {} stays as it is; take over by hand what you want of this:",

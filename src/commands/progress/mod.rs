@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     config::Config,
-    escape::Shown,
+    escape::Escaped,
     progress::{Pace, Progress},
     status::{Status, Transfer, summary::Tally},
     store::Reader,
@@ -225,7 +225,7 @@ impl Looker {
 
 fn transfer(moving: &crate::progress::Transferring) -> Transfer {
     Transfer {
-        path: Shown::path(&moving.path).to_string(),
+        path: Escaped::path(&moving.path).to_string(),
         sent: moving.sent,
         size: moving.size,
     }

@@ -27,12 +27,12 @@ use std::{
 
 use rustix::fs::OFlags;
 
+use crate::media::container::{self, BLOCK_LIMIT, iptc, xmp};
 use crate::{
     config::{self, Config},
-    escape::Shown,
+    escape::Escaped,
     store::Words,
 };
-use crate::media::container::{self, BLOCK_LIMIT, iptc, xmp};
 use beside::{Beside, Sort};
 
 /// A description, and where it stands.
@@ -62,9 +62,9 @@ pub enum Source {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Xmp(name) => write!(f, "the sidecar {}", Shown::path(Path::new(name))),
+            Self::Xmp(name) => write!(f, "the sidecar {}", Escaped::path(Path::new(name))),
             Self::Takeout(name) => {
-                write!(f, "Google Takeout's {}", Shown::path(Path::new(name)))
+                write!(f, "Google Takeout's {}", Escaped::path(Path::new(name)))
             }
             Self::Iptc => f.write_str("the IPTC caption inside the file"),
             Self::EmbeddedXmp => f.write_str("the XMP description inside the file"),

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use crate::{
-    escape::Shown,
+    escape::Escaped,
     model::ids::AlbumRow,
     store::{Result, albums},
 };
@@ -43,7 +43,7 @@ pub(super) fn hold_album(
             let title = albums::part_title(&row.get::<_, String>(0)?, row.get(1)?);
             Ok((title, row.get(2)?))
         })?;
-    let mut words = format!("the album \"{}\" waits", Shown::text(&title));
+    let mut words = format!("the album \"{}\" waits", Escaped::text(&title));
     if let Some(reason) = reason {
         words = format!("{words}: {reason}");
     }

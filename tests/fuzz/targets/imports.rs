@@ -8,7 +8,7 @@ use std::{
 use albumen::{
     commands::import::{gphotos_uploader, rclone, tracker, writing},
     config::{Config, Environment},
-    escape::Shown,
+    escape::Escaped,
 };
 
 use super::{end, first_line};
@@ -126,7 +126,7 @@ pub(crate) fn leveldb() -> Target {
         match tracker::read(dir.path()) {
             Ok(tracked) => {
                 for one in &tracked {
-                    must_be_one_line(&Shown::path(&one.path).to_string());
+                    must_be_one_line(&Escaped::path(&one.path).to_string());
                     let _ = one.time.is_some_and(|time| time.is(i64::MIN));
                 }
                 format!("{which} {}", tracked.len())

@@ -3,7 +3,7 @@
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::Path};
 
 use albumen::{
-    escape::Shown,
+    escape::Escaped,
     media::description::beside::{self, Beside},
     model::{album_title, order_key::OrderKey},
     scan::rules::Rules,
@@ -32,7 +32,7 @@ pub(crate) fn names() -> Target {
             let sent = file_name(name);
             assert!(!sent.contains('/') && !sent.is_empty(), "{sent:?}");
             longest = longest.max(sent.len());
-            let shown = Shown::path(Path::new(name)).to_string();
+            let shown = Escaped::path(Path::new(name)).to_string();
             assert!(!shown.chars().any(char::is_control), "{shown:?}");
             let _ = album_title::clean(&String::from_utf8_lossy(name.as_bytes()));
             keys.push(OrderKey::new(None, name.as_bytes(), Path::new(name)));
@@ -62,9 +62,9 @@ pub(crate) fn patterns() -> Target {
         let mut verdicts = String::new();
         for path in paths.split(|byte| matches!(byte, b'\n' | 0)).take(50) {
             let path = Path::new(OsStr::from_bytes(path));
-            let verdict = format!("{:?}", rules.verdict(path, false));
+            let verdict = format!("{:?}", rules.check_path(path, false));
             verdicts += verdict.split(['(', '{']).next().unwrap_or_default();
-            let _ = rules.verdict(path, true);
+            let _ = rules.check_path(path, true);
         }
         verdicts
     })
