@@ -43,6 +43,11 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
+/// For `#[serde(serialize_with)]` of a text that came from elsewhere.
+pub fn serialize<S: serde::Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&Escaped::text(text))
+}
+
 /// Control characters (ESC and newline among them) and what Unicode calls bidi controls:
 /// U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069; and the line separators.
 fn is_unsafe(c: char) -> bool {

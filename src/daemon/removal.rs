@@ -83,7 +83,7 @@ pub(super) async fn take_out(
                 None if refused => ExitCode::SomeFailed,
                 None => ExitCode::Done,
             };
-            return Ok((code, summary::taken_out(&now)));
+            return Ok((code, summary::removed(&now)));
         }
         tokio::select! {
             () = context.stop.cancelled() => {

@@ -30,27 +30,6 @@ pub struct AlbumTask {
     pub before: Before,
 }
 
-/// What is known of an album.
-#[derive(Debug, Clone)]
-pub struct AlbumView {
-    /// Its row.
-    pub row: AlbumRow,
-    /// Its title, with "(2)" and so on for further parts.
-    pub title: String,
-    /// The service's id.
-    pub album_id: Option<AlbumId>,
-    /// Where a browser finds it.
-    pub product_url: Option<String>,
-    /// Placements that stand in it.
-    pub placed: u64,
-    /// Placements that are wanted, or whose files are queued.
-    pub wanted: u64,
-    /// Placements that stand in it, but not where the order wants them.
-    pub out_of_sequence: u64,
-    /// What is wrong with it.
-    pub reason: Option<String>,
-}
-
 /// The title of a part as the service shall have it.
 pub(super) fn part_title(title: &str, part: i64) -> String {
     if part == 1 {

@@ -64,7 +64,7 @@ use crate::escape::Escaped;
 
 pub use account::{AccountState, LaneState, Pause, UploadsState};
 pub use afterwards::{Act, AfterView, Clearance, Intended, Source};
-pub use albums::{AlbumTask, AlbumView};
+pub use albums::AlbumTask;
 pub use anew::is_damaged;
 pub use backup::{BACKUPS, BEFORE_RESTORE, BackedUp, Restored, lost, restore};
 pub use calls::{CallKind, Journalled, NewCall};
@@ -81,7 +81,10 @@ pub use looking::{OrderView, Standing};
 pub use membership::{Doubt, Settled};
 pub use orders::{NewOrder, Order, OrderKind};
 pub use outcomes::{ItemOutcome, Outcome};
-pub use overview::{Failure, Overview, Transfer};
+pub use overview::{
+    AlbumView, Failure, FileActionCounts, ItemCounts, Overview, PlacementCounts, Transfer,
+    TransferView,
+};
 pub use planning::{
     BatchItem, Budget, Description, Held, Members, PlanRules, Planned, PlannedBatch,
     parts::ALBUM_LIMIT,

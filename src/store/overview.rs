@@ -4,18 +4,93 @@ use std::{collections::HashMap, os::unix::ffi::OsStrExt as _, path::PathBuf};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
+use serde::Serialize;
 
 use super::{
-    AccountState, AlbumView, LaneState, Ledger, Pause, Reader, Result, UploadsState, account,
-    afterwards, albums, changes, client, ledger, membership, mounts, sources,
+    AccountState, LaneState, Ledger, Pause, Reader, Result, UploadsState, account, afterwards,
+    albums, changes, client, ledger, membership, mounts, sources,
 };
 use crate::{
     clock,
-    model::ids::{AlbumId, AlbumRow},
+    escape::{self, Escaped},
+    model::ids::AlbumRow,
 };
 
 /// The most failures and albums that `status` lists (the design, section 4).
 const LISTED: u32 = 100;
+
+/// Files that have no item yet, and items, by state. The `items` of `status --json`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct ItemCounts {
+    /// Files that may still be written to.
+    pub settling: u64,
+    /// Files waiting for their upload.
+    pub queued: u64,
+    /// Items whose bytes are being sent.
+    pub uploading: u64,
+    /// Items with an upload token.
+    pub uploaded: u64,
+    /// Items in a batchCreate without an answer.
+    pub creating: u64,
+    /// Items that are in the library.
+    pub created: u64,
+    /// Items in the library that a batchGet confirmed.
+    pub verified: u64,
+    /// Items whose attempts are used up.
+    pub failed: u64,
+    /// Items that the service no longer has.
+    pub missing: u64,
+    /// Files that are no photo or video, and items without a file.
+    pub skipped: u64,
+}
+
+impl ItemCounts {
+    /// What is still on its way.
+    pub fn pending(&self) -> u64 {
+        self.settling + self.queued + self.uploading + self.uploaded + self.creating
+    }
+
+    /// What is in the library.
+    pub fn done(&self) -> u64 {
+        self.created + self.verified
+    }
+
+    /// What is not in the library and needs the user.
+    pub fn in_trouble(&self) -> u64 {
+        self.failed + self.missing
+    }
+}
+
+/// Placements in albums by state. The `placements` of `status --json`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct PlacementCounts {
+    /// Not in the album yet.
+    pub wanted: u64,
+    /// In the album.
+    pub placed: u64,
+    /// To be removed from the album.
+    pub leaving: u64,
+    /// Removed from the album.
+    pub gone: u64,
+    /// Refused by the service.
+    pub refused: u64,
+    /// Those of `wanted` whose item is in the library already.
+    #[serde(skip)]
+    pub joining: u64,
+    /// Placements of deleted files: so many at once that the user has to confirm their removal.
+    pub held: u64,
+}
+
+/// Files of folders with `after_upload`. The `after_upload` of `status --json`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct FileActionCounts {
+    /// To be moved or deleted.
+    pub waiting: u64,
+    /// Kept where they are, for a reason that `explain` tells.
+    pub staying: u64,
+    /// Moved or deleted.
+    pub done: u64,
+}
 
 /// Everything that `status` tells.
 #[derive(Debug, Clone)]
@@ -46,8 +121,8 @@ pub struct Overview {
     pub rate: Option<f64>,
     /// The service's day.
     pub ledger: Ledger,
-    /// Bytes on their way.
-    pub transfers: Vec<Transfer>,
+    /// Uploads in progress.
+    pub transfers: Vec<TransferView>,
     /// The busiest albums, at most 100.
     pub albums: Vec<AlbumView>,
     /// Failed, missing and refused, newest first, at most 100.
@@ -60,37 +135,74 @@ pub struct Overview {
     pub unwatched: Vec<sources::OutOfReach>,
 }
 
-/// Bytes on their way.
+/// An upload in progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transfer {
-    /// Of which file.
+    /// The file.
     pub path: PathBuf,
-    /// How many were sent.
+    /// Bytes sent so far.
     pub sent: u64,
-    /// Of how many.
+    /// Size of the file in bytes.
     pub size: u64,
 }
 
-/// Something that did not go up.
-#[derive(Debug, Clone)]
-pub struct Failure {
-    /// Where it is.
-    pub path: PathBuf,
-    /// `failed`, `missing` or `skipped`.
-    pub state: &'static str,
-    /// Why, in our words.
+/// An upload in progress, as `status` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TransferView {
+    /// The file, unsafe characters escaped.
+    pub path: String,
+    /// Bytes sent so far.
+    pub sent: u64,
+    /// Size of the file in bytes.
+    pub size: u64,
+}
+
+/// An album, as `status` and `albums` show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AlbumView {
+    /// Its row.
+    #[serde(skip)]
+    pub row: AlbumRow,
+    /// Its title, with "(2)" and so on for further parts.
+    #[serde(serialize_with = "escape::serialize")]
+    pub title: String,
+    /// The service's id, once it was created.
+    pub id: Option<String>,
+    /// How many items are in it.
+    pub items: u64,
+    /// Why nothing goes into it at the moment; null if nothing is wrong with it.
     pub reason: Option<String>,
-    /// The service's code.
+    /// Its address for a browser.
+    #[serde(skip)]
+    pub product_url: Option<String>,
+    /// Placements that are wanted, and queued files that will want one.
+    #[serde(skip)]
+    pub wanted: u64,
+    /// Placements in it that are not at their place in the order.
+    #[serde(skip)]
+    pub out_of_sequence: u64,
+}
+
+/// A file that did not go up, as `status` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// The file, unsafe characters escaped.
+    pub path: String,
+    /// `failed`, `missing` or `skipped`. `skipped` is a refused file here; an item of that state has no file.
+    pub state: &'static str,
+    /// Why, in Albumen's words.
+    pub reason: Option<String>,
+    /// The service's error code.
     pub code: Option<i32>,
-    /// The service's words.
+    /// The service's error message.
     pub message: Option<String>,
-    /// How often it was blamed.
+    /// Attempts that counted against it.
     pub attempts: u32,
-    /// When it is tried again.
+    /// When it is tried again; null if it is not.
     pub next_try_at: Option<Timestamp>,
-    /// Whether the disk does not give it out.
+    /// Whether reading it failed: it was not left out by a rule.
+    #[serde(skip)]
     pub unreadable: bool,
-    changed_at: i64,
 }
 
 /// The most of anything: nothing has so many bytes, and sums of it stay numbers, also for who reads JSON
@@ -109,6 +221,54 @@ impl Overview {
         self.counts
             .get(&format!("{of}.{state}"))
             .map_or(0, |(n, _)| amount(*n))
+    }
+
+    /// Files and items by state.
+    pub fn items(&self) -> ItemCounts {
+        let file = |state| self.count("file", state);
+        let item = |state| self.count("item", state);
+        ItemCounts {
+            settling: file("settling"),
+            queued: file("queued") + file("claimed"),
+            uploading: item("uploading"),
+            uploaded: item("uploaded"),
+            creating: item("creating"),
+            created: item("created"),
+            verified: item("verified"),
+            failed: item("failed"),
+            missing: item("missing"),
+            skipped: file("refused") + item("skipped"),
+        }
+    }
+
+    /// Placements by state.
+    pub fn placements(&self) -> PlacementCounts {
+        let placement = |state| self.count("placement", state);
+        PlacementCounts {
+            wanted: placement("wanted"),
+            placed: placement("placed"),
+            leaving: placement("leaving"),
+            gone: placement("gone"),
+            refused: placement("refused"),
+            joining: self.joining,
+            held: self.count("departure", "held"),
+        }
+    }
+
+    /// Files of folders with `after_upload`, by what happens to them.
+    pub fn file_actions(&self) -> FileActionCounts {
+        let after = |state| self.count("after", state);
+        FileActionCounts {
+            waiting: after("waits") + after("ready"),
+            staying: after("stays"),
+            done: after("done"),
+        }
+    }
+
+    /// Size of the files whose upload has not begun.
+    pub fn bytes_queued(&self) -> u64 {
+        let states = ["settling", "queued", "claimed"].into_iter();
+        states.map(|state| self.bytes("file", state)).sum()
     }
 
     /// How many bytes stand there.
@@ -174,12 +334,13 @@ impl Reader {
     }
 }
 
-fn transfers(db: &Connection) -> Result<Vec<Transfer>> {
+fn transfers(db: &Connection) -> Result<Vec<TransferView>> {
     let rows = db
         .prepare("SELECT path, sent, size FROM transfers ORDER BY file_id")?
         .query_map([], |row| {
-            Ok(Transfer {
-                path: changes::path_from(row.get(0)?),
+            let path = changes::path_from(row.get(0)?);
+            Ok(TransferView {
+                path: Escaped::path(&path).to_string(),
                 sent: amount(row.get(1)?),
                 size: amount(row.get(2)?),
             })
@@ -197,12 +358,12 @@ fn albums_of(db: &Connection, limit: i64) -> Result<Vec<AlbumView>> {
             Ok(AlbumView {
                 row: AlbumRow(row.get(0)?),
                 title: albums::part_title(&row.get::<_, String>(1)?, row.get(2)?),
-                album_id: row.get::<_, Option<String>>(3)?.map(AlbumId::new),
-                product_url: row.get(4)?,
-                placed: amount(placed),
+                id: row.get::<_, Option<String>>(3)?.map(escaped),
+                product_url: row.get::<_, Option<String>>(4)?.map(escaped),
+                items: amount(placed),
                 wanted: amount(row.get(6)?),
                 out_of_sequence: amount(placed.saturating_sub(in_sequence)),
-                reason: row.get(7)?,
+                reason: row.get::<_, Option<String>>(7)?.map(escaped),
             })
         })?
         .collect::<rusqlite::Result<_>>()?;
@@ -210,47 +371,40 @@ fn albums_of(db: &Connection, limit: i64) -> Result<Vec<AlbumView>> {
 }
 
 fn failures(db: &Connection) -> Result<Vec<Failure>> {
-    let mut all: Vec<Failure> = db
-        .prepare(FAILED)?
-        .query_map([LISTED], |row| {
-            let state: String = row.get(3)?;
-            Ok(Failure {
-                path: joined(row.get(0)?, row.get(1)?, row.get(2)?),
-                state: if state == "missing" {
-                    "missing"
-                } else {
-                    "failed"
+    let mut all: Vec<(i64, Failure)> = Vec::new();
+    for sql in [FAILED, REFUSED] {
+        let mut statement = db.prepare(sql)?;
+        let rows = statement.query_map([LISTED], |row| {
+            let path = joined(row.get(0)?, row.get(1)?, row.get(2)?);
+            let failure = Failure {
+                path: Escaped::path(&path).to_string(),
+                state: match row.get_ref(3)?.as_str()? {
+                    "missing" => "missing",
+                    "skipped" => "skipped",
+                    _ => "failed",
                 },
-                reason: row.get(4)?,
+                reason: row.get::<_, Option<String>>(4)?.map(escaped),
                 code: row.get(5)?,
-                message: row.get(6)?,
+                message: row.get::<_, Option<String>>(6)?.map(escaped),
                 attempts: row.get(7)?,
                 next_try_at: None,
-                unreadable: false,
-                changed_at: row.get(8)?,
-            })
-        })?
-        .collect::<rusqlite::Result<_>>()?;
-    let refused: Vec<Failure> = db
-        .prepare(REFUSED)?
-        .query_map([LISTED], |row| {
-            Ok(Failure {
-                path: joined(row.get(0)?, row.get(1)?, row.get(2)?),
-                state: "skipped",
-                reason: row.get(3)?,
-                code: None,
-                message: None,
-                attempts: row.get(4)?,
-                next_try_at: None,
-                unreadable: row.get(6)?,
-                changed_at: row.get(5)?,
-            })
-        })?
-        .collect::<rusqlite::Result<_>>()?;
-    all.extend(refused);
-    all.sort_by_key(|failure| std::cmp::Reverse(failure.changed_at));
+                unreadable: row.get(9)?,
+            };
+            Ok((row.get(8)?, failure))
+        })?;
+        for row in rows {
+            all.push(row?);
+        }
+    }
+    all.sort_by_key(|(changed_at, _)| std::cmp::Reverse(*changed_at));
     all.truncate(LISTED as usize);
-    Ok(all)
+    Ok(all.into_iter().map(|(_, failure)| failure).collect())
+}
+
+/// Titles, reasons and messages may hold anything that the service or a file name put into them.
+#[expect(clippy::needless_pass_by_value, reason = "passed to `map`")]
+fn escaped(text: String) -> String {
+    Escaped::text(&text).to_string()
 }
 
 /// An item may have outlived its files; then there is no path to show.
@@ -380,14 +534,14 @@ pub(super) const ALBUMS: &str = "SELECT id, title, part, album_id, product_url, 
 
 /// The newest items in trouble, each with one of its files.
 pub(super) const FAILED: &str = "SELECT roots.path, dirs.path, files.name, trouble.state, trouble.reason, trouble.code, trouble.message,
-                    trouble.attempts, trouble.changed_at
+                    trouble.attempts, trouble.changed_at, 0
              FROM (SELECT * FROM items WHERE state IN ('failed', 'missing') ORDER BY changed_at DESC LIMIT ?1) AS trouble
              LEFT JOIN files ON files.id = (SELECT min(id) FROM files WHERE item_id = trouble.id)
              LEFT JOIN dirs ON dirs.id = files.dir_id LEFT JOIN roots ON roots.id = files.root_id";
 
 /// The newest files that were refused, but for other kinds of file and those that others have sent.
 pub(super) const REFUSED: &str =
-    "SELECT roots.path, dirs.path, files.name, files.reason, files.attempts, files.changed_at,
+    "SELECT roots.path, dirs.path, files.name, 'skipped', files.reason, NULL, NULL, files.attempts, files.changed_at,
             files.reason_kind = 'unreadable'
              FROM files JOIN dirs ON dirs.id = files.dir_id JOIN roots ON roots.id = files.root_id
              WHERE files.state = 'refused' AND files.reason_kind NOT IN ('other_kind', 'imported')

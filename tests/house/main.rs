@@ -4,7 +4,7 @@
 
 mod source;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use source::Sources;
 

@@ -67,7 +67,7 @@ fn plan(config: &Config, paths: &[PathBuf]) -> anyhow::Result<String> {
         plan.is_listed = reader.albums_were_listed()?;
         let made = reader.albums()?.into_iter();
         plan.made = made
-            .filter(|album| album.album_id.is_some())
+            .filter(|album| album.id.is_some())
             .map(|album| album.title)
             .collect();
     }

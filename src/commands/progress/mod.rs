@@ -50,7 +50,7 @@ struct Sight {
 
 impl Sight {
     fn files_in_all(&self) -> u64 {
-        self.done + self.status.items.left()
+        self.done + self.status.items.pending()
     }
 
     fn bytes_in_all(&self) -> u64 {
@@ -61,10 +61,10 @@ impl Sight {
 
     /// Whether nothing is known to be left, while the work goes on: it looks for files.
     fn is_looking(&self) -> bool {
-        self.status.items.left() == 0
+        self.status.items.pending() == 0
             && self.status.placements.wanted == 0
             && self.status.after_upload.waiting == 0
-            && !self.status.waits_for_a_person()
+            && !self.status.needs_user()
     }
 }
 

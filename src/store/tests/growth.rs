@@ -37,7 +37,7 @@ fn parts(bench: &Bench) -> Vec<(String, u64)> {
         .albums()
         .unwrap()
         .into_iter()
-        .map(|a| (a.title, a.placed))
+        .map(|a| (a.title, a.items))
         .collect();
     parts.sort();
     parts

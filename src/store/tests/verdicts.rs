@@ -41,7 +41,7 @@ async fn a_missing_item_goes_up_again_and_keeps_its_past() {
     let calls = bench.make_all(backfill(), t(701)).await;
     assert_eq!(calls.iter().map(|(items, _)| items.len()).sum::<usize>(), 3);
     let album = bench.reader().albums().unwrap().remove(0);
-    assert_eq!((album.placed, album.out_of_sequence), (3, 0));
+    assert_eq!((album.items, album.out_of_sequence), (3, 0));
     assert!(bench.store.is_drained().await.unwrap());
     bench.check();
 }

@@ -368,7 +368,7 @@ impl World {
         let expected: Vec<_> = expected.into_iter().map(|(_, id)| id).collect();
         assert_eq!(self.service.album, expected);
         let views = self.bench.reader().albums().unwrap();
-        assert_eq!(views[0].placed, u64::from(self.script.files));
+        assert_eq!(views[0].items, u64::from(self.script.files));
         assert_eq!((views[0].out_of_sequence, views[0].wanted), (0, 0));
         if !self.script.daemon {
             let bound =
