@@ -6,15 +6,15 @@
 //! next start, and a file that Albumen let go is never taken for one that somebody deleted.
 //!
 //! Whatever stands in the way keeps the file where it is, with the reason in `explain`; it is
-//! looked at anew at the next start. [`look`] judges, [`go`] acts, [`aftermath`] resolves.
+//! looked at anew at the next start. [`precheck`] judges, [`execute`] acts, [`recover`] resolves.
 
-mod aftermath;
-mod aside;
-mod go;
-mod look;
-mod ruling;
-mod target;
-mod targets;
+mod checked_unlink;
+mod destination;
+mod destination_mounts;
+mod execute;
+mod policy;
+mod precheck;
+mod recover;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -33,10 +33,10 @@ use crate::{
     store::{Act, Clearance, Intended, Source},
 };
 
-use aftermath::Aftermath;
-use look::{Fit, Look, Trouble};
-use ruling::{Ruling, Rulings};
-use target::Target;
+use destination::Target;
+use policy::{Ruling, Rulings};
+use precheck::{Fit, Look, Trouble};
+use recover::Aftermath;
 
 /// Files that are looked at, journalled and let go together: as many are open at once.
 const TOGETHER: usize = 16;
@@ -223,7 +223,7 @@ impl Afterwards {
                 }
             };
             let (looked_at, what) = (source.clone(), act.clone());
-            match blocking(move || look::look(&looked_at, &what)).await {
+            match blocking(move || precheck::look(&looked_at, &what)).await {
                 Some(Look::Fit(fit)) => {
                     fits.push((source.file, fit, target));
                     acts.push((source, act));
@@ -260,7 +260,7 @@ impl Afterwards {
     ) -> Result<bool> {
         let (id, file) = (intended.id, intended.source.file);
         let Some((done, intended)) =
-            blocking(move || (go::go(&intended, &fit, target.as_deref()), intended)).await
+            blocking(move || (execute::go(&intended, &fit, target.as_deref()), intended)).await
         else {
             // Nobody knows how far it came: that is what the journal is for.
             return Ok(false);
@@ -321,7 +321,7 @@ impl Afterwards {
         for intended in self.context.store.open_acts().await? {
             let (id, file) = (intended.id, intended.source.file);
             let path: PathBuf = intended.source.path();
-            let what = blocking(move || aftermath::aftermath(&intended)).await;
+            let what = blocking(move || recover::aftermath(&intended)).await;
             match what {
                 Some(Aftermath::Done) => {
                     let now = self.context.clock.now();

@@ -7,10 +7,10 @@ use crate::model::ids::UploadToken;
 
 use super::{
     auth::{Auth, Bearer, Surface},
-    calls::Call,
     classify::{self, About},
     endpoints::{Settings, Timeouts},
     error::{Error, Kind},
+    requests::Call,
     transport::{self, JSON_LIMIT, Reply},
 };
 

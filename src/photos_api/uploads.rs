@@ -15,13 +15,13 @@ use crate::model::ids::{SessionUrl, UploadToken};
 
 use super::{
     auth::{Bearer, Surface},
-    body::{FileBody, Sent},
     classify::{About, SessionStatus},
     client::Client,
     endpoints,
     error::{Error, Kind},
+    stall_timeout::watched,
     transport::{self, Reply, SMALL_LIMIT},
-    watchdog::watched,
+    upload_body::{FileBody, Sent},
 };
 
 /// The granularity taken where the service names none: what Google calls its standard.

@@ -30,7 +30,7 @@ use crate::{
     clock::{self, Clock},
     config::OnEdit,
     escape::Escaped,
-    media::description::{self, beside::Beside},
+    media::description::{self, sidecars::Beside},
     model::ids::{DirId, FileId, RootId},
     store::{self, Change, Fate, FileStat, FileState, KnownFile, Reader, Store},
 };

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Error, Result, sources};
+use super::{Error, Result, byte_sources};
 use crate::model::{
     ids::{FileId, ItemId, UploadToken},
     item::{Event, State},
@@ -69,7 +69,7 @@ pub(super) fn apply(
         .execute([item.0])?;
     }
     if event == Event::UploadGivenUp {
-        sources::hold_again(db, item, now)?;
+        byte_sources::hold_again(db, item, now)?;
     }
     if event == Event::SourceLost {
         // It is wanted nowhere any more; a file that brings it back wants it anew.
@@ -126,7 +126,7 @@ pub(super) fn token_received(
         upload_token.reveal(),
         now.as_millisecond()
     ])?;
-    sources::hold_again(db, item, now)
+    byte_sources::hold_again(db, item, now)
 }
 
 /// Counts an outcome that blames the item, and says how often it was blamed before.
@@ -159,8 +159,11 @@ pub(super) fn requeue_bytes(
     let not = not.map(|file| file.0);
     // What waits in a root that is closed or away may wait for ever, so it is the last resort.
     for (source, holder) in [
-        (sources::HAS_SOURCE_AT_HAND, sources::HOLDER_AT_HAND),
-        (sources::HAS_SOURCE, sources::HOLDER),
+        (
+            byte_sources::HAS_SOURCE_AT_HAND,
+            byte_sources::HOLDER_AT_HAND,
+        ),
+        (byte_sources::HAS_SOURCE, byte_sources::HOLDER),
     ] {
         let is_queued: bool = db
             .prepare_cached(source)?
@@ -173,7 +176,7 @@ pub(super) fn requeue_bytes(
             .query_row(params![item.0, not], |row| row.get(0).map(FileId))
             .optional()?;
         if let Some(file) = holder {
-            return sources::queue(db, file, not_before, now);
+            return byte_sources::queue(db, file, not_before, now);
         }
     }
     let because = Because {

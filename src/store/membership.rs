@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Result, Store, calls, items, placing, planning::places};
+use super::{Result, Store, call_journal, items, next_call::positions, placements};
 use crate::{
     clock,
     model::{
@@ -58,12 +58,12 @@ impl Store {
         now: Timestamp,
     ) -> Result<()> {
         self.write(move |db| {
-            for item in calls::items_of(db, call)? {
+            for item in call_journal::items_of(db, call)? {
                 match &error {
-                    None if !items::is_made(db, item)? => placing::doubted(db, item, album)?,
+                    None if !items::is_made(db, item)? => placements::doubted(db, item, album)?,
                     None => {
                         let at_its_place = is_last(db, item, album)?;
-                        placing::placed(db, item, album, at_its_place)?;
+                        placements::placed(db, item, album, at_its_place)?;
                     }
                     Some((reason, not_before)) => {
                         db.prepare_cached(
@@ -76,7 +76,7 @@ impl Store {
                 }
             }
             let error = error.as_ref().map(|(reason, _)| reason.as_str());
-            calls::answered(db, call, None, error, now)
+            call_journal::answered(db, call, None, error, now)
         })
         .await
     }
@@ -94,7 +94,7 @@ impl Store {
     ) -> Result<()> {
         self.write(move |db| {
             let (mut again, mut is_first) = (Vec::new(), true);
-            for item in calls::items_of(db, call)? {
+            for item in call_journal::items_of(db, call)? {
                 let before: bool = db
                     .prepare_cached(REFUSED_BEFORE)?
                     .query_row(params![item.0, album.0, call.0], |row| row.get(0))?;
@@ -102,7 +102,7 @@ impl Store {
                 again.push(item);
             }
             if !is_first {
-                places::append(db, album, again)?;
+                positions::append(db, album, again)?;
             }
             db.prepare_cached(NO_NEIGHBOUR)?
                 .execute(params![album.0, neighbour.as_str()])?;
@@ -126,11 +126,11 @@ impl Store {
     ) -> Result<()> {
         self.write(move |db| {
             if error.is_none() {
-                for item in calls::items_of(db, call)? {
+                for item in call_journal::items_of(db, call)? {
                     left(db, item, album)?;
                 }
             }
-            calls::answered(db, call, None, error.as_deref(), now)
+            call_journal::answered(db, call, None, error.as_deref(), now)
         })
         .await
     }
@@ -208,8 +208,8 @@ pub(super) fn doubt(db: &Connection, settled: Settled, album: AlbumRow) -> Resul
         Doubt::Nothing => return Ok(()),
         Doubt::Order(most) => most,
         Doubt::Items => {
-            for item in calls::items_of(db, settled.call)? {
-                placing::doubted(db, item, album)?;
+            for item in call_journal::items_of(db, settled.call)? {
+                placements::doubted(db, item, album)?;
             }
             None
         }

@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Error, Result, Saved, backup,
-    health::{Change, Health, Identity},
+    disk_health::{Change, Health, Identity},
 };
 use crate::failpoint::{self, Moment};
 

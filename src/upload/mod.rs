@@ -1,21 +1,21 @@
 //! Files to upload tokens: `upload.parallel` slots that claim, hash and send.
 //!
-//! - [`reading`] — what a claimed file is: its kind, its hash, whether it stood still.
-//! - [`slot`] — one file from the claim to the end of its sending, [`outcome`] — what came of it.
-//! - [`session`] — the resumable protocol for larger files.
-//! - [`trouble`] — whose trouble it is, how long the stage waits, and who is tried next.
+//! - [`read_source`] — what a claimed file is: its kind, its hash, whether it stood still.
+//! - [`worker`] — one file from the claim to the end of its sending, [`outcome`] — what came of it.
+//! - [`resumable`] — the resumable protocol for larger files.
+//! - [`failures`] — whose trouble it is, how long the stage waits, and who is tried next.
 //! - [`file_name`] — the name under which it appears.
 //!
 //! Bytes go up in parallel with the lane, but not without bound: not while `upload.ready_tokens`
 //! tokens wait, and not while the lane stands still for longer than tokens live. When the service
 //! has trouble, the stage sends one probe at a time until one gets through.
 
+mod failures;
 pub mod file_name;
 mod outcome;
-pub(super) mod reading;
-mod session;
-mod slot;
-mod trouble;
+pub(super) mod read_source;
+mod resumable;
+mod worker;
 
 use std::{collections::VecDeque, io, path::Path, time::Duration};
 
@@ -35,7 +35,7 @@ use crate::{
     scan::folder::Folder,
 };
 
-use trouble::{History, Trouble};
+use failures::{History, Trouble};
 
 /// Uploads stop while the lane's stop ends further ahead than this: tokens live a day.
 const TOKENS_WOULD_DIE: Duration = Duration::from_hours(20);
@@ -51,7 +51,7 @@ const BACKFILL_TURN: u64 = 4;
 pub fn content(folder: &Folder, below: &Path, seen: FileStat) -> io::Result<Option<Content>> {
     let name = below.file_name().unwrap_or_default();
     let file = safe_open::file(folder.root(), below, folder.settings.follow_symlinks)?;
-    reading::content(file, name, seen)
+    read_source::content(file, name, seen)
 }
 
 /// How a slot ended, as far as the stage needs to know.
@@ -84,7 +84,7 @@ pub struct Upload {
     /// The store says that uploads wait.
     says_wait: bool,
     history: History,
-    dirs: description::dirs::Dirs,
+    dirs: description::sidecar_cache::Dirs,
     /// Whose slots ended without a word to the store; they are put back once it can be written.
     left_behind: Vec<FileId>,
 }
@@ -102,7 +102,7 @@ impl Upload {
             trouble: Trouble::default(),
             says_wait: true,
             history: History::default(),
-            dirs: description::dirs::Dirs::default(),
+            dirs: description::sidecar_cache::Dirs::default(),
             left_behind: Vec::new(),
         }
     }
@@ -237,7 +237,7 @@ impl Upload {
     }
 
     fn start(&mut self, claim: Claimed) {
-        let slot = slot::Slot {
+        let slot = worker::Slot {
             context: self.context.clone(),
             bandwidth: self.bandwidth.clone(),
             history: self.history.clone(),

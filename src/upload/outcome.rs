@@ -6,9 +6,9 @@ use jiff::Timestamp;
 
 use super::{
     Ended,
-    reading::{self, follows_links},
-    slot::{Sent, Slot, UNREADABLE},
-    trouble::Since,
+    failures::Since,
+    read_source::{self, follows_links},
+    worker::{Sent, Slot, UNREADABLE},
 };
 use crate::{
     clock,
@@ -30,7 +30,7 @@ impl Slot {
     pub(super) async fn outcome(
         &self,
         item: ItemId,
-        source: &reading::Source,
+        source: &read_source::Source,
         sent: Sent,
         transfer: Transfer,
     ) -> Result<Ended> {
@@ -49,9 +49,9 @@ impl Slot {
                 self.context.gate.bytes_passed().await?;
                 // A network disk may hang here as anywhere: not on a thread of the runtime.
                 let file = Arc::clone(&source.file);
-                let looked = tokio::task::spawn_blocking(move || reading::stat_of(&file)).await;
+                let looked = tokio::task::spawn_blocking(move || read_source::stat_of(&file)).await;
                 let stood_still = matches!(looked, Ok(Ok((after, links)))
-                    if links > 0 && reading::same_content(source.stat, after));
+                    if links > 0 && read_source::same_content(source.stat, after));
                 if hash != source.hash || !stood_still {
                     return self.changed(item, now).await;
                 }
@@ -74,8 +74,9 @@ impl Slot {
         let claim = self.claim.clone();
         let follow = follows_links(&self.context.config, &claim.root_path);
         let looked = tokio::task::spawn_blocking(move || {
-            let looked = reading::open(&claim, follow).and_then(|file| reading::stat_of(&file));
-            (looked, reading::is_away(&claim.root_path))
+            let looked =
+                read_source::open(&claim, follow).and_then(|file| read_source::stat_of(&file));
+            (looked, read_source::is_away(&claim.root_path))
         })
         .await;
         let stat = match looked {
@@ -109,7 +110,7 @@ impl Slot {
     async fn failed(
         &self,
         item: ItemId,
-        source: &reading::Source,
+        source: &read_source::Source,
         error: &photos_api::Error,
         now: Timestamp,
     ) -> Result<Ended> {
@@ -157,7 +158,7 @@ impl Slot {
     async fn in_doubt(
         &self,
         item: ItemId,
-        source: &reading::Source,
+        source: &read_source::Source,
         error: &photos_api::Error,
         now: Timestamp,
     ) -> Result<Ended> {

@@ -5,7 +5,7 @@
 //! it counts as missing. Videos are asked for until they are processed. The daemon asks for
 //! everything; a backfill only for what a file waits for, which is moved or deleted then.
 
-mod asking;
+mod batch_get;
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -24,9 +24,9 @@ use crate::{
 };
 
 pub use crate::context::retry_after::{may_be_answered, no_question_before, question_refused};
-pub use asking::{Answered, Seen, ask};
+pub use batch_get::{Answered, Seen, ask};
 
-use asking::is_choking;
+use batch_get::is_choking;
 
 /// The most ids of one call (fact sheet, section 4.1).
 pub const GROUP: usize = 50;

@@ -1,6 +1,6 @@
 //! `mediaItems.batchCreate`: from a planned batch to the recorded result of each item.
 
-use super::{Answered, Lane, Turn, results, suspects::Verdict};
+use super::{Answered, Lane, Turn, bisect::Verdict, item_results};
 use crate::{
     clock,
     context::{Mode, Result, account, backoff},
@@ -115,7 +115,8 @@ impl Lane {
         };
         let now = self.context.clock.now();
         let retry = &self.context.config.retry;
-        let outcomes = results::outcomes(&call, &request, &created, retry, now, fastrand::f64());
+        let outcomes =
+            item_results::outcomes(&call, &request, &created, retry, now, fastrand::f64());
         let made = outcomes
             .iter()
             .filter(|outcome| matches!(outcome.outcome, Outcome::Made { .. }))
@@ -200,7 +201,7 @@ impl Lane {
             not_before: now,
             blamed: None,
         };
-        let outcomes = results::all(&call, &again, &words);
+        let outcomes = item_results::all(&call, &again, &words);
         let settled = Settled {
             call: call.id,
             doubt: if call.sends > 1 {

@@ -9,9 +9,9 @@ use std::collections::HashSet;
 
 use super::{
     Answered, Lane, Turn,
-    additions::membership,
+    batch_add::membership,
+    bisect::Verdict,
     create::{PART_SENDS, STUMBLES},
-    suspects::Verdict,
     waiting,
 };
 use crate::{

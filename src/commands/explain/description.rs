@@ -4,7 +4,7 @@ use std::{fmt::Write as _, path::Path};
 
 use crate::{
     escape::Escaped,
-    media::description::{self, beside::Beside},
+    media::description::{self, sidecars::Beside},
     store::Explained,
 };
 

@@ -5,8 +5,8 @@
 //! succeeds. A stage asks [`Gate::ask`] before it begins something and tells [`Gate::met`] of every
 //! failure; what is not the account's affair is the stage's own.
 
-mod ails;
-mod day;
+mod account_error;
+mod quota_reset;
 mod state;
 
 use std::{
@@ -28,9 +28,9 @@ use crate::{
     store::{AccountState, Pause, Store},
 };
 
-pub use ails::in_words;
+pub use account_error::in_words;
 
-use ails::ails;
+use account_error::ails;
 use state::{State, is_set_up_badly};
 
 /// A sign-in of a consent screen in Testing dies after 7 days (fact sheet, section 1.2), and its last
@@ -243,7 +243,7 @@ impl Gate {
             AccountState::StorageFull | AccountState::PhotosDisabled => {
                 Some(clock::after(now, backoff::until_probe(retry)))
             }
-            AccountState::QuotaExhausted => Some(day::after_refusal(now, strikes)),
+            AccountState::QuotaExhausted => Some(quota_reset::after_refusal(now, strikes)),
             // A switch in the console takes minutes to be seen; looking is cheap and rare.
             AccountState::ApiDisabled => Some(clock::after(now, backoff::longest(retry))),
             AccountState::Unreachable => {
@@ -264,7 +264,7 @@ impl Gate {
     pub async fn day_is_spent(&self, limit: u64) -> Result<()> {
         let now = self.0.clock.now();
         let reason = format!("the {limit} requests of the day (`quota.requests_per_day`) are used");
-        let until = Some(day::next(now));
+        let until = Some(quota_reset::next(now));
         let pause = Pause {
             state: AccountState::QuotaExhausted,
             reason: Some(reason),

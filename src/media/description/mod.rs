@@ -3,18 +3,18 @@
 //! Asked in this order, the first text counts: an XMP file beside it, Google Takeout's JSON beside it,
 //! the caption inside of it (IPTC, XMP, EXIF).
 //!
-//! - [`beside`] — which sidecars belong to a file, and how they are told apart from those of before.
-//! - [`dirs`] — what stands beside files, remembered while a folder is uploaded.
+//! - [`sidecars`] — which sidecars belong to a file, and how they are told apart from those of before.
+//! - [`sidecar_cache`] — what stands beside files, remembered while a folder is uploaded.
 //! - [`takeout`] — the JSON of Google Takeout.
-//! - [`written`] — whether a person wrote it, and how much of it the service takes.
+//! - [`human_text`] — whether a person wrote it, and how much of it the service takes.
 //!
 //! The upload slot looks when it claims a file, the scan when the sidecars are not what they were, and
 //! `explain` when it is asked. All of it blocks.
 
-pub mod beside;
-pub(crate) mod dirs;
+mod human_text;
+pub(crate) mod sidecar_cache;
+pub mod sidecars;
 mod takeout;
-mod written;
 
 use std::{
     ffi::{OsStr, OsString},
@@ -33,7 +33,7 @@ use crate::{
     escape::Escaped,
     store::Words,
 };
-use beside::{Beside, Sort};
+use sidecars::{Beside, Sort};
 
 /// A description, and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,7 +119,7 @@ pub fn find(path: &Path, beside: &Beside) -> Found {
             ),
         };
         Some(Description {
-            text: written::by_a_person(&text, name)?,
+            text: human_text::by_a_person(&text, name)?,
             source,
         })
     });
@@ -148,7 +148,7 @@ fn in_file(path: &Path, name: &OsStr) -> Option<Description> {
     .into_iter()
     .flatten()
     .find_map(|(text, source)| {
-        let text = written::by_a_person(&text, name)?;
+        let text = human_text::by_a_person(&text, name)?;
         Some(Description { text, source })
     })
 }

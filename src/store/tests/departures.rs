@@ -299,7 +299,7 @@ async fn a_copy_in_a_folder_that_left_the_configuration_keeps_it_there_for_a_wee
         bench.hash_next(content(0), t(1)).await;
         let inode = if is_same_file { "1" } else { "id + 1" };
         let sql = format!("UPDATE files SET dev = 7, inode = {inode}");
-        crate::store::open::beside(&bench.dir.path().join(FILE_NAME))
+        crate::store::connection::beside(&bench.dir.path().join(FILE_NAME))
             .unwrap()
             .execute(&sql, [])
             .unwrap();

@@ -313,7 +313,7 @@ async fn a_refused_position_becomes_an_append_in_parts_too() {
     let (album, item) = (late.album, items[0]);
     bench
         .store
-        .write(move |db| crate::store::planning::places::append(db, album, [item]))
+        .write(move |db| crate::store::next_call::positions::append(db, album, [item]))
         .await
         .unwrap();
     let part = bench

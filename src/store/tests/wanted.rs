@@ -1,7 +1,7 @@
 //! What is on its way is wanted somewhere, or nothing would ever make it.
 
 use super::*;
-use crate::store::planning::parts;
+use crate::store::next_call::album_overflow;
 
 /// The state of an item's placement in an album.
 fn place(bench: &Bench, item: ItemId, album: i64) -> String {
@@ -63,7 +63,7 @@ async fn what_was_taken_out_of_the_next_part_is_made_when_the_part_before_is_ful
                  VALUES (?1, 2, x'00', 'gone', 'by hand')",
                 [item],
             )?;
-            parts::roll_over(db, AlbumRow(1))
+            album_overflow::roll_over(db, AlbumRow(1))
         })
         .await
         .unwrap();

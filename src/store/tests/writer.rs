@@ -18,7 +18,7 @@ struct Hook {
 fn hooked() -> (Bench, Arc<Hook>) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(FILE_NAME);
-    let mut connection = open::for_writing(&path).unwrap();
+    let mut connection = connection::for_writing(&path).unwrap();
     let hook = Arc::new(Hook::default());
     let told = Arc::clone(&hook);
     connection

@@ -10,7 +10,7 @@ use std::{
 
 use albumen::media::{
     capture_time,
-    description::{self, beside::Beside},
+    description::{self, sidecars::Beside},
     dimensions,
     file_type::{self, HEAD_BYTES},
 };
