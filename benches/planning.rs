@@ -190,7 +190,7 @@ fn rules() -> PlanRules {
         patience: Patience {
             max_wait: Duration::from_mins(10),
             drains: true,
-            hurried: false,
+            backpressure: false,
         },
         ready_tokens: u64::MAX,
         resumable_above: 16_000_000,

@@ -16,7 +16,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::precheck::{self, Fit, Trouble};
+use super::precheck::{self, CheckedFile, Trouble};
 use crate::{
     escape::Escaped,
     failpoint::{self, Moment},
@@ -32,7 +32,7 @@ fn aside(id: ActId) -> PathBuf {
 }
 
 /// Deletes the name of the file that was looked at, and of no other.
-pub(super) fn take_away(id: ActId, source: &Source, fit: &Fit) -> Result<(), Trouble> {
+pub(super) fn take_away(id: ActId, source: &Source, fit: &CheckedFile) -> Result<(), Trouble> {
     let failed = |error: io::Error| Trouble::of("cannot delete", &source.path(), &error);
     let aside = aside(id);
     let name = Path::new(&source.name);
@@ -63,7 +63,7 @@ pub(super) fn take_away(id: ActId, source: &Source, fit: &Fit) -> Result<(), Tro
 
 /// Whether the file stands aside although the system said that there is none to be renamed: over a
 /// network a request may be repeated on its way, and the second answer be the one that comes.
-fn is_done_all_the_same(fit: &Fit, aside: &Path, error: Errno) -> bool {
+fn is_done_all_the_same(fit: &CheckedFile, aside: &Path, error: Errno) -> bool {
     error == Errno::NOENT && precheck::is_there(&fit.dir, aside, fit).unwrap_or(false)
 }
 
@@ -160,7 +160,7 @@ mod tests {
     const SENT: &[u8] = b"what was sent";
 
     /// A file that was sent and looked at.
-    fn looked_at(root: &Path) -> (Source, Box<Fit>) {
+    fn looked_at(root: &Path) -> (Source, Box<CheckedFile>) {
         fs::write(root.join("a.jpg"), SENT).unwrap();
         let file = File::open(root.join("a.jpg")).unwrap();
         let source = Source {
@@ -173,7 +173,7 @@ mod tests {
             hash: ContentHash(*blake3::hash(SENT).as_bytes()),
         };
         match precheck::look(&source, &Act::Delete) {
-            precheck::Look::Fit(fit) => (source, fit),
+            precheck::Look::CheckedFile(fit) => (source, fit),
             other => panic!("{other:?}"),
         }
     }
@@ -215,7 +215,7 @@ mod tests {
         let (source, fit) = looked_at(root.path());
         save(root.path(), b"a new version");
         let trouble = take_away(ActId(7), &source, &fit).unwrap_err();
-        assert!(trouble.may_pass, "{trouble:?}");
+        assert!(trouble.is_transient, "{trouble:?}");
         let new = ("a.jpg".to_owned(), b"a new version".to_vec());
         assert_eq!(there(root.path()), [new]);
     }

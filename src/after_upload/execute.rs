@@ -20,7 +20,7 @@ use rustix::{
 use super::{
     checked_unlink,
     destination::Target,
-    precheck::{self, Fit, Trouble, changed},
+    precheck::{self, CheckedFile, Trouble, changed},
 };
 use crate::{
     failpoint::{self, Moment},
@@ -33,7 +33,11 @@ use crate::{
 const BUFFER: usize = 256 << 10;
 
 /// Lets a file go. What is not done leaves it where it was.
-pub(super) fn go(intended: &Intended, fit: &Fit, target: Option<&Target>) -> Result<(), Trouble> {
+pub(super) fn go(
+    intended: &Intended,
+    fit: &CheckedFile,
+    target: Option<&Target>,
+) -> Result<(), Trouble> {
     match &intended.act {
         Act::Delete => delete(intended.id, &intended.source, fit),
         Act::Move(to) => relocate(intended, fit, to, target),
@@ -41,7 +45,7 @@ pub(super) fn go(intended: &Intended, fit: &Fit, target: Option<&Target>) -> Res
 }
 
 /// Deletes the name, if it still is the file that was looked at.
-pub(super) fn delete(id: ActId, source: &Source, fit: &Fit) -> Result<(), Trouble> {
+pub(super) fn delete(id: ActId, source: &Source, fit: &CheckedFile) -> Result<(), Trouble> {
     let failed = |error: io::Error| Trouble::of("cannot delete", &source.path(), &error);
     if !precheck::is_still(fit, source).map_err(failed)? {
         return Err(changed());
@@ -51,7 +55,7 @@ pub(super) fn delete(id: ActId, source: &Source, fit: &Fit) -> Result<(), Troubl
 }
 
 /// Deletes the name of what was looked at just now.
-fn finish(id: ActId, source: &Source, fit: &Fit) -> Result<(), Trouble> {
+fn finish(id: ActId, source: &Source, fit: &CheckedFile) -> Result<(), Trouble> {
     checked_unlink::take_away(id, source, fit)?;
     failpoint::point(Moment::AfterAct);
     keep(&fit.dir);
@@ -68,7 +72,7 @@ enum Way {
 
 fn relocate(
     intended: &Intended,
-    fit: &Fit,
+    fit: &CheckedFile,
     target: &Path,
     folder: Option<&Target>,
 ) -> Result<(), Trouble> {
@@ -123,7 +127,7 @@ fn relocate(
 type Name<'a> = (&'a OwnedFd, &'a Path);
 
 /// Brings a file to where it goes, under a name that nothing has yet.
-fn bring(id: ActId, source: &Source, fit: &Fit, to: Name<'_>) -> io::Result<Way> {
+fn bring(id: ActId, source: &Source, fit: &CheckedFile, to: Name<'_>) -> io::Result<Way> {
     let (dir, name) = (&fit.dir, Path::new(&source.name));
     match rustix::fs::renameat_with(dir, name, to.0, to.1, RenameFlags::NOREPLACE) {
         Ok(()) => return Ok(Way::Renamed),
@@ -149,7 +153,7 @@ pub(super) fn unfinished(id: ActId) -> PathBuf {
 }
 
 /// Copies to another file system, under a name of its own until it is whole.
-fn copy(id: ActId, source: &Source, fit: &Fit, (to, name): Name<'_>) -> io::Result<()> {
+fn copy(id: ActId, source: &Source, fit: &CheckedFile, (to, name): Name<'_>) -> io::Result<()> {
     let part = unfinished(id);
     let written = copy_to(source, fit, to, &part);
     let named = written.and_then(|()| Ok(checked_unlink::rename_new(to, &part, name)?));
@@ -162,7 +166,7 @@ fn copy(id: ActId, source: &Source, fit: &Fit, (to, name): Name<'_>) -> io::Resu
     Ok(())
 }
 
-fn copy_to(source: &Source, fit: &Fit, to: &OwnedFd, part: &Path) -> io::Result<()> {
+fn copy_to(source: &Source, fit: &CheckedFile, to: &OwnedFd, part: &Path) -> io::Result<()> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut copy = File::from(rustix::fs::openat(
         to,

@@ -13,7 +13,7 @@ use crate::{
 
 /// What is to become of a file.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Ruling {
+pub(super) enum Policy {
     /// Its folder says so.
     Act(Act),
     /// Its folder does not act, or it is not that folder's any more.
@@ -47,29 +47,29 @@ impl Rulings {
     }
 
     /// What is to become of a file.
-    pub(super) fn of(&self, source: &Source) -> Ruling {
+    pub(super) fn of(&self, source: &Source) -> Policy {
         let relative = source.dir.join(&source.name);
         let Some((number, folder)) = self.folders.owner_of(&source.root, &relative) else {
-            return Ruling::Stays("its folder is not in the configuration any more".to_owned());
+            return Policy::Stays("its folder is not in the configuration any more".to_owned());
         };
         let is_asked = |asked: &Vec<(usize, Scope)>| {
             let mut scopes = asked.iter();
             scopes.any(|(folder, scope)| *folder == number && scope.contains(&relative))
         };
         if !self.asked.as_ref().is_none_or(is_asked) {
-            return Ruling::Rests;
+            return Policy::Rests;
         }
         if folder.root() != source.root {
             let root = Escaped::path(folder.root());
-            return Ruling::Stays(format!("it belongs to the folder {root} now"));
+            return Policy::Stays(format!("it belongs to the folder {root} now"));
         }
         if !folder.tree.takes(&relative) {
-            return Ruling::Stays("the rules of its folder leave it out".to_owned());
+            return Policy::Stays("the rules of its folder leave it out".to_owned());
         }
         match &folder.settings.after_upload {
-            AfterUpload::Keep => Ruling::Stays("its folder keeps its files".to_owned()),
-            AfterUpload::Move(target) => Ruling::Act(Act::Move(target.join(&relative))),
-            AfterUpload::Delete => Ruling::Act(Act::Delete),
+            AfterUpload::Keep => Policy::Stays("its folder keeps its files".to_owned()),
+            AfterUpload::Move(target) => Policy::Act(Act::Move(target.join(&relative))),
+            AfterUpload::Delete => Policy::Act(Act::Delete),
         }
     }
 }

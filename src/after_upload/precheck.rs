@@ -21,7 +21,7 @@ pub(super) use crate::safe_open::dir as open_dir;
 #[derive(Debug)]
 pub(super) enum Look {
     /// It is what was sent.
-    Fit(Box<Fit>),
+    CheckedFile(Box<CheckedFile>),
     /// It stays where it is.
     Stays(Trouble),
     /// Its root is not there, or empty: a disk that is not mounted.
@@ -30,7 +30,7 @@ pub(super) enum Look {
 
 /// An open file that is what was sent.
 #[derive(Debug)]
-pub(super) struct Fit {
+pub(super) struct CheckedFile {
     /// The directory that it is in.
     pub(super) dir: OwnedFd,
     /// Its bytes.
@@ -47,7 +47,7 @@ pub(super) struct Trouble {
     /// What can be done about it.
     pub(super) hint: Option<&'static str>,
     /// Whether another look may find it otherwise.
-    pub(super) may_pass: bool,
+    pub(super) is_transient: bool,
 }
 
 impl Trouble {
@@ -55,7 +55,7 @@ impl Trouble {
         Self {
             reason: reason.into(),
             hint: None,
-            may_pass: false,
+            is_transient: false,
         }
     }
 
@@ -68,7 +68,7 @@ impl Trouble {
         Self {
             reason: format!("{what} {}: {error}", Escaped::path(path)),
             hint: denied.then_some(DENIED),
-            may_pass: false,
+            is_transient: false,
         }
     }
 }
@@ -76,7 +76,7 @@ impl Trouble {
 /// It may have been touched only: a second name of the same file went, for one. Another look tells.
 pub(super) fn changed() -> Trouble {
     Trouble {
-        may_pass: true,
+        is_transient: true,
         ..Trouble::new("it was touched at the last moment")
     }
 }
@@ -132,7 +132,7 @@ fn try_look(source: &Source, act: &Act) -> io::Result<Look> {
     if *hash.as_bytes() != source.hash.0 || after != stat {
         return stays("it does not hold any more what was sent");
     }
-    Ok(Look::Fit(Box::new(Fit { dir, file, stat })))
+    Ok(Look::CheckedFile(Box::new(CheckedFile { dir, file, stat })))
 }
 
 /// What is known beforehand to fail, so that nothing is read for it.
@@ -163,13 +163,13 @@ pub(super) fn exists(target: &Path) -> Trouble {
 }
 
 /// Whether the name in the directory still is the open file, untouched since it was read.
-pub(super) fn is_still(fit: &Fit, source: &Source) -> io::Result<bool> {
+pub(super) fn is_still(fit: &CheckedFile, source: &Source) -> io::Result<bool> {
     let (open, _) = read_source::stat_of(&fit.file)?;
     Ok(open == fit.stat && is_there(&fit.dir, Path::new(&source.name), fit)?)
 }
 
 /// Whether what stands under a name is the open file, by its looks.
-pub(super) fn is_there(dir: &OwnedFd, name: &Path, fit: &Fit) -> io::Result<bool> {
+pub(super) fn is_there(dir: &OwnedFd, name: &Path, fit: &CheckedFile) -> io::Result<bool> {
     match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(there) => Ok(is_file(&there, fit.stat)),
         Err(rustix::io::Errno::NOENT) => Ok(false),
@@ -178,7 +178,7 @@ pub(super) fn is_there(dir: &OwnedFd, name: &Path, fit: &Fit) -> io::Result<bool
 }
 
 /// Whether another file stands under a name.
-pub(super) fn is_another(dir: &OwnedFd, name: &Path, fit: &Fit) -> bool {
+pub(super) fn is_another(dir: &OwnedFd, name: &Path, fit: &CheckedFile) -> bool {
     rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
         .is_ok_and(|there| !is_file(&there, fit.stat))
 }

@@ -14,7 +14,7 @@ use crate::{
 
 /// What is to be recorded of it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Aftermath {
+pub(super) enum Recovery {
     /// It was done, or is now.
     Done,
     /// It was not: the file is looked at anew.
@@ -24,32 +24,32 @@ pub(super) enum Aftermath {
 }
 
 /// Looks what came of an act, and ends it where only its last step is missing.
-pub(super) fn aftermath(intended: &Intended) -> Aftermath {
+pub(super) fn aftermath(intended: &Intended) -> Recovery {
     let source = &intended.source;
     let Ok(recovered) = checked_unlink::recover(intended) else {
-        return Aftermath::Away;
+        return Recovery::Away;
     };
     let is_there = match fs::symlink_metadata(source.path()) {
         Ok(_) => true,
         Err(error) if is_nothing(&error) => false,
-        Err(_) => return Aftermath::Away,
+        Err(_) => return Recovery::Away,
     };
     match &intended.act {
         // For a move it comes to that only once the target is there.
-        _ if recovered == Recovered::Taken => Aftermath::Done,
-        _ if recovered == Recovered::Kept => Aftermath::Anew("its name was another file's"),
-        Act::Delete if is_there => Aftermath::Anew("it was cut short before anything was done"),
-        Act::Delete if was_unmounted(source) => Aftermath::Away,
-        Act::Delete => Aftermath::Done,
+        _ if recovered == Recovered::Taken => Recovery::Done,
+        _ if recovered == Recovered::Kept => Recovery::Anew("its name was another file's"),
+        Act::Delete if is_there => Recovery::Anew("it was cut short before anything was done"),
+        Act::Delete if was_unmounted(source) => Recovery::Away,
+        Act::Delete => Recovery::Done,
         Act::Move(target) => {
             clean_up(intended, target);
             match (is_there, is_what_was_sent(source, target)) {
                 (true, true) => finish(intended),
-                (true, false) => Aftermath::Anew("it was cut short before anything was moved"),
-                (false, true) => Aftermath::Done,
-                (false, false) if was_unmounted(source) => Aftermath::Away,
+                (true, false) => Recovery::Anew("it was cut short before anything was moved"),
+                (false, true) => Recovery::Done,
+                (false, false) if was_unmounted(source) => Recovery::Away,
                 // Somebody else took it: that is for the scan to find out.
-                (false, false) => Aftermath::Anew("it was gone before it could be moved"),
+                (false, false) => Recovery::Anew("it was gone before it could be moved"),
             }
         }
     }
@@ -79,14 +79,14 @@ fn is_what_was_sent(source: &Source, target: &Path) -> bool {
 }
 
 /// The target is whole and the source still there: a copy, or a second name, before the last step.
-fn finish(intended: &Intended) -> Aftermath {
+fn finish(intended: &Intended) -> Recovery {
     match precheck::look(&intended.source, &Act::Delete) {
-        Look::Fit(fit) => match execute::delete(intended.id, &intended.source, &fit) {
-            Ok(()) => Aftermath::Done,
-            Err(_) => Aftermath::Anew("it was moved, but its old name could not be deleted"),
+        Look::CheckedFile(fit) => match execute::delete(intended.id, &intended.source, &fit) {
+            Ok(()) => Recovery::Done,
+            Err(_) => Recovery::Anew("it was moved, but its old name could not be deleted"),
         },
-        Look::Stays(_) => Aftermath::Anew("it was moved, and is not what it was any more"),
-        Look::Away => Aftermath::Away,
+        Look::Stays(_) => Recovery::Anew("it was moved, and is not what it was any more"),
+        Look::Away => Recovery::Away,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     daemon,
     escape::Escaped,
     status::format,
-    store::{Leaver, OrderKind},
+    store::{AlbumMembership, OrderKind},
 };
 
 use super::{
@@ -45,7 +45,7 @@ pub(crate) async fn run(edge: &Edge, flags: &cli::AlbumRemove) -> anyhow::Result
                 None => None,
             };
             let leavers = known.ok_or_else(|| unknown(album))?;
-            let leavers: Vec<Leaver> = leavers
+            let leavers: Vec<AlbumMembership> = leavers
                 .into_iter()
                 .filter(|leaver| matches!(leaver.state.as_str(), "wanted" | "placed" | "refused"))
                 .collect();
@@ -97,7 +97,7 @@ fn unknown(album: &str) -> Failure {
 }
 
 /// What would leave; where there is none, `nothing` says so.
-fn plan(nothing: &str, leavers: &[Leaver]) -> String {
+fn plan(nothing: &str, leavers: &[AlbumMembership]) -> String {
     if leavers.is_empty() {
         return format!("{nothing}\n");
     }
@@ -124,8 +124,8 @@ mod tests {
     use super::*;
     use crate::model::ids::{AlbumRow, ItemId};
 
-    fn leaver(n: i64) -> Leaver {
-        Leaver {
+    fn leaver(n: i64) -> AlbumMembership {
+        AlbumMembership {
             path: format!("/photos/Crete/IMG_{n}.jpg").into(),
             item: ItemId(n),
             album: AlbumRow(1),

@@ -179,11 +179,11 @@ async fn leave(config: &Config, order: OrderKind, clock: &Clock) -> anyhow::Resu
     let store = Store::open_beside(&config.state_dir)?;
     let left = loop {
         match (&order, store.leave_order(order.clone(), clock.now()).await) {
-            (OrderKind::Backfill { no_wait: true, .. }, Err(error)) if error.may_pass() => {
+            (OrderKind::Backfill { no_wait: true, .. }, Err(error)) if error.is_transient() => {
                 break Err(unwritable(config, &error).into());
             }
             // The store has said what it waits for.
-            (OrderKind::Backfill { .. }, Err(error)) if error.may_pass() => sleep(LOOK).await,
+            (OrderKind::Backfill { .. }, Err(error)) if error.is_transient() => sleep(LOOK).await,
             (_, left) => break left.context("the order cannot be left"),
         }
     };

@@ -228,7 +228,7 @@ fn of_store(error: &store::Error) -> Option<Judgement> {
                         `--state-dir`";
             Some((ExitCode::Unusable, Some(hint.to_owned())))
         }
-        error if error.may_pass() => {
+        error if error.is_transient() => {
             let hint = "see whether the disk of the state folder is full or broken; `albumen doctor` looks at it";
             Some((ExitCode::Internal, Some(hint.to_owned())))
         }

@@ -42,10 +42,10 @@ pub(crate) async fn login(
 ) -> anyhow::Result<ExitCode> {
     let config = edge.config_or_defaults()?;
     let auth = clients::auth(&config)?;
-    if !new_client && let Some(made_with) = made_with(&config)? {
+    if !new_client && let Some(library_client_id) = library_client_id(&config)? {
         let now_with = auth.client_id().await?;
-        if made_with != now_with {
-            return Err(photos_api::other_client(&made_with, &now_with).into());
+        if library_client_id != now_with {
+            return Err(photos_api::other_client(&library_client_id, &now_with).into());
         }
     }
     if let Some(from) = from {
@@ -74,7 +74,7 @@ pub(crate) async fn login(
 }
 
 /// The client that filled the library, as far as the database of this folder knows.
-fn made_with(config: &Config) -> anyhow::Result<Option<String>> {
+fn library_client_id(config: &Config) -> anyhow::Result<Option<String>> {
     match read_state::reader(config)? {
         Some(reader) => Ok(reader.client_id()?),
         None => Ok(None),

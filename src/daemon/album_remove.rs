@@ -39,7 +39,7 @@ pub async fn remove(
     context.store.recover(context.clock.now()).await?;
     let mut lane = tokio::spawn(Lane::load(context.clone()).await?.run());
     let ended = tokio::select! {
-        ended = take_out(&context, places, held) => ended,
+        ended = remove_by_user(&context, places, held) => ended,
         ended = &mut lane => {
             let ended = ended.map_err(anyhow::Error::from).and_then(|ended| Ok(ended?));
             ended.and_then(|()| Err(anyhow::anyhow!("the lane ended before it was told to")))
@@ -57,12 +57,12 @@ pub async fn remove(
 }
 
 /// Asks the lane for it and waits until nothing is left to leave, or cannot for now.
-pub(super) async fn take_out(
+pub(super) async fn remove_by_user(
     context: &Context,
     mut places: Places,
     held: bool,
 ) -> anyhow::Result<(ExitCode, String)> {
-    context.store.take_out(places.clone()).await?;
+    context.store.remove_by_user(places.clone()).await?;
     if held {
         places.extend(context.store.release_held(context.clock.now()).await?);
     }

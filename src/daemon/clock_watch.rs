@@ -50,7 +50,7 @@ impl Waits {
                 Ok(())
             }
             // It is looked again at the next change, or at the next start.
-            Err(error) if error.may_pass() => Ok(()),
+            Err(error) if error.is_transient() => Ok(()),
             Err(error) => Err(error.into()),
         }
     }

@@ -86,7 +86,7 @@ pub(super) async fn drained(
                 return Ok(ExitCode::WorkLeft);
             }
             Ok(None) => {}
-            Err(error) if may_pass(&error) => {}
+            Err(error) if is_transient(&error) => {}
             Err(error) => return Err(error),
         }
         tokio::select! {
@@ -100,12 +100,12 @@ pub(super) async fn drained(
     }
 }
 
-fn may_pass(error: &anyhow::Error) -> bool {
+fn is_transient(error: &anyhow::Error) -> bool {
     error
         .chain()
         .any(|layer| match layer.downcast_ref::<context::Error>() {
-            Some(context::Error::Store(error)) => error.may_pass(),
-            _ => layer.downcast_ref().is_some_and(store::Error::may_pass),
+            Some(context::Error::Store(error)) => error.is_transient(),
+            _ => layer.downcast_ref().is_some_and(store::Error::is_transient),
         })
 }
 
@@ -199,7 +199,7 @@ fn code_of_items(context: &Context, reach: Reach) -> anyhow::Result<ExitCode> {
     // What the rules leave out is no failure; what the disk does not give out is one.
     let refusals = reader.refusals()?;
     let unreadable = refusals.iter().any(|(kind, ..)| kind == UNREADABLE);
-    let is_left = !reader.out_of_reach(reach)?.is_empty();
+    let is_left = !reader.unavailable_files(reach)?.is_empty();
     let codes = [
         (bad > 0 || unreadable).then_some(ExitCode::SomeFailed),
         is_left.then_some(ExitCode::WorkLeft),

@@ -180,7 +180,7 @@ async fn follow(stream: UnixStream, context: Context, requests: ScanRequests, ta
         let report = format!("{error:#}");
         let code = i32::from(ExitCode::Internal.number());
         let done = || context.store.order_done(id, code, report.clone(), now);
-        if !matches!(patiently(&context, done).await, Ok(Some(()))) {
+        if !matches!(retry_transient(&context, done).await, Ok(Some(()))) {
             return;
         }
     }
@@ -188,7 +188,7 @@ async fn follow(stream: UnixStream, context: Context, requests: ScanRequests, ta
 }
 
 async fn carry_out(id: OrderId, context: &Context, requests: &ScanRequests) -> anyhow::Result<()> {
-    let begun = patiently(context, || {
+    let begun = retry_transient(context, || {
         context.store.begin_order(id, context.clock.now())
     })
     .await?;
@@ -210,7 +210,7 @@ async fn carry_out(id: OrderId, context: &Context, requests: &ScanRequests) -> a
         OrderKind::Remove { places, held } => {
             let places = places.into_iter();
             let places = places.map(|(item, album)| (ItemId(item), AlbumRow(album)));
-            album_remove::take_out(context, places.collect(), held).await?
+            album_remove::remove_by_user(context, places.collect(), held).await?
         }
         OrderKind::Backfill { paths, no_wait } => {
             let reach = super::reach(&paths);
@@ -226,19 +226,19 @@ async fn carry_out(id: OrderId, context: &Context, requests: &ScanRequests) -> a
     };
     let (number, now) = (i32::from(code.number()), context.clock.now());
     let done = || context.store.order_done(id, number, report.clone(), now);
-    patiently(context, done).await?;
+    retry_transient(context, done).await?;
     Ok(())
 }
 
 /// Asks the store again while what keeps it from being written may pass, until the stop: a full disk
 /// is no reason to forget an order, or what came of it.
-async fn patiently<T, F>(context: &Context, verb: impl Fn() -> F) -> store::Result<Option<T>>
+async fn retry_transient<T, F>(context: &Context, verb: impl Fn() -> F) -> store::Result<Option<T>>
 where
     F: Future<Output = store::Result<T>>,
 {
     loop {
         match verb().await {
-            Err(error) if error.may_pass() => {}
+            Err(error) if error.is_transient() => {}
             done => return done.map(Some),
         }
         tokio::select! {

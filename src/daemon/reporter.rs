@@ -52,7 +52,7 @@ pub(super) async fn tell(context: Context) -> anyhow::Result<()> {
         }
         // A sign-in in another terminal changes the token file and nothing else.
         match context.gate.look_for_sign_in().await {
-            Err(context::Error::Store(error)) if error.may_pass() => {}
+            Err(context::Error::Store(error)) if error.is_transient() => {}
             looked => looked?,
         }
         // The watchdog asks the runtime (this task runs) and the writer: nothing that a dead network
@@ -69,7 +69,7 @@ pub(super) async fn tell(context: Context) -> anyhow::Result<()> {
         if turn.is_multiple_of(STATUS_TURNS) {
             match line(&context) {
                 Ok(line) => notify(&Note::Status(&line)),
-                Err(error) if error.may_pass() => {}
+                Err(error) if error.is_transient() => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -141,7 +141,7 @@ async fn transfers(context: &Context, told: &mut Told) -> anyhow::Result<()> {
     match context.store.transfers_are(rows, told.pace.rate()).await {
         Ok(()) => (told.transfers, told.bytes) = (now, bytes),
         // `status` is a little old until the store takes writes again; the stages say why.
-        Err(error) if error.may_pass() => {}
+        Err(error) if error.is_transient() => {}
         Err(error) => return Err(error.into()),
     }
     Ok(())

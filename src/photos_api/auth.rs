@@ -39,7 +39,7 @@ use super::{
 };
 
 pub use super::token_cache::Bearer;
-pub(super) use super::token_cache::Surface;
+pub(super) use super::token_cache::Endpoint;
 
 /// Where the two secrets of an account are.
 #[derive(Debug, Clone)]
@@ -246,12 +246,12 @@ impl Auth {
     }
 
     /// Learns that the service took the token.
-    pub(super) fn accepted(&self, bearer: &Bearer, surface: Surface) {
+    pub(super) fn accepted(&self, bearer: &Bearer, surface: Endpoint) {
         self.state().accepted(bearer, surface);
     }
 
     /// Learns that the service refused the token (401), and says what that means.
-    pub(super) fn refused(&self, bearer: &Bearer, surface: Surface, error: Error) -> Error {
+    pub(super) fn refused(&self, bearer: &Bearer, surface: Endpoint, error: Error) -> Error {
         self.state().refused(bearer, surface, error)
     }
 

@@ -21,17 +21,18 @@ const CHOICES: &str = "only the old client can change what it made: put its clie
      or go on with the new one: `albumen login --new-client`, which leaves what is in the library as it is and makes albums anew";
 
 /// The sign-in is of another client than the one that made what is in the library.
-pub fn other_client(made_with: &str, now_with: &str) -> Error {
-    let words =
-        format!("the library was filled by the OAuth client {made_with}, and this is {now_with}");
+pub fn other_client(library_client_id: &str, now_with: &str) -> Error {
+    let words = format!(
+        "the library was filled by the OAuth client {library_client_id}, and this is {now_with}"
+    );
     Error::new(Kind::LoginNeeded, &words).with_hint(CHOICES)
 }
 
 /// Why a sign-in cannot be used as it stands in its file; none if it can.
-pub(super) fn objection(tokens: &Tokens, made_with: Option<&str>) -> Option<Error> {
-    match made_with {
-        Some(made_with) if made_with != tokens.client_id => {
-            Some(other_client(made_with, &tokens.client_id))
+pub(super) fn objection(tokens: &Tokens, library_client_id: Option<&str>) -> Option<Error> {
+    match library_client_id {
+        Some(library_client_id) if library_client_id != tokens.client_id => {
+            Some(other_client(library_client_id, &tokens.client_id))
         }
         _ => missing_scopes(&tokens.scopes),
     }
@@ -52,11 +53,11 @@ pub(super) fn missing_scopes(granted: &[String]) -> Option<Error> {
 
 impl Auth {
     /// What is in the library was made with this client; no other may be used unless the user says so.
-    pub fn made_with(&self, client_id: Option<String>) {
+    pub fn library_client_id(&self, client_id: Option<String>) {
         let mut state = self.state();
         let in_use = state.tokens.as_ref().map(|tokens| &tokens.client_id);
         let is_judged = state.dead.is_none() && in_use.is_some() && in_use == client_id.as_ref();
-        state.made_with = client_id;
+        state.library_client_id = client_id;
         if is_judged {
             return;
         }
@@ -69,7 +70,7 @@ impl Auth {
     pub fn wants_new_client(&self) -> Option<String> {
         let file = self.token_file();
         let state = self.state();
-        let made_with = state.made_with.as_ref()?;
+        let library_client_id = state.library_client_id.as_ref()?;
         // Looked at, and not taken over: who waits for a sign-in must see that the file has changed.
         let known = state.tokens.clone();
         let tokens = match known.filter(|_| Stamp::of(file) == state.stamp) {
@@ -77,7 +78,7 @@ impl Auth {
             None => Tokens::read(file).ok(),
         };
         let tokens = tokens.filter(|tokens| tokens.new_client)?;
-        (*made_with != tokens.client_id).then_some(tokens.client_id)
+        (*library_client_id != tokens.client_id).then_some(tokens.client_id)
     }
 
     /// The client of the sign-in that is in use and when its user consented; none if nobody is.
@@ -88,7 +89,7 @@ impl Auth {
     }
 
     /// Takes over a token file that was made by a sign-in on another machine, once the service has
-    /// proven that it works here.
+    /// accepted_on that it works here.
     pub async fn carry_over(&self, from: &Path, new_client: bool) -> Result<(), Error> {
         let path = from.to_owned();
         let mut tokens = blocking(move || Tokens::read_given(&path)).await?;

@@ -26,7 +26,7 @@ const SAVE_AGAIN: Duration = Duration::from_secs(5);
 /// The two kinds of endpoints; a token without the right scope is refused by uploads with 401
 /// while JSON calls take it (fact sheet, section 2.5).
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Surface {
+pub(super) enum Endpoint {
     Json = 0,
     Uploads = 1,
 }
@@ -60,7 +60,7 @@ pub(super) struct State {
     /// Why there is no point in trying, until the file changes.
     pub dead: Option<Error>,
     /// The client that made what is in the library; none if nothing is there yet.
-    pub made_with: Option<String>,
+    pub library_client_id: Option<String>,
     /// How many renewals were tried, and how the last one failed.
     pub renewals: u64,
     pub failure: Option<Error>,
@@ -73,9 +73,9 @@ pub(super) struct State {
     /// The service refused the present access token.
     stale: bool,
     /// The present access token replaced a refused one.
-    replaced_refused: bool,
+    after_rejection: bool,
     /// On which surface the present access token was taken.
-    proven: [bool; 2],
+    accepted_on: [bool; 2],
 }
 
 impl State {
@@ -86,11 +86,11 @@ impl State {
         self.is_read = true;
         self.unsaved = None;
         self.stale = false;
-        self.replaced_refused = false;
-        self.proven = [false; 2];
+        self.after_rejection = false;
+        self.accepted_on = [false; 2];
         (self.tokens, self.dead) = match read {
             Ok(tokens) => {
-                let dead = sign_in_checks::objection(&tokens, self.made_with.as_deref());
+                let dead = sign_in_checks::objection(&tokens, self.library_client_id.as_deref());
                 (Some(tokens), dead)
             }
             Err(error) => (None, Some(error)),
@@ -126,9 +126,9 @@ impl State {
         now: Timestamp,
         lifetime: Duration,
     ) {
-        let replaced_refused = self.stale;
+        let after_rejection = self.stale;
         self.load(stamp, Ok(tokens));
-        self.replaced_refused = replaced_refused;
+        self.after_rejection = after_rejection;
         // Five minutes of the usual hour; a fifth of a short life.
         let early = RENEW_BEFORE.min(lifetime / 5);
         self.renew_at = clock::after(now, lifetime.saturating_sub(early));
@@ -151,9 +151,9 @@ impl State {
     }
 
     /// The service took it.
-    pub(super) fn accepted(&mut self, bearer: &Bearer, surface: Surface) {
+    pub(super) fn accepted(&mut self, bearer: &Bearer, surface: Endpoint) {
         if self.generation == bearer.generation {
-            self.proven[surface as usize] = true;
+            self.accepted_on[surface as usize] = true;
         }
     }
 
@@ -161,11 +161,11 @@ impl State {
     ///
     /// One that already was replaced means nothing. The successor of a refused one that was never
     /// taken on this surface means that new tokens do not help.
-    pub(super) fn refused(&mut self, bearer: &Bearer, surface: Surface, error: Error) -> Error {
+    pub(super) fn refused(&mut self, bearer: &Bearer, surface: Endpoint, error: Error) -> Error {
         if self.generation != bearer.generation {
             return error;
         }
-        if self.replaced_refused && !self.proven[surface as usize] {
+        if self.after_rejection && !self.accepted_on[surface as usize] {
             let dead = Error::new(
                 Kind::LoginNeeded,
                 "the service refuses new access tokens of this sign-in as well",

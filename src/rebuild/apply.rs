@@ -20,7 +20,7 @@ use crate::{
         order_key::OrderKey,
     },
     photos_api::wire::ALBUM_ITEMS_MAX,
-    store::{Content, FoundAgain},
+    store::{Content, RecoveredItem},
 };
 
 /// Files that are hashed before they are recorded: what a kill costs.
@@ -158,7 +158,7 @@ impl Rebuilding {
         Ok(batch.await?)
     }
 
-    fn found_again(&self, one: Candidate, number: usize) -> Option<FoundAgain> {
+    fn found_again(&self, one: Candidate, number: usize) -> Option<RecoveredItem> {
         let root = self.roots.get(one.root)?.row?;
         let (looked, content) = (*one.looked?, *one.content?);
         let stat = one.file.entry.stat;
@@ -169,7 +169,7 @@ impl Rebuilding {
             Some(_) => OrderKey::new(arrived, one.file.entry.name.as_bytes(), &path),
             None => looked.key,
         };
-        Some(FoundAgain {
+        Some(RecoveredItem {
             root,
             dir: one.file.dir.to_path_buf(),
             name: one.file.entry.name,

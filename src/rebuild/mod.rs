@@ -39,7 +39,7 @@ use crate::{
     model::ids::{AlbumId, AlbumRow, ItemId},
     photos_api,
     progress::Progress,
-    store::{self, ListedAlbum, Store, TakenOver},
+    store::{self, AdoptedDescription, ListedAlbum, Store},
 };
 use local::{Candidate, Root};
 use matching::Unsure;
@@ -185,7 +185,7 @@ impl Rebuilding {
                 .store
                 .albums_taken_over(listed.clone(), now)
                 .await?;
-            let row = |taken: TakenOver| (taken.row, taken.title, taken.is_new);
+            let row = |taken: AdoptedDescription| (taken.row, taken.title, taken.is_new);
             rows.into_iter().map(|taken| taken.map(row)).collect()
         };
         let mut new = Vec::new();
@@ -313,7 +313,7 @@ impl Rebuilding {
                     | photos_api::Kind::Setup => ExitCode::Unusable,
                     _ => ExitCode::WorkLeft,
                 };
-                let mut why = account::in_words(&error);
+                let mut why = account::error_chain(&error);
                 if let Some(hint) = error.hint() {
                     why = format!("{why}\nhint: {hint}");
                 }

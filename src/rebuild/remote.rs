@@ -255,7 +255,7 @@ impl<'a> Lists<'a> {
                 return Err(Stopped::Refused(error));
             }
             if !wait.is_zero() {
-                tracing::warn!("waiting {wait:.0?}: {}", account::in_words(&error));
+                tracing::warn!("waiting {wait:.0?}: {}", account::error_chain(&error));
             }
             self.rest(wait).await?;
         }

@@ -30,7 +30,7 @@ use crate::{
     clock::{self, Clock},
     config::OnEdit,
     escape::Escaped,
-    media::description::{self, sidecars::Beside},
+    media::description::{self, sidecars::SidecarIndex},
     model::ids::{DirId, FileId, RootId},
     store::{self, Change, Fate, FileStat, FileState, KnownFile, Reader, Store},
 };
@@ -282,7 +282,7 @@ impl<'a> Diff<'a> {
         }
         // If the directory was not read to its end, some sidecars may be missing from the list.
         let sidecars = listing.sidecars.filter(|_| problem.is_none());
-        let sidecars = sidecars.map(Beside::new);
+        let sidecars = sidecars.map(SidecarIndex::new);
         let is_unsure = |row: &KnownFile| {
             problem.is_some() || unreadable.iter().any(|(name, _)| *name == row.name)
         };
@@ -320,7 +320,7 @@ impl<'a> Diff<'a> {
         dir: &Path,
         entry: Entry,
         row: &KnownFile,
-        sidecars: Option<&Beside>,
+        sidecars: Option<&SidecarIndex>,
     ) {
         let changed = is_changed(&entry.stat, &row.stat)
             // A refused file may be readable now. An imported one stays refused.
@@ -337,7 +337,7 @@ impl<'a> Diff<'a> {
             FileState::Claimed | FileState::Settling => return,
             _ if is_sent && changed && self.request.folder.settings.on_edit == OnEdit::Ignore => {
                 let (file, stat, fate) = (row.id, entry.stat, Fate::KeepAsIs);
-                return self.send(Change::Altered { file, stat, fate });
+                return self.send(Change::Modified { file, stat, fate });
             }
             FileState::Queued if self.request.reclassify && !changed => {
                 stability = Stability::Stable;
@@ -361,7 +361,7 @@ impl<'a> Diff<'a> {
     }
 
     /// A known, unchanged file: reads its description again if its sidecars have changed.
-    fn compare_sidecars(&mut self, dir: &Path, row: &KnownFile, sidecars: &Beside) {
+    fn compare_sidecars(&mut self, dir: &Path, row: &KnownFile, sidecars: &SidecarIndex) {
         let path = self.request.folder.root().join(dir);
         let (number, youngest) = sidecars.look(&path, &row.name);
         if row.sidecars == Some(number) {
@@ -435,7 +435,7 @@ impl<'a> Diff<'a> {
 
     fn leave_out(&mut self, file: FileId) {
         self.outcome.left_out += 1;
-        self.send(Change::LeftOut(file));
+        self.send(Change::Excluded(file));
     }
 
     /// Adds the files of known directories that were not listed.
@@ -501,7 +501,7 @@ impl<'a> Diff<'a> {
                 self.leave_out(file);
             } else {
                 self.outcome.missing += 1;
-                self.send(Change::Missed {
+                self.send(Change::Missing {
                     file,
                     finally: again,
                 });
@@ -537,7 +537,7 @@ impl<'a> Diff<'a> {
                     stat,
                     fate,
                 },
-                Some(file) => Change::Altered { file, stat, fate },
+                Some(file) => Change::Modified { file, stat, fate },
             });
         }
     }

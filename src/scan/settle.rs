@@ -63,7 +63,7 @@ pub(super) fn check_settled(
             continue;
         };
         let path = dir.join(&file.name);
-        let gone = Change::Missed {
+        let gone = Change::Missing {
             file: file.id,
             finally: true,
         };
@@ -101,7 +101,7 @@ pub(super) fn check_settled(
                     settle_ms: file.settle_ms,
                 };
                 let (file, stat) = (file.id, file.stat);
-                outcome.changes.push(Change::Altered { file, stat, fate });
+                outcome.changes.push(Change::Modified { file, stat, fate });
             }
         }
     }
@@ -113,7 +113,7 @@ pub(super) fn check_settled(
                 .zip(fates)
                 .filter_map(|(candidate, fate)| {
                     let (file, stat) = (candidate.file?, candidate.entry.stat);
-                    Some(Change::Altered { file, stat, fate })
+                    Some(Change::Modified { file, stat, fate })
                 });
             outcome.changes.extend(changes);
         }

@@ -60,12 +60,12 @@ impl<'a> Recording<'a> {
                 let dir = self.dir(root, dir)?;
                 self.found(root, dir, &name, stat, &fate)
             }
-            Change::Altered { file, stat, fate } => self.altered(file, stat, &fate),
-            Change::Missed { file, finally } => {
+            Change::Modified { file, stat, fate } => self.altered(file, stat, &fate),
+            Change::Missing { file, finally } => {
                 self.may_have_moved = true;
                 missing_files::missed(self.db, file, finally, self.now)
             }
-            Change::LeftOut(file) => {
+            Change::Excluded(file) => {
                 self.may_have_moved = true;
                 missing_files::gone(self.db, file, self.now)
             }
@@ -218,7 +218,7 @@ impl<'a> Recording<'a> {
         ])?;
         self.moved_here(file, &columns, stat)?;
         match item {
-            Some(item) => items::let_go(db, ItemId(item), file, now),
+            Some(item) => items::detach_file(db, ItemId(item), file, now),
             None => Ok(()),
         }
     }
@@ -229,7 +229,7 @@ impl<'a> Recording<'a> {
             return Ok(());
         }
         if let Some(item) = renames::item_of(self.db, file, &stat)? {
-            return attach::hold_known(self.db, file, item, self.now);
+            return attach::attach_known(self.db, file, item, self.now);
         }
         if let Some(reason) = renames::imported_as(self.db, file, &stat)? {
             self.db

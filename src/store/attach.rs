@@ -11,7 +11,7 @@ use crate::model::{
 
 /// The file holds what a media item was made of, or is being made of, and not a byte has to be read.
 /// One that still waits for its bytes is left alone: the file goes through the queue.
-pub(super) fn hold_known(
+pub(super) fn attach_known(
     db: &Connection,
     file: FileId,
     item: ItemId,
@@ -62,12 +62,12 @@ pub(super) fn hold(
     )?
     .execute(params![file.0, item.0, album.0, now.as_millisecond()])?;
     want_placement(db, item, album, &key, state, now)?;
-    wanted_somewhere(db, item)
+    ensure_library_placement(db, item)
 }
 
 /// What is not made yet and wanted in no album goes to the library alone. Its bytes are up, or shall go
 /// up, and nothing else would ever make it: whoever takes a placement back calls this.
-pub(super) fn wanted_somewhere(db: &Connection, item: ItemId) -> Result<()> {
+pub(super) fn ensure_library_placement(db: &Connection, item: ItemId) -> Result<()> {
     db.prepare_cached(WANTED_SOMEWHERE)?.execute([item.0])?;
     Ok(())
 }
@@ -81,7 +81,7 @@ pub(super) fn all_wanted_somewhere(db: &Connection) -> Result<()> {
         .collect::<rusqlite::Result<_>>()?;
     nowhere
         .into_iter()
-        .try_for_each(|item| wanted_somewhere(db, item))
+        .try_for_each(|item| ensure_library_placement(db, item))
 }
 
 /// The first file that brings an item to an album decides its place there. One that is about to leave

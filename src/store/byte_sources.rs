@@ -4,7 +4,7 @@
 //! open and not away is *at hand*: a PATH of an earlier `backfill`, a folder that left the
 //! configuration and a disk that is not mounted are claimed from by nobody. So as long as any root
 //! that is at hand holds the bytes, one of its files is in the queue; [`look_again`] keeps it so when
-//! roots are opened or go away. What is in no root at hand is told by [`Reader::out_of_reach`].
+//! roots are opened or go away. What is in no root at hand is told by [`Reader::unavailable_files`].
 
 use std::path::PathBuf;
 
@@ -31,7 +31,7 @@ pub enum Reach {
 
 /// Files in the queue that nobody can read now, in one root.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutOfReach {
+pub struct UnavailableFiles {
     /// The root.
     pub root: PathBuf,
     /// Whether it takes part and is missing, or suddenly empty.
@@ -44,13 +44,13 @@ pub struct OutOfReach {
 
 impl Reader {
     /// Files in the queue that nobody can read now, and that are not up by way of another file.
-    pub fn out_of_reach(&self, reach: Reach) -> Result<Vec<OutOfReach>> {
-        out_of_reach(&self.connection, reach)
+    pub fn unavailable_files(&self, reach: Reach) -> Result<Vec<UnavailableFiles>> {
+        unavailable_files(&self.connection, reach)
     }
 }
 
-/// See [`Reader::out_of_reach`].
-pub(super) fn out_of_reach(db: &Connection, reach: Reach) -> Result<Vec<OutOfReach>> {
+/// See [`Reader::unavailable_files`].
+pub(super) fn unavailable_files(db: &Connection, reach: Reach) -> Result<Vec<UnavailableFiles>> {
     let which = match reach {
         Reach::Asked => "away = 1",
         Reach::Everything => "away = 1 OR open = 0",
@@ -79,7 +79,7 @@ pub(super) fn out_of_reach(db: &Connection, reach: Reach) -> Result<Vec<OutOfRea
         let and_more = files.len() > COUNTED as usize;
         files.truncate(COUNTED as usize);
         if !files.is_empty() {
-            found.push(OutOfReach {
+            found.push(UnavailableFiles {
                 root: scan_result::path_from(path),
                 is_away,
                 files,
@@ -127,7 +127,7 @@ pub(super) fn look_again(db: &Connection) -> Result<()> {
 
 /// Nobody needs the item's bytes any more. Its files that were in the queue for them hold it as they
 /// did before, and are not read once more.
-pub(super) fn hold_again(db: &Connection, item: ItemId, now: Timestamp) -> Result<()> {
+pub(super) fn reattach(db: &Connection, item: ItemId, now: Timestamp) -> Result<()> {
     db.prepare_cached(HOLD_AGAIN)?
         .execute(params![item.0, now.as_millisecond()])?;
     Ok(())

@@ -121,10 +121,10 @@ impl Store {
                 db.prepare_cached("INSERT INTO call_items (call_id, ordinal, item_id) VALUES (?1, ?2, ?3)")?
                     .execute(params![id.0, ordinal as i64, item.0])?;
                 if call.kind == CallKind::CreateItems {
-                    if items::state_of(db, *item)?.after(Event::Batched).is_err() {
+                    if items::state_of(db, *item)?.after(Event::AddedToCall).is_err() {
                         return Err(Error::Overtaken(*item));
                     }
-                    items::apply(db, *item, Event::Batched, &items::Because::default(), now)?;
+                    items::apply(db, *item, Event::AddedToCall, &items::Reason::default(), now)?;
                 }
             }
             if call.kind == CallKind::CreateAlbum {
@@ -168,15 +168,15 @@ impl Store {
         .await
     }
 
-    /// Whether a token of the call was born before `born`.
-    pub async fn has_token_older_than(&self, call: CallId, born: Timestamp) -> Result<bool> {
+    /// Whether a token of the call was create_item before `create_item`.
+    pub async fn has_token_older_than(&self, call: CallId, create_item: Timestamp) -> Result<bool> {
         self.write(move |db| {
             let has = db
                 .prepare_cached(
                     "SELECT EXISTS (SELECT 1 FROM call_items JOIN items ON items.id = call_items.item_id
                                     WHERE call_items.call_id = ?1 AND items.token_at <= ?2)",
                 )?
-                .query_row(params![call.0, born.as_millisecond()], |row| row.get(0))?;
+                .query_row(params![call.0, create_item.as_millisecond()], |row| row.get(0))?;
             Ok(has)
         })
         .await

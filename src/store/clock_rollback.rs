@@ -31,7 +31,7 @@ pub(super) const PLACEMENTS: &str = "UPDATE placements SET not_before = 0
 pub(super) const TO_VERIFY: &str =
     "UPDATE items SET verify_at = ?2 WHERE verify_at IS NOT NULL AND verify_at > ?1";
 
-/// Words that are to be told; an index holds what has some.
+/// DescriptionSource that are to be told; an index holds what has some.
 pub(super) const DESCRIPTIONS: &str = "UPDATE items SET describe_at = 0
      WHERE describe_at IS NOT NULL AND description IS NOT described AND state IN ('created', 'verified')
            AND describe_at > ?1";

@@ -219,13 +219,13 @@ fn retry_item(db: &Connection, item: ItemId, now: Timestamp) -> Result<bool> {
     if !matches!(items::state_of(db, item)?, State::Failed | State::Missing) {
         return Ok(false);
     }
-    items::apply(db, item, Event::Retried, &items::Because::default(), now)?;
+    items::apply(db, item, Event::Retried, &items::Reason::default(), now)?;
     db.prepare_cached(
         "UPDATE placements SET state = 'wanted', in_sequence = 0, append = 0, attempts = 0, not_before = 0,
                 reason = NULL
          WHERE item_id = ?1 AND state IN ('wanted', 'placed', 'refused')",
     )?
     .execute([item.0])?;
-    items::requeue_bytes(db, item, None, clock::from_millis(0), now)?;
+    items::queue_source(db, item, None, clock::from_millis(0), now)?;
     Ok(items::state_of(db, item)? == State::Queued)
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::{
-    Result, Settled, Store, albums, call_journal, descriptions, items, membership, placements,
+    RecordedCall, Result, Store, albums, call_journal, descriptions, items, membership, placements,
 };
 use crate::{
     clock,
@@ -49,7 +49,7 @@ pub enum Outcome {
         blamed: Option<u32>,
     },
     /// The bytes are sent once more at `not_before`.
-    FreshBytes {
+    Reupload {
         /// Not before this instant.
         not_before: Timestamp,
         /// Whether the item is to blame; after so many it has failed.
@@ -59,7 +59,7 @@ pub enum Outcome {
     Alone,
     /// The answer does not tell: it may be made, and stand at its place. It goes at once, before
     /// anything else can come between, into a call of its own, which tells.
-    Untold {
+    MissingResult {
         /// Not before this instant, where that call did not tell either.
         not_before: Option<Timestamp>,
         /// After so many blames it has failed.
@@ -72,7 +72,7 @@ impl Store {
     /// be asked for what was made, milliseconds from now; none is never.
     pub async fn items_answered(
         &self,
-        settled: impl Into<Settled>,
+        settled: impl Into<RecordedCall>,
         album: AlbumRow,
         http_status: u16,
         outcomes: Vec<ItemOutcome>,
@@ -96,7 +96,7 @@ impl Store {
     /// The whole call was refused; each item gets what follows for it.
     pub async fn items_refused(
         &self,
-        settled: impl Into<Settled>,
+        settled: impl Into<RecordedCall>,
         album: AlbumRow,
         http_status: Option<u16>,
         error: String,
@@ -126,12 +126,15 @@ impl Store {
         now: Timestamp,
     ) -> Result<()> {
         self.write(move |db| {
-            if items::state_of(db, item)?.after(Event::Batched).is_err() {
+            if items::state_of(db, item)?
+                .after(Event::AddedToCall)
+                .is_err()
+            {
                 // It went its own way since, and goes into no call now.
-                return placements::doubted(db, item, album);
+                return placements::mark_position_unknown(db, item, album);
             }
             // It stands as `uploaded` again; the outcome is that of one more, imagined call.
-            items::apply(db, item, Event::Batched, &items::Because::default(), now)?;
+            items::apply(db, item, Event::AddedToCall, &items::Reason::default(), now)?;
             let outcome = ItemOutcome {
                 item,
                 outcome,
@@ -167,9 +170,9 @@ fn settle_outcome(
 ) -> Result<()> {
     let item = outcome.item;
     if is_overtaken(db, item)? {
-        return placements::doubted(db, item, album);
+        return placements::mark_position_unknown(db, item, album);
     }
-    let because = items::Because {
+    let because = items::Reason {
         reason: outcome.reason.as_deref(),
         code: outcome.code,
         message: outcome.message.as_deref(),
@@ -180,7 +183,7 @@ fn settle_outcome(
             product_url,
             description,
         } => {
-            descriptions::made_with(db, item, description.as_deref())?;
+            descriptions::library_client_id(db, item, description.as_deref())?;
             made(
                 db,
                 item,
@@ -192,35 +195,35 @@ fn settle_outcome(
             placements::placed(db, item, album, true)
         }
         Outcome::Again { not_before, blamed } => {
-            if blamed_out(db, item, *blamed)? {
+            if attempts_exhausted(db, item, *blamed)? {
                 return give_up(db, item, album, &because, now);
             }
             items::apply(db, item, Event::CreateDeferred, &because, now)?;
-            placements::still_untold(db, item, album)?;
+            placements::mark_position_unknown_if_alone(db, item, album)?;
             wait(db, item, album, *not_before)
         }
-        Outcome::FreshBytes { not_before, blamed } => {
-            if blamed_out(db, item, *blamed)? {
+        Outcome::Reupload { not_before, blamed } => {
+            if attempts_exhausted(db, item, *blamed)? {
                 return give_up(db, item, album, &because, now);
             }
-            placements::still_untold(db, item, album)?;
+            placements::mark_position_unknown_if_alone(db, item, album)?;
             let state = items::apply(db, item, Event::TokenDied, &because, now)?;
             if state == State::Queued {
-                items::hold_back(db, item, *not_before)?;
-                return items::requeue_bytes(db, item, None, *not_before, now);
+                items::delay_until(db, item, *not_before)?;
+                return items::queue_source(db, item, None, *not_before, now);
             }
-            placements::hold_back(db, item, album, *not_before)
+            placements::delay_until(db, item, album, *not_before)
         }
         Outcome::Alone => alone(db, item, &because, now),
-        Outcome::Untold { not_before, blamed } => {
-            if blamed_out(db, item, Some(*blamed))? {
+        Outcome::MissingResult { not_before, blamed } => {
+            if attempts_exhausted(db, item, Some(*blamed))? {
                 return give_up(db, item, album, &because, now);
             }
             alone(db, item, &because, now)?;
             let Some(not_before) = *not_before else {
                 return Ok(());
             };
-            placements::still_untold(db, item, album)?;
+            placements::mark_position_unknown_if_alone(db, item, album)?;
             wait(db, item, album, not_before)
         }
     }
@@ -235,12 +238,7 @@ fn is_overtaken(db: &Connection, item: ItemId) -> Result<bool> {
 }
 
 /// The next call that takes the item takes nothing else.
-fn alone(
-    db: &Connection,
-    item: ItemId,
-    because: &items::Because<'_>,
-    now: Timestamp,
-) -> Result<()> {
+fn alone(db: &Connection, item: ItemId, because: &items::Reason<'_>, now: Timestamp) -> Result<()> {
     items::apply(db, item, Event::CreateDeferred, because, now)?;
     db.prepare_cached("UPDATE items SET alone = 1 WHERE id = ?1")?
         .execute([item.0])?;
@@ -249,8 +247,8 @@ fn alone(
 
 fn wait(db: &Connection, item: ItemId, album: AlbumRow, not_before: Timestamp) -> Result<()> {
     match items::state_of(db, item)? {
-        State::Created | State::Verified => placements::hold_back(db, item, album, not_before),
-        _ => items::hold_back(db, item, not_before),
+        State::Created | State::Verified => placements::delay_until(db, item, album, not_before),
+        _ => items::delay_until(db, item, not_before),
     }
 }
 
@@ -263,7 +261,7 @@ fn left_out(db: &Connection, call: CallId, now: Timestamp) -> Result<()> {
                 db,
                 item,
                 Event::CreateDeferred,
-                &items::Because::default(),
+                &items::Reason::default(),
                 now,
             )?;
         }
@@ -271,7 +269,7 @@ fn left_out(db: &Connection, call: CallId, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-fn blamed_out(db: &Connection, item: ItemId, blamed: Option<u32>) -> Result<bool> {
+fn attempts_exhausted(db: &Connection, item: ItemId, blamed: Option<u32>) -> Result<bool> {
     match blamed {
         Some(max_attempts) => Ok(item::gives_up(items::blame(db, item)?, max_attempts)),
         None => Ok(false),
@@ -283,7 +281,7 @@ fn give_up(
     db: &Connection,
     item: ItemId,
     album: AlbumRow,
-    because: &items::Because<'_>,
+    because: &items::Reason<'_>,
     now: Timestamp,
 ) -> Result<()> {
     let state = items::apply(db, item, Event::CreateGivenUp, because, now)?;

@@ -1,7 +1,7 @@
 //! Descriptions: the words of an item, what the service was told of them, and what is still to be
 //! told by `mediaItems.patch`.
 //!
-//! Of several files with the same bytes the first that has words decides, until it is gone. Words
+//! Of several files with the same bytes the first that has words decides, until it is gone. DescriptionSource
 //! that vanish take nothing back: the service keeps what it has.
 
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use crate::model::ids::{CallId, FileId, ItemId};
 
 /// What was found of a person's words about one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Words {
+pub struct DescriptionSource {
     /// Its sidecars, as one number; 0 is none.
     pub sidecars: i64,
     /// The text that shall be sent, if there is any.
@@ -69,8 +69,13 @@ impl Store {
     }
 }
 
-/// Words were looked for beside and inside of a file that holds `item`.
-pub(super) fn found(db: &Connection, item: ItemId, file: FileId, words: &Words) -> Result<()> {
+/// DescriptionSource were looked for beside and inside of a file that holds `item`.
+pub(super) fn found(
+    db: &Connection,
+    item: ItemId,
+    file: FileId,
+    words: &DescriptionSource,
+) -> Result<()> {
     db.prepare_cached("UPDATE files SET sidecars = ?2 WHERE id = ?1")?
         .execute(params![file.0, words.sidecars])?;
     match &words.text {
@@ -99,7 +104,7 @@ pub(super) const TAKEN_OVER: &str = "UPDATE items
                                           AND files.state <> 'gone'))";
 
 /// A scan found other sidecars beside a file than before.
-pub(super) fn changed(db: &Connection, file: FileId, words: &Words) -> Result<()> {
+pub(super) fn changed(db: &Connection, file: FileId, words: &DescriptionSource) -> Result<()> {
     let item: Option<i64> = db
         .prepare_cached("SELECT item_id FROM files WHERE id = ?1 AND state = 'held'")?
         .query_row([file.0], |row| row.get(0))
@@ -114,7 +119,11 @@ pub(super) fn changed(db: &Connection, file: FileId, words: &Words) -> Result<()
 
 /// The service makes the media item with this description, or none. One that it had made before, and
 /// that joins a further album by its token, keeps what it has.
-pub(super) fn made_with(db: &Connection, item: ItemId, description: Option<&str>) -> Result<()> {
+pub(super) fn library_client_id(
+    db: &Connection,
+    item: ItemId,
+    description: Option<&str>,
+) -> Result<()> {
     db.prepare_cached(
         "UPDATE items SET described = ?2, describe_at = 0, describe_attempts = 0, describe_error = NULL
          WHERE id = ?1 AND state = 'creating' AND (described IS NOT ?2 OR describe_at IS NOT 0)",

@@ -26,7 +26,7 @@ pub struct OrderView {
 
 /// What the store knows of a file, as far as `backfill --dry-run` asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct FileStatus {
     /// Its name in its directory.
     pub name: OsString,
     /// Its size when it was last looked at, in bytes.
@@ -102,7 +102,7 @@ impl Reader {
 
     /// What is known of the files of the directory `dir`, relative to the root at `root`, without
     /// those that are gone.
-    pub fn standing_in(&self, root: &Path, dir: &Path) -> Result<Vec<Standing>> {
+    pub fn standing_in(&self, root: &Path, dir: &Path) -> Result<Vec<FileStatus>> {
         let rows = self
             .connection
             .prepare_cached(
@@ -115,7 +115,7 @@ impl Reader {
             .query_map(
                 params![root.as_os_str().as_bytes(), dir.as_os_str().as_bytes()],
                 |row| {
-                    Ok(Standing {
+                    Ok(FileStatus {
                         name: OsString::from_vec(row.get(0)?),
                         size: row.get::<_, i64>(1)? as u64,
                         mtime_ns: row.get(2)?,

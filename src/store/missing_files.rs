@@ -21,7 +21,7 @@ pub(super) fn missed(db: &Connection, file: FileId, finally: bool, now: Timestam
         .unwrap_or(false);
     gone(db, file, now)?;
     if was_held {
-        pending_removals::depart(db, file, now)?;
+        pending_removals::schedule_removal(db, file, now)?;
     }
     Ok(())
 }
@@ -40,7 +40,7 @@ pub(super) fn gone(db: &Connection, file: FileId, now: Timestamp) -> Result<()> 
     )?
     .execute(params![file.0, now.as_millisecond()])?;
     match item {
-        Some(item) => items::let_go(db, ItemId(item), file, now),
+        Some(item) => items::detach_file(db, ItemId(item), file, now),
         None => Ok(()),
     }
 }

@@ -64,28 +64,28 @@ use crate::escape::Escaped;
 
 pub use albums::AlbumTask;
 pub use backup::{BACKUPS, BEFORE_RESTORE, BackedUp, Restored, lost, restore};
-pub use byte_sources::{OutOfReach, Reach};
+pub use byte_sources::{Reach, UnavailableFiles};
 pub use call_journal::{CallKind, Journalled, NewCall};
 pub use command_queue::{NewOrder, Order, OrderKind};
 pub use create_results::{ItemOutcome, Outcome};
-pub use descriptions::Words;
+pub use descriptions::DescriptionSource;
 pub use disk_health::{Cause, Trouble};
 pub use explain::{Explained, Former, Membership};
-pub use lookups::{OrderView, Standing};
-pub use membership::{Doubt, Settled};
+pub use lookups::{FileStatus, OrderView};
+pub use membership::{RecordedCall, Uncertain};
 pub use next_call::{
-    BatchItem, Budget, Description, Held, Members, PlanRules, Planned, PlannedBatch,
+    BatchItem, Budget, Description, EarliestRetry, Members, PlanRules, Planned, PlannedBatch,
     album_overflow::ALBUM_LIMIT,
 };
 pub use pauses::{AccountState, LaneState, Pause, UploadsState};
-pub use pending_removals::Leaver;
+pub use pending_removals::AlbumMembership;
 pub use quarantine::is_damaged;
 pub use quota_usage::{Ledger, Sending};
-pub use rebuild::{FoundAgain, ListedAlbum, TakenOver};
-pub use remote_albums::{AlbumBefore, Before};
+pub use rebuild::{AdoptedDescription, ListedAlbum, RecoveredItem};
+pub use remote_albums::{Before, RemoteAlbum};
 pub use roots::{FileState, KnownFile, RootRow, RootSpec, Settling};
 pub use scan_result::{Change, Fate, FileStat};
-pub use source_actions::{Act, AfterView, Clearance, Intended, Source};
+pub use source_actions::{Act, AfterView, Blockers, Intended, Source};
 pub use status::{
     AlbumView, Failure, FileActionCounts, ItemCounts, Overview, PlacementCounts, Transfer,
     TransferView,
@@ -207,7 +207,7 @@ impl Error {
 
     /// Whether the same request may succeed later: the disk is full, or another process holds the
     /// database for a moment.
-    pub fn may_pass(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         use rusqlite::ErrorCode::{
             CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, ReadOnly, SystemIoFailure,
         };
@@ -295,7 +295,13 @@ impl Store {
             Some(_) => self.meta_is("probe", "-".repeat(PROBE)).await,
             None => self.write(|_| Ok(())).await,
         };
-        looked.or_else(|error| if error.may_pass() { Ok(()) } else { Err(error) })
+        looked.or_else(|error| {
+            if error.is_transient() {
+                Ok(())
+            } else {
+                Err(error)
+            }
+        })
     }
 
     /// Whether the writer thread answers; for the watchdog. A database that refuses is an answer: a

@@ -102,7 +102,7 @@ fn end_call(db: &Connection, now: Timestamp) -> Result<()> {
     };
     for (item, _) in &call.items {
         if items::state_of(db, *item)? == State::Creating {
-            let because = items::Because::default();
+            let because = items::Reason::default();
             items::apply(db, *item, Event::CreateDeferred, &because, now)?;
         }
     }
@@ -117,12 +117,12 @@ fn send_again(db: &Connection, now: Timestamp) -> Result<()> {
         .query_map([], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     for item in held.into_iter().map(ItemId) {
-        let because = items::Because {
+        let because = items::Reason {
             reason: Some("another OAuth client sent its bytes; they go up again"),
-            ..items::Because::default()
+            ..items::Reason::default()
         };
         items::apply(db, item, Event::TokenDied, &because, now)?;
-        items::requeue_bytes(db, item, None, clock::from_millis(0), now)?;
+        items::queue_source(db, item, None, clock::from_millis(0), now)?;
     }
     Ok(())
 }

@@ -36,7 +36,7 @@ const LONGEST: u32 = 10;
 /// The file is gone: if its folder wants so, its item shall leave the album. Not if it was us who
 /// moved or deleted it after the upload, as an open act says, or as a database that was restored
 /// may have forgotten.
-pub(super) fn depart(db: &Connection, file: FileId, now: Timestamp) -> Result<()> {
+pub(super) fn schedule_removal(db: &Connection, file: FileId, now: Timestamp) -> Result<()> {
     db.prepare_cached(
         "INSERT OR REPLACE INTO departures (file_id, root_id, item_id, album_id, gone_at)
          SELECT files.id, files.root_id, files.item_id, files.album_id, ?2
@@ -191,14 +191,14 @@ pub(super) fn leave(db: &Connection, item: ItemId, album: AlbumRow) -> Result<bo
         )?
         .execute(params![item.0, album.0])?;
     if n > 0 {
-        attach::wanted_somewhere(db, item)?;
+        attach::ensure_library_placement(db, item)?;
     }
     Ok(n > 0)
 }
 
 /// An item that a person takes out of an album, with a file that holds it or held it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leaver {
+pub struct AlbumMembership {
     /// The file.
     pub path: PathBuf,
     /// Its item.
@@ -216,7 +216,7 @@ pub struct Leaver {
 impl Reader {
     /// What of the files at these paths, or below them, is in the album with this title or id. None
     /// if no such album is known.
-    pub fn leavers(&self, album: &str, paths: &[Vec<u8>]) -> Result<Option<Vec<Leaver>>> {
+    pub fn leavers(&self, album: &str, paths: &[Vec<u8>]) -> Result<Option<Vec<AlbumMembership>>> {
         let db = &self.connection;
         let parts = albums::named(db, album)?;
         if parts.is_empty() {
@@ -238,7 +238,7 @@ impl Reader {
     }
 
     /// What was held back because so many were gone at once.
-    pub fn held_back(&self) -> Result<Vec<Leaver>> {
+    pub fn held_back(&self) -> Result<Vec<AlbumMembership>> {
         let held: Vec<(i64, i64, i64)> = self
             .connection
             .prepare(
@@ -259,7 +259,7 @@ impl Reader {
     }
 
     /// How the placements of these items in these albums stand.
-    pub fn placements_of(&self, places: &[(ItemId, AlbumRow)]) -> Result<Vec<Leaver>> {
+    pub fn placements_of(&self, places: &[(ItemId, AlbumRow)]) -> Result<Vec<AlbumMembership>> {
         let mut found = Vec::new();
         for (item, album) in places {
             let file: Option<i64> = self
@@ -275,7 +275,12 @@ impl Reader {
     }
 }
 
-fn leaver(db: &Connection, file: FileId, item: ItemId, album: AlbumRow) -> Result<Option<Leaver>> {
+fn leaver(
+    db: &Connection,
+    file: FileId,
+    item: ItemId,
+    album: AlbumRow,
+) -> Result<Option<AlbumMembership>> {
     Ok(db
         .prepare_cached(
             "SELECT roots.path, dirs.path, files.name, albums.title, albums.part, placements.state,
@@ -286,7 +291,7 @@ fn leaver(db: &Connection, file: FileId, item: ItemId, album: AlbumRow) -> Resul
              WHERE files.id = ?1",
         )?
         .query_row(params![file.0, item.0, album.0], |row| {
-            Ok(Leaver {
+            Ok(AlbumMembership {
                 path: status::joined(row.get(0)?, row.get(1)?, row.get(2)?),
                 item,
                 album,
@@ -329,7 +334,7 @@ impl Store {
 
     /// A person takes these items out of these albums: in this part alone, and what is gone so stays
     /// gone. What is not made yet goes to the library alone.
-    pub async fn take_out(&self, places: Vec<(ItemId, AlbumRow)>) -> Result<()> {
+    pub async fn remove_by_user(&self, places: Vec<(ItemId, AlbumRow)>) -> Result<()> {
         self.write_durably(move |db| {
             for (item, album) in places {
                 db.prepare_cached(
@@ -339,7 +344,7 @@ impl Store {
                      WHERE item_id = ?1 AND album_id = ?2 AND state IN ('wanted', 'placed', 'refused')",
                 )?
                 .execute(params![item.0, album.0])?;
-                attach::wanted_somewhere(db, item)?;
+                attach::ensure_library_placement(db, item)?;
             }
             Ok(())
         })

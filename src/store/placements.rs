@@ -9,7 +9,7 @@ use crate::model::ids::{AlbumRow, ItemId};
 
 /// A call may have put the media item into the album, wherever that was. Once it is known to be there,
 /// the album tells.
-pub(super) fn doubted(db: &Connection, item: ItemId, album: AlbumRow) -> Result<()> {
+pub(super) fn mark_position_unknown(db: &Connection, item: ItemId, album: AlbumRow) -> Result<()> {
     db.prepare_cached(
         "UPDATE placements SET doubtful = 1
          WHERE item_id = ?1 AND album_id = ?2 AND album_id <> 0 AND state = 'wanted'",
@@ -20,7 +20,11 @@ pub(super) fn doubted(db: &Connection, item: ItemId, album: AlbumRow) -> Result<
 
 /// Whatever the next call that takes the item says, an earlier one may have put it into the album: what
 /// goes alone was not told of, and other items may come between now.
-pub(super) fn still_untold(db: &Connection, item: ItemId, album: AlbumRow) -> Result<()> {
+pub(super) fn mark_position_unknown_if_alone(
+    db: &Connection,
+    item: ItemId,
+    album: AlbumRow,
+) -> Result<()> {
     db.prepare_cached(
         "UPDATE placements SET doubtful = 1
          WHERE item_id = ?1 AND album_id = ?2 AND album_id <> 0 AND state = 'wanted'
@@ -31,7 +35,7 @@ pub(super) fn still_untold(db: &Connection, item: ItemId, album: AlbumRow) -> Re
 }
 
 /// A media item that joins a further album: its own `not_before` is for its making.
-pub(super) fn hold_back(
+pub(super) fn delay_until(
     db: &Connection,
     item: ItemId,
     album: AlbumRow,

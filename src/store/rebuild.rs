@@ -41,7 +41,7 @@ pub struct ListedAlbum {
 
 /// The row that an album of the service is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TakenOver {
+pub struct AdoptedDescription {
     /// The row.
     pub row: AlbumRow,
     /// Its title, without the number of the part; another one if somebody renamed the album.
@@ -52,7 +52,7 @@ pub struct TakenOver {
 
 /// A file whose bytes are a media item already.
 #[derive(Debug, Clone)]
-pub struct FoundAgain {
+pub struct RecoveredItem {
     /// Its root.
     pub root: RootId,
     /// Its directory, relative to the root.
@@ -90,7 +90,7 @@ impl Store {
         &self,
         list: Vec<ListedAlbum>,
         now: Timestamp,
-    ) -> Result<Vec<Option<TakenOver>>> {
+    ) -> Result<Vec<Option<AdoptedDescription>>> {
         self.write_durably(move |db| {
             remote_albums::are_listed(db, now)?;
             list.iter().map(|album| take_over(db, album, now)).collect()
@@ -103,7 +103,7 @@ impl Store {
     /// ours contradicts: such a file goes the usual way.
     pub async fn found_again(
         &self,
-        found: Vec<FoundAgain>,
+        found: Vec<RecoveredItem>,
         verify_after: Option<i64>,
         now: Timestamp,
     ) -> Result<Vec<Option<ItemId>>> {
@@ -154,7 +154,11 @@ impl Store {
     }
 }
 
-fn take_over(db: &Connection, album: &ListedAlbum, now: Timestamp) -> Result<Option<TakenOver>> {
+fn take_over(
+    db: &Connection,
+    album: &ListedAlbum,
+    now: Timestamp,
+) -> Result<Option<AdoptedDescription>> {
     let known: Option<(i64, String)> = db
         .prepare_cached("SELECT id, title FROM albums WHERE album_id = ?1")?
         .query_row([album.album_id.as_str()], |row| {
@@ -162,7 +166,7 @@ fn take_over(db: &Connection, album: &ListedAlbum, now: Timestamp) -> Result<Opt
         })
         .optional()?;
     if let Some((row, title)) = known {
-        return Ok(Some(TakenOver {
+        return Ok(Some(AdoptedDescription {
             row: AlbumRow(row),
             title,
             is_new: false,
@@ -187,7 +191,7 @@ fn take_over(db: &Connection, album: &ListedAlbum, now: Timestamp) -> Result<Opt
     };
     let url = album.product_url.as_deref();
     albums::stands(db, row, &album.album_id, url, now)?;
-    Ok(Some(TakenOver {
+    Ok(Some(AdoptedDescription {
         row,
         title: album.title.clone(),
         is_new: true,
@@ -196,7 +200,7 @@ fn take_over(db: &Connection, album: &ListedAlbum, now: Timestamp) -> Result<Opt
 
 fn hold(
     db: &Connection,
-    found: &FoundAgain,
+    found: &RecoveredItem,
     verify_after: Option<i64>,
     recording: &mut Recording<'_>,
     now: Timestamp,
@@ -230,7 +234,7 @@ fn hold(
 /// its own, or if the media item is another item's.
 fn item_of(
     db: &Connection,
-    found: &FoundAgain,
+    found: &RecoveredItem,
     verify_after: Option<i64>,
     now: Timestamp,
 ) -> Result<Option<ItemId>> {
@@ -254,7 +258,7 @@ fn item_of(
         let wait = Duration::from_millis(wait as u64);
         clock::after(now, wait).as_millisecond()
     });
-    // An item is born where its life is found to be: no event of the machine leads here.
+    // An item is create_item where its life is found to be: no event of the machine leads here.
     db.prepare_cached(
         "INSERT INTO items (hash, size, mime, file_name, state, media_item_id, product_url, made_at,
                             verify_at, changed_at, description, described, matched)
@@ -275,7 +279,7 @@ fn item_of(
 }
 
 /// The row of the file, as intake would have queued it.
-fn queued(db: &Connection, found: &FoundAgain, recording: &mut Recording<'_>) -> Result<FileId> {
+fn queued(db: &Connection, found: &RecoveredItem, recording: &mut Recording<'_>) -> Result<FileId> {
     let fate = Fate::Queue {
         album: found.title.clone(),
         key: found.key.clone(),
@@ -284,7 +288,7 @@ fn queued(db: &Connection, found: &FoundAgain, recording: &mut Recording<'_>) ->
     };
     let stat = found.stat;
     if let Some(file) = found.file {
-        recording.apply(Change::Altered { file, stat, fate })?;
+        recording.apply(Change::Modified { file, stat, fate })?;
         return Ok(file);
     }
     let change = Change::Found {

@@ -16,7 +16,7 @@ const LISTED_AT: &str = "albums_listed";
 
 /// An album as the service lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AlbumBefore {
+pub struct RemoteAlbum {
     /// Its id.
     pub album_id: AlbumId,
     /// Its title, as Albumen would write it.
@@ -40,7 +40,7 @@ pub enum Before {
 
 impl Store {
     /// The service's list of albums was read to its end; this is all of it.
-    pub async fn albums_listed(&self, list: Vec<AlbumBefore>, now: Timestamp) -> Result<()> {
+    pub async fn albums_listed(&self, list: Vec<RemoteAlbum>, now: Timestamp) -> Result<()> {
         self.write_durably(move |db| {
             db.prepare_cached("DELETE FROM listed_albums")?.execute([])?;
             for album in list {

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{FileStat, Reader, Result, Standing, items, status};
+use super::{FileStat, FileStatus, Reader, Result, items, status};
 use crate::model::ids::{AlbumRow, FileId, ItemId};
 
 /// The item of a file that was moved: the same inode with the same content as far as the file system
@@ -61,9 +61,9 @@ pub(super) fn imported_as(
 
 impl Reader {
     /// What a file that looks like this is known as, should it be one that was moved.
-    pub fn moved(&self, stat: &FileStat) -> Result<Option<Standing>> {
+    pub fn moved(&self, stat: &FileStat) -> Result<Option<FileStatus>> {
         let db = &self.connection;
-        let standing = |file_state: &str, file_reason, item_state| Standing {
+        let standing = |file_state: &str, file_reason, item_state| FileStatus {
             name: OsString::new(),
             size: stat.size,
             mtime_ns: stat.mtime_ns,

@@ -4,7 +4,7 @@ use std::{ffi::OsString, os::unix::ffi::OsStringExt as _, path::PathBuf};
 
 use jiff::Timestamp;
 
-use super::{Result, Store, Words, apply_scan::Recording};
+use super::{DescriptionSource, Result, Store, apply_scan::Recording};
 use crate::model::{
     ids::{FileId, RootId},
     order_key::OrderKey,
@@ -74,7 +74,7 @@ pub enum Change {
         fate: Fate,
     },
     /// A known file that looks different now, or whose time to settle is over.
-    Altered {
+    Modified {
         /// Which.
         file: FileId,
         /// What it looks like.
@@ -83,7 +83,7 @@ pub enum Change {
         fate: Fate,
     },
     /// A known file that was not there.
-    Missed {
+    Missing {
         /// Which.
         file: FileId,
         /// Whether an earlier scan missed it too, so that it is gone.
@@ -91,7 +91,7 @@ pub enum Change {
     },
     /// A known file that does not belong to its folder any more, whether it is there or not: nobody
     /// deleted it.
-    LeftOut(FileId),
+    Excluded(FileId),
     /// A file that was missed is there again, unchanged.
     Back(FileId),
     /// A directory is, or is not, the top of another file system than the one above it.
@@ -108,7 +108,7 @@ pub enum Change {
         /// Which.
         file: FileId,
         /// What was found of a person's words.
-        words: Words,
+        words: DescriptionSource,
     },
 }
 

@@ -132,7 +132,7 @@ pub struct Overview {
     /// Roots that are away, and directories where a disk was mounted and none is.
     pub away: Vec<PathBuf>,
     /// Files in the queue below roots that nobody watches.
-    pub unwatched: Vec<byte_sources::OutOfReach>,
+    pub unwatched: Vec<byte_sources::UnavailableFiles>,
 }
 
 /// An upload in progress.
@@ -324,7 +324,7 @@ impl Reader {
             failures: failures(&db)?,
             to_describe: db.query_row(TO_DESCRIBE, [], |row| row.get::<_, i64>(0))? as u64,
             away: mounts::away(&db)?,
-            unwatched: byte_sources::out_of_reach(&db, byte_sources::Reach::Unwatched)?,
+            unwatched: byte_sources::unavailable_files(&db, byte_sources::Reach::Unwatched)?,
         })
     }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{
-    FileStat, Result, Session, Store, Words, attach, descriptions, items, scan_result,
+    DescriptionSource, FileStat, Result, Session, Store, attach, descriptions, items, scan_result,
     upload_sessions,
 };
 use crate::{
@@ -52,7 +52,7 @@ pub struct Content {
     /// The name under which the media item appears.
     pub file_name: String,
     /// What a person wrote about it; none where the folder sends no descriptions.
-    pub words: Option<Words>,
+    pub words: Option<DescriptionSource>,
 }
 
 /// What the hash of a claimed file led to.
@@ -150,7 +150,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<Claimed>> {
         self.write(move |db| {
-            let mut slots = Slots {
+            let mut slots = ClaimBuilder {
                 roots: open_roots(db)?,
                 free: n,
                 now,
@@ -170,7 +170,7 @@ impl Store {
     /// nothing else.
     pub async fn claim_tried(&self, tried: Vec<FileId>, now: Timestamp) -> Result<Option<Claimed>> {
         self.write(move |db| {
-            let mut slots = Slots {
+            let mut slots = ClaimBuilder {
                 roots: open_roots(db)?,
                 free: tried.len(),
                 now,
@@ -201,7 +201,7 @@ impl Store {
     /// Whether any file could be claimed now.
     pub async fn has_claimable(&self, now: Timestamp) -> Result<bool> {
         self.write(move |db| {
-            let slots = Slots {
+            let slots = ClaimBuilder {
                 roots: open_roots(db)?,
                 free: 1,
                 now,
@@ -213,7 +213,7 @@ impl Store {
         .await
     }
 
-    /// The claimed file holds this content: its item is born or found here.
+    /// The claimed file holds this content: its item is create_item or found here.
     pub async fn hashed(&self, file: FileId, content: Content, now: Timestamp) -> Result<Hashed> {
         self.write(move |db| hashed(db, file, &content, now)).await
     }
@@ -229,7 +229,7 @@ pub(super) const BEGUN: &str = "SELECT DISTINCT placements.album_id FROM items
      WHERE items.state IN ('uploading', 'uploaded', 'creating') ORDER BY 1";
 
 /// One claim under way.
-struct Slots {
+struct ClaimBuilder {
     roots: Vec<OpenRoot>,
     free: usize,
     now: Timestamp,
@@ -238,7 +238,7 @@ struct Slots {
     claimed: Vec<Claimed>,
 }
 
-impl Slots {
+impl ClaimBuilder {
     fn fresh(&mut self, db: &Connection) -> Result<()> {
         let mut found = self.look(db, FRESH, None)?;
         found.sort_by_key(|candidate| candidate.claim.file);
@@ -314,16 +314,16 @@ fn hashed(db: &Connection, file: FileId, content: &Content, now: Timestamp) -> R
         .optional()?;
     let (item, state) = match known {
         Some((id, word)) => (ItemId(id), items::parse_state(&word)?),
-        None => (born(db, content, fresh, now)?, State::Queued),
+        None => (create_item(db, content, fresh, now)?, State::Queued),
     };
     attach::hold(db, file, item, state, now)?;
     if let Some(former) = former.map(ItemId).filter(|former| *former != item) {
-        items::let_go(db, former, file, now)?;
+        items::detach_file(db, former, file, now)?;
     }
     if let Some(words) = &content.words {
         descriptions::found(db, item, file, words)?;
     }
-    let plain = items::Because::default();
+    let plain = items::Reason::default();
     match state {
         State::Queued => {}
         State::Skipped => {
@@ -341,7 +341,7 @@ fn hashed(db: &Connection, file: FileId, content: &Content, now: Timestamp) -> R
     Ok(Hashed::Send(item, upload_sessions::of_item(db, item)?))
 }
 
-fn born(db: &Connection, content: &Content, fresh: bool, now: Timestamp) -> Result<ItemId> {
+fn create_item(db: &Connection, content: &Content, fresh: bool, now: Timestamp) -> Result<ItemId> {
     db.prepare_cached(
         "INSERT INTO items (hash, size, mime, file_name, state, fresh, changed_at)
          VALUES (?1, ?2, ?3, ?4, 'queued', ?5, ?6)",

@@ -57,7 +57,7 @@ impl Store {
             if let Some((reason, max_attempts)) = &blamed
                 && item::gives_up(items::blame(db, item)?, *max_attempts)
             {
-                let because = items::Because {
+                let because = items::Reason {
                     reason: Some(reason),
                     ..Default::default()
                 };
@@ -65,19 +65,19 @@ impl Store {
                 return upload_sessions::drop_of(db, item);
             }
             let reason = blamed.as_ref().map(|(reason, _)| reason.as_str());
-            let because = items::Because {
+            let because = items::Reason {
                 reason,
                 ..Default::default()
             };
             items::apply(db, item, Event::UploadEnded, &because, now)?;
-            items::hold_back(db, item, not_before)?;
+            items::delay_until(db, item, not_before)?;
             // A scan may have seen meanwhile that the file holds something else now, or that its
             // root is away.
             let held = still_held(db, file, item)?;
             if held && byte_sources::is_at_hand(db, file)? {
                 byte_sources::queue(db, file, not_before, now)
             } else {
-                items::requeue_bytes(db, item, (!held).then_some(file), not_before, now)
+                items::queue_source(db, item, (!held).then_some(file), not_before, now)
             }
         })
         .await
@@ -92,7 +92,7 @@ impl Store {
     ) -> Result<()> {
         self.write(move |db| {
             items::blame(db, item)?;
-            let because = items::Because {
+            let because = items::Reason {
                 reason: Some(&reason),
                 ..Default::default()
             };
@@ -121,7 +121,7 @@ impl Store {
 
     /// The slot of this file ended without a word, because the store could not be written: file and
     /// item are in the queue again.
-    pub async fn left_behind(&self, file: FileId, now: Timestamp) -> Result<()> {
+    pub async fn orphaned_claims(&self, file: FileId, now: Timestamp) -> Result<()> {
         self.write(move |db| {
             db.prepare_cached(
                 "UPDATE files SET state = 'queued', changed_at = ?2 WHERE id = ?1 AND state = 'claimed'",
@@ -197,7 +197,7 @@ impl Store {
             )?
             .execute([file.0])?;
             let fate = Fate::Settle { due_at, settle_ms };
-            Recording::new(db, now).apply(Change::Altered { file, stat, fate })
+            Recording::new(db, now).apply(Change::Modified { file, stat, fate })
         })
         .await
     }
@@ -206,7 +206,7 @@ impl Store {
     pub async fn vanished(&self, file: FileId, item: Option<ItemId>, now: Timestamp) -> Result<()> {
         self.write(move |db| {
             // While it still says what it held: another file may have the same bytes.
-            pending_removals::depart(db, file, now)?;
+            pending_removals::schedule_removal(db, file, now)?;
             end_upload(db, file, item, now)?;
             db.prepare_cached(
                 "UPDATE files SET state = 'queued' WHERE id = ?1 AND state = 'claimed'",
@@ -243,16 +243,16 @@ fn refuse(
     )?
     .execute(params![file.0, kind, reason, now.as_millisecond()])?;
     match item {
-        Some(item) => items::let_go(db, ItemId(item), file, now),
+        Some(item) => items::detach_file(db, ItemId(item), file, now),
         None => Ok(()),
     }
 }
 
 /// Nobody sends the bytes of this item any more, and nobody has said why.
 pub(super) fn interrupted(db: &Connection, item: ItemId, now: Timestamp) -> Result<()> {
-    let because = items::Because::default();
+    let because = items::Reason::default();
     items::apply(db, item, Event::UploadEnded, &because, now)?;
-    items::requeue_bytes(db, item, None, clock::from_millis(0), now)
+    items::queue_source(db, item, None, clock::from_millis(0), now)
 }
 
 /// The upload of `item` ends without a token because `file` is no source of its bytes any more;
@@ -260,17 +260,11 @@ pub(super) fn interrupted(db: &Connection, item: ItemId, now: Timestamp) -> Resu
 fn end_upload(db: &Connection, file: FileId, item: Option<ItemId>, now: Timestamp) -> Result<()> {
     let Some(item) = item else { return Ok(()) };
     let held = still_held(db, file, item)?;
-    items::apply(
-        db,
-        item,
-        Event::UploadEnded,
-        &items::Because::default(),
-        now,
-    )?;
+    items::apply(db, item, Event::UploadEnded, &items::Reason::default(), now)?;
     upload_sessions::drop_of(db, item)?;
     if held {
         db.prepare_cached("UPDATE files SET item_id = NULL, state = 'queued' WHERE id = ?1")?
             .execute([file.0])?;
     }
-    items::requeue_bytes(db, item, Some(file), clock::from_millis(0), now)
+    items::queue_source(db, item, Some(file), clock::from_millis(0), now)
 }

@@ -200,13 +200,13 @@ struct Follows {
 }
 
 fn judge(db: &Connection, item: ItemId, verdict: &Verdict, now: Timestamp) -> Result<()> {
-    let because = |reason| items::Because {
+    let because = |reason| items::Reason {
         reason,
-        ..items::Because::default()
+        ..items::Reason::default()
     };
     let follows = match verdict {
         Verdict::There { question } => {
-            items::apply(db, item, Event::Confirmed, &because(None), now)?;
+            items::apply(db, item, Event::Verified, &because(None), now)?;
             there(db, item, *question, now)?
         }
         Verdict::AskAgain(wait) => Follows {
@@ -220,7 +220,7 @@ fn judge(db: &Connection, item: ItemId, verdict: &Verdict, now: Timestamp) -> Re
             ..Follows::default()
         },
         Verdict::Unplayable(reason) => {
-            items::apply(db, item, Event::Confirmed, &because(Some(reason)), now)?;
+            items::apply(db, item, Event::Verified, &because(Some(reason)), now)?;
             Follows {
                 read_back: Some("unsound"),
                 ..Follows::default()
@@ -236,7 +236,7 @@ fn judge(db: &Connection, item: ItemId, verdict: &Verdict, now: Timestamp) -> Re
         }
         Verdict::Gone => {
             let words = "the service no longer knows this media item";
-            items::apply(db, item, Event::Vanished, &because(Some(words)), now)?;
+            items::apply(db, item, Event::NotFound, &because(Some(words)), now)?;
             Follows::default()
         }
     };

@@ -338,7 +338,7 @@ impl Desk {
         // ask again.
         let cause = match &error {
             Error::Sqlite(rusqlite::Error::SqliteFailure(cause, _))
-                if error.may_pass() || error.is_damage() =>
+                if error.is_transient() || error.is_damage() =>
             {
                 Some(*cause)
             }

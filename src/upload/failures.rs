@@ -1,4 +1,4 @@
-//! Trouble while bytes go up: whose it is, how long the stage waits, and who is tried next.
+//! UploadFailures while bytes go up: whose it is, how long the stage waits, and who is tried next.
 //!
 //! Nobody can see from one failure whether the service fails at everything or at this file. So while
 //! there is trouble one upload at a time goes out, as a probe, and each is of another file as long as
@@ -27,7 +27,7 @@ const TRIED: usize = 500;
 
 /// The trouble of the stage.
 #[derive(Debug, Default)]
-pub(super) struct Trouble {
+pub(super) struct UploadFailures {
     /// Failures in a row that may be everybody's; while there are any, one slot probes.
     strikes: u32,
     /// Files that failed since an upload got through, who failed last at the end.
@@ -41,7 +41,7 @@ pub(super) struct Trouble {
     again: Option<Wait>,
 }
 
-impl Trouble {
+impl UploadFailures {
     /// Whether the last upload failed.
     pub(super) fn is_on(&self) -> bool {
         self.strikes > 0
@@ -52,7 +52,7 @@ impl Trouble {
         until(self.wait, now).max(until(self.asked, now))
     }
 
-    /// Until when none of [`Trouble::tried`] is begun; none if one of them may be.
+    /// Until when none of [`UploadFailures::tried`] is begun; none if one of them may be.
     pub(super) fn lasts_for_tried(&self, now: Timestamp) -> Option<Timestamp> {
         until(self.again, now)
     }
@@ -83,7 +83,7 @@ impl Trouble {
 
     /// The upload of this file failed; `asked` is how long the service asked everybody to wait. Gives
     /// until when it is not tried again.
-    pub(super) fn struck(
+    pub(super) fn record_failure(
         &mut self,
         file: FileId,
         asked: Option<Duration>,
@@ -193,10 +193,10 @@ mod tests {
     /// other.
     fn waits(files: &[i64], asked: Option<Duration>) -> Vec<(u64, u64)> {
         let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
-        let mut trouble = Trouble::default();
+        let mut trouble = UploadFailures::default();
         let seconds = |until| clock::until(now, until).as_secs();
         let mut wait = |file: &i64| {
-            let again = trouble.struck(FileId(*file), asked, (&RETRY, 1.0), now);
+            let again = trouble.record_failure(FileId(*file), asked, (&RETRY, 1.0), now);
             (seconds(trouble.lasts(now).unwrap()), seconds(again))
         };
         files.iter().map(&mut wait).collect()
@@ -230,9 +230,9 @@ mod tests {
     #[test]
     fn an_upload_that_was_under_way_does_not_end_the_pause_that_was_asked_for() {
         let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
-        let mut trouble = Trouble::default();
+        let mut trouble = UploadFailures::default();
         let asked = Some(Duration::from_mins(1));
-        let until = trouble.struck(FileId(1), asked, (&RETRY, 1.0), now);
+        let until = trouble.record_failure(FileId(1), asked, (&RETRY, 1.0), now);
         trouble.over();
         assert_eq!(trouble.lasts(now), Some(until));
         assert_eq!(trouble.lasts(until), None);
@@ -241,9 +241,9 @@ mod tests {
     #[test]
     fn who_failed_last_stands_behind_all_others() {
         let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
-        let mut trouble = Trouble::default();
+        let mut trouble = UploadFailures::default();
         for file in [1, 2, 1, 3] {
-            trouble.struck(FileId(file), None, (&RETRY, 1.0), now);
+            trouble.record_failure(FileId(file), None, (&RETRY, 1.0), now);
         }
         assert_eq!(trouble.tried(), [FileId(2), FileId(1), FileId(3)]);
         trouble.over();

@@ -114,7 +114,7 @@ impl Slot {
         error: &photos_api::Error,
         now: Timestamp,
     ) -> Result<Ended> {
-        let words = account::in_words(error);
+        let words = account::error_chain(error);
         if self.context.gate.met(error).await? {
             self.context
                 .store
@@ -137,7 +137,7 @@ impl Slot {
     /// The item is to blame, and tried again for some time.
     async fn blamed(&self, item: ItemId, words: String, now: Timestamp) -> Result<Ended> {
         tracing::warn!(item.id = item.0, path = %Escaped::path(&self.claim.path), "upload refused: {words}");
-        let until = clock::after(now, self.steps_back(item).await?);
+        let until = clock::after(now, self.item_backoff(item).await?);
         let blamed = Some((words, self.context.config.retry.max_attempts));
         self.context
             .store
@@ -147,7 +147,7 @@ impl Slot {
     }
 
     /// How long an item that is to blame is left alone: longer each time.
-    async fn steps_back(&self, item: ItemId) -> Result<Duration> {
+    async fn item_backoff(&self, item: ItemId) -> Result<Duration> {
         let before = self.context.store.blamed(item).await?;
         let retry = &self.context.config.retry;
         let n = before.saturating_add(1);
@@ -162,7 +162,7 @@ impl Slot {
         error: &photos_api::Error,
         now: Timestamp,
     ) -> Result<Ended> {
-        let words = account::in_words(error);
+        let words = account::error_chain(error);
         let refused = is_refusal(error.kind());
         let patience = if refused { 1 } else { PATIENCE };
         let is_to_blame = match self.history.failed(item) {
@@ -173,7 +173,7 @@ impl Slot {
                 times >= patience
                     && (refused || self.context.mode == Mode::Backfill)
                     && !retry_after::is_asked(error)
-                    && self.takes_bytes(source).await?
+                    && self.probe_upload_endpoint(source).await?
             }
         };
         if is_to_blame && refused {
@@ -196,7 +196,7 @@ impl Slot {
         // known: it waits as the stage says.
         let (own, blamed) = if is_to_blame {
             let blamed = Some((words.clone(), retry.max_attempts));
-            (self.steps_back(item).await?, blamed)
+            (self.item_backoff(item).await?, blamed)
         } else {
             (Duration::ZERO, None)
         };
@@ -204,7 +204,7 @@ impl Slot {
             .store
             .upload_again(self.claim.file, item, clock::after(now, own), blamed, now)
             .await?;
-        Ok(Ended::Trouble { words, wait })
+        Ok(Ended::UploadFailures { words, wait })
     }
 }
 

@@ -13,12 +13,12 @@ use super::file_name::file_name;
 use crate::{
     config::Config,
     media::{
-        description::{self, sidecar_cache::Dirs, sidecars::Beside},
+        description::{self, sidecar_cache::Dirs, sidecars::SidecarIndex},
         file_type::{self, Kind},
     },
     model::ids::ContentHash,
     safe_open,
-    store::{Claimed, Content, FileStat, Words},
+    store::{Claimed, Content, DescriptionSource, FileStat},
 };
 
 /// Read at a time: large enough that the disk and not the call is the cost.
@@ -32,7 +32,7 @@ pub(super) struct Source {
     pub(super) kind: Kind,
     pub(super) hash: ContentHash,
     /// What a person wrote about it; none where nobody asks.
-    pub(super) words: Option<Words>,
+    pub(super) words: Option<DescriptionSource>,
 }
 
 /// What opening and hashing a claimed file led to.
@@ -45,7 +45,7 @@ pub(super) enum Read {
     /// It does not go up: a word for the rule, and the rule in words.
     Refused(&'static str, String),
     /// It is not there.
-    Vanished,
+    NotFound,
     /// The root itself is not there, or empty: a disk that is not mounted.
     RootAway,
     /// It could not be read.
@@ -100,7 +100,7 @@ pub(super) fn read(claim: &Claimed, follow_links: bool, dirs: Option<&Dirs>) -> 
             if is_away(&claim.root_path) {
                 Read::RootAway
             } else {
-                Read::Vanished
+                Read::NotFound
             }
         }
         Err(error) => Read::Unreadable(error),
@@ -108,11 +108,11 @@ pub(super) fn read(claim: &Claimed, follow_links: bool, dirs: Option<&Dirs>) -> 
 }
 
 /// A folder that cannot be listed has no sidecars for now; the next scan of it may find some.
-fn words(claim: &Claimed, dirs: &Dirs) -> Words {
+fn words(claim: &Claimed, dirs: &Dirs) -> DescriptionSource {
     let beside = claim.path.parent().map(|dir| dirs.beside(dir));
     let found = match beside {
         Some(Ok(beside)) => description::find(&claim.path, &beside),
-        Some(Err(_)) | None => description::find(&claim.path, &Beside::default()),
+        Some(Err(_)) | None => description::find(&claim.path, &SidecarIndex::default()),
     };
     found.words()
 }

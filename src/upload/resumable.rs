@@ -161,7 +161,7 @@ impl Sending<'_> {
             },
         };
         if self.ask {
-            if !self.slot.may_send().await? {
+            if !self.slot.acquire_request().await? {
                 return Ok(Err(Broken::HeldUp));
             }
             let answer = self.slot.context.client.query_session(&session.url).await;
@@ -193,7 +193,7 @@ impl Sending<'_> {
     }
 
     async fn open(&mut self) -> Result<std::result::Result<Session, Broken>> {
-        if !self.slot.may_send().await? {
+        if !self.slot.acquire_request().await? {
             return Ok(Err(Broken::HeldUp));
         }
         let size = self.source.stat.size;
@@ -238,7 +238,7 @@ impl Sending<'_> {
             .slot
             .body(self.source, session.offset, size, hasher, self.transfer);
         let sent = body.sent();
-        if !self.slot.may_send().await? {
+        if !self.slot.acquire_request().await? {
             return Ok(Err(Broken::HeldUp));
         }
         match self

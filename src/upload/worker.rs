@@ -79,7 +79,7 @@ impl Slot {
                 self.context.store.refused(file, kind, reason, now).await?;
                 Ok(Ended::Recorded)
             }
-            read_source::Read::Vanished => {
+            read_source::Read::NotFound => {
                 self.context.store.vanished(file, None, now).await?;
                 Ok(Ended::Recorded)
             }
@@ -173,7 +173,7 @@ impl Slot {
         loop {
             let body = self.body(source, 0, source.stat.size, blake3::Hasher::new(), transfer);
             let sent = body.sent();
-            if !self.may_send().await? {
+            if !self.acquire_request().await? {
                 return Ok(Sent::HeldUp);
             }
             match self.context.client.upload_raw(source.kind.mime, body).await {
@@ -191,8 +191,8 @@ impl Slot {
     }
 
     /// Whether the service takes bytes at all: a few of this file, which become nothing.
-    pub(super) async fn takes_bytes(&self, source: &read_source::Source) -> Result<bool> {
-        if !self.may_send().await? {
+    pub(super) async fn probe_upload_endpoint(&self, source: &read_source::Source) -> Result<bool> {
+        if !self.acquire_request().await? {
             return Ok(false);
         }
         let few = FileBody::new(
@@ -232,7 +232,7 @@ impl Slot {
 
     /// Asked before each request of the upload endpoint: whether it may be sent. One that may is
     /// counted. A slot may be at its file for hours, and much may have happened since it began.
-    pub(super) async fn may_send(&self) -> Result<bool> {
+    pub(super) async fn acquire_request(&self) -> Result<bool> {
         if !self.is_open() {
             return Ok(false);
         }

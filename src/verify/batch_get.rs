@@ -55,7 +55,7 @@ pub async fn ask(context: &Context, group: &[ToVerify]) -> Result<Answered<Vec<S
         Err(error) if is_choking(&error) && group.len() > 1 => {}
         // Asked for alone, it is the one that is refused.
         Err(error) if is_choking(&error) && error.kind() != Kind::Server => {
-            let unasked = Seen::Unasked(account::in_words(&error));
+            let unasked = Seen::Unasked(account::error_chain(&error));
             return Ok(Ok(vec![unasked; group.len()]));
         }
         answered => return Ok(answered),
@@ -128,7 +128,7 @@ impl Asking<'_> {
                         return Ok(Err(error));
                     }
                     if let Some(seen) = self.seen.get_mut(at) {
-                        *seen = Seen::Unasked(account::in_words(&error));
+                        *seen = Seen::Unasked(account::error_chain(&error));
                     }
                 }
                 Err(error) => return Ok(Err(error)),

@@ -55,7 +55,7 @@ impl Lane {
         let now = self.context.clock.now();
         let retry = self.context.config.retry.clone();
         let store = self.context.store.clone();
-        let words = account::in_words(error);
+        let words = account::error_chain(error);
         let stumbles = error.kind().outcome_unknown();
         let own = stumbles
             || matches!(

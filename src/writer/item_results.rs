@@ -67,7 +67,7 @@ fn outcome(
 ) -> ItemOutcome {
     let Some(result) = result else {
         let most = retry.max_attempts;
-        let outcome = Outcome::Untold {
+        let outcome = Outcome::MissingResult {
             not_before: (single && !is_first).then_some(again),
             blamed: most,
         };
@@ -97,7 +97,7 @@ fn outcome(
             let blamed = Some(REFUSALS.min(retry.max_attempts));
             let reason = "the service cannot make a photo or video of this file";
             (
-                Outcome::FreshBytes {
+                Outcome::Reupload {
                     not_before: again,
                     blamed,
                 },
@@ -222,7 +222,7 @@ mod tests {
     fn a_missing_result_is_asked_for_at_once_and_then_tried_again() {
         let answer = r#"{"newMediaItemResults": [
             {"uploadToken": "t1", "status": {}, "mediaItem": {"id": "m1"}}]}"#;
-        let untold = Outcome::Untold {
+        let untold = Outcome::MissingResult {
             not_before: None,
             blamed: 8,
         };
@@ -235,7 +235,7 @@ mod tests {
         let is_later = |outcome: &Outcome| {
             matches!(
                 outcome,
-                Outcome::Untold {
+                Outcome::MissingResult {
                     not_before: Some(_),
                     blamed: 8
                 }
@@ -257,7 +257,7 @@ mod tests {
         let first = |code| decided(2, &with(code)).remove(0);
         assert!(matches!(
             first(3),
-            Outcome::FreshBytes {
+            Outcome::Reupload {
                 blamed: Some(2),
                 ..
             }

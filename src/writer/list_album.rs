@@ -44,7 +44,7 @@ impl Lane {
             let page = match page.and_then(|answer| answer.parse::<MediaItemsPage>()) {
                 Ok(page) => page,
                 Err(error) => {
-                    let words = account::in_words(&error);
+                    let words = account::error_chain(&error);
                     match error.kind() {
                         Kind::AlbumRefused | Kind::NotFound | Kind::BadRequest => {
                             self.inspect_album(album, &words).await?;

@@ -126,7 +126,7 @@ impl Lane {
             let (until, state) = match self.turn().await {
                 Ok(Turn::Again) => continue,
                 Ok(Turn::Rest(until, state)) => (until, state),
-                Err(crate::context::Error::Store(error)) if error.may_pass() => {
+                Err(crate::context::Error::Store(error)) if error.is_transient() => {
                     // The store says so once, for all.
                     tracing::debug!(%error, "the store cannot be written; the lane waits");
                     let until = clock::after(self.context.clock.now(), Duration::from_secs(5));
@@ -140,7 +140,7 @@ impl Lane {
                 .store
                 .lane_is(state, self.context.clock.now())
                 .await
-                && !error.may_pass()
+                && !error.is_transient()
             {
                 return Err(error.into());
             }
@@ -379,7 +379,7 @@ impl Lane {
         if retry_after::is_asked(error) {
             retry_after::keep(&self.context.store, retry_after::WRITES, now, until).await?;
         }
-        self.stop_until(until, account::in_words(error));
+        self.stop_until(until, account::error_chain(error));
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use super::Lane;
 use crate::{
     clock,
     context::{Mode, Result},
-    model::batch_plan::Patience,
+    model::batch_plan::FlushPolicy,
     store::PlanRules,
 };
 
@@ -60,15 +60,15 @@ impl Lane {
     pub(super) fn rules(&self, spent: &Spent, settling: bool) -> PlanRules {
         let config = &self.context.config;
         let patience = match self.context.mode {
-            Mode::Daemon => Patience {
+            Mode::Daemon => FlushPolicy {
                 max_wait: config.batch.max_wait,
-                drains: false,
-                hurried: false,
+                final_flush: false,
+                backpressure: false,
             },
-            Mode::Backfill => Patience {
+            Mode::Backfill => FlushPolicy {
                 max_wait: config.batch.max_wait_backfill,
-                drains: true,
-                hurried: false,
+                final_flush: true,
+                backpressure: false,
             },
         };
         PlanRules {

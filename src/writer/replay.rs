@@ -16,7 +16,7 @@ use crate::{
     clock,
     context::{Result, backoff},
     photos_api::{self, Kind},
-    store::{CallKind, Doubt, Journalled, Outcome, Settled},
+    store::{CallKind, Journalled, Outcome, RecordedCall, Uncertain},
 };
 
 /// How long the service takes a token (fact sheet, section 2.6).
@@ -111,9 +111,9 @@ impl Lane {
             blamed: None,
         };
         let outcomes = item_results::all(call, &again, words);
-        let settled = Settled {
+        let settled = RecordedCall {
             call: call.id,
-            doubt: Doubt::Order(None),
+            doubt: Uncertain::Order(None),
         };
         self.context
             .store
@@ -146,9 +146,9 @@ impl Lane {
         tracing::warn!(batch.id = call.id.0, n_items = call.items.len(), "{words}");
         let outcomes = item_results::all(call, &again, words);
         // Some of it may stand in the album, at a place that nobody planned for what comes now.
-        let settled = Settled {
+        let settled = RecordedCall {
             call: call.id,
-            doubt: Doubt::Items,
+            doubt: Uncertain::Items,
         };
         self.context
             .store

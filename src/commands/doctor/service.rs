@@ -94,7 +94,7 @@ fn account(config: &Config, clock: &Clock) -> Option<Finding> {
 /// another finding.
 #[derive(Debug, Default)]
 struct Known {
-    made_with: Option<String>,
+    library_client_id: Option<String>,
     is_published: bool,
 }
 
@@ -104,7 +104,7 @@ impl Known {
             return Self::default();
         };
         Self {
-            made_with: reader.client_id().ok().flatten(),
+            library_client_id: reader.client_id().ok().flatten(),
             is_published: reader.is_published().unwrap_or(false),
         }
     }
@@ -117,10 +117,10 @@ fn judge(signed_in: &SignedIn, client_id: Option<&str>, known: &Known, now: Time
         let remedy = "put the old client secret file back, or run `albumen login`, which says what a new client means for what is in the library";
         return Finding::fault("login", words, remedy);
     }
-    if let Some(made_with) = &known.made_with
-        && *made_with != signed_in.client_id
+    if let Some(library_client_id) = &known.library_client_id
+        && *library_client_id != signed_in.client_id
     {
-        let error = other_client(made_with, &signed_in.client_id);
+        let error = other_client(library_client_id, &signed_in.client_id);
         return Finding::fault("login", error.message(), error.hint().unwrap_or_default());
     }
     let granted = |scope: &&str| signed_in.scopes.iter().any(|granted| granted == scope);

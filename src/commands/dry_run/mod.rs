@@ -24,7 +24,7 @@ use crate::{
         walk::{Entry, Listing, RootState, Scope},
     },
     status::format,
-    store::{Reader, Standing},
+    store::{FileStatus, Reader},
 };
 
 use super::{explain, output, read_state};
@@ -185,7 +185,7 @@ impl Plan {
         &mut self,
         folder: &Folder,
         (dir, entry): (&Path, &Entry),
-        known: Option<&Standing>,
+        known: Option<&FileStatus>,
         reader: Option<&Reader>,
     ) -> anyhow::Result<()> {
         let same = known
@@ -326,11 +326,11 @@ fn known(
     reader: Option<&Reader>,
     folder: &Folder,
     dir: &Path,
-) -> anyhow::Result<HashMap<OsString, Standing>> {
+) -> anyhow::Result<HashMap<OsString, FileStatus>> {
     let Some(reader) = reader else {
         return Ok(HashMap::new());
     };
     let standing = reader.standing_in(&folder.tree.root, dir)?;
-    let by_name = |one: Standing| (one.name.clone(), one);
+    let by_name = |one: FileStatus| (one.name.clone(), one);
     Ok(standing.into_iter().map(by_name).collect())
 }

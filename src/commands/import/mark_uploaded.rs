@@ -158,7 +158,7 @@ impl Looking<'_> {
         };
         let stat = entry.stat;
         Ok(Some(match row {
-            Some(row) => Change::Altered {
+            Some(row) => Change::Modified {
                 file: row.id,
                 stat,
                 fate,

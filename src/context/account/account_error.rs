@@ -22,7 +22,7 @@ pub(super) fn ails(error: &photos_api::Error) -> Option<AccountState> {
 }
 
 /// The error and its cause in one line.
-pub fn in_words(error: &photos_api::Error) -> String {
+pub fn error_chain(error: &photos_api::Error) -> String {
     use std::error::Error as _;
     let mut words = error.to_string();
     let mut cause = error.source();

@@ -28,7 +28,7 @@ use crate::{
     store::{AccountState, Pause, Store},
 };
 
-pub use account_error::in_words;
+pub use account_error::error_chain;
 
 use account_error::ails;
 use state::{State, is_set_up_badly};
@@ -77,7 +77,7 @@ impl Gate {
         bells: Bells,
     ) -> Result<Self> {
         let mut pause = store.account().await?;
-        auth.made_with(store.client_id().await?);
+        auth.library_client_id(store.client_id().await?);
         auth.look();
         let now = clock.now();
         let is_set_up_badly = is_set_up_badly(&pause);
@@ -177,7 +177,7 @@ impl Gate {
         };
         if !is_known {
             inner.store.client_is(client_id.clone()).await?;
-            inner.auth.made_with(Some(client_id));
+            inner.auth.library_client_id(Some(client_id));
             inner.client_kept.store(true, Ordering::Relaxed);
         }
         if clock::until(since, inner.clock.now()) > OUTLIVES_TESTING
@@ -203,7 +203,7 @@ impl Gate {
         let now = inner.clock.now();
         inner.store.client_replaced(client_id.clone(), now).await?;
         inner.published_kept.store(false, Ordering::Relaxed);
-        inner.auth.made_with(Some(client_id));
+        inner.auth.library_client_id(Some(client_id));
         self.wake();
         Ok(())
     }
@@ -253,7 +253,7 @@ impl Gate {
         };
         let pause = Pause {
             state,
-            reason: Some(in_words(error)),
+            reason: Some(error_chain(error)),
             until,
         };
         self.close(pause, error.hint(), now).await?;

@@ -31,9 +31,9 @@ use crate::media::container::{self, BLOCK_LIMIT, iptc, xmp};
 use crate::{
     config::{self, Config},
     escape::Escaped,
-    store::Words,
+    store::DescriptionSource,
 };
-use sidecars::{Beside, Sort};
+use sidecars::{SidecarIndex, SidecarKind};
 
 /// A description, and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,8 +84,8 @@ pub struct Found {
 
 impl Found {
     /// What the store keeps of it.
-    pub fn words(self) -> Words {
-        Words {
+    pub fn words(self) -> DescriptionSource {
+        DescriptionSource {
             sidecars: self.sidecars,
             text: self.description.map(|description| description.text),
         }
@@ -99,7 +99,7 @@ pub(crate) fn is_wanted(config: &Config, root: &Path) -> bool {
 }
 
 /// Looks for a description of the file at `path`, among whose neighbours are the sidecars `beside`.
-pub fn find(path: &Path, beside: &Beside) -> Found {
+pub fn find(path: &Path, beside: &SidecarIndex) -> Found {
     let (dir, name) = (
         path.parent().unwrap_or(Path::new("")),
         path.file_name().unwrap_or_default(),
@@ -109,11 +109,11 @@ pub fn find(path: &Path, beside: &Beside) -> Found {
     let in_sidecar = beside.of(name).into_iter().find_map(|(sort, sidecar)| {
         let bytes = read(&dir.join(sidecar)).ok()??;
         let (text, source) = match sort {
-            Sort::Xmp => (
+            SidecarKind::Xmp => (
                 xmp::parse(&bytes)?.description?,
                 Source::Xmp(sidecar.to_owned()),
             ),
-            Sort::Json => (
+            SidecarKind::Json => (
                 takeout::description(&bytes)?,
                 Source::Takeout(sidecar.to_owned()),
             ),

@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::sidecars::Beside;
+use super::sidecars::SidecarIndex;
 
 /// So many directories are remembered: more than slots work in at a time, mostly.
 const MOST: usize = 8;
@@ -24,7 +24,7 @@ pub(crate) struct Dirs(Arc<Mutex<VecDeque<Known>>>);
 struct Known {
     dir: PathBuf,
     changed: Changed,
-    beside: Arc<Beside>,
+    beside: Arc<SidecarIndex>,
 }
 
 /// When and which directory it was; one that gains or loses an entry changes its time.
@@ -33,7 +33,7 @@ type Changed = (u64, u64, i64, i64);
 impl Dirs {
     /// The sidecars in `dir`. Those that came in the very instant of the last look may be missed; a
     /// scan finds them. Blocks.
-    pub(crate) fn beside(&self, dir: &Path) -> io::Result<Arc<Beside>> {
+    pub(crate) fn beside(&self, dir: &Path) -> io::Result<Arc<SidecarIndex>> {
         // Taken before the look, so that what comes later changes it again.
         let meta = fs::metadata(dir)?;
         let changed = (meta.dev(), meta.ino(), meta.mtime(), meta.mtime_nsec());
@@ -41,7 +41,7 @@ impl Dirs {
         if let Some(known) = known.filter(|known| known.changed == changed) {
             return Ok(known.beside);
         }
-        let beside = Arc::new(Beside::read(dir)?);
+        let beside = Arc::new(SidecarIndex::read(dir)?);
         let mut all = self.known();
         all.retain(|known| known.dir != dir);
         all.truncate(MOST - 1);

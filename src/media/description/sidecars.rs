@@ -46,7 +46,7 @@ const EDITED: &[&str] = &[
 
 /// What a sidecar is by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Sort {
+pub enum SidecarKind {
     /// XMP.
     Xmp,
     /// Google Takeout's JSON, perhaps.
@@ -54,17 +54,17 @@ pub enum Sort {
 }
 
 /// What a file is by its name, if it may be a sidecar.
-pub fn sort(name: &OsStr) -> Option<Sort> {
+pub fn sort(name: &OsStr) -> Option<SidecarKind> {
     stem(name).map(|(sort, _)| sort)
 }
 
-fn stem(name: &OsStr) -> Option<(Sort, &[u8])> {
+fn stem(name: &OsStr) -> Option<(SidecarKind, &[u8])> {
     let name = name.as_bytes();
     let dot = name.iter().rposition(|byte| *byte == b'.')?;
     let (stem, end) = name.split_at_checked(dot)?;
     let sort = match end {
-        end if end.eq_ignore_ascii_case(b".xmp") => Sort::Xmp,
-        end if end.eq_ignore_ascii_case(b".json") => Sort::Json,
+        end if end.eq_ignore_ascii_case(b".xmp") => SidecarKind::Xmp,
+        end if end.eq_ignore_ascii_case(b".json") => SidecarKind::Json,
         _ => return None,
     };
     (!stem.is_empty()).then_some((sort, stem))
@@ -72,12 +72,12 @@ fn stem(name: &OsStr) -> Option<(Sort, &[u8])> {
 
 /// The sidecars of one directory, by name.
 #[derive(Debug, Default)]
-pub struct Beside(HashMap<(Sort, Vec<u8>), OsString>);
+pub struct SidecarIndex(HashMap<(SidecarKind, Vec<u8>), OsString>);
 
-impl Beside {
+impl SidecarIndex {
     /// The sidecars among `names`.
     pub fn new(names: impl IntoIterator<Item = OsString>) -> Self {
-        let mut by_stem: HashMap<(Sort, Vec<u8>), OsString> = HashMap::new();
+        let mut by_stem: HashMap<(SidecarKind, Vec<u8>), OsString> = HashMap::new();
         for name in names {
             let Some((sort, stem)) = stem(&name) else {
                 continue;
@@ -107,7 +107,7 @@ impl Beside {
     }
 
     /// The sidecars of the file called `name`, the one that counts most first.
-    pub fn of(&self, name: &OsStr) -> Vec<(Sort, &OsStr)> {
+    pub fn of(&self, name: &OsStr) -> Vec<(SidecarKind, &OsStr)> {
         if self.0.is_empty() {
             return Vec::new();
         }
@@ -118,16 +118,16 @@ impl Beside {
             .and_then(|dot| bytes.get(..dot));
         let get =
             |sort, stem: &[u8]| Some((sort, self.0.get(&(sort, stem.to_owned()))?.as_os_str()));
-        let mut found: Vec<(Sort, &OsStr)> = [Some(bytes), without_end]
+        let mut found: Vec<(SidecarKind, &OsStr)> = [Some(bytes), without_end]
             .into_iter()
             .flatten()
-            .filter_map(|stem| get(Sort::Xmp, stem))
+            .filter_map(|stem| get(SidecarKind::Xmp, stem))
             .collect();
         if let Some(name) = name.to_str() {
             let stems = takeout_stems(name);
             let mut jsons = stems
                 .iter()
-                .filter_map(|stem| get(Sort::Json, stem.as_bytes()));
+                .filter_map(|stem| get(SidecarKind::Json, stem.as_bytes()));
             found.extend(jsons.next());
         }
         found
@@ -229,7 +229,7 @@ mod tests {
 
     #[track_caller]
     fn check(picture: &str, there: &[&str], expected: &[&str]) {
-        let beside = Beside::new(there.iter().map(OsString::from));
+        let beside = SidecarIndex::new(there.iter().map(OsString::from));
         let found: Vec<_> = beside
             .of(OsStr::new(picture))
             .into_iter()
@@ -295,7 +295,7 @@ mod tests {
     #[test]
     fn names_that_are_no_text_have_xmp_sidecars_too() {
         let picture = OsStr::from_bytes(b"a\xff.jpg");
-        let beside = Beside::new([OsStr::from_bytes(b"a\xff.jpg.xmp").to_owned()]);
+        let beside = SidecarIndex::new([OsStr::from_bytes(b"a\xff.jpg.xmp").to_owned()]);
         assert_eq!(beside.of(picture).len(), 1);
     }
 
@@ -303,7 +303,7 @@ mod tests {
     fn the_number_tells_other_sidecars_apart_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
         let number = || {
-            let beside = Beside::read(dir.path()).unwrap();
+            let beside = SidecarIndex::read(dir.path()).unwrap();
             beside.number(dir.path(), OsStr::new("a.jpg"))
         };
         assert_eq!(number(), 0);

@@ -11,14 +11,14 @@ use super::{
     Members, Planned, Search,
     album_overflow::{roll_over, room},
     earliest_retry,
-    positions::{self, Around},
+    positions::{self, Neighbours},
     ready_tokens::{self, Ready},
     sooner,
 };
 use crate::{
     clock,
     model::{
-        batch_plan::{Decision, MAX_BATCH, Patience, Stretch},
+        batch_plan::{Decision, FlushPolicy, InsertionRun, MAX_BATCH},
         ids::{AlbumId, AlbumRow, ItemId, MediaItemId},
     },
     store::{Result, albums},
@@ -26,7 +26,7 @@ use crate::{
 
 /// Albums that a media item wants to join without a token, those that wait least first. One that
 /// still has a token is planned as a batch: that can give it its place. ?1 is now, ?2 and ?3 are
-/// when tokens that live were born.
+/// when tokens that live were create_item.
 pub(in crate::store) const JOINED: &str = "SELECT id, album_id, not_before, placed FROM albums
      WHERE id <> 0 AND wanted > 0 AND EXISTS (
          SELECT 1 FROM placements CROSS JOIN items ON items.id = placements.item_id
@@ -192,7 +192,7 @@ fn joining(
         .take_while(|(_, _, attempts, ..)| *attempts == 0)
         .count();
     let rules = search.rules;
-    let to_come = Around::end();
+    let to_come = Neighbours::end();
     let awaited = positions::awaited(
         db,
         album,
@@ -202,16 +202,16 @@ fn joining(
         search.now,
     )?;
     let since = rows.iter().map(|(.., wanted_at, _)| *wanted_at).min();
-    let stretch = Stretch {
+    let stretch = InsertionRun {
         ready: untried,
-        before_gap: untried,
+        contiguous: untried,
         pending: awaited.is_some() || rules.scanning,
         oldest: since.map_or(search.now, clock::from_millis),
         predecessor: None,
-        followed: false,
+        has_successor: false,
     };
-    let patience = Patience {
-        hurried: false,
+    let patience = FlushPolicy {
+        backpressure: false,
         ..rules.patience
     };
     // One that was refused before has waited enough.

@@ -72,7 +72,7 @@ pub(in crate::store) fn roll_over(db: &Connection, album: AlbumRow) -> Result<()
         .collect::<rusqlite::Result<_>>()?;
     left_over
         .into_iter()
-        .try_for_each(|item| attach::wanted_somewhere(db, item))?;
+        .try_for_each(|item| attach::ensure_library_placement(db, item))?;
     let roots: Vec<i64> = db
         .prepare_cached("SELECT id FROM roots")?
         .query_map([], |row| row.get(0))?

@@ -12,7 +12,7 @@ use crate::{
 
 /// What the first of these waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
+pub struct EarliestRetry {
     /// Its end.
     pub until: Timestamp,
     /// What waits, and why.
@@ -20,17 +20,17 @@ pub struct Held {
 }
 
 /// Something waits until then.
-pub(super) fn hold(held: &mut Option<Held>, until: Timestamp, reason: &str) {
+pub(super) fn hold(held: &mut Option<EarliestRetry>, until: Timestamp, reason: &str) {
     if is_sooner(held.as_ref(), until) {
         let reason = reason.to_owned();
-        *held = Some(Held { until, reason });
+        *held = Some(EarliestRetry { until, reason });
     }
 }
 
 /// Nothing goes to an album, or leaves it, until then.
 pub(super) fn hold_album(
     db: &Connection,
-    held: &mut Option<Held>,
+    held: &mut Option<EarliestRetry>,
     album: AlbumRow,
     until: Timestamp,
 ) -> Result<()> {
@@ -51,6 +51,6 @@ pub(super) fn hold_album(
     Ok(())
 }
 
-fn is_sooner(held: Option<&Held>, until: Timestamp) -> bool {
+fn is_sooner(held: Option<&EarliestRetry>, until: Timestamp) -> bool {
     held.is_none_or(|known| until < known.until)
 }

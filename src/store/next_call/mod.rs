@@ -29,20 +29,20 @@ use super::{AlbumTask, Result, Store, albums, membership, pending_removals, uplo
 use crate::{
     clock,
     model::{
-        batch_plan::{Decision, MAX_BATCH, Patience, Position, Stretch},
+        batch_plan::{Decision, FlushPolicy, InsertionRun, MAX_BATCH, Position},
         ids::{AlbumId, AlbumRow, ItemId, MediaItemId, UploadToken},
     },
 };
 use album_overflow::{ALBUM_LIMIT, roll_over, room};
 pub use descriptions::Description;
-pub use earliest_retry::Held;
+pub use earliest_retry::EarliestRetry;
 use ready_tokens::{Group, Ready};
 
 /// What the configuration and the day say about planning.
 #[derive(Debug, Clone, Copy)]
 pub struct PlanRules {
-    /// When a batch leaves that is not full; `hurried` is found out here.
-    pub patience: Patience,
+    /// When a batch leaves that is not full; `backpressure` is found out here.
+    pub patience: FlushPolicy,
     /// Uploads stop while so many tokens wait.
     pub ready_tokens: u64,
     /// A larger file is not waited for, bytes.
@@ -131,7 +131,7 @@ pub enum Planned {
         /// Which budget of the day something waits for, if it does.
         bound_by: Option<Budget>,
         /// What was refused before and waits, if nothing is expected to join anything meanwhile.
-        held: Option<Held>,
+        held: Option<EarliestRetry>,
     },
 }
 
@@ -139,7 +139,7 @@ struct Candidate {
     group: usize,
     from: usize,
     n: usize,
-    stretch: Stretch,
+    stretch: InsertionRun,
     fresh: bool,
     alone: bool,
 }
@@ -183,7 +183,7 @@ impl Store {
     pub async fn plan_part(&self, album: AlbumRow, items: Vec<ItemId>) -> Result<PlannedBatch> {
         self.write(move |db| {
             let (stretch, items) = positions::of_part(db, album, &items)?;
-            let for_order = stretch.costs_order(items.len());
+            let for_order = stretch.is_order_only(items.len());
             batch(db, album, &stretch, items, for_order)
         })
         .await
@@ -198,7 +198,7 @@ pub(super) fn plan(
     now: Timestamp,
 ) -> Result<Planned> {
     ready_tokens::drop_dead_tokens(db, now)?;
-    rules.patience.hurried = ready_tokens::tokens_ready(db)? >= rules.ready_tokens;
+    rules.patience.backpressure = ready_tokens::tokens_ready(db)? >= rules.ready_tokens;
     let mut search = Search {
         rules,
         now,
@@ -241,7 +241,7 @@ pub(super) fn plan(
         {
             return Ok(Planned::Add(ahead));
         }
-        let for_order = candidate.stretch.costs_order(n);
+        let for_order = candidate.stretch.is_order_only(n);
         let items = ready
             .drain(candidate.from..candidate.from + n)
             .map(|ready| ready.item)
@@ -283,7 +283,7 @@ struct Search {
     roots: Vec<upload_queue::OpenRoot>,
     /// When something is due that waits for company, or for another day.
     wake: Option<Timestamp>,
-    held: Option<Held>,
+    held: Option<EarliestRetry>,
     bound_by: Option<Budget>,
     best: Option<Candidate>,
     /// Whether late ones were told to go to the end.
@@ -331,7 +331,7 @@ impl Search {
                 Decision::Leave(n) => n,
             };
             let order_calls_left = self.rules.order_calls_left;
-            if stretch.costs_order(n) && order_calls_left.unwrap_or(0) == 0 {
+            if stretch.is_order_only(n) && order_calls_left.unwrap_or(0) == 0 {
                 if order_calls_left.is_none() {
                     let late = ready.iter().skip(from).take(n);
                     positions::append(db, group.album, late.map(|ready| ready.item.item))?;
@@ -366,7 +366,7 @@ impl Search {
 fn batch(
     db: &Connection,
     album: AlbumRow,
-    stretch: &Stretch,
+    stretch: &InsertionRun,
     items: Vec<BatchItem>,
     for_order: bool,
 ) -> Result<PlannedBatch> {
@@ -389,7 +389,7 @@ fn batch(
 fn better(one: &Candidate, other: &Candidate, rules: PlanRules) -> bool {
     let full = |c: &Candidate| c.n >= MAX_BATCH;
     let preferred = |c: &Candidate| c.fresh != rules.backfill_turn;
-    let size = |c: &Candidate| if rules.patience.hurried { c.n } else { 0 };
+    let size = |c: &Candidate| if rules.patience.backpressure { c.n } else { 0 };
     let rank = |c: &Candidate| (c.alone, preferred(c), full(c), size(c));
     rank(one) > rank(other)
 }

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::{BatchItem, PlanRules, ready_tokens::Ready};
 use crate::{
     model::{
-        batch_plan::Stretch,
+        batch_plan::InsertionRun,
         ids::{AlbumRow, ItemId, MediaItemId, UploadToken},
     },
     store::{Result, albums, upload_queue::OpenRoot},
@@ -26,7 +26,7 @@ pub(super) fn stretches(
     rules: PlanRules,
     roots: &[OpenRoot],
     now: Timestamp,
-) -> Result<Vec<(usize, Stretch)>> {
+) -> Result<Vec<(usize, InsertionRun)>> {
     let mut found = Vec::new();
     let mut from = 0;
     while from < ready.len() {
@@ -43,7 +43,7 @@ pub(super) fn stretches(
         let rest = ready.get(from..).unwrap_or_default();
         // What the service would not take at its place goes behind everything, in order.
         let around = if first.append {
-            Around::end()
+            Neighbours::end()
         } else {
             neighbours(db, album, &first.key)?
         };
@@ -64,18 +64,18 @@ pub(super) fn stretches(
         let here = rest.get(..n).unwrap_or_default();
         let gap = awaited(db, album, &around, rules.resumable_above, roots, now)?;
         let ordered = album != albums::LIBRARY;
-        let before_gap = match &gap {
+        let contiguous = match &gap {
             Some(gap) if ordered => here.partition_point(|ready| ready.key < *gap),
             _ => n,
         };
         let oldest = here.iter().map(|ready| ready.since).min().unwrap_or(now);
-        let stretch = Stretch {
+        let stretch = InsertionRun {
             ready: n,
-            before_gap,
+            contiguous,
             pending: gap.is_some() || rules.scanning,
             oldest,
             predecessor: around.predecessor.map(|(_, id)| id),
-            followed: around.successor.is_some(),
+            has_successor: around.successor.is_some(),
         };
         found.push((from, stretch));
         from += n;
@@ -88,8 +88,8 @@ pub(super) fn stretches(
 pub(super) fn from_fresh(
     ready: &[Ready],
     from: usize,
-    stretch: Stretch,
-) -> Option<(usize, Stretch)> {
+    stretch: InsertionRun,
+) -> Option<(usize, InsertionRun)> {
     let here = ready.get(from..from + stretch.ready)?;
     let n = here.iter().position(|ready| ready.fresh)?;
     let oldest = here.iter().skip(n).filter(|ready| ready.fresh);
@@ -106,12 +106,12 @@ fn tail_of(db: &Connection, album: AlbumRow, ready: &[Ready]) -> Result<usize> {
 }
 
 /// What stands in sequence around a place.
-pub(super) struct Around {
+pub(super) struct Neighbours {
     pub(super) predecessor: Option<(Vec<u8>, MediaItemId)>,
     pub(super) successor: Option<Vec<u8>>,
 }
 
-impl Around {
+impl Neighbours {
     /// The place behind everything.
     pub(super) fn end() -> Self {
         Self {
@@ -121,7 +121,7 @@ impl Around {
     }
 }
 
-pub(super) fn neighbours(db: &Connection, album: AlbumRow, key: &[u8]) -> Result<Around> {
+pub(super) fn neighbours(db: &Connection, album: AlbumRow, key: &[u8]) -> Result<Neighbours> {
     let predecessor = db
         .prepare_cached(PREDECESSOR)?
         .query_row(params![album.0, key], |row| {
@@ -132,7 +132,7 @@ pub(super) fn neighbours(db: &Connection, album: AlbumRow, key: &[u8]) -> Result
         .prepare_cached(SUCCESSOR)?
         .query_row(params![album.0, key], |row| row.get(0))
         .optional()?;
-    Ok(Around {
+    Ok(Neighbours {
         predecessor,
         successor,
     })
@@ -159,7 +159,7 @@ pub(in crate::store) const UPLOADING: &str = "SELECT min(placements.order_key) F
 pub(super) fn awaited(
     db: &Connection,
     album: AlbumRow,
-    around: &Around,
+    around: &Neighbours,
     resumable_above: u64,
     roots: &[OpenRoot],
     now: Timestamp,
@@ -196,7 +196,7 @@ pub(super) fn of_part(
     db: &Connection,
     album: AlbumRow,
     wanted: &[ItemId],
-) -> Result<(Stretch, Vec<BatchItem>)> {
+) -> Result<(InsertionRun, Vec<BatchItem>)> {
     let mut items = Vec::with_capacity(wanted.len());
     let mut first_key: Option<Vec<u8>> = None;
     let mut append = false;
@@ -232,17 +232,17 @@ pub(super) fn of_part(
         });
     }
     let around = if append {
-        Around::end()
+        Neighbours::end()
     } else {
         neighbours(db, album, &first_key.unwrap_or_default())?
     };
-    let stretch = Stretch {
+    let stretch = InsertionRun {
         ready: items.len(),
-        before_gap: items.len(),
+        contiguous: items.len(),
         pending: false,
         oldest: Timestamp::UNIX_EPOCH,
         predecessor: around.predecessor.map(|(_, id)| id),
-        followed: around.successor.is_some(),
+        has_successor: around.successor.is_some(),
     };
     Ok((stretch, items))
 }

@@ -38,7 +38,7 @@ pub(super) struct Ready {
     pub(super) append: bool,
 }
 
-/// When tokens that live now were born, milliseconds. Older ones are dead; one from the future is a
+/// When tokens that live now were create_item, milliseconds. Older ones are dead; one from the future is a
 /// clock that was set back, and nobody knows how old it is.
 pub(super) fn living(now: Timestamp) -> (i64, i64) {
     let after = now.saturating_sub(TOKEN_LIFE).unwrap_or(Timestamp::MIN);
@@ -69,20 +69,20 @@ pub(super) fn drop_dead_tokens(db: &Connection, now: Timestamp) -> Result<()> {
         .query_map(params![born_after, born_until], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     for item in dead {
-        let because = items::Because {
+        let because = items::Reason {
             reason: Some(
                 "its upload token was a day old before a batch could take it; the bytes go up again",
             ),
             ..Default::default()
         };
         items::apply(db, ItemId(item), Event::TokenDied, &because, now)?;
-        items::requeue_bytes(db, ItemId(item), None, clock::from_millis(0), now)?;
+        items::queue_source(db, ItemId(item), None, clock::from_millis(0), now)?;
     }
     Ok(())
 }
 
 /// A wanted placement whose item has a token that lives: made by batchCreate. ?1 is now, ?2 and ?3
-/// are when tokens that live were born. An item that also goes to an album does not go to the
+/// are when tokens that live were create_item. An item that also goes to an album does not go to the
 /// library alone.
 const READY: &str =
     "items.state IN ('uploading', 'uploaded', 'creating') AND items.state = 'uploaded'

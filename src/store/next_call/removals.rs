@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
     Members, Planned,
-    earliest_retry::{self, Held},
+    earliest_retry::{self, EarliestRetry},
 };
 use crate::{
     clock,
@@ -31,7 +31,7 @@ pub(in crate::store) const LEAVING: &str = "SELECT items.id, items.media_item_id
 pub(super) fn next(
     db: &Connection,
     now: Timestamp,
-    held: &mut Option<Held>,
+    held: &mut Option<EarliestRetry>,
 ) -> Result<Option<Planned>> {
     let found: Option<(AlbumRow, String, i64)> = db
         .prepare_cached(LEFT)?

@@ -5,7 +5,7 @@ use std::{os::unix::ffi::OsStrExt as _, path::PathBuf};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Act, Clearance, Intended, Source, clearance, columns, source, stays, waits};
+use super::{Act, Blockers, Intended, Source, clearance, columns, source, stays, waits};
 use crate::{
     model::ids::{ActId, FileId, ItemId},
     store::{Result, Store, items, scan_result},
@@ -23,7 +23,7 @@ impl Store {
         self.write_durably(move |db| {
             let mut intended = Vec::with_capacity(acts.len());
             for (source, act) in acts {
-                if !still_free(db, &source)? || clearance(db, source.item)? != Clearance::Free {
+                if !still_free(db, &source)? || clearance(db, source.item)? != Blockers::Free {
                     continue;
                 }
                 let (word, to) = match &act {
@@ -60,18 +60,18 @@ impl Store {
             db.prepare_cached("UPDATE source_acts SET done_at = ?2 WHERE id = ?1 AND error IS NULL")?
                 .execute(params![id.0, now.as_millisecond()])?;
             // Something else may have taken the name meanwhile, and a scan may have seen that.
-            let let_go = db
+            let detach_file = db
                 .prepare_cached(
                     "UPDATE files SET state = 'gone', missed = 0, changed_at = ?3
                      WHERE id = ?1 AND item_id = ?2 AND state IN ('held', 'gone')",
                 )?
                 .execute(params![file.0, item, now.as_millisecond()])?;
-            if let (1, Some(item)) = (let_go, item) {
+            if let (1, Some(item)) = (detach_file, item) {
                 db.prepare_cached(
                     "UPDATE files SET afterwards = 'done', act_at = NULL, stays = NULL WHERE id = ?1",
                 )?
                 .execute([file.0])?;
-                items::let_go(db, ItemId(item), file, now)?;
+                items::detach_file(db, ItemId(item), file, now)?;
             }
             Ok(())
         })

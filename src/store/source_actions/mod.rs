@@ -91,7 +91,7 @@ pub struct Intended {
 
 /// Whether a file may go.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Clearance {
+pub enum Blockers {
     /// Nothing holds it.
     Free,
     /// Its picture is still to be put into an album.
@@ -139,7 +139,7 @@ impl Store {
         &self,
         n: usize,
         now: Timestamp,
-    ) -> Result<Option<Vec<(Source, Clearance)>>> {
+    ) -> Result<Option<Vec<(Source, Blockers)>>> {
         self.write(move |db| {
             let found: Vec<Source> = db
                 .prepare_cached(READY)?
@@ -259,15 +259,15 @@ fn stays(db: &Connection, file: FileId, reason: &str) -> Result<()> {
 }
 
 /// What holds the files of an item.
-fn clearance(db: &Connection, item: ItemId) -> Result<Clearance> {
+fn clearance(db: &Connection, item: ItemId) -> Result<Blockers> {
     let held: Option<(String, Option<String>)> = db
         .prepare_cached(HELD_BY)?
         .query_row([item.0], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     Ok(match held {
-        None => Clearance::Free,
-        Some((state, title)) if state == "refused" => Clearance::Refused(title.unwrap_or_default()),
-        Some(_) => Clearance::Wanted,
+        None => Blockers::Free,
+        Some((state, title)) if state == "refused" => Blockers::Refused(title.unwrap_or_default()),
+        Some(_) => Blockers::Wanted,
     })
 }
 

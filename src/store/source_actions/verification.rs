@@ -21,9 +21,9 @@ const OF_ANOTHER: &str =
     "another OAuth client sent its picture, and only that one can ask whether it is there";
 
 impl Store {
-    /// Everything that waits is arranged for anew, by [`Store::unarranged`]: this run is about some
+    /// Everything that waits is arranged for anew, by [`Store::unrequested`]: this run is about some
     /// paths alone.
-    pub async fn arranged_anew(&self) -> Result<()> {
+    pub async fn reset_verification(&self) -> Result<()> {
         self.write(|db| {
             db.execute(ARRANGED, [])?;
             Ok(())
@@ -32,7 +32,7 @@ impl Store {
     }
 
     /// Up to `n` files that wait for their items to be read back, which nobody has been told to ask for.
-    pub async fn unarranged(&self, n: usize) -> Result<Vec<Source>> {
+    pub async fn unrequested(&self, n: usize) -> Result<Vec<Source>> {
         self.write(move |db| {
             Ok(db
                 .prepare_cached(UNARRANGED)?
@@ -52,7 +52,7 @@ impl Store {
     ) -> Result<()> {
         self.write(move |db| {
             for file in files {
-                arrange(db, file, grace, now)?;
+                request_verification(db, file, grace, now)?;
             }
             Ok(())
         })
@@ -60,7 +60,12 @@ impl Store {
     }
 }
 
-fn arrange(db: &Connection, file: FileId, grace: Duration, now: Timestamp) -> Result<()> {
+fn request_verification(
+    db: &Connection,
+    file: FileId,
+    grace: Duration,
+    now: Timestamp,
+) -> Result<()> {
     let waiting: Option<(i64, Option<i64>, Option<i64>, bool)> = db
         .prepare_cached(TO_ARRANGE)?
         .query_row(params![file.0, oauth_client::CLIENT_SINCE], |row| {

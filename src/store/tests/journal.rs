@@ -88,7 +88,7 @@ async fn an_item_without_a_token_cannot_be_journalled() {
     let fresh = |item| {
         outcome(
             item,
-            Outcome::FreshBytes {
+            Outcome::Reupload {
                 not_before: t(1),
                 blamed: None,
             },
@@ -160,7 +160,7 @@ async fn each_item_gets_its_own_result_and_the_words_are_dropped() {
         ),
         outcome(
             items[2],
-            Outcome::FreshBytes {
+            Outcome::Reupload {
                 not_before: t(50),
                 blamed: None,
             },

@@ -240,7 +240,7 @@ fn unknown(
 /// The crate hands its constant names out with the lifetime of the format: a word of our own for
 /// the sorts that people have among their photos.
 fn static_name(format: FileFormat) -> &'static str {
-    use file_format::Kind as Sort;
+    use file_format::Kind as SidecarKind;
     match format {
         FileFormat::PortableDocumentFormat => return "PDF",
         FileFormat::Zip => return "ZIP",
@@ -250,14 +250,17 @@ fn static_name(format: FileFormat) -> &'static str {
         _ => {}
     }
     match format.kind() {
-        Sort::Archive | Sort::Compressed | Sort::Package => "archive",
-        Sort::Audio => "audio",
-        Sort::Document | Sort::Ebook | Sort::Presentation | Sort::Spreadsheet => "document",
-        Sort::Executable => "program",
-        Sort::Image => "picture of another type",
-        Sort::Video => "video of another type",
-        Sort::Database => "database",
-        Sort::Disk => "disk image",
+        SidecarKind::Archive | SidecarKind::Compressed | SidecarKind::Package => "archive",
+        SidecarKind::Audio => "audio",
+        SidecarKind::Document
+        | SidecarKind::Ebook
+        | SidecarKind::Presentation
+        | SidecarKind::Spreadsheet => "document",
+        SidecarKind::Executable => "program",
+        SidecarKind::Image => "picture of another type",
+        SidecarKind::Video => "video of another type",
+        SidecarKind::Database => "database",
+        SidecarKind::Disk => "disk image",
         _ => "other data",
     }
 }
