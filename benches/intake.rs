@@ -24,7 +24,7 @@ use albumen::{
     context::{Context, Mode, account::Gate, wake::Bells},
     photos_api::{Auth, AuthFiles, Client, Endpoints, Settings, Timeouts},
     progress::Progress,
-    scan::Intake,
+    scan::Scanner,
     store::Store,
 };
 use tokio_util::sync::CancellationToken;
@@ -63,8 +63,8 @@ async fn main() {
     let (stop, scanning) = (context.stop.clone(), Arc::clone(&context.scanning));
     let folders = context.config.folders.clone();
     let began = Instant::now();
-    let (intake, requests) = Intake::new(context, folders, &[]).unwrap();
-    let task = tokio::spawn(intake.run());
+    let (scanner, requests) = Scanner::new(context, folders, &[]).unwrap();
+    let task = tokio::spawn(scanner.run());
     while scanning.load(Ordering::SeqCst) > 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -11,9 +11,9 @@ use std::{
 
 /// Shows a path with control characters, bidi controls and invalid bytes escaped.
 #[derive(Debug, Clone, Copy)]
-pub struct Shown<'a>(&'a [u8]);
+pub struct Escaped<'a>(&'a [u8]);
 
-impl<'a> Shown<'a> {
+impl<'a> Escaped<'a> {
     /// For a path, or the name of a file.
     pub fn path(path: &'a Path) -> Self {
         Self(path.as_os_str().as_encoded_bytes())
@@ -25,7 +25,7 @@ impl<'a> Shown<'a> {
     }
 }
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
             for c in chunk.valid().chars() {
@@ -43,6 +43,11 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
+/// For `#[serde(serialize_with)]` of a text that came from elsewhere.
+pub fn serialize<S: serde::Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&Escaped::text(text))
+}
+
 /// Control characters (ESC and newline among them) and what Unicode calls bidi controls:
 /// U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069; and the line separators.
 fn is_unsafe(c: char) -> bool {
@@ -56,7 +61,7 @@ mod tests {
     use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 
     fn shown(bytes: &[u8]) -> String {
-        Shown::path(Path::new(OsStr::from_bytes(bytes))).to_string()
+        Escaped::path(Path::new(OsStr::from_bytes(bytes))).to_string()
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::escape::Shown;
+use crate::escape::Escaped;
 
 /// The name of the lock file in the state folder.
 pub const FILE_NAME: &str = "albumen.lock";
@@ -35,7 +35,7 @@ pub enum Error {
         pid: Option<u32>,
     },
     /// The folder or the file cannot be made or opened.
-    #[error("the state folder {} cannot be used", Shown::path(.path))]
+    #[error("the state folder {} cannot be used", Escaped::path(.path))]
     Unusable {
         /// The folder.
         path: PathBuf,

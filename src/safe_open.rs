@@ -1,12 +1,13 @@
-//! The one way to open a file of a folder whose bytes go up, or which goes itself.
+//! Opens files below a folder without following symbolic links: for uploads, and for files that are moved or
+//! deleted afterwards.
 //!
-//! Between a scan and the claim hours may pass, and anybody may put something else in the place of a
-//! file: a pipe, on which a plain open waits for ever, or a link that leads out of the folder. So
-//! every directory on the way is opened by itself, no link is followed, an open never waits, and what is
-//! no regular file is told like one that is not there. Where the configuration follows links, they
-//! are resolved first, and what they lead to is opened in the same way below the real root.
+//! Hours may pass between a scan and the upload, and a file may have been replaced by a pipe, on which a plain
+//! open waits for ever, or by a link that leads out of the folder. So every directory on the way is opened one by
+//! one, no link is followed, an open never waits, and anything but a regular file is an error like a file that
+//! does not exist. If the configuration follows links, the path is resolved first and then opened in the same
+//! way below the real root.
 //!
-//! Used by the upload stage and by moves and deletions. All of it blocks.
+//! Everything here blocks.
 
 use std::{
     fs::File,
@@ -20,64 +21,28 @@ use rustix::{
     io::Errno,
 };
 
-use crate::config::Config;
-use crate::scan::place::{self, Place};
-
-/// What a directory on the way is opened for: to be passed, which needs no right to list it.
+/// How a directory on the way is opened. `O_PATH` needs no permission to list it.
 #[cfg(target_os = "linux")]
-const PASSED: OFlags = OFlags::PATH;
+const TRAVERSE: OFlags = OFlags::PATH;
 #[cfg(not(target_os = "linux"))]
-const PASSED: OFlags = OFlags::RDONLY;
+const TRAVERSE: OFlags = OFlags::RDONLY;
 
-/// What becomes of symbolic links below a root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Links {
-    /// What is behind one does not belong to the folder.
-    Left,
-    /// They are followed, but not out of the folder.
-    Followed,
-}
-
-impl Links {
-    /// As the folder at `root` has it; PATHs of a command have the default.
-    pub(crate) fn of(config: &Config, root: &Path) -> Self {
-        let mut folders = config.folders.iter();
-        Self::followed_if(
-            folders.any(|folder| folder.follow_symlinks && place::absolute(&folder.path) == root),
-        )
-    }
-
-    /// As the place has it.
-    pub(crate) fn in_place(place: &Place) -> Self {
-        Self::followed_if(place.folder.follow_symlinks)
-    }
-
-    fn followed_if(is_followed: bool) -> Self {
-        if is_followed {
-            Self::Followed
-        } else {
-            Self::Left
-        }
-    }
-}
-
-/// Opens the regular file at `below`, relative to a root, for reading. What is no such file, or is
-/// behind a link that is not to be followed, is not found.
-pub(crate) fn file(root: &Path, below: &Path, links: Links) -> io::Result<File> {
-    let opened = match links {
-        Links::Left => open(root, below),
-        Links::Followed => {
-            let real_root = root.canonicalize()?;
-            let real = root.join(below).canonicalize()?;
-            match real.strip_prefix(&real_root) {
-                Ok(below) => open(&real_root, below),
-                Err(_) => Err(nothing()),
-            }
-        }
+/// Opens the regular file at `below`, relative to a root, for reading. Links are followed only with
+/// `follow_links`, and never out of the root. Anything else is "not found".
+pub(crate) fn file(root: &Path, below: &Path, follow_links: bool) -> io::Result<File> {
+    let opened = if follow_links {
+        let (root, file) = (root.canonicalize()?, root.join(below).canonicalize()?);
+        file.strip_prefix(&root)
+            .map_err(|_| not_found())
+            .and_then(|below| open(&root, below))
+    } else {
+        open(root, below)
     };
+    // A socket, or a device without a driver, gives one of the last two.
+    let no_file = &[Errno::LOOP, Errno::NOTDIR, Errno::NXIO, Errno::NODEV];
     let opened = opened.map_err(|error| {
-        if is_link(&error) || is_no_file(&error) {
-            nothing()
+        if is(&error, no_file) {
+            not_found()
         } else {
             error
         }
@@ -85,35 +50,35 @@ pub(crate) fn file(root: &Path, below: &Path, links: Links) -> io::Result<File> 
     if opened.metadata()?.is_file() {
         Ok(opened)
     } else {
-        Err(nothing())
+        Err(not_found())
     }
 }
 
 /// Opens a directory below a root, following no link on the way. The root itself may be one.
 pub(crate) fn dir(root: &Path, below: &Path) -> io::Result<OwnedFd> {
-    walk(root, below, OFlags::RDONLY)
+    open_dirs(root, below, OFlags::RDONLY)
 }
 
-/// Whether an open without following links met one. For directories Linux says "not a directory".
+/// Whether the error means that there is a link on the way. For directories Linux says "not a directory".
 pub(crate) fn is_link(error: &io::Error) -> bool {
     is(error, &[Errno::LOOP, Errno::NOTDIR])
 }
 
 fn open(root: &Path, below: &Path) -> io::Result<File> {
     let (Some(parent), Some(name)) = (below.parent(), below.file_name()) else {
-        return Err(nothing());
+        return Err(not_found());
     };
-    let dir = walk(root, parent, PASSED)?;
+    let dir = open_dirs(root, parent, TRAVERSE)?;
     entry(&dir, Path::new(name))
 }
 
-/// Opens what is behind a name of a directory for reading. It follows no link, and waits for nothing.
+/// Opens a name of a directory for reading, without following a link and without waiting for a pipe's writer.
 pub(crate) fn entry(dir: &OwnedFd, name: impl rustix::path::Arg) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     Ok(rustix::fs::openat(dir, name, flags, Mode::empty())?.into())
 }
 
-fn walk(root: &Path, below: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+fn open_dirs(root: &Path, below: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     let flags = flags | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let mut dir = rustix::fs::open(root, flags, Mode::empty())?;
     for part in below.components() {
@@ -124,19 +89,11 @@ fn walk(root: &Path, below: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     Ok(dir)
 }
 
-/// A socket, or a device without a driver.
-fn is_no_file(error: &io::Error) -> bool {
-    is(error, &[Errno::NXIO, Errno::NODEV])
-}
-
 fn is(error: &io::Error, errnos: &[Errno]) -> bool {
-    let number = error.raw_os_error();
-    errnos
-        .iter()
-        .any(|errno| number == Some(errno.raw_os_error()))
+    Errno::from_io_error(error).is_some_and(|errno| errnos.contains(&errno))
 }
 
-fn nothing() -> io::Error {
+fn not_found() -> io::Error {
     io::ErrorKind::NotFound.into()
 }
 
@@ -157,8 +114,8 @@ mod tests {
     }
 
     /// What is read at `below`; none if it is not found.
-    fn read(dir: &tempfile::TempDir, below: &str, links: Links) -> Option<String> {
-        match file(&dir.path().join("in"), Path::new(below), links) {
+    fn read(dir: &tempfile::TempDir, below: &str, follow: bool) -> Option<String> {
+        match file(&dir.path().join("in"), Path::new(below), follow) {
             Ok(mut file) => {
                 let mut text = String::new();
                 file.read_to_string(&mut text).unwrap();
@@ -172,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_followed_only_where_that_is_wanted_and_never_out_of_the_folder() {
+    fn links_are_followed_only_if_configured_and_never_out_of_the_folder() {
         let dir = folder();
         let at = |path: &str| dir.path().join(path);
         symlink(at("out"), at("in/dir-out")).unwrap();
@@ -190,8 +147,8 @@ mod tests {
             ("dangling", None, None),
             ("a/g", None, None),
         ] {
-            assert_eq!(read(&dir, below, Links::Left), left, "{below}");
-            assert_eq!(read(&dir, below, Links::Followed), followed, "{below}");
+            assert_eq!(read(&dir, below, false), left, "{below}");
+            assert_eq!(read(&dir, below, true), followed, "{below}");
         }
     }
 
@@ -200,21 +157,21 @@ mod tests {
         let dir = folder();
         fs::rename(dir.path().join("in"), dir.path().join("real")).unwrap();
         symlink("real", dir.path().join("in")).unwrap();
-        for links in [Links::Left, Links::Followed] {
-            assert_eq!(read(&dir, "a/f", links).as_deref(), Some("inside"));
+        for follow in [false, true] {
+            assert_eq!(read(&dir, "a/f", follow).as_deref(), Some("inside"));
         }
     }
 
     #[test]
-    fn what_is_no_file_is_not_found_and_nobody_waits_for_it() {
+    fn anything_but_a_regular_file_is_not_found_without_waiting() {
         let dir = folder();
         let at = |path: &str| dir.path().join(path);
         rustix::fs::mkfifoat(rustix::fs::CWD, at("in/pipe"), Mode::RWXU).unwrap();
         std::os::unix::net::UnixListener::bind(at("in/socket")).unwrap();
         for below in ["pipe", "socket", "a", "a/f/g", ""] {
-            for links in [Links::Left, Links::Followed] {
-                if (below, links) != ("a/f/g", Links::Followed) {
-                    assert_eq!(read(&dir, below, links), None, "{below}");
+            for follow in [false, true] {
+                if (below, follow) != ("a/f/g", true) {
+                    assert_eq!(read(&dir, below, follow), None, "{below}");
                 }
             }
         }

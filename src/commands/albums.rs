@@ -2,14 +2,14 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::{cli::ExitCode, escape::Shown, status::format, store::AlbumView};
+use crate::{cli::ExitCode, escape::Escaped, status::format, store::AlbumView};
 
-use super::{Edge, look, output};
+use super::{Edge, output, read_state};
 
 /// Lists the albums.
 pub(crate) fn run(edge: &Edge) -> anyhow::Result<ExitCode> {
     let config = edge.config_or_defaults()?;
-    let albums = match look::reader(&config)? {
+    let albums = match read_state::reader(&config)? {
         Some(reader) => reader.albums()?,
         None => Vec::new(),
     };
@@ -27,18 +27,18 @@ fn table(albums: &[AlbumView]) -> String {
     table.load_style(presets::NOTHING);
     table.set_header(["TITLE", "ITEMS", "TO COME", "OUT OF ORDER", "LINK"]);
     for album in albums {
-        let link = match (&album.product_url, &album.album_id, &album.reason) {
+        let link = match (&album.product_url, &album.id, &album.reason) {
             (_, _, Some(reason)) => reason.as_str(),
             (Some(link), _, None) => link,
             (None, Some(_), None) => "",
             (None, None, None) => "not made yet",
         };
         table.add_row([
-            Shown::text(&album.title).to_string(),
-            format::number(album.placed),
+            Escaped::text(&album.title).to_string(),
+            format::number(album.items),
             format::number(album.wanted),
             format::number(album.out_of_sequence),
-            Shown::text(link).to_string(),
+            link.to_owned(),
         ]);
     }
     for (index, column) in table.column_iter_mut().enumerate() {
@@ -53,15 +53,14 @@ fn table(albums: &[AlbumView]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ids::{AlbumId, AlbumRow};
 
-    fn album(title: &str, placed: u64, product_url: Option<&str>) -> AlbumView {
+    fn album(title: &str, items: u64, product_url: Option<&str>) -> AlbumView {
         AlbumView {
-            row: AlbumRow(1),
+            row: crate::model::ids::AlbumRow(1),
             title: title.into(),
-            album_id: product_url.map(|_| AlbumId::new("x")),
+            id: product_url.map(|_| "x".to_owned()),
             product_url: product_url.map(str::to_owned),
-            placed,
+            items,
             wanted: 3,
             out_of_sequence: 1,
             reason: None,

@@ -12,7 +12,7 @@ use crate::{cli::ExitCode, config};
 
 use super::{
     Edge,
-    failure::{Failure, quoted},
+    error_report::{Failure, quoted},
     output,
 };
 
@@ -32,7 +32,7 @@ pub(crate) fn run(edge: &Edge) -> anyhow::Result<ExitCode> {
         }
         Err(error) => Err(error).with_context(|| format!("cannot write {}", quoted(&file))),
         Ok(()) => {
-            output::print(&format!("{}\n", crate::escape::Shown::path(&file)))?;
+            output::print(&format!("{}\n", crate::escape::Escaped::path(&file)))?;
             edge.screen.say(
                 "Put your folders into it, and the file from the Google Cloud console beside it; then `albumen login`.",
             );

@@ -4,8 +4,8 @@ use std::{fmt::Write as _, path::Path};
 
 use crate::{
     cli::ExitCode,
-    daemon::connect,
-    escape::Shown,
+    daemon::clients,
+    escape::Escaped,
     lock::Lock,
     status::{format, text::LocalTime},
     store::{self, Restored},
@@ -16,7 +16,7 @@ use super::{Edge, here, output};
 /// Restores; a process that works in the state folder must be stopped first.
 pub(crate) fn run(edge: &Edge, file: Option<&Path>) -> anyhow::Result<ExitCode> {
     let config = edge.config_or_defaults()?;
-    let clock = connect::clock(&config);
+    let clock = clients::clock(&config);
     let file = file.map(|file| edge.env.typed(file));
     let _lock = Lock::take(&config.state_dir)?;
     let restored = store::restore(&config.state_dir, file.as_deref(), clock.now())?;
@@ -31,7 +31,7 @@ fn text(restored: &Restored, here: &LocalTime) -> String {
     });
     let mut text = format!(
         "Restored from {}{}.\n  {} known to be in Google Photos\n",
-        Shown::path(&restored.file),
+        Escaped::path(&restored.file),
         written_at.unwrap_or_default(),
         format::count(restored.items, "item is", "items are"),
     );
@@ -40,7 +40,7 @@ fn text(restored: &Restored, here: &LocalTime) -> String {
          albums are looked for in Google Photos before any is made\n",
     );
     if let Some(before) = &restored.before {
-        let before = Shown::path(before);
+        let before = Escaped::path(before);
         let _ = writeln!(text, "  the database before is kept as {before}");
     }
     text

@@ -11,7 +11,7 @@ use std::{
 use toml::Spanned;
 use unicode_width::UnicodeWidthStr;
 
-use crate::escape::Shown;
+use crate::escape::Escaped;
 
 /// A configuration that cannot be used; the process ends with exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +23,7 @@ pub enum Error {
         searched: Vec<PathBuf>,
     },
     /// It is there, or was named, and cannot be read.
-    #[error("cannot read the configuration `{}`", Shown::path(.file))]
+    #[error("cannot read the configuration `{}`", Escaped::path(.file))]
     Unreadable {
         /// The file.
         file: PathBuf,
@@ -167,7 +167,7 @@ impl Place {
 fn show(piece: &[u8]) -> String {
     let mut shown = String::new();
     for chunk in piece.utf8_chunks() {
-        shown += &Shown::text(&chunk.valid().replace('\t', "    ")).to_string();
+        shown += &Escaped::text(&chunk.valid().replace('\t', "    ")).to_string();
         for byte in chunk.invalid() {
             // A String takes everything that is written to it.
             let _ = write!(shown, "\\x{byte:02x}");
@@ -178,12 +178,12 @@ fn show(piece: &[u8]) -> String {
 
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", Shown::text(&self.message))?;
+        write!(f, "{}", Escaped::text(&self.message))?;
         if let Some(place) = &self.place {
             write!(f, "\n{place}")?;
         }
         if let Some(hint) = &self.hint {
-            write!(f, "\nhint: {}", Shown::text(hint))?;
+            write!(f, "\nhint: {}", Escaped::text(hint))?;
         }
         Ok(())
     }
@@ -194,7 +194,7 @@ impl std::error::Error for Wrong {}
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let gutter = " ".repeat(self.line.to_string().len());
-        let file = Shown::path(&self.file);
+        let file = Escaped::path(&self.file);
         writeln!(f, "{gutter}--> {file}:{}:{}", self.line, self.column)?;
         writeln!(f, "{gutter} |")?;
         writeln!(f, "{} | {}", self.line, self.shown)?;
@@ -211,7 +211,7 @@ impl fmt::Display for NotFound<'_> {
         f.write_str("there is no configuration")?;
         for (index, file) in self.0.iter().enumerate() {
             let lead = if index == 0 { "; looked for" } else { " and" };
-            write!(f, "{lead} `{}`", Shown::path(file))?;
+            write!(f, "{lead} `{}`", Escaped::path(file))?;
         }
         f.write_str("\nhint: `albumen init` writes one, `albumen --config FILE` names another")
     }

@@ -82,6 +82,12 @@ pub struct Config {
     pub dashboard: Dashboard,
 }
 
+/// The absolute path, without `.` and repeated slashes: as the store knows it.
+pub fn absolute(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    path.components().collect()
+}
+
 impl Config {
     /// Reads the file that is named, or else the first one found; with none it fails.
     pub fn load(
@@ -113,6 +119,13 @@ impl Config {
     /// The defaults, which name no folder. It fails only where the state has no place at all.
     pub fn defaults(env: &Environment) -> Result<Self, Error> {
         Self::without_file(None, env)
+    }
+
+    /// The folder whose root is `root`.
+    pub fn folder_at(&self, root: &Path) -> Option<&Folder> {
+        self.folders
+            .iter()
+            .find(|folder| absolute(&folder.path) == root)
     }
 
     fn without_file(state_dir_override: Option<&Path>, env: &Environment) -> Result<Self, Error> {

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
-use crate::escape::Shown;
+use crate::escape::Escaped;
 
 use super::{
     endpoints::is_loopback,
@@ -58,7 +58,7 @@ impl ClientSecret {
                 Kind::Setup,
                 &format!(
                     "the client secret file {} is not of the Cloud console's making",
-                    Shown::path(path)
+                    Escaped::path(path)
                 ),
             )
             .with_hint("in the Cloud console create an OAuth client of the type `Desktop app` and download its JSON file")
@@ -91,7 +91,7 @@ fn text(path: &Path) -> Result<(String, bool), Error> {
             Kind::Setup,
             &format!(
                 "the client secret file {} cannot be read",
-                Shown::path(path)
+                Escaped::path(path)
             ),
         )
         .with_source(error)

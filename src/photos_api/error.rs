@@ -5,9 +5,9 @@
 
 use std::{borrow::Cow, fmt, io, sync::Arc, time::Duration};
 
-use crate::escape::Shown;
+use crate::escape::Escaped;
 
-use super::words;
+use super::redact;
 
 /// Which quota a refusal speaks of; each wants another wait (fact sheet, section 7.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -204,7 +204,7 @@ impl Error {
         Self {
             kind,
             http_status: None,
-            message: words::kept(message, &[]),
+            message: redact::kept(message, &[]),
             retry_after: None,
             hint: None,
             source: None,
@@ -284,7 +284,7 @@ impl fmt::Display for Error {
             write!(f, " (HTTP {status})")?;
         }
         if !self.message.is_empty() {
-            write!(f, ": {}", Shown::text(&self.message))?;
+            write!(f, ": {}", Escaped::text(&self.message))?;
         }
         Ok(())
     }

@@ -18,13 +18,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
-    escape::Shown,
+    escape::Escaped,
     failpoint::{self, Moment},
 };
 
 use super::{
     error::{Error, Kind},
-    stamp::Stamp,
+    file_version::Stamp,
 };
 
 /// Far more than such a file holds (about 1 kB).
@@ -70,7 +70,7 @@ impl Tokens {
         let file = open(path)?;
         let metadata = file.metadata().map_err(|error| unreadable(path, error))?;
         if is_wide(&metadata) {
-            let path = Shown::path(path);
+            let path = Escaped::path(path);
             return Err(Error::new(
                 Kind::Setup,
                 &format!("the token file {path} can be read by others of this machine"),
@@ -95,7 +95,7 @@ impl Tokens {
             .map_err(|error| unreadable(path, error))?;
         // The parser's message is not passed on: it can quote the file.
         serde_json::from_str(&text).map_err(|_| {
-            let path = Shown::path(path);
+            let path = Escaped::path(path);
             let words = format!("the token file {path} is damaged");
             Error::new(Kind::LoginNeeded, &words)
         })
@@ -124,7 +124,7 @@ impl Tokens {
 
     fn save_while(&self, path: &Path, may: impl Fn() -> bool) -> Result<Option<Stamp>, Error> {
         let unwritable = |error: io::Error| {
-            let path = Shown::path(path);
+            let path = Escaped::path(path);
             let words = format!("the token file {path} cannot be written");
             Error::new(Kind::Setup, &words).with_source(error)
         };
@@ -135,7 +135,7 @@ impl Tokens {
 }
 
 fn unreadable(path: &Path, error: io::Error) -> Error {
-    let path = Shown::path(path);
+    let path = Escaped::path(path);
     let words = format!("the token file {path} cannot be read");
     Error::new(Kind::Setup, &words)
         .with_source(error)

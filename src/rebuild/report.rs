@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
 use super::matching::Unsure;
-use crate::{escape::Shown, status::format};
+use crate::{escape::Escaped, status::format};
 
 /// Files, items or albums that are listed one by one for each reason.
 const LISTED: usize = 20;
@@ -116,7 +116,7 @@ impl Report {
             let verb = if self.albums.n == 1 { was } else { were };
             let _ = writeln!(text, "{albums} {verb} taken over:");
             list(&mut text, &self.albums, |title| {
-                Shown::text(title).to_string()
+                Escaped::text(title).to_string()
             });
         }
         if self.doubles.n > 0 {
@@ -125,7 +125,7 @@ impl Report {
                 "Left alone, because another album has the same title:"
             );
             list(&mut text, &self.doubles, |title| {
-                Shown::text(title).to_string()
+                Escaped::text(title).to_string()
             });
         }
         for why in Unsure::ALL {
@@ -135,7 +135,7 @@ impl Report {
             let n = format::files(files.n);
             let _ = writeln!(text, "{n} not found again, {}:", why.words());
             list(&mut text, files, |path: &PathBuf| {
-                Shown::path(path).to_string()
+                Escaped::path(path).to_string()
             });
         }
         if self.left.n > 0 {
@@ -145,7 +145,7 @@ impl Report {
                 "{n} left as before: changed, unreadable, or queued already:"
             );
             list(&mut text, &self.left, |path: &PathBuf| {
-                Shown::path(path).to_string()
+                Escaped::path(path).to_string()
             });
         }
         if !self.unmatched.is_empty() {
@@ -158,13 +158,13 @@ impl Report {
             let n = format::count(self.orphans.n, "media item", "media items");
             let _ = writeln!(text, "{n} without a file for certain:");
             list(&mut text, &self.orphans, |name| {
-                Shown::text(name).to_string()
+                Escaped::text(name).to_string()
             });
         }
         if self.problems.n > 0 {
             text.push_str("Could not be looked at:\n");
             list(&mut text, &self.problems, |words| {
-                Shown::text(words).to_string()
+                Escaped::text(words).to_string()
             });
         }
         if self.is_dry {

@@ -1,29 +1,30 @@
-//! Intake: which files there are, which of them are ours to take, and when each was taken.
+//! Scanning: which files exist, which of them are uploaded, and when.
 //!
-//! The stage is [`Intake`]; [`Requests`] asks it for a scan. It joins two kinds of parts:
+//! The task is [`Scanner`]; [`ScanRequests`] asks it for a scan. In reading order:
 //!
-//! - Those that touch the disk and know no database: [`kinds`] (what the service accepts), [`rules`]
-//!   (what the folder's owner wants), [`walk`] (what is there), [`watch`] (where to look again) and
-//!   [`taken`] (the instant that orders an album).
-//! - Those that know the store: places ([`place`]: whose file is it), scans (what is there, compared with what
-//!   is known), fates (settle, queue or refuse), second looks at what settles, and the agenda of what
-//!   is to be scanned when. [`survey`] is a scan for those who only want to know.
+//! - [`folder`]: the folders, and [`folder::Folder::classify`]: what happens to a file.
+//! - [`rules`]: which files of a folder are uploaded.
+//! - [`walk`]: reads directories.
+//! - `diff`: compares files with the store. `settle`: looks again at files that may still be written to.
+//! - `availability`: roots and disks that are missing.
+//! - [`watcher`]: events of the file system. `pending`: debounces them.
+//! - `task`: the loop.
+//! - [`preview`]: the same walk without recording, for `rebuild`.
 //!
-//! A full scan is the truth, what the watcher says is only a hint where to scan next.
+//! The result of a full scan is the truth; an event only says where to scan next.
 
-mod agenda;
-mod fate;
-pub mod place;
+mod availability;
+mod diff;
+pub mod folder;
+mod pending;
+pub mod preview;
 pub mod rules;
-mod scan;
 mod settle;
-mod standing;
-pub mod survey;
 mod task;
 pub mod walk;
-pub mod watch;
+pub mod watcher;
 
-pub use task::{Intake, Requests};
+pub use task::{ScanRequests, Scanner};
 
 #[cfg(test)]
 mod tests;

@@ -1,137 +1,122 @@
-//! The second look at files that were still young at the first: have they stood still?
+//! The second look at files that were too young at the first: have they stopped changing?
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
 use super::{
-    fate::{self, Candidate, Seen, Terms},
-    place::Place,
-    walk::{Entry, Look},
+    folder::{Candidate, Folder, ScanSettings, Stability},
+    walk::{Look, is_not_found},
 };
 use crate::{
     clock,
-    escape::Shown,
+    escape::Escaped,
     model::ids::RootId,
     store::{self, Change, Fate, Reader, Settling},
 };
 
-/// Files of one look: with the heads that may have to be read, well under a second on a warm disk.
-const AT_ONCE: usize = 256;
+/// Files of one pass: even if their heads are read, it takes well under a second on a warm disk.
+const BATCH: usize = 256;
 
-/// After so long a file that the disk would not tell about is looked at again.
-const UNREADABLE_AGAIN: Duration = Duration::from_mins(1);
+/// A file that could not be looked at is looked at again after this time.
+const RETRY: Duration = Duration::from_mins(1);
 
-/// A file waits at most so long to settle (the design, Upload: "up to 1 h"). A later time in the
-/// store is of a clock that was set back since.
-const LONGEST: Duration = Duration::from_hours(1);
+/// A file settles for at most this long (the design, Upload: "up to 1 h"). A later time in the store means that
+/// the clock was set back.
+const MAX_SETTLE: Duration = Duration::from_hours(1);
 
-/// What came of a look.
+/// The result of a pass.
 #[derive(Debug, Default)]
-pub(super) struct Looked {
+pub(super) struct SettleOutcome {
     /// To be recorded.
     pub(super) changes: Vec<Change>,
-    /// Roots that turned out to be away.
-    pub(super) away: Vec<RootId>,
-    /// When the next file may have settled, seen before `changes` are recorded; none if nothing
-    /// settles.
+    /// Whether a folder turned out to be unavailable.
+    pub(super) is_unavailable: bool,
+    /// When the next file may have settled, before `changes` are recorded; none if no file is settling.
     pub(super) next: Option<Timestamp>,
 }
 
-/// Whether a look is due where the next file settles at `next`.
-pub(super) fn is_due(next: Timestamp, terms: Terms, now: Timestamp) -> bool {
-    next <= now || next > clock::after(now, LONGEST.max(terms.settle))
+/// Whether a pass is due if the next file settles at `next`.
+pub(super) fn is_due(next: Timestamp, settings: ScanSettings, now: Timestamp) -> bool {
+    next <= now || next > clock::after(now, MAX_SETTLE.max(settings.settle(0)))
 }
 
-/// Looks at the files of `places` whose time is over. Blocks.
-pub(super) fn look(
+/// Looks at the files of `folders` whose settle time is over. Blocks.
+pub(super) fn check_settled(
     reader: &Reader,
-    places: &HashMap<RootId, Arc<Place>>,
-    terms: Terms,
+    folders: &HashMap<RootId, Arc<Folder>>,
+    settings: ScanSettings,
     now: Timestamp,
-) -> store::Result<Looked> {
-    let roots: Vec<RootId> = places.keys().copied().collect();
-    let mut looked = Looked {
+) -> store::Result<SettleOutcome> {
+    let roots: Vec<RootId> = folders.keys().copied().collect();
+    let mut outcome = SettleOutcome {
         next: reader.next_settled(&roots)?,
-        ..Looked::default()
+        ..SettleOutcome::default()
     };
-    let until = match looked.next {
-        Some(next) if is_due(next, terms, now) => next.max(now),
-        Some(_) | None => return Ok(looked),
+    let until = match outcome.next {
+        Some(next) if is_due(next, settings, now) => next.max(now),
+        Some(_) | None => return Ok(outcome),
     };
-    let mut candidates: HashMap<RootId, Vec<(Settling, Candidate)>> = HashMap::new();
-    for settling in reader.settled(&roots, until, AT_ONCE)? {
-        let Some(place) = places.get(&settling.root) else {
+    let mut candidates: HashMap<RootId, Vec<Candidate>> = HashMap::new();
+    for Settling { root, dir, file } in reader.settled(&roots, until, BATCH)? {
+        let Some(folder) = folders.get(&root) else {
             continue;
         };
-        let relative = settling.dir.join(&settling.file.name);
-        match place.tree.look(&relative) {
+        let path = dir.join(&file.name);
+        let gone = Change::Missing {
+            file: file.id,
+            finally: true,
+        };
+        match folder.tree.look(&path) {
             Ok(Look::File(entry)) => {
-                let candidate = candidate(&settling, entry);
-                let of_root = candidates.entry(settling.root).or_default();
-                of_root.push((settling, candidate));
+                let (seen, known) = (&entry.stat, &file.stat);
+                let is_same = seen.size == known.size && seen.mtime_ns == known.mtime_ns;
+                candidates.entry(root).or_default().push(Candidate {
+                    file: Some(file.id),
+                    dir,
+                    stability: if is_same {
+                        Stability::Stable
+                    } else {
+                        Stability::Changing
+                    },
+                    entry,
+                    settle_ms: file.settle_ms,
+                    is_new_arrival: file.fresh,
+                });
             }
-            // Its folder's rules do not take it any more, or it became something else.
-            Ok(Look::Dir | Look::Refused(_) | Look::Nothing) => {
-                looked.changes.push(gone(&settling));
-            }
-            Err(error) if fate::is_gone(&error) => {
-                if place.away(settling.root, reader)?.is_none() {
-                    looked.changes.push(gone(&settling));
-                } else if !looked.away.contains(&settling.root) {
-                    looked.away.push(settling.root);
+            // The rules do not take it any more, or it has become something else.
+            Ok(Look::Dir | Look::Refused(_) | Look::Nothing) => outcome.changes.push(gone),
+            Err(error) if is_not_found(&error) => {
+                if folder.unavailable(root, reader)?.is_none() {
+                    outcome.changes.push(gone);
+                } else {
+                    outcome.is_unavailable = true;
                 }
             }
             Err(error) => {
-                let path = place.root().join(&relative);
-                tracing::debug!("cannot look at {}: {error}", Shown::path(&path));
-                looked.changes.push(later(&settling, now));
+                let path = folder.root().join(&path);
+                tracing::debug!("cannot look at {}: {error}", Escaped::path(&path));
+                let fate = Fate::Settle {
+                    due_at: clock::after(now, RETRY),
+                    settle_ms: file.settle_ms,
+                };
+                let (file, stat) = (file.id, file.stat);
+                outcome.changes.push(Change::Modified { file, stat, fate });
             }
         }
     }
     for (root, candidates) in candidates {
-        let (settling, candidates): (Vec<_>, Vec<_>) = candidates.into_iter().unzip();
-        if let Some(place) = places.get(&root) {
-            let fates = fate::fates(place, terms, &candidates, now);
-            let with_fates = settling.iter().zip(&candidates).zip(fates);
-            looked
-                .changes
-                .extend(with_fates.map(|((settling, candidate), fate)| {
-                    let stat = fate::stat(&candidate.entry);
-                    let file = settling.file.id;
-                    Change::Altered { file, stat, fate }
-                }));
+        if let Some(folder) = folders.get(&root) {
+            let fates = folder.classify_all(&candidates, settings, now);
+            let changes = candidates
+                .into_iter()
+                .zip(fates)
+                .filter_map(|(candidate, fate)| {
+                    let (file, stat) = (candidate.file?, candidate.entry.stat);
+                    Some(Change::Modified { file, stat, fate })
+                });
+            outcome.changes.extend(changes);
         }
     }
-    Ok(looked)
-}
-
-fn candidate(settling: &Settling, entry: Entry) -> Candidate {
-    let known = &settling.file.stat;
-    let is_still = entry.size == known.size && entry.mtime_ns == known.mtime_ns;
-    Candidate {
-        dir: settling.dir.clone(),
-        seen: if is_still { Seen::Still } else { Seen::Moving },
-        entry,
-        settle_ms: settling.file.settle_ms,
-        is_fresh: settling.file.fresh,
-    }
-}
-
-fn gone(settling: &Settling) -> Change {
-    Change::Missed {
-        file: settling.file.id,
-        finally: true,
-    }
-}
-
-fn later(settling: &Settling, now: Timestamp) -> Change {
-    Change::Altered {
-        file: settling.file.id,
-        stat: settling.file.stat,
-        fate: Fate::Settle {
-            due_at: clock::after(now, UNREADABLE_AGAIN),
-            settle_ms: settling.file.settle_ms,
-        },
-    }
+    Ok(outcome)
 }

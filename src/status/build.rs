@@ -1,54 +1,56 @@
-//! The status from one look at the store.
+//! Builds the status from one read of the store.
 
 use jiff::Timestamp;
 
+use super::{
+    DatabaseState, Process, Quota, Status, StatusInputs,
+    eta::{Eta, ITEMS_PER_CALL, Remaining},
+    sign_in,
+    types::Bytes,
+    unavailable_files,
+};
 use crate::{
     clock,
-    escape::Shown,
-    store::{AccountState, LaneState, Overview, Pause, UploadsState},
-};
-
-use super::{
-    AfterUpload, Album, Bytes, Failure, Items, Placements, Process, Quota, Status, StatusInputs,
-    Transfer,
-    eta::{Eta, ITEMS_PER_CALL, Left},
-    sign_in, unavailable_files,
+    escape::Escaped,
+    store::{
+        AccountState, FileActionCounts, ItemCounts, LaneState, Overview, Pause, PlacementCounts,
+        UploadsState,
+    },
 };
 
 impl Status {
-    /// What one look at the store says; without a store, that there is nothing.
-    pub fn new(overview: Option<&Overview>, around: StatusInputs) -> Self {
-        let mut status = Self::empty(around);
+    /// The status from one read of the store; without a store, an empty one.
+    pub fn new(overview: Option<&Overview>, inputs: StatusInputs) -> Self {
+        let mut status = Self::empty(inputs);
         if let Some(overview) = overview {
-            status.fill(overview, around);
+            status.fill(overview, inputs);
         }
         status
     }
 
-    fn empty(around: StatusInputs) -> Self {
+    fn empty(inputs: StatusInputs) -> Self {
+        let warning = inputs
+            .signed_in_at
+            .and_then(|since| sign_in::warning(since, false, inputs.now));
         Self {
             version: env!("CARGO_PKG_VERSION"),
-            // The store cannot say it: who asks the process fills it in.
-            database: super::DatabaseState::default(),
+            // Only the running process knows; the caller asks it.
+            database: DatabaseState::default(),
             process: Process {
-                running: around.running,
+                running: inputs.running,
                 ..Process::default()
             },
             account: Pause::plain(AccountState::Ready),
             hint: None,
-            warnings: around
-                .signed_in_at
-                .and_then(|since| sign_in::warning(since, false, around.now))
-                .into_iter()
-                .collect(),
-            items: Items::default(),
-            placements: Placements::default(),
-            after_upload: AfterUpload::default(),
+            warnings: warning.into_iter().collect(),
+            items: ItemCounts::default(),
+            placements: PlacementCounts::default(),
+            after_upload: FileActionCounts::default(),
             bytes: Bytes::default(),
             quota: Quota {
-                day: clock::service_day(around.now).to_string(),
+                day: clock::service_day(inputs.now).to_string(),
                 requests: 0,
-                limit: around.requests_per_day,
+                limit: inputs.requests_per_day,
                 uploads: 0,
                 resumes_at: None,
             },
@@ -62,17 +64,17 @@ impl Status {
         }
     }
 
-    fn fill(&mut self, overview: &Overview, around: StatusInputs) {
-        if let (true, Some((mode, pid, since))) = (around.running, &overview.process) {
-            self.process.mode = Some(shown(mode));
+    fn fill(&mut self, overview: &Overview, inputs: StatusInputs) {
+        if let (true, Some((mode, pid, since))) = (inputs.running, &overview.process) {
+            self.process.mode = Some(escaped(mode));
             self.process.pid = Some(*pid);
             self.process.since = Some(*since);
         }
-        self.account = account(overview, around);
+        self.account = account(overview, inputs);
         self.hint = overview
             .account_hint
             .as_deref()
-            .map(shown)
+            .map(escaped)
             .filter(|_| self.account.state != AccountState::Ready);
         if overview.is_published || self.account.state == AccountState::LoginNeeded {
             self.warnings.clear();
@@ -80,246 +82,153 @@ impl Status {
         let unwatched = overview.unwatched.iter();
         self.warnings
             .extend(unwatched.map(unavailable_files::warning));
-        self.lane = lane(overview, around);
-        self.uploads = uploads(overview, around);
-        self.items = items(overview);
-        self.placements = placements(overview);
-        self.after_upload = after_upload(overview);
-        if around.running {
-            self.transfers = overview.transfers.iter().map(Transfer::from).collect();
+        self.lane = lane(overview, inputs);
+        self.uploads = uploads(overview, inputs);
+        self.items = overview.items();
+        self.placements = overview.placements();
+        self.after_upload = overview.file_actions();
+        if inputs.running {
+            self.transfers.clone_from(&overview.transfers);
         }
         self.bytes = Bytes {
-            queued: queued_bytes(overview),
-            sent: overview.bytes_sent + self.bytes_moving(),
+            queued: overview.bytes_queued(),
+            sent: overview.bytes_sent + self.bytes_in_progress(),
         };
         self.quota.requests = overview.ledger.requests;
         self.quota.uploads = overview.ledger.uploads;
-        self.quota.resumes_at = resumes_at(&self.account, &self.quota, around);
-        self.albums = overview.albums.iter().map(Album::from).collect();
-        self.failures = overview.failures.iter().map(Failure::from).collect();
-        self.away = overview
-            .away
-            .iter()
-            .map(|path| Shown::path(path).to_string())
-            .collect();
-        self.guess(overview, around);
+        self.quota.resumes_at = quota_resumes_at(&self.account, &self.quota, inputs);
+        self.albums.clone_from(&overview.albums);
+        self.failures.clone_from(&overview.failures);
+        let away = overview.away.iter();
+        self.away = away.map(|path| Escaped::path(path).to_string()).collect();
+        // Without a running process, or while the user must act first, there is no end to estimate.
+        if inputs.running && !self.needs_user() {
+            self.eta = self.remaining(overview, inputs).eta();
+        }
     }
 
-    fn bytes_moving(&self) -> u64 {
+    fn bytes_in_progress(&self) -> u64 {
         self.transfers.iter().map(|transfer| transfer.sent).sum()
     }
 
-    /// The end is guessed only while somebody works towards it and nobody else is waited for.
-    fn guess(&mut self, overview: &Overview, around: StatusInputs) {
-        if !around.running || self.waits_for_a_person() {
-            return;
-        }
-        self.eta = self.still_to_do(overview, around).eta();
-    }
-
-    /// Whether the lane waits for the next day because late arrivals have used up what this one has
-    /// for the sake of order.
-    fn waits_for_order_calls(&self, overview: &Overview, around: StatusInputs) -> bool {
-        overview.ledger.order_calls >= around.order_calls
+    /// Whether the writer waits for the next day because late arrivals used up `batch.order_calls`.
+    fn waits_for_order_calls(&self, overview: &Overview, inputs: StatusInputs) -> bool {
+        overview.ledger.order_calls >= inputs.order_calls
             && self.account.state == AccountState::Ready
             && self.lane.state == LaneState::Waiting
-            && self.lane.until == Some(clock::service_day_ends(around.now))
+            && self.lane.until == Some(clock::service_day_ends(inputs.now))
     }
 
-    fn still_to_do(&self, overview: &Overview, around: StatusInputs) -> Left {
+    fn remaining(&self, overview: &Overview, inputs: StatusInputs) -> Remaining {
         let items = self.items;
         let uploading = overview.bytes("item", "uploading");
-        let mut unplaced = items.left();
+        let mut without_album = items.pending();
         let mut calls = 0;
         for album in &overview.albums {
             calls += album.wanted.div_ceil(ITEMS_PER_CALL);
-            unplaced = unplaced.saturating_sub(album.wanted);
+            without_album = without_album.saturating_sub(album.wanted);
         }
-        let lane_waits = seconds_until(self.lane.until, around);
-        let is_for_order = self.waits_for_order_calls(overview, around);
-        Left {
-            bytes: (self.bytes.queued + uploading).saturating_sub(self.bytes_moving()),
+        let counted_uploads = if inputs.count_uploads {
+            self.quota.uploads
+        } else {
+            0
+        };
+        let writer_waits = seconds_until(self.lane.until, inputs);
+        let is_for_order = self.waits_for_order_calls(overview, inputs);
+        Remaining {
+            bytes: (self.bytes.queued + uploading).saturating_sub(self.bytes_in_progress()),
             uploads: items.settling + items.queued + items.uploading,
-            calls: calls + unplaced.div_ceil(ITEMS_PER_CALL) + overview.to_describe,
-            rate: around.rate.or(overview.rate),
-            writes_per_minute: around.writes_per_minute,
-            requests_per_day: around.requests_per_day,
-            requests_today: self.quota.requests
-                + if around.count_uploads {
-                    self.quota.uploads
-                } else {
-                    0
-                },
-            count_uploads: around.count_uploads,
-            day_ends_in: clock::until(around.now, clock::service_day_ends(around.now)).as_secs(),
-            waits: seconds_until(self.account.until.max(self.uploads.until), around),
-            lane_waits: if is_for_order { 0 } else { lane_waits },
-            order_waits: if is_for_order { lane_waits } else { 0 },
+            calls: calls + without_album.div_ceil(ITEMS_PER_CALL) + overview.to_describe,
+            rate: inputs.rate.or(overview.rate),
+            writes_per_minute: inputs.writes_per_minute,
+            requests_per_day: inputs.requests_per_day,
+            requests_today: self.quota.requests + counted_uploads,
+            count_uploads: inputs.count_uploads,
+            day_ends_in: clock::until(inputs.now, clock::service_day_ends(inputs.now)).as_secs(),
+            waits: seconds_until(self.account.until.max(self.uploads.until), inputs),
+            writer_waits: if is_for_order { 0 } else { writer_waits },
+            order_waits: if is_for_order { writer_waits } else { 0 },
         }
     }
 }
 
-/// The service's own words may be in it, and so may anything that was put into the database.
-fn told<S: Copy>(pause: &Pause<S>) -> Pause<S> {
+fn escaped(text: &str) -> String {
+    Escaped::text(text).to_string()
+}
+
+/// The reason may hold text from the service.
+fn escaped_pause<S: Copy>(pause: &Pause<S>) -> Pause<S> {
     Pause {
-        reason: pause.reason.as_deref().map(shown),
+        reason: pause.reason.as_deref().map(escaped),
         ..*pause
     }
 }
 
-fn shown(text: &str) -> String {
-    Shown::text(text).to_string()
+fn seconds_until(then: Option<Timestamp>, inputs: StatusInputs) -> u64 {
+    then.map_or(0, |then| clock::until(inputs.now, then).as_secs())
 }
 
-fn seconds_until(then: Option<Timestamp>, around: StatusInputs) -> u64 {
-    then.map_or(0, |then| clock::until(around.now, then).as_secs())
-}
-
-/// A day's end that has passed is known to have, also when nobody has looked since, and so is a sign-in
-/// that was made after one was asked for. Where this machine was not set up (then there is an end to it:
-/// Albumen looks again by itself), so is another client secret.
-fn account(overview: &Overview, around: StatusInputs) -> Pause<AccountState> {
+/// The stored account state; without a running process it is `Ready` where the cause is known to be over:
+/// the quota day has ended, the user has signed in since, or (if the state has an end, which means that
+/// local setup was at fault) the client secret file has changed since.
+fn account(overview: &Overview, inputs: StatusInputs) -> Pause<AccountState> {
     let account = &overview.account;
-    let over = match account.state {
-        AccountState::QuotaExhausted => account.until.is_some_and(|until| until <= around.now),
+    let is_over = match account.state {
+        AccountState::QuotaExhausted => account.until.is_some_and(|until| until <= inputs.now),
         AccountState::LoginNeeded => {
-            let secret = around.client_secret_changed_at;
-            let mended = around
+            let secret = inputs.client_secret_changed_at;
+            let fixed_at = inputs
                 .signed_in_at
                 .max(secret.filter(|_| account.until.is_some()));
-            mended.is_some_and(|then| then > overview.account_since)
+            fixed_at.is_some_and(|then| then > overview.account_since)
         }
         _ => false,
     };
-    if over && !around.running {
+    if is_over && !inputs.running {
         Pause::plain(AccountState::Ready)
     } else {
-        told(account)
+        escaped_pause(account)
     }
 }
 
-/// What a process did when it ended it does no more; a wait for the service is still owed.
-fn lane(overview: &Overview, around: StatusInputs) -> Pause<LaneState> {
+/// Without a running process the writer is idle, except for a wait that the service still demands.
+fn lane(overview: &Overview, inputs: StatusInputs) -> Pause<LaneState> {
     let lane = &overview.lane;
-    let owed =
-        lane.state == LaneState::Waiting && lane.until.is_some_and(|until| until > around.now);
-    if around.running || owed {
-        told(lane)
+    let is_due_later =
+        lane.state == LaneState::Waiting && lane.until.is_some_and(|until| until > inputs.now);
+    if inputs.running || is_due_later {
+        escaped_pause(lane)
     } else {
         Pause::plain(LaneState::Idle)
     }
 }
 
-/// The same for uploads. What is over is over, also when nobody has sent anything since.
-fn uploads(overview: &Overview, around: StatusInputs) -> Pause<UploadsState> {
+/// The same for uploads; a wait that has ended is over even if no upload was tried since.
+fn uploads(overview: &Overview, inputs: StatusInputs) -> Pause<UploadsState> {
     let uploads = &overview.uploads;
-    let lasts = uploads.until.is_some_and(|until| until > around.now);
-    if lasts && (around.running || overview.uploads_asked) {
-        told(uploads)
+    let lasts = uploads.until.is_some_and(|until| until > inputs.now);
+    if lasts && (inputs.running || overview.uploads_asked) {
+        escaped_pause(uploads)
     } else {
         Pause::plain(UploadsState::Open)
     }
 }
 
-fn items(overview: &Overview) -> Items {
-    let file = |state| overview.count("file", state);
-    let item = |state| overview.count("item", state);
-    Items {
-        settling: file("settling"),
-        queued: file("queued") + file("claimed"),
-        uploading: item("uploading"),
-        uploaded: item("uploaded"),
-        creating: item("creating"),
-        created: item("created"),
-        verified: item("verified"),
-        failed: item("failed"),
-        missing: item("missing"),
-        skipped: file("refused") + item("skipped"),
-    }
-}
-
-fn placements(overview: &Overview) -> Placements {
-    let placement = |state| overview.count("placement", state);
-    Placements {
-        wanted: placement("wanted"),
-        placed: placement("placed"),
-        leaving: placement("leaving"),
-        gone: placement("gone"),
-        refused: placement("refused"),
-        joining: overview.joining,
-        held: overview.count("departure", "held"),
-    }
-}
-
-fn after_upload(overview: &Overview) -> AfterUpload {
-    let after = |state| overview.count("after", state);
-    AfterUpload {
-        waiting: after("waits") + after("ready"),
-        staying: after("stays"),
-        done: after("done"),
-    }
-}
-
-fn queued_bytes(overview: &Overview) -> u64 {
-    ["settling", "queued", "claimed"]
-        .into_iter()
-        .map(|state| overview.bytes("file", state))
-        .sum()
-}
-
-fn resumes_at(
+fn quota_resumes_at(
     account: &Pause<AccountState>,
     quota: &Quota,
-    around: StatusInputs,
+    inputs: StatusInputs,
 ) -> Option<Timestamp> {
+    let day_ends = clock::service_day_ends(inputs.now);
     if account.state == AccountState::QuotaExhausted {
-        return account
-            .until
-            .or_else(|| Some(clock::service_day_ends(around.now)));
+        return account.until.or(Some(day_ends));
     }
-    let uploads = if around.count_uploads {
+    let uploads = if inputs.count_uploads {
         quota.uploads
     } else {
         0
     };
-    (quota.requests + uploads >= quota.limit).then(|| clock::service_day_ends(around.now))
-}
-
-impl From<&crate::store::Transfer> for Transfer {
-    fn from(transfer: &crate::store::Transfer) -> Self {
-        Self {
-            path: Shown::path(&transfer.path).to_string(),
-            sent: transfer.sent,
-            size: transfer.size,
-        }
-    }
-}
-
-impl From<&crate::store::AlbumView> for Album {
-    fn from(album: &crate::store::AlbumView) -> Self {
-        Self {
-            title: Shown::text(&album.title).to_string(),
-            id: album.album_id.as_ref().map(ToString::to_string),
-            items: album.placed,
-            reason: album.reason.as_deref().map(shown),
-        }
-    }
-}
-
-impl From<&crate::store::Failure> for Failure {
-    fn from(failure: &crate::store::Failure) -> Self {
-        let shown = |text: &Option<String>| text.as_ref().map(|text| Shown::text(text).to_string());
-        Self {
-            path: Shown::path(&failure.path).to_string(),
-            state: failure.state,
-            reason: shown(&failure.reason),
-            code: failure.code,
-            message: shown(&failure.message),
-            attempts: failure.attempts,
-            next_try_at: failure.next_try_at,
-            unreadable: failure.unreadable,
-        }
-    }
+    (quota.requests + uploads >= quota.limit).then_some(day_ends)
 }
 
 #[cfg(test)]
@@ -345,7 +254,7 @@ mod tests {
         let needs = store.account_needs(pause(AccountState::LoginNeeded), hint, now);
         needs.await.unwrap();
         let reader = Reader::open(dir.path()).unwrap().unwrap();
-        let around = StatusInputs {
+        let inputs = StatusInputs {
             signed_in_at: None,
             client_secret_changed_at: None,
             now,
@@ -356,12 +265,12 @@ mod tests {
             writes_per_minute: 30,
             order_calls: 2_000,
         };
-        let status = Status::new(Some(&reader.overview(now).unwrap()), around);
-        let here = LocalTime {
+        let status = Status::new(Some(&reader.overview(now).unwrap()), inputs);
+        let local = LocalTime {
             now,
             zone: TimeZone::UTC,
         };
-        let said = text(&status, &here);
+        let said = text(&status, &local);
         assert!(
             said.starts_with("stopped: no\\u{1b}[2J\nhint: ask\\u{7}\\u{202e}\n"),
             "{said}"

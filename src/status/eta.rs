@@ -1,86 +1,85 @@
-//! When all will be done, and what it hangs on: a sum over what is known, and nothing where it is not.
+//! Estimates when everything is uploaded and what limits the speed. Pure; no estimate where something is unknown.
 
 use serde::Serialize;
 
 /// The most items of one call of `mediaItems.batchCreate` (fact sheet, section 3).
 pub const ITEMS_PER_CALL: u64 = 50;
 
-/// The share of the allowed writes that the lane takes (the design, section 5).
+/// The writer paces itself at this share of `quota.writes_per_minute` (the design, section 5).
 const PACE: f64 = 0.9;
 
-/// Seconds of a day; how long a service day is on the two days of the year that have another length
-/// does not matter here.
+/// Seconds in a day; the two days of the year with a clock change are not treated apart.
 const DAY: u64 = 86_400;
 
-/// What the end hangs on.
+/// What limits the speed. The `eta.bound_by` of `status --json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bound {
-    /// The bytes and the line.
+    /// Upload bandwidth.
     Bytes,
-    /// The pace of writes.
+    /// `quota.writes_per_minute`.
     Writes,
-    /// The requests of the day.
+    /// `quota.requests_per_day`.
     Quota,
-    /// Requests that only the order of albums asks for.
+    /// `batch.order_calls`: calls that are made only for the order in albums.
     Order,
 }
 
-/// When it is done.
+/// The estimate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Eta {
-    /// In how many seconds; none where nothing is left, or nobody knows.
+    /// Seconds left; none if nothing is left or it cannot be estimated.
     pub seconds: Option<u64>,
-    /// What takes longest.
+    /// What takes the longest.
     pub bound_by: Option<Bound>,
 }
 
-/// What is left, and how fast it can go.
+/// What remains to be done, and how fast it can go.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Left {
-    /// Bytes that are not there yet.
+pub struct Remaining {
+    /// Bytes not uploaded yet.
     pub bytes: u64,
-    /// Uploads that are not there yet.
+    /// Files not uploaded yet.
     pub uploads: u64,
-    /// Mutating calls that their items need in full batches.
+    /// Mutating calls that the remaining items need, in full batches.
     pub calls: u64,
-    /// Bytes a second of late; none where nothing moved yet.
+    /// Current bytes a second; none before the first upload.
     pub rate: Option<f64>,
-    /// Writes that the service allows in a minute.
+    /// `quota.writes_per_minute`.
     pub writes_per_minute: u32,
-    /// Requests that the day allows.
+    /// `quota.requests_per_day`.
     pub requests_per_day: u64,
-    /// Requests that the day has used.
+    /// Requests used today.
     pub requests_today: u64,
-    /// Whether uploads count toward the day.
+    /// `quota.count_uploads`.
     pub count_uploads: bool,
     /// Seconds until the service's day ends.
     pub day_ends_in: u64,
-    /// Seconds of a wait that must be sat out before anything goes on.
+    /// Seconds until anything may continue.
     pub waits: u64,
-    /// Seconds before the next mutating call.
-    pub lane_waits: u64,
-    /// Seconds before the day whose calls late arrivals wait for, for the sake of order.
+    /// Seconds until the next mutating call.
+    pub writer_waits: u64,
+    /// Seconds until the day for whose `order_calls` late arrivals wait; 0 if none waits.
     pub order_waits: u64,
 }
 
-impl Left {
-    /// Whether nothing is.
+impl Remaining {
+    /// Whether nothing remains.
     pub fn is_nothing(&self) -> bool {
         self.uploads == 0 && self.calls == 0
     }
 
-    /// When it is done: bytes and calls go side by side, so the slowest of them decides.
+    /// The estimate: bytes and calls go in parallel, so the slowest of them decides.
     pub fn eta(&self) -> Eta {
         if self.is_nothing() {
             return Eta::default();
         }
-        let waits = self.waits.max(self.lane_waits);
+        let waits = self.waits.max(self.writer_waits);
         let by_writes = waits.saturating_add(self.by_writes(self.calls));
-        // Of equals the first counts: what is plainest to understand.
+        // Of equals the first counts: it is the easiest to understand.
         let mut slowest = match self.by_bytes() {
             Some(by_bytes) => longer((by_bytes, Bound::Bytes), (by_writes, Bound::Writes)),
-            // Nobody knows how fast the line is, but a wait for another day is longer than any line.
+            // The bandwidth is unknown, but a wait for another day takes longer anyway.
             None if self.by_order() == 0 && self.by_quota() == 0 => return Eta::default(),
             None => (0, Bound::Bytes),
         };
@@ -100,7 +99,7 @@ impl Left {
         Some(self.waits.saturating_add(ceil(self.bytes as f64 / rate)))
     }
 
-    /// Seconds until the late ones have had their calls; 0 if none waits for those of another day.
+    /// Seconds until late arrivals have had their calls; 0 if none waits for another day.
     fn by_order(&self) -> u64 {
         match self.order_waits {
             0 => 0,
@@ -113,7 +112,7 @@ impl Left {
         ceil(calls as f64 / a_second)
     }
 
-    /// Seconds until the day whose requests suffice begins; 0 if it is today.
+    /// Seconds until the day on which the last request can be made; 0 if it is today.
     fn by_quota(&self) -> u64 {
         let uploads = if self.count_uploads { self.uploads } else { 0 };
         let needed = self.calls.saturating_add(uploads);
@@ -133,7 +132,7 @@ fn longer(one: (u64, Bound), other: (u64, Bound)) -> (u64, Bound) {
     if other.0 > one.0 { other } else { one }
 }
 
-/// Whole seconds; what is too large for a number is the largest.
+/// Whole seconds, rounded up and saturating.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "a cast from float to integer saturates, which is what is wanted"
@@ -146,29 +145,29 @@ fn ceil(seconds: f64) -> u64 {
 mod tests {
     use super::*;
 
-    fn left() -> Left {
-        Left {
+    fn left() -> Remaining {
+        Remaining {
             writes_per_minute: 30,
             requests_per_day: 10_000,
             day_ends_in: 3_600,
-            ..Left::default()
+            ..Remaining::default()
         }
     }
 
-    fn eta(left: Left) -> (Option<u64>, Option<Bound>) {
+    fn eta(left: Remaining) -> (Option<u64>, Option<Bound>) {
         let eta = left.eta();
         (eta.seconds, eta.bound_by)
     }
 
     #[test]
-    fn nothing_left_takes_no_time_and_hangs_on_nothing() {
+    fn nothing_left_has_no_estimate() {
         let rate = Some(1.0);
-        assert_eq!(eta(Left { rate, ..left() }), (None, None));
+        assert_eq!(eta(Remaining { rate, ..left() }), (None, None));
     }
 
     #[test]
-    fn a_slow_line_is_what_it_hangs_on() {
-        let left = Left {
+    fn a_slow_connection_is_bound_by_bytes() {
+        let left = Remaining {
             bytes: 7_200_000_000,
             uploads: 1_000,
             calls: 20,
@@ -178,21 +177,24 @@ mod tests {
         assert_eq!(eta(left), (Some(7_200), Some(Bound::Bytes)));
         let waits = 60;
         assert_eq!(
-            eta(Left { waits, ..left }),
+            eta(Remaining { waits, ..left }),
             (Some(7_260), Some(Bound::Bytes))
         );
-        let lane_waits = 60;
+        let writer_waits = 60;
         assert_eq!(
-            eta(Left { lane_waits, ..left }),
+            eta(Remaining {
+                writer_waits,
+                ..left
+            }),
             (Some(7_200), Some(Bound::Bytes)),
-            "bytes do not wait for the lane"
+            "bytes do not wait for the writer"
         );
     }
 
     #[test]
-    fn small_files_on_a_fast_line_hang_on_the_pace_of_writes() {
+    fn small_files_on_a_fast_connection_are_bound_by_writes() {
         // Nine tenths of 30 a minute: 27 calls take a minute.
-        let left = Left {
+        let left = Remaining {
             bytes: 1_000,
             uploads: 1_350,
             calls: 27,
@@ -203,15 +205,15 @@ mod tests {
     }
 
     #[test]
-    fn late_ones_that_wait_for_the_calls_of_another_day_are_named() {
-        let left = Left {
+    fn late_arrivals_that_wait_for_another_day_are_bound_by_order() {
+        let left = Remaining {
             calls: 27,
             order_waits: 3_600,
             ..left()
         };
         assert_eq!(eta(left), (Some(3_660), Some(Bound::Order)));
         let (bytes, uploads) = (1, 1);
-        let unknown = Left {
+        let unknown = Remaining {
             bytes,
             uploads,
             ..left
@@ -220,9 +222,9 @@ mod tests {
     }
 
     #[test]
-    fn more_than_the_day_allows_hangs_on_the_days_to_come() {
+    fn more_calls_than_the_day_allows_are_bound_by_quota() {
         let calls = |calls, requests_today| {
-            eta(Left {
+            eta(Remaining {
                 calls,
                 requests_today,
                 writes_per_minute: 1_000_000,
@@ -236,7 +238,7 @@ mod tests {
             calls(10_002, 9_999),
             (Some(3_600 + DAY), Some(Bound::Quota))
         );
-        let uploads = Left {
+        let uploads = Remaining {
             uploads: 20_000,
             calls: 400,
             count_uploads: true,
@@ -246,8 +248,8 @@ mod tests {
     }
 
     #[test]
-    fn with_no_known_speed_there_is_no_guess_but_a_later_day_is_known() {
-        let unknown = Left {
+    fn an_unknown_speed_gives_no_estimate_unless_a_later_day_is_needed() {
+        let unknown = Remaining {
             bytes: 1,
             uploads: 1,
             calls: 1,
@@ -255,10 +257,10 @@ mod tests {
         };
         assert_eq!(eta(unknown), (None, None));
         for rate in [Some(0.0), Some(f64::NAN)] {
-            assert_eq!(eta(Left { rate, ..unknown }), (None, None));
+            assert_eq!(eta(Remaining { rate, ..unknown }), (None, None));
         }
         let requests_today = 10_000;
-        let exhausted = Left {
+        let exhausted = Remaining {
             requests_today,
             ..unknown
         };

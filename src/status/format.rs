@@ -1,14 +1,14 @@
-//! Numbers, sizes, spans and times in format, the same wherever Albumen speaks.
+//! How numbers, sizes, durations and times are written in every message and table.
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
-/// Of a time that is nearer than this the seconds matter.
+/// A time closer to now than this is written with its seconds.
 const SECONDS_COUNT: SignedDuration = SignedDuration::from_mins(3);
 
-/// Of a time that is further away than this the year is named, and the weekday is not.
+/// A time further from now than this is written with its year instead of its weekday.
 const YEAR_COUNTS: SignedDuration = SignedDuration::from_hours(24 * 180);
 
-/// A number with commas between the thousands.
+/// A number with commas between thousands: "1,204".
 pub fn number(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -21,17 +21,17 @@ pub fn number(n: u64) -> String {
     text
 }
 
-/// So many of a thing: "1 file", "1,204 files".
+/// A number with its noun: "1 file", "1,204 files".
 pub fn count(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", number(n), if n == 1 { one } else { many })
 }
 
-/// The same for files, which are what Albumen counts most.
+/// The same for files.
 pub fn files(n: u64) -> String {
     count(n, "file", "files")
 }
 
-/// What a file is to a person: "a photo (JPEG, 3.40 MB)".
+/// The type and size of a file: "a photo (JPEG, 3.40 MB)".
 pub fn kind(mime: &str, size: u64) -> String {
     let (kind, name) = mime.split_once('/').unwrap_or(("", mime));
     let name = match name {
@@ -46,7 +46,7 @@ pub fn kind(mime: &str, size: u64) -> String {
     format!("a {kind} ({name}, {})", bytes(size))
 }
 
-/// A size in steps of a thousand, with three digits.
+/// A size in decimal units with three significant digits.
 pub fn bytes(n: u64) -> String {
     const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
     if n < 1000 {
@@ -68,7 +68,7 @@ pub fn bytes(n: u64) -> String {
     format!("{size:.digits$} {}", UNITS[unit])
 }
 
-/// A span of time, roughly: what comes after the second unit does not matter.
+/// A duration in its two largest units.
 pub fn span(seconds: u64) -> String {
     let minutes = seconds / 60;
     let (hours, days) = (minutes / 60, minutes / 60 / 24);
@@ -83,7 +83,7 @@ pub fn span(seconds: u64) -> String {
     }
 }
 
-/// A time to come, or gone by, as a person here would name it at `now`.
+/// A point in time, as short as it is clear at `now`: "14:05", "tomorrow 09:02", "Tue 24 Nov 00:30".
 pub fn time(then: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     let then = then.to_zoned(zone.clone());
     let today = now.to_zoned(zone.clone()).date();
@@ -97,7 +97,7 @@ pub fn time(then: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     {
         format!("tomorrow {clock}")
     } else {
-        // A weekday tells which of the near days it is; further away a year is wanted.
+        // The weekday identifies a near day; further away the year is needed.
         let near = then.timestamp().duration_since(now).abs() < YEAR_COUNTS;
         let day = if near { "%a %-d %b" } else { "%-d %b %Y" };
         format!("{} {clock}", then.strftime(day))
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_what_people_call_them() {
+    fn a_file_type_is_written_as_people_call_it() {
         assert_eq!(kind("image/jpeg", 61), "a photo (JPEG, 61 B)");
         assert_eq!(kind("image/x-canon-cr2", 61), "a photo (CR2, 61 B)");
         assert_eq!(
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_are_rough() {
+    fn durations_have_two_units() {
         let cases = [
             (0, "0 s"),
             (59, "59 s"),
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_named_as_one_would_say_it_today() {
+    fn a_time_is_as_short_as_it_is_clear() {
         let zone = TimeZone::get("Europe/Paris").unwrap();
         let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
         let said = |then: &str| time(then.parse().unwrap(), now, &zone);

@@ -1,5 +1,4 @@
-//! When a sign-in ends by itself: one of a consent screen in Testing lives for a week (fact sheet,
-//! section 1.2). Pure.
+//! When a sign-in expires: with a consent screen in Testing it lives for a week (fact sheet, section 1.2). Pure.
 
 use std::time::Duration;
 
@@ -8,14 +7,14 @@ use jiff::Timestamp;
 use super::{Warning, format};
 use crate::clock;
 
-/// How long a sign-in lasts while the consent screen is in the state Testing.
+/// Lifetime of a sign-in while the consent screen is in Testing.
 pub const TESTING: Duration = Duration::from_hours(7 * 24);
 
-/// From which age on its end is warned of.
+/// Age from which the user is warned.
 const WARNED_FROM: Duration = Duration::from_hours(5 * 24);
 
-/// The warning that the sign-in of `since` may end soon. There is none if it is known that sign-ins of
-/// this client outlive a week.
+/// The warning that the sign-in made at `since` may expire soon; none if sign-ins of this client are known
+/// to live longer than a week (`is_published`).
 pub fn warning(since: Timestamp, is_published: bool, now: Timestamp) -> Option<Warning> {
     let age = clock::until(since, now);
     if is_published || age < WARNED_FROM || age >= TESTING {
@@ -35,8 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sign_in_is_warned_of_from_its_fifth_to_its_seventh_day_unless_it_is_known_to_live_longer()
-    {
+    fn the_warning_comes_from_day_five_to_seven_unless_the_client_is_published() {
         let since: Timestamp = "2026-11-01T00:00:00Z".parse().unwrap();
         let after = |days: u64, published| {
             let now = clock::after(since, Duration::from_hours(days * 24));

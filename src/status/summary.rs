@@ -1,69 +1,70 @@
-//! What a command did, in words: how much, how fast, and what did not go up and why. The process that
-//! carries out orders of other commands writes their reports with this, too.
+//! The report of a command: how much went up, how fast, what did not and why. The daemon writes the reports
+//! of the commands that it executes for others with it, too.
 
 use std::{fmt::Write as _, time::Duration};
 
-use super::{Failure, Status, format, text, text::LocalTime, unavailable_files};
+use super::{
+    Failure, Status, format, text,
+    text::LocalTime,
+    unavailable_files::{self, MAX_LISTED},
+};
 use crate::{
-    escape::Shown,
-    store::{Leaver, OutOfReach, Overview, Reach, Reader, UNREADABLE},
+    escape::Escaped,
+    store::{AlbumMembership, Overview, Reach, Reader, UNREADABLE, UnavailableFiles},
 };
 
-/// Failures that are listed one by one.
-pub(super) const LISTED: usize = 20;
-
-/// How things stood at one time.
+/// The counts at one time; a report compares two of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Items in the library.
     pub done: u64,
-    /// Files whose bytes are an item.
-    pub held: u64,
+    /// Files that are attached to an item.
+    pub attached: u64,
     /// Items that failed or are missing.
     pub in_trouble: u64,
     /// Files that were left out.
     pub refused: u64,
-    /// Files that no item holds yet.
-    pub files_left: u64,
-    /// Items that can still move.
-    pub items_left: u64,
-    /// Places in albums that are to be filled.
+    /// Files that are not attached to an item yet.
+    pub files_pending: u64,
+    /// Items that are still on their way.
+    pub items_pending: u64,
+    /// Placements that are still wanted.
     pub wanted: u64,
-    /// Files that are moved or deleted once their pictures were read back.
-    pub to_let_go: u64,
+    /// Files that are moved or deleted after their verification.
+    pub actions_pending: u64,
     /// Files that were moved or deleted.
-    pub let_go: u64,
+    pub actions_done: u64,
     /// Bytes that the process has sent.
     pub bytes_sent: u64,
 }
 
 impl Tally {
-    /// What can still move.
-    pub fn left(&self) -> u64 {
-        self.files_left + self.items_left
+    /// Files and items that are still on their way.
+    pub fn pending(&self) -> u64 {
+        self.files_pending + self.items_pending
     }
 
-    /// How things stand in this look.
+    /// The counts in this read of the store.
     pub fn of(overview: &Overview) -> Self {
         let file = |state| overview.count("file", state);
         let item = |state| overview.count("item", state);
         Self {
             done: item("created") + item("verified"),
-            held: file("held"),
+            attached: file("held"),
             in_trouble: item("failed") + item("missing"),
             refused: file("refused"),
-            files_left: file("settling") + file("queued") + file("claimed"),
-            items_left: item("uploading") + item("uploaded") + item("creating"),
+            files_pending: file("settling") + file("queued") + file("claimed"),
+            items_pending: item("uploading") + item("uploaded") + item("creating"),
             wanted: overview.count("placement", "wanted"),
-            to_let_go: overview.count("after", "waits") + overview.count("after", "ready"),
-            let_go: overview.count("after", "done"),
+            actions_pending: overview.count("after", "waits") + overview.count("after", "ready"),
+            actions_done: overview.count("after", "done"),
             bytes_sent: overview.bytes_sent,
         }
     }
 }
 
-/// What came of taking photos out of albums.
-pub fn taken_out(places: &[Leaver]) -> String {
+/// The report of `album remove`.
+pub fn removed(places: &[AlbumMembership]) -> String {
     let count = |state: &str| places.iter().filter(|place| place.state == state).count() as u64;
     let (gone, left) = (count("gone"), count("leaving"));
     let mut text = match gone {
@@ -80,10 +81,10 @@ pub fn taken_out(places: &[Leaver]) -> String {
     for place in places
         .iter()
         .filter(|place| place.state == "refused")
-        .take(LISTED)
+        .take(MAX_LISTED)
     {
         let reason = place.reason.as_deref().unwrap_or("no reason was given");
-        let (path, title) = (Shown::path(&place.path), Shown::text(&place.title));
+        let (path, title) = (Escaped::path(&place.path), Escaped::text(&place.title));
         let _ = writeln!(text, "still in \"{title}\": {path}: {reason}");
     }
     if count("refused") > 0 {
@@ -92,33 +93,33 @@ pub fn taken_out(places: &[Leaver]) -> String {
     text
 }
 
-/// What happened between two looks, and all that is to be told about it.
+/// What happened between two reads of the store, and what is to be reported.
 #[derive(Debug)]
 pub struct Summary {
-    /// How things stood.
+    /// The counts at the beginning.
     pub before: Tally,
-    /// How they stand.
+    /// The counts at the end.
     pub after: Tally,
-    /// How many bytes were sent in between.
+    /// Bytes sent in between.
     pub bytes: u64,
-    /// How long it took.
+    /// The duration.
     pub took: Duration,
     /// What did not go up, newest first.
     pub failures: Vec<Failure>,
-    /// Files that were left out, by rule, each with the reason of one of them.
+    /// Files that were left out, by rule: how many, and the reason of one of them.
     pub refusals: Vec<(u64, String)>,
-    /// Files that the disk does not give out.
+    /// Files that could not be read.
     pub unreadable: u64,
-    /// Held files that are other names of others.
+    /// Attached files that are hard links of other attached files.
     pub other_names: u64,
-    /// Files in the queue that nobody can read now, by root.
-    pub out_of_reach: Vec<OutOfReach>,
-    /// What is waited for, and what a person can do about it.
+    /// Queued files that cannot be read now, by root.
+    pub unavailable: Vec<UnavailableFiles>,
+    /// What the command would have waited for, and what the user can do about it.
     pub waits: Option<(String, Option<String>)>,
 }
 
 impl Summary {
-    /// The end of a piece of work that began at `before`, and was about the files of `reach`.
+    /// The report of work that began with the counts `before` and concerned the files of `reach`.
     pub fn new(
         before: Tally,
         overview: &Overview,
@@ -133,8 +134,8 @@ impl Summary {
             .into_iter()
             .partition(|(kind, ..)| kind == UNREADABLE);
         let after = Tally::of(overview);
-        // Only where there are more files than pictures, for it takes a look at all of them.
-        let are_more = after.held > after.done + after.in_trouble + after.items_left;
+        // Counting hard links reads all rows: only if there are more files than items.
+        let are_more = after.attached > after.done + after.in_trouble + after.items_pending;
         Ok(Self {
             other_names: if are_more { reader.other_names()? } else { 0 },
             unreadable: unreadable.iter().map(|(_, n, _)| n).sum(),
@@ -144,38 +145,40 @@ impl Summary {
             took,
             failures: failures
                 .filter(|failure| failure.state != "skipped" || failure.unreadable)
-                .map(Failure::from)
+                .cloned()
                 .collect(),
             refusals: refusals
                 .into_iter()
-                .map(|(_, n, reason)| (n, Shown::text(&reason).to_string()))
+                .map(|(_, n, reason)| (n, Escaped::text(&reason).to_string()))
                 .collect(),
-            out_of_reach: reader.out_of_reach(reach)?,
+            unavailable: reader.unavailable_files(reach)?,
             waits: None,
         })
     }
 
-    /// The same for a work that ended with something left, because it would have had to wait.
+    /// Adds the wait because of which the command stopped early.
     #[must_use]
-    pub fn stopped(self, status: &Status, here: &LocalTime) -> Self {
-        let wait = text::waits_for(status, here);
+    pub fn stopped(self, status: &Status, local: &LocalTime) -> Self {
+        let wait = text::waits_for(status, local);
         Self {
             waits: wait.map(|wait| (wait, text::remedy(status).map(str::to_owned))),
             ..self
         }
     }
 
-    fn made(&self) -> u64 {
+    fn created(&self) -> u64 {
         self.after.done.saturating_sub(self.before.done)
     }
 
-    /// Files whose content was in the library before: a copy, or a run before this one.
+    /// Files whose content was in the library before: a copy, or from an earlier run.
     fn known(&self) -> u64 {
-        let others = self.made() + self.after.in_trouble + self.after.items_left;
-        self.after.held.saturating_sub(others + self.other_names)
+        let others = self.created() + self.after.in_trouble + self.after.items_pending;
+        self.after
+            .attached
+            .saturating_sub(others + self.other_names)
     }
 
-    /// What ought to be in the library and is not.
+    /// What should be in the library and is not.
     fn in_trouble(&self) -> u64 {
         self.after.in_trouble + self.unreadable
     }
@@ -184,21 +187,23 @@ impl Summary {
         self.after.refused.saturating_sub(self.unreadable)
     }
 
-    /// All of it in words.
-    pub fn text(&self, here: &LocalTime) -> String {
+    /// The whole report as text.
+    pub fn text(&self, local: &LocalTime) -> String {
         let mut text = self.first_line();
         let counts = [
             (self.known(), "was there already", "were there already"),
             (self.in_trouble(), "did not make it", "did not make it"),
             (self.left_out(), "was left out", "were left out"),
-            (self.after.left(), "is still to go", "are still to go"),
+            (self.after.pending(), "is still to go", "are still to go"),
             (
-                self.after.let_go.saturating_sub(self.before.let_go),
+                self.after
+                    .actions_done
+                    .saturating_sub(self.before.actions_done),
                 "was moved or deleted here",
                 "were moved or deleted here",
             ),
             (
-                self.after.to_let_go,
+                self.after.actions_pending,
                 "is to be read back before it is moved or deleted here",
                 "are to be read back before they are moved or deleted here",
             ),
@@ -206,23 +211,23 @@ impl Summary {
         for (n, one, many) in counts.into_iter().filter(|(n, ..)| *n > 0) {
             let _ = writeln!(text, "  {}", format::count(n, one, many));
         }
-        if self.after.left() == 0 && self.after.wanted > 0 {
+        if self.after.pending() == 0 && self.after.wanted > 0 {
             let items = format::count(self.after.wanted, "item is", "items are");
             let _ = writeln!(text, "  {items} not in the album yet");
         }
-        self.tell_wait(&mut text);
-        text += &unavailable_files::text(&self.out_of_reach);
-        self.tell_failures(&mut text, here);
-        self.tell_refusals(&mut text);
+        self.write_wait(&mut text);
+        text += &unavailable_files::text(&self.unavailable);
+        self.write_failures(&mut text, local);
+        self.write_refusals(&mut text);
         text
     }
 
     fn first_line(&self) -> String {
         let took = format::span(self.took.as_secs());
-        if self.made() == 0 {
+        if self.created() == 0 {
             return format!("Nothing new went up in {took}.\n");
         }
-        let mut line = format!("{} went up in {took}", format::files(self.made()));
+        let mut line = format!("{} went up in {took}", format::files(self.created()));
         if self.bytes > 0 {
             let _ = write!(line, ", {}", format::bytes(self.bytes));
             if let Some(a_second) = self.bytes.checked_div(self.took.as_secs()) {
@@ -232,8 +237,7 @@ impl Summary {
         line + ".\n"
     }
 
-    /// Why something is left.
-    fn tell_wait(&self, text: &mut String) {
+    fn write_wait(&self, text: &mut String) {
         let Some((wait, remedy)) = &self.waits else {
             return;
         };
@@ -243,22 +247,22 @@ impl Summary {
         }
     }
 
-    fn tell_failures(&self, text: &mut String, here: &LocalTime) {
+    fn write_failures(&self, text: &mut String, local: &LocalTime) {
         if self.failures.is_empty() {
             return;
         }
         text.push_str("Not in Google Photos:\n");
-        for failure in self.failures.iter().take(LISTED) {
-            let _ = writeln!(text, "  {}", text::failure(failure, here));
+        for failure in self.failures.iter().take(MAX_LISTED) {
+            let _ = writeln!(text, "  {}", text::failure(failure, local));
         }
-        let more = self.in_trouble().saturating_sub(LISTED as u64);
+        let more = self.in_trouble().saturating_sub(MAX_LISTED as u64);
         if more > 0 {
             let _ = writeln!(text, "  and {} more", format::number(more));
         }
         text.push_str("hint: `albumen retry --all` puts them back into the queue\n");
     }
 
-    fn tell_refusals(&self, text: &mut String) {
+    fn write_refusals(&self, text: &mut String) {
         if self.refusals.is_empty() {
             return;
         }
@@ -269,7 +273,7 @@ impl Summary {
     }
 }
 
-/// What `retry` prints, also where a daemon did it.
+/// The report of `retry`.
 pub fn retried(n: u64) -> String {
     match n {
         0 => "Nothing failed or is missing there.\n".to_owned(),
@@ -286,7 +290,7 @@ mod tests {
 
     use super::*;
 
-    fn here() -> LocalTime {
+    fn local() -> LocalTime {
         LocalTime {
             now: "2026-11-21T12:00:00Z".parse().unwrap(),
             zone: TimeZone::UTC,
@@ -294,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_with_everything_in_it_is_told_by_cause() {
+    fn a_report_counts_by_cause() {
         let failure = |n: u64| Failure {
             path: format!("/photos/{n}.jpg"),
             state: "failed",
@@ -308,19 +312,19 @@ mod tests {
         let summary = Summary {
             before: Tally {
                 done: 100,
-                held: 100,
+                attached: 100,
                 ..Tally::default()
             },
             after: Tally {
                 done: 1_304,
-                held: 1_354,
+                attached: 1_354,
                 in_trouble: 21,
                 refused: 4,
-                files_left: 4,
-                items_left: 1,
+                files_pending: 4,
+                items_pending: 1,
                 wanted: 5,
-                to_let_go: 7,
-                let_go: 1,
+                actions_pending: 7,
+                actions_done: 1,
                 bytes_sent: 0,
             },
             bytes: 3_400_000_000,
@@ -329,10 +333,10 @@ mod tests {
             refusals: vec![(2, "it is empty".into()), (1, "it holds text".into())],
             unreadable: 1,
             other_names: 26,
-            out_of_reach: Vec::new(),
+            unavailable: Vec::new(),
             waits: Some(("a sign-in is needed".into(), Some("albumen login".into()))),
         };
-        let text = summary.text(&here());
+        let text = summary.text(&local());
         let (head, rest) = text.split_once("  /photos/2.jpg").unwrap();
         assert_eq!(
             head,
@@ -361,10 +365,10 @@ mod tests {
     }
 
     #[test]
-    fn a_run_without_work_says_that_all_was_there() {
+    fn a_report_without_new_items_counts_those_from_before() {
         let tally = Tally {
             done: 12,
-            held: 12,
+            attached: 12,
             ..Tally::default()
         };
         let summary = Summary {
@@ -376,11 +380,11 @@ mod tests {
             refusals: Vec::new(),
             unreadable: 0,
             other_names: 0,
-            out_of_reach: Vec::new(),
+            unavailable: Vec::new(),
             waits: None,
         };
         assert_eq!(
-            summary.text(&here()),
+            summary.text(&local()),
             "Nothing new went up in 0 s.\n  12 were there already\n"
         );
     }

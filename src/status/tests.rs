@@ -2,23 +2,26 @@
 
 use std::path::{Path, PathBuf};
 
-use jiff::tz::TimeZone;
+use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
-    eta::Bound,
+    eta::{Bound, Eta},
     text::{LocalTime, headline, text},
     *,
 };
 use crate::{
-    model::order_key::OrderKey,
-    store::{Change, Fate, FileStat, Reader, RootSpec, Store},
+    model::{ids::AlbumRow, order_key::OrderKey},
+    store::{
+        AccountState, AlbumView, Change, Fate, FileStat, ItemCounts, LaneState, Pause, Reader,
+        RootSpec, Store,
+    },
 };
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn around(running: bool) -> StatusInputs {
+fn inputs(running: bool) -> StatusInputs {
     StatusInputs {
         signed_in_at: None,
         client_secret_changed_at: None,
@@ -32,9 +35,9 @@ fn around(running: bool) -> StatusInputs {
     }
 }
 
-fn here() -> LocalTime {
+fn local() -> LocalTime {
     LocalTime {
-        now: around(true).now,
+        now: inputs(true).now,
         zone: TimeZone::get("Europe/Paris").unwrap(),
     }
 }
@@ -58,7 +61,7 @@ fn found(root: &crate::store::RootRow, name: &str, fate: Fate) -> Change {
 #[tokio::test]
 async fn files_of_the_store_are_told_by_state_and_a_refused_one_by_reason() {
     let dir = tempfile::tempdir().unwrap();
-    let now = around(true).now;
+    let now = inputs(true).now;
     let store = Store::open(dir.path()).unwrap();
     let spec = RootSpec {
         path: "/photos".into(),
@@ -96,7 +99,7 @@ async fn files_of_the_store_are_told_by_state_and_a_refused_one_by_reason() {
         .unwrap()
         .overview(now)
         .unwrap();
-    let status = Status::new(Some(&overview), around(true));
+    let status = Status::new(Some(&overview), inputs(true));
     assert_eq!((status.items.queued, status.items.skipped), (2, 1));
     assert_eq!(status.bytes.queued, 2_000_000);
     assert_eq!(status.process.pid, Some(7));
@@ -112,7 +115,7 @@ async fn files_of_the_store_are_told_by_state_and_a_refused_one_by_reason() {
         Some(&overview),
         StatusInputs {
             rate: Some(1e6),
-            ..around(true)
+            ..inputs(true)
         },
     );
     assert_eq!(
@@ -130,11 +133,11 @@ async fn files_of_the_store_are_told_by_state_and_a_refused_one_by_reason() {
         until: Some(at("2026-11-22T08:00:00Z")),
     };
     let bound_by = |order_calls| {
-        let around = StatusInputs {
+        let inputs = StatusInputs {
             order_calls,
-            ..around(true)
+            ..inputs(true)
         };
-        Status::new(Some(&late), around).eta.bound_by
+        Status::new(Some(&late), inputs).eta.bound_by
     };
     assert_eq!(bound_by(0), Some(Bound::Order), "they are used up");
     assert_eq!(
@@ -143,14 +146,14 @@ async fn files_of_the_store_are_told_by_state_and_a_refused_one_by_reason() {
         "it waits for another reason"
     );
 
-    let status = Status::new(Some(&overview), around(false));
+    let status = Status::new(Some(&overview), inputs(false));
     assert_eq!(status.process.pid, None, "nobody runs");
-    assert_eq!(headline(&status, &here()), "not running, 2 files waiting");
+    assert_eq!(headline(&status, &local()), "not running, 2 files waiting");
 }
 
 #[test]
 fn without_a_store_everything_is_there_and_zero() {
-    let status = Status::new(None, around(false));
+    let status = Status::new(None, inputs(false));
     insta::assert_json_snapshot!(status, { ".version" => "[version]" }, @r#"
     {
       "version": "[version]",
@@ -228,7 +231,7 @@ fn without_a_store_everything_is_there_and_zero() {
       "away": []
     }
     "#);
-    insta::assert_snapshot!(text(&status, &here()), @"
+    insta::assert_snapshot!(text(&status, &local()), @"
     nothing is queued, and nothing has gone up yet
 
       in Google Photos  0
@@ -241,14 +244,14 @@ fn without_a_store_everything_is_there_and_zero() {
 
 /// A daemon in the midst of its work.
 fn busy() -> Status {
-    let mut status = Status::new(None, around(true));
+    let mut status = Status::new(None, inputs(true));
     status.process = Process {
         running: true,
         mode: Some("daemon".into()),
         pid: Some(4711),
         since: Some(at("2026-11-20T07:00:00Z")),
     };
-    status.items = Items {
+    status.items = ItemCounts {
         settling: 2,
         queued: 1_199,
         uploading: 3,
@@ -258,7 +261,7 @@ fn busy() -> Status {
         failed: 1,
         missing: 1,
         skipped: 12,
-        ..Items::default()
+        ..ItemCounts::default()
     };
     status.placements.wanted = 50;
     status.bytes.queued = 3_400_000_000;
@@ -275,11 +278,15 @@ fn busy() -> Status {
             size: 0,
         },
     ];
-    status.albums = vec![Album {
+    status.albums = vec![AlbumView {
         title: "Crete".into(),
         id: Some("x".into()),
         items: 1_100,
         reason: None,
+        row: AlbumRow(1),
+        product_url: None,
+        wanted: 0,
+        out_of_sequence: 0,
     }];
     status.failures = vec![
         Failure {
@@ -312,7 +319,7 @@ fn busy() -> Status {
 
 #[test]
 fn a_busy_daemon_is_told_at_a_glance_and_in_full() {
-    insta::assert_snapshot!(text(&busy(), &here()), @"
+    insta::assert_snapshot!(text(&busy(), &local()), @"
     sending 3 files, 1,204 waiting, done in about 2 h
 
       in Google Photos     12,345
@@ -354,7 +361,7 @@ fn paused(state: AccountState, until: Option<&str>) -> Status {
 
 #[test]
 fn the_first_line_says_how_things_stand() {
-    let said = |status: &Status| headline(status, &here());
+    let said = |status: &Status| headline(status, &local());
     assert_eq!(
         said(&busy()),
         "sending 3 files, 1,204 waiting, done in about 2 h"
@@ -371,7 +378,7 @@ fn the_first_line_says_how_things_stand() {
         said(&quota),
         "waiting: the requests of the day are used up (until tomorrow 09:05); 1,207 files to go"
     );
-    let mut done = Status::new(None, around(true));
+    let mut done = Status::new(None, inputs(true));
     done.items.created = 5;
     assert_eq!(said(&done), "everything is in Google Photos");
     done.items.failed = 1;
@@ -388,7 +395,7 @@ fn a_wait_of_the_lane_is_told_with_its_reason() {
         until: Some(at("2026-11-21T12:10:00Z")),
     };
     assert_eq!(
-        headline(&status, &here()),
+        headline(&status, &local()),
         "waiting: the service sees another write in progress (until 13:10); 1,204 files to go"
     );
 }

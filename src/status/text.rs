@@ -1,4 +1,4 @@
-//! The status in words: one sentence that says how things stand, then tables for who wants to know.
+//! The status as text: one sentence, then tables.
 
 use std::fmt::Write as _;
 
@@ -6,20 +6,21 @@ use comfy_table::{CellAlignment, Table, presets};
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{Failure, Status, format};
+use crate::escape::Escaped;
 use crate::store::{AccountState, LaneState, UploadsState};
 
-/// Failures that are listed in format; the JSON has up to 100.
+/// The most failures that are listed; the JSON has up to 100.
 const FAILURES: usize = 10;
 
-/// Albums that are listed in format; `albumen albums` lists all.
+/// The most albums that are listed; `albumen albums` lists all.
 const ALBUMS: usize = 10;
 
-/// Whose time it is.
+/// The current time and the time zone of the user.
 #[derive(Debug, Clone)]
 pub struct LocalTime {
-    /// Now.
+    /// The current time.
     pub now: Timestamp,
-    /// Where.
+    /// The zone in which times are printed.
     pub zone: TimeZone,
 }
 
@@ -40,17 +41,17 @@ impl LocalTime {
     }
 }
 
-/// How things stand, in one sentence.
-pub fn headline(status: &Status, here: &LocalTime) -> String {
+/// The status in one sentence.
+pub fn headline(status: &Status, local: &LocalTime) -> String {
     let items = status.items;
-    let left = items.left();
+    let left = items.pending();
     if let Some(reason) = &status.database.reason {
         return format!("waiting: {reason}");
     }
-    if status.waits_for_a_person() {
-        return format!("stopped: {}", waits_for(status, here).unwrap_or_default());
+    if status.needs_user() {
+        return format!("stopped: {}", waits_for(status, local).unwrap_or_default());
     }
-    // What has failed is wanted in its album, too, and does not come.
+    // `placements.wanted` also counts failed items, which stay outside; `joining` does not.
     if left == 0 && status.placements.joining == 0 {
         let files = format::files(status.after_upload.waiting);
         return match status.after_upload.waiting {
@@ -68,12 +69,12 @@ pub fn headline(status: &Status, here: &LocalTime) -> String {
             }
             _ => format::files(left) + " waiting",
         };
-        let owed = waits_for(status, here).map(|wait| format!("; {wait}"));
+        let owed = waits_for(status, local).map(|wait| format!("; {wait}"));
         return format!("not running, {what}{}", owed.unwrap_or_default());
     }
-    // While the lane waits, bytes go up; while the account does, whatever is under way gets nowhere.
+    // While only the writer waits, uploads continue; while the account is unusable, they do not.
     let is_held_up = items.uploading == 0 || status.account.state != AccountState::Ready;
-    if let Some(wait) = waits_for(status, here).filter(|_| is_held_up) {
+    if let Some(wait) = waits_for(status, local).filter(|_| is_held_up) {
         return format!("waiting: {wait}; {} to go", format::files(left));
     }
     let mut sentence = match (items.uploading, left) {
@@ -97,11 +98,11 @@ pub fn headline(status: &Status, here: &LocalTime) -> String {
     sentence
 }
 
-/// What is waited for, and until when; none if nothing is.
-pub fn waits_for(status: &Status, here: &LocalTime) -> Option<String> {
+/// What the program waits for, and until when; none if it does not wait.
+pub fn waits_for(status: &Status, local: &LocalTime) -> Option<String> {
     let account = &status.account;
     let words = match account.state {
-        AccountState::Ready => return stages_wait_for(status, here),
+        AccountState::Ready => return tasks_wait_for(status, local),
         AccountState::LoginNeeded => "a sign-in is needed",
         AccountState::StorageFull => "the storage of the Google account is full",
         AccountState::QuotaExhausted => "the requests of the day are used up",
@@ -111,20 +112,20 @@ pub fn waits_for(status: &Status, here: &LocalTime) -> Option<String> {
         AccountState::PhotosDisabled => "Google Photos is switched off for this account",
         AccountState::Unreachable => "the service cannot be reached",
     };
-    // Whoever met the trouble has the better words for it.
+    // The task that met the error gave a more exact reason.
     let words = account.reason.as_deref().unwrap_or(words);
     let until = match account.state {
-        // Nobody knows when these end; what is known is when Albumen looks again.
+        // Their end is unknown; `until` is the next try.
         AccountState::LoginNeeded | AccountState::StorageFull | AccountState::Unreachable => {
-            here.again(account.until)
+            local.again(account.until)
         }
-        _ => here.until(account.until),
+        _ => local.until(account.until),
     };
     Some(format!("{words}{until}"))
 }
 
-/// What the lane and the uploads wait for. While the lane is at work, something moves.
-fn stages_wait_for(status: &Status, here: &LocalTime) -> Option<String> {
+/// What writer and uploads wait for. A wait of the uploads is left out while the writer works.
+fn tasks_wait_for(status: &Status, local: &LocalTime) -> Option<String> {
     let (lane, uploads) = (&status.lane, &status.uploads);
     let reason = |reason: &Option<String>| {
         reason
@@ -133,15 +134,15 @@ fn stages_wait_for(status: &Status, here: &LocalTime) -> Option<String> {
             .to_owned()
     };
     let lane_waits =
-        (lane.state == LaneState::Waiting).then(|| reason(&lane.reason) + &here.until(lane.until));
+        (lane.state == LaneState::Waiting).then(|| reason(&lane.reason) + &local.until(lane.until));
     let is_busy = matches!(lane.state, LaneState::Calling | LaneState::Pacing);
     let uploads_wait = (uploads.state == UploadsState::Waiting && !is_busy)
-        .then(|| reason(&uploads.reason) + &here.again(uploads.until));
+        .then(|| reason(&uploads.reason) + &local.again(uploads.until));
     let waits: Vec<_> = lane_waits.into_iter().chain(uploads_wait).collect();
     (!waits.is_empty()).then(|| waits.join("; "))
 }
 
-/// What a person can do about the wait; none if time does it.
+/// What the user can do about the wait; none if it ends by itself.
 pub fn remedy(status: &Status) -> Option<&str> {
     if let Some(hint) = &status.hint {
         return Some(hint);
@@ -161,19 +162,19 @@ pub fn remedy(status: &Status) -> Option<&str> {
 
 fn finished(status: &Status) -> String {
     let items = status.items;
-    // Of those that are listed: the newest hundred.
-    let unread = status.failures.iter().filter(|failure| failure.unreadable);
-    let unread = unread.count() as u64;
-    match (items.done(), items.in_trouble() + unread) {
+    // Counts only the 100 newest failures, which is what the status holds.
+    let unreadable = status.failures.iter().filter(|failure| failure.unreadable);
+    let unreadable = unreadable.count() as u64;
+    match (items.done(), items.in_trouble() + unreadable) {
         (0, 0) => "nothing is queued, and nothing has gone up yet".to_owned(),
         (_, 0) => "everything is in Google Photos".to_owned(),
         (_, trouble) => format!("done, but {} did not make it", format::files(trouble)),
     }
 }
 
-/// The whole status, in words.
-pub fn text(status: &Status, here: &LocalTime) -> String {
-    let mut text = headline(status, here);
+/// The whole status as text.
+pub fn text(status: &Status, local: &LocalTime) -> String {
+    let mut text = headline(status, local);
     text.push('\n');
     if let Some(remedy) = &status.database.remedy {
         let _ = writeln!(text, "hint: {remedy}");
@@ -198,9 +199,9 @@ pub fn text(status: &Status, here: &LocalTime) -> String {
         );
     }
     let _ = write!(text, "\n{}", counts(status));
-    section(&mut text, &facts(status, here));
+    section(&mut text, &facts(status, local));
     section(&mut text, &transfers(status));
-    section(&mut text, &failures(status, here));
+    section(&mut text, &failures(status, local));
     section(&mut text, &albums(status));
     text
 }
@@ -212,7 +213,7 @@ fn section(text: &mut String, section: &str) {
     }
 }
 
-/// A table without lines whose columns from the second on are numbers.
+/// A table without borders; all columns but the first are aligned right.
 fn table(rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
@@ -238,7 +239,7 @@ fn counts(status: &Status) -> String {
             String::new()
         }
     };
-    let not_in_album = match items.left() {
+    let not_in_album = match items.pending() {
         0 => status.placements.joining,
         _ => status.placements.wanted,
     };
@@ -271,15 +272,15 @@ fn counts(status: &Status) -> String {
     }))
 }
 
-fn facts(status: &Status, here: &LocalTime) -> String {
+fn facts(status: &Status, local: &LocalTime) -> String {
     let mut text = String::new();
     let process = &status.process;
     if let (Some(mode), Some(pid), Some(since)) = (&process.mode, process.pid, process.since) {
-        let since = format::time(since, here.now, &here.zone);
+        let since = format::time(since, local.now, &local.zone);
         let _ = writeln!(text, "  {mode} (process {pid}) since {since}");
     }
     let quota = &status.quota;
-    let until = quota.resumes_at.map(|then| here.until(Some(then)));
+    let until = quota.resumes_at.map(|then| local.until(Some(then)));
     let _ = writeln!(
         text,
         "  {} of {} requests of the day{}",
@@ -289,8 +290,8 @@ fn facts(status: &Status, here: &LocalTime) -> String {
             .map(|until| format!("; none left{until}"))
             .unwrap_or_default()
     );
-    let headline = headline(status, here);
-    if let Some(wait) = waits_for(status, here).filter(|wait| !headline.contains(wait)) {
+    let headline = headline(status, local);
+    if let Some(wait) = waits_for(status, local).filter(|wait| !headline.contains(wait)) {
         let _ = writeln!(text, "  waits: {wait}");
     }
     text
@@ -309,7 +310,7 @@ fn transfers(status: &Status) -> String {
     }))
 }
 
-fn failures(status: &Status, here: &LocalTime) -> String {
+fn failures(status: &Status, local: &LocalTime) -> String {
     let mut text = String::new();
     let listed = &status.failures;
     if listed.is_empty() {
@@ -317,7 +318,7 @@ fn failures(status: &Status, here: &LocalTime) -> String {
     }
     text.push_str("Not in Google Photos:\n");
     for failure in listed.iter().take(FAILURES) {
-        let _ = writeln!(text, "  {}", self::failure(failure, here));
+        let _ = writeln!(text, "  {}", self::failure(failure, local));
     }
     if listed.len() > FAILURES {
         let more = format::number((listed.len() - FAILURES) as u64);
@@ -333,7 +334,7 @@ fn failures(status: &Status, here: &LocalTime) -> String {
 }
 
 /// One failure in one line.
-pub fn failure(failure: &Failure, here: &LocalTime) -> String {
+pub fn failure(failure: &Failure, local: &LocalTime) -> String {
     let path = match failure.path.as_str() {
         "" => "(its file is gone)",
         path => path,
@@ -351,7 +352,7 @@ pub fn failure(failure: &Failure, here: &LocalTime) -> String {
         let _ = write!(line, " (code {code})");
     }
     if let Some(then) = failure.next_try_at {
-        let then = format::time(then, here.now, &here.zone);
+        let then = format::time(then, local.now, &local.zone);
         let _ = write!(line, "; tried again at {then}");
     }
     line
@@ -363,14 +364,15 @@ fn albums(status: &Status) -> String {
     }
     let rows = status.albums.iter().take(ALBUMS).map(|album| {
         vec![
-            album.title.clone(),
+            Escaped::text(&album.title).to_string(),
             format::count(album.items, "item", "items"),
         ]
     });
     let mut text = format!("Albums:\n{}", table(rows));
     for album in status.albums.iter().take(ALBUMS) {
         if let Some(reason) = &album.reason {
-            let _ = writeln!(text, "  \"{}\" waits: {reason}", album.title);
+            let title = Escaped::text(&album.title);
+            let _ = writeln!(text, "  \"{title}\" waits: {reason}");
         }
     }
     if status.albums.len() > ALBUMS {

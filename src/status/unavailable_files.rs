@@ -1,63 +1,66 @@
-//! Files in the queue that nobody can read now, in words: which, where, and what a person can do. A
-//! backfill ends with them, and `status` warns of those that no daemon will come to by itself.
+//! Queued files that cannot be read now: which, why, and what the user can do. The report of a backfill
+//! lists them; `status` warns of those that no watched folder covers.
 
 use std::fmt::Write as _;
 
-use super::{Warning, format, summary::LISTED};
-use crate::{escape::Shown, store::OutOfReach};
+use super::{Warning, format};
+use crate::{escape::Escaped, store::UnavailableFiles};
 
-/// What stays in the queue because its folder is not there, or is none of this run's.
-pub(super) fn text(all: &[OutOfReach]) -> String {
+/// The most entries of a list in a report.
+pub(super) const MAX_LISTED: usize = 20;
+
+/// The list in a report: what stays in the queue because its folder is missing or not part of this run.
+pub(super) fn text(all: &[UnavailableFiles]) -> String {
     let mut text = String::new();
-    for there in all {
-        let root = Shown::path(&there.root);
-        let why = if there.is_away {
+    for group in all {
+        let root = Escaped::path(&group.root);
+        let why = if group.is_away {
             "is missing or empty"
         } else {
             "is no folder that this run looks into"
         };
         let _ = writeln!(text, "Still in the queue, for {root} {why}:");
-        for path in there.files.iter().take(LISTED) {
-            let _ = writeln!(text, "  {}", Shown::path(path));
+        for path in group.files.iter().take(MAX_LISTED) {
+            let _ = writeln!(text, "  {}", Escaped::path(path));
         }
-        if there.files.len() > LISTED {
-            let _ = writeln!(text, "  and {}", more(there, LISTED));
+        if group.files.len() > MAX_LISTED {
+            let _ = writeln!(text, "  and {}", more(group, MAX_LISTED));
         }
-        let _ = writeln!(text, "hint: {}", remedy(there));
+        let _ = writeln!(text, "hint: {}", remedy(group));
     }
     text
 }
 
-/// A warning of what stays in the queue although its folder is not looked into any more.
-pub(super) fn warning(there: &OutOfReach) -> Warning {
-    let first = there.files.first();
-    let first = first.map(|path| Shown::path(path).to_string());
-    let others = match there.files.len() {
+/// The warning in `status` about queued files whose folder is no longer watched.
+pub(super) fn warning(group: &UnavailableFiles) -> Warning {
+    let first = group.files.first();
+    let first = first.map(|path| Escaped::path(path).to_string());
+    let others = match group.files.len() {
         0 | 1 => String::new(),
-        _ => format!(" and {}", more(there, 1)),
+        _ => format!(" and {}", more(group, 1)),
     };
-    let (first, root) = (first.unwrap_or_default(), Shown::path(&there.root));
+    let (first, root) = (first.unwrap_or_default(), Escaped::path(&group.root));
     Warning {
         message: format!("{first}{others} in the queue, but {root} is no folder that is watched"),
-        hint: remedy(there),
+        hint: remedy(group),
     }
 }
 
-/// How many there are beside the first ones.
-fn more(there: &OutOfReach, listed: usize) -> String {
-    let n = format::number(there.files.len().saturating_sub(listed) as u64);
-    if there.and_more {
+/// "2 more", or "999 or more" if the count was cut off.
+fn more(group: &UnavailableFiles, listed: usize) -> String {
+    let n = format::number(group.files.len().saturating_sub(listed) as u64);
+    if group.and_more {
         format!("{n} or more")
     } else {
         format!("{n} more")
     }
 }
 
-fn remedy(there: &OutOfReach) -> String {
-    if there.is_away {
+fn remedy(group: &UnavailableFiles) -> String {
+    if group.is_away {
         return "they go on by themselves once the folder is there again".to_owned();
     }
-    let root = Shown::path(&there.root);
+    let root = Escaped::path(&group.root);
     format!(
         "`albumen backfill {root}` goes on with them once the folder is there, and so does a copy of them in a \
          folder that is watched"
@@ -69,8 +72,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn many_files_are_told_by_the_first_ones_and_a_number() {
-        let there = |n: u32, is_away, and_more| OutOfReach {
+    fn only_the_first_files_are_listed() {
+        let there = |n: u32, is_away, and_more| UnavailableFiles {
             root: "/card".into(),
             is_away,
             files: (0..n).map(|n| format!("/card/{n}.jpg").into()).collect(),

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
-    Result, Store, calls,
-    listed::{self, Before},
+    Result, Store, call_journal,
+    remote_albums::{self, Before},
 };
 use crate::{
     clock,
@@ -28,27 +28,6 @@ pub struct AlbumTask {
     pub looked: u32,
     /// What stood at the service under this title before this database knew of it.
     pub before: Before,
-}
-
-/// What is known of an album.
-#[derive(Debug, Clone)]
-pub struct AlbumView {
-    /// Its row.
-    pub row: AlbumRow,
-    /// Its title, with "(2)" and so on for further parts.
-    pub title: String,
-    /// The service's id.
-    pub album_id: Option<AlbumId>,
-    /// Where a browser finds it.
-    pub product_url: Option<String>,
-    /// Placements that stand in it.
-    pub placed: u64,
-    /// Placements that are wanted, or whose files are queued.
-    pub wanted: u64,
-    /// Placements that stand in it, but not where the order wants them.
-    pub out_of_sequence: u64,
-    /// What is wrong with it.
-    pub reason: Option<String>,
 }
 
 /// The title of a part as the service shall have it.
@@ -112,7 +91,7 @@ pub(super) fn task(db: &Connection, album: AlbumRow) -> Result<Option<AlbumTask>
     let title = part_title(&title, part);
     Ok(Some(AlbumTask {
         row: album,
-        before: listed::before(db, &title)?,
+        before: remote_albums::before(db, &title)?,
         title,
         asked_at: asked_at.map(clock::from_millis),
         looked,
@@ -247,7 +226,7 @@ impl Store {
     ) -> Result<()> {
         self.write_durably(move |db| {
             stands(db, album, &album_id, product_url.as_deref(), now)?;
-            calls::answered(db, call, Some(200), None, now)
+            call_journal::answered(db, call, Some(200), None, now)
         })
         .await
     }
@@ -269,7 +248,7 @@ impl Store {
                  WHERE id = ?1",
             )?
             .execute(params![album.0, open, not_before.as_millisecond(), error])?;
-            calls::answered(db, call, None, Some(&error), now)
+            call_journal::answered(db, call, None, Some(&error), now)
         })
         .await
     }

@@ -13,7 +13,7 @@ use super::{Lane, Turn, waiting};
 use crate::{
     clock,
     context::{Result, account, backoff},
-    escape::Shown,
+    escape::Escaped,
     model::{
         album_title,
         batch_plan::MAX_BATCH,
@@ -23,7 +23,7 @@ use crate::{
         self, Call, Kind,
         wire::{Album, AlbumsPage},
     },
-    store::{ALBUM_LIMIT, AlbumBefore, AlbumTask, Before, CallKind, Journalled, NewCall},
+    store::{ALBUM_LIMIT, AlbumTask, Before, CallKind, Journalled, NewCall, RemoteAlbum},
 };
 
 /// How long an album that was just made may answer 404, and how far apart two 404s must be for an
@@ -56,7 +56,7 @@ impl Lane {
                     .store
                     .album_found(task.row, album_id, url, now)
                     .await?;
-                let title = Shown::text(&task.title);
+                let title = Escaped::text(&task.title);
                 tracing::info!(album.row = task.row.0, "album found: {title}");
                 Ok(Turn::Again)
             }
@@ -70,7 +70,7 @@ impl Lane {
         let read = self.read_list(|album| {
             let items = album.items();
             if let Some(title) = album_title::clean(&album.title) {
-                list.push(AlbumBefore {
+                list.push(RemoteAlbum {
                     title,
                     items,
                     product_url: Some(album.product_url).filter(|url| !url.is_empty()),
@@ -112,20 +112,20 @@ impl Lane {
                     .store
                     .album_created(call.id, task.row, album.id, url, now)
                     .await?;
-                let title = Shown::text(&task.title);
+                let title = Escaped::text(&task.title);
                 tracing::info!(album.row = task.row.0, "album made: {title}");
                 Ok(Turn::Again)
             }
             Err(error) if error.kind().outcome_unknown() => {
                 let turn = self
-                    .album_outcome_open(&call, &account::in_words(&error))
+                    .album_outcome_open(&call, &account::error_chain(&error))
                     .await?;
                 self.trouble(&error).await?;
                 Ok(turn)
             }
             Err(error) => {
                 let now = self.context.clock.now();
-                let words = account::in_words(&error);
+                let words = account::error_chain(&error);
                 let own = matches!(
                     error.kind(),
                     Kind::BadRequest | Kind::AlbumRefused | Kind::Forbidden

@@ -4,7 +4,7 @@
 
 mod source;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use source::Sources;
 
@@ -19,19 +19,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("progress", &["model"]),
     ("model", &["config"]),
     ("config", &[]),
-    // To be narrowed: `scan` and `store` below `media` and `safe_open`.
-    ("safe_open", &["config", "scan"]),
+    ("safe_open", &[]),
     ("photos_api", &["model"]),
+    // To be narrowed: `store` below `media`.
     (
         "media",
-        &[
-            "model",
-            "config",
-            "photos_api",
-            "safe_open",
-            "scan",
-            "store",
-        ],
+        &["model", "config", "photos_api", "safe_open", "store"],
     ),
     ("store", &["model"]),
     (

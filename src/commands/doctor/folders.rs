@@ -9,11 +9,11 @@ use rustix::fs::Access;
 
 use crate::{
     config::{Config, Poll},
-    escape::Shown,
+    escape::Escaped,
     scan::{
-        place::{Place, Places},
-        walk::RootState,
-        watch,
+        folder::{Folder, Folders},
+        walk::{RootState, Scope},
+        watcher,
     },
     status::format,
 };
@@ -25,8 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Checks all folders.
 pub(super) fn check(config: &Config) -> Vec<Finding> {
-    let places = match Places::new(config.folders.iter().cloned()) {
-        Ok(places) => places,
+    let folders = match Folders::new(config.folders.iter().cloned()) {
+        Ok(folders) => folders,
         Err(error) => {
             let remedy = "put it right in the configuration";
             return vec![Finding::fault("folder", error.to_string(), remedy)];
@@ -36,9 +36,9 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
     let mut dirs = 0;
     let mut whole = true;
     let begin = Instant::now();
-    for place in places.iter() {
-        let path = Shown::path(&place.folder.path);
-        match place.tree.root_state() {
+    for folder in folders.iter() {
+        let path = Escaped::path(&folder.settings.path);
+        match folder.tree.root_state() {
             RootState::Missing => findings.push(Finding::fault(
                 "folder",
                 format!("{path} is not there"),
@@ -55,9 +55,9 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
                 "let the user who runs albumen read it",
             )),
             RootState::Present => {
-                let look = Look::at(place, begin + PATIENCE);
+                let look = Look::at(folder, begin + PATIENCE);
                 whole &= look.whole;
-                if must_be_watched(config, place) {
+                if must_be_watched(config, folder) {
                     dirs += look.dirs;
                 }
                 findings.push(look.finding(&path.to_string()));
@@ -70,8 +70,8 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
     findings
 }
 
-fn must_be_watched(config: &Config, place: &Place) -> bool {
-    config.watch.poll == Poll::Never || watch::must_poll(&place.folder.path).is_none()
+fn must_be_watched(config: &Config, folder: &Folder) -> bool {
+    config.watch.poll == Poll::Never || watcher::must_poll(&folder.settings.path).is_none()
 }
 
 /// What a walk saw.
@@ -87,15 +87,15 @@ struct Look {
 }
 
 impl Look {
-    fn at(place: &Place, deadline: Instant) -> Self {
+    fn at(folder: &Folder, deadline: Instant) -> Self {
         let mut look = Self {
             whole: true,
             ..Self::default()
         };
-        for listing in place.tree.walk() {
+        for listing in folder.tree.walk(&Scope::Folder) {
             look.dirs += 1;
             look.files += listing.files.len() as u64;
-            let dir = place.tree.root.join(&listing.dir);
+            let dir = folder.tree.root.join(&listing.dir);
             if listing.problem.is_some() {
                 look.cannot_read(dir.clone());
             }
@@ -136,7 +136,7 @@ impl Look {
                 format!(
                     "{what}; {} cannot be read, such as {}",
                     format::number(self.unreadable),
-                    Shown::path(&example)
+                    Escaped::path(&example)
                 ),
                 "let the user who runs albumen read them, or name them in `exclude`",
             ),

@@ -4,13 +4,11 @@
 //! them between their neighbours, and all items of a call go to one place. So what belongs between
 //! two others that stand there costs a call, however few it is.
 
-use std::{collections::HashMap, fmt::Write as _, ops::AddAssign, path::Path};
-
-use jiff::Timestamp;
+use std::{collections::HashMap, fmt::Write as _, ops::AddAssign};
 
 use crate::{
     config::Config,
-    scan::{place::Place, walk::Entry},
+    model::order_key::OrderKey,
     status::{eta::ITEMS_PER_CALL, format},
     store::{self, Reader},
 };
@@ -55,14 +53,12 @@ pub(super) struct Cost {
 }
 
 impl Places {
-    /// Notes that `entry`, in the directory `dir`, would join this album.
+    /// Notes that a file with this key would join this album.
     pub(super) fn note(
         &mut self,
         title: &str,
-        place: &Place,
-        (dir, entry): (&Path, &Entry),
+        key: &OrderKey,
         reader: &Reader,
-        now: Timestamp,
     ) -> store::Result<()> {
         if !self.0.contains_key(title) {
             let joining = Joining {
@@ -74,7 +70,6 @@ impl Places {
         if let Some(joining) = self.0.get_mut(title)
             && !joining.stands.is_empty()
         {
-            let key = place.key_for(dir, entry, now);
             joining.joins.push(key.as_bytes().to_vec());
         }
         Ok(())

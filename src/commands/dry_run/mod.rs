@@ -17,20 +17,19 @@ use jiff::Timestamp;
 use crate::{
     cli::ExitCode,
     config::Config,
-    daemon::connect,
-    escape::Shown,
+    daemon::clients,
+    escape::Escaped,
     scan::{
-        place::{Asked, Part, Place, Places},
-        survey,
-        walk::{self, Entry, Listing, RootState},
+        folder::{Folder, Folders, ResolvedPaths},
+        walk::{Entry, Listing, RootState, Scope},
     },
     status::format,
-    store::{Reader, Standing},
+    store::{FileStatus, Reader},
 };
 
-use super::{explain, look, output};
+use super::{explain, output, read_state};
 
-mod afterwards;
+mod after_upload;
 mod cost;
 
 /// Albums that are listed one by one.
@@ -44,21 +43,21 @@ pub(crate) async fn run(config: Arc<Config>, paths: Vec<PathBuf>) -> anyhow::Res
 }
 
 fn plan(config: &Config, paths: &[PathBuf]) -> anyhow::Result<String> {
-    let reader = look::reader(config)?;
-    let mut plan = Plan::at(connect::clock(config).now());
-    let mut places = Places::new(config.folders.iter().cloned())?;
+    let reader = read_state::reader(config)?;
+    let mut plan = Plan::at(clients::clock(config).now());
+    let mut folders = Folders::new(config.folders.iter().cloned())?;
     let asked = if paths.is_empty() {
-        let all = places.iter().enumerate();
-        Asked {
-            parts: all.map(|(number, _)| (number, Part::Whole)).collect(),
-            ..Asked::default()
+        let all = folders.iter().enumerate();
+        ResolvedPaths {
+            scopes: all.map(|(number, _)| (number, Scope::Folder)).collect(),
+            ..ResolvedPaths::default()
         }
     } else {
-        places.resolve_all(paths)?
+        folders.resolve(paths)?
     };
-    for (number, part) in &asked.parts {
-        if let Some(place) = places.get(*number) {
-            plan.take(place, part, reader.as_ref())?;
+    for (number, scope) in &asked.scopes {
+        if let Some(folder) = folders.get(*number) {
+            plan.take(folder, scope, reader.as_ref())?;
         }
     }
     for (_, reason) in &asked.left_out {
@@ -68,7 +67,7 @@ fn plan(config: &Config, paths: &[PathBuf]) -> anyhow::Result<String> {
         plan.is_listed = reader.albums_were_listed()?;
         let made = reader.albums()?.into_iter();
         plan.made = made
-            .filter(|album| album.album_id.is_some())
+            .filter(|album| album.id.is_some())
             .map(|album| album.title)
             .collect();
     }
@@ -108,7 +107,7 @@ struct Plan {
     /// What would join albums that stand already.
     places: cost::Places,
     /// What would be moved or deleted in the end.
-    acts: afterwards::Acts,
+    acts: after_upload::Acts,
 }
 
 impl Plan {
@@ -122,37 +121,32 @@ impl Plan {
             made: Vec::new(),
             is_listed: false,
             places: cost::Places::default(),
-            acts: afterwards::Acts::default(),
+            acts: after_upload::Acts::default(),
         }
     }
 
-    fn take(&mut self, place: &Place, part: &Part, reader: Option<&Reader>) -> anyhow::Result<()> {
-        let tree = &place.tree;
+    fn take(
+        &mut self,
+        folder: &Folder,
+        scope: &Scope,
+        reader: Option<&Reader>,
+    ) -> anyhow::Result<()> {
+        let tree = &folder.tree;
         match tree.root_state() {
             RootState::Present => {}
             RootState::Missing => self.problem(&tree.root, &"there is no such folder"),
             RootState::Empty => self.problem(&tree.root, &"there is nothing in it"),
             RootState::Unreadable(error) => self.problem(&tree.root, &error),
         }
-        let walk = match part {
-            Part::Whole => tree.walk(),
-            Part::Below(dir) => tree.below(dir),
-            Part::Only(dir) => tree.only(dir),
-            Part::Files { dir, names } => {
-                for name in names {
-                    self.take_file(place, &dir.join(name), reader)?;
-                }
-                return Ok(());
-            }
-        };
-        for listing in walk {
-            self.take_listing(place, &listing, reader)?;
+        for listing in tree.walk(scope) {
+            self.take_listing(folder, &listing, reader)?;
         }
         Ok(())
     }
 
     fn problem(&mut self, path: &Path, what: &dyn std::fmt::Display) {
-        self.problems.push(format!("{}: {what}", Shown::path(path)));
+        self.problems
+            .push(format!("{}: {what}", Escaped::path(path)));
     }
 
     fn leave_out(&mut self, reason: &str, n: u64) {
@@ -163,12 +157,12 @@ impl Plan {
 
     fn take_listing(
         &mut self,
-        place: &Place,
+        folder: &Folder,
         listing: &Listing,
         reader: Option<&Reader>,
     ) -> anyhow::Result<()> {
         let dir = &listing.dir;
-        let at = place.tree.root.join(dir);
+        let at = folder.tree.root.join(dir);
         if let Some(error) = &listing.problem {
             self.problem(&at, error);
         }
@@ -180,47 +174,25 @@ impl Plan {
         self.leave_out("on the built-in junk list", passed.junk);
         self.leave_out("named by `exclude`", passed.excluded);
         self.leave_out("not named by `include`", passed.not_included);
-        let known = known(reader, place, dir)?;
+        let known = known(reader, folder, dir)?;
         for entry in &listing.files {
-            self.take_entry(place, (dir, entry), known.get(&entry.name), reader)?;
-        }
-        Ok(())
-    }
-
-    fn take_file(
-        &mut self,
-        place: &Place,
-        file: &Path,
-        reader: Option<&Reader>,
-    ) -> anyhow::Result<()> {
-        let path = place.tree.root.join(file);
-        match place.tree.look(file) {
-            Ok(walk::Look::File(entry)) => {
-                let dir = file.parent().unwrap_or(Path::new(""));
-                let known = known(reader, place, dir)?;
-                self.take_entry(place, (dir, &entry), known.get(&entry.name), reader)?;
-            }
-            Ok(walk::Look::Refused(verdict)) => self.leave_out(&verdict.to_string(), 1),
-            Ok(walk::Look::Dir | walk::Look::Nothing) => {
-                self.leave_out("a link that is not followed, or not a file", 1);
-            }
-            Err(error) => self.problem(&path, &error),
+            self.take_entry(folder, (dir, entry), known.get(&entry.name), reader)?;
         }
         Ok(())
     }
 
     fn take_entry(
         &mut self,
-        place: &Place,
+        folder: &Folder,
         (dir, entry): (&Path, &Entry),
-        known: Option<&Standing>,
+        known: Option<&FileStatus>,
         reader: Option<&Reader>,
     ) -> anyhow::Result<()> {
         let same = known
-            .filter(|known| known.size == entry.size && known.mtime_ns == entry.mtime_ns)
+            .filter(|known| known.size == entry.stat.size && known.mtime_ns == entry.stat.mtime_ns)
             .cloned();
         let known = match (same, reader) {
-            (None, Some(reader)) => reader.moved(&survey::stat_of(entry))?,
+            (None, Some(reader)) => reader.moved(&entry.stat)?,
             (same, _) => same,
         };
         if let Some(known) = known {
@@ -228,7 +200,7 @@ impl Plan {
                 ("held", Some("created" | "verified")) => {
                     self.there += 1;
                     if !known.stays {
-                        self.acts.note(&place.folder);
+                        self.acts.note(&folder.settings);
                     }
                     return Ok(());
                 }
@@ -244,19 +216,18 @@ impl Plan {
                 _ => {}
             }
         } else {
-            let path = place.tree.root.join(dir).join(&entry.name);
-            if let Err(reason) = explain::content(&path, entry.size) {
+            let path = folder.tree.root.join(dir).join(&entry.name);
+            if let Err(reason) = explain::content(&path, entry.stat.size) {
                 self.leave_out(&reason, 1);
                 return Ok(());
             }
         }
-        let title = place.album_for(dir, entry, self.now);
+        let (title, key) = folder.destination(dir, entry, self.now);
         if let (Some(title), Some(reader)) = (&title, reader) {
-            self.places
-                .note(title, place, (dir, entry), reader, self.now)?;
+            self.places.note(title, &key, reader)?;
         }
-        self.albums.entry(title).or_default().add(entry.size);
-        self.acts.note(&place.folder);
+        self.albums.entry(title).or_default().add(entry.stat.size);
+        self.acts.note(&folder.settings);
         Ok(())
     }
 
@@ -309,7 +280,12 @@ impl Plan {
         if !self.left_out.is_empty() {
             text.push_str("Left out:\n");
             for (reason, n) in &self.left_out {
-                let _ = writeln!(text, "  {:>9}  {}", format::number(*n), Shown::text(reason));
+                let _ = writeln!(
+                    text,
+                    "  {:>9}  {}",
+                    format::number(*n),
+                    Escaped::text(reason)
+                );
             }
         }
         if !self.problems.is_empty() {
@@ -326,7 +302,7 @@ impl Plan {
         albums.sort_by_key(|(_, amount)| std::cmp::Reverse(amount.files));
         for (title, amount) in albums.iter().take(ALBUMS) {
             let title = match title {
-                Some(title) => format!("album \"{}\"", Shown::text(title)),
+                Some(title) => format!("album \"{}\"", Escaped::text(title)),
                 None => "no album".to_owned(),
             };
             let _ = writeln!(
@@ -348,13 +324,13 @@ impl Plan {
 
 fn known(
     reader: Option<&Reader>,
-    place: &Place,
+    folder: &Folder,
     dir: &Path,
-) -> anyhow::Result<HashMap<OsString, Standing>> {
+) -> anyhow::Result<HashMap<OsString, FileStatus>> {
     let Some(reader) = reader else {
         return Ok(HashMap::new());
     };
-    let standing = reader.standing_in(&place.tree.root, dir)?;
-    let by_name = |one: Standing| (one.name.clone(), one);
+    let standing = reader.standing_in(&folder.tree.root, dir)?;
+    let by_name = |one: FileStatus| (one.name.clone(), one);
     Ok(standing.into_iter().map(by_name).collect())
 }

@@ -3,8 +3,8 @@
 use std::{fmt::Write as _, path::Path};
 
 use crate::{
-    escape::Shown,
-    media::description::{self, beside::Beside},
+    escape::Escaped,
+    media::description::{self, sidecars::SidecarIndex},
     store::Explained,
 };
 
@@ -12,12 +12,12 @@ use crate::{
 pub(super) fn text(path: &Path, known: Option<&Explained>) -> String {
     let dir = path.parent().unwrap_or(Path::new(""));
     // A folder that cannot be listed has no sidecars that could be read.
-    let beside = Beside::read(dir).unwrap_or_default();
+    let beside = SidecarIndex::read(dir).unwrap_or_default();
     let found = description::find(path, &beside).description;
     let mut text = match &found {
         Some(found) => format!(
             "Its description is \"{}\", from {}.\n",
-            Shown::text(&found.text),
+            Escaped::text(&found.text),
             found.source
         ),
         None => {
@@ -34,7 +34,7 @@ pub(super) fn text(path: &Path, known: Option<&Explained>) -> String {
             let _ = writeln!(
                 text,
                 "What is known of it is \"{}\": of an equal file that came first, or from before the last scan.",
-                Shown::text(wanted)
+                Escaped::text(wanted)
             );
         }
         (_, Some(_)) if said.is_some() && is_made(known) && known.describe_error.is_none() => {
@@ -44,7 +44,7 @@ pub(super) fn text(path: &Path, known: Option<&Explained>) -> String {
             let _ = writeln!(
                 text,
                 "Google Photos keeps the one that it has: \"{}\".",
-                Shown::text(told)
+                Escaped::text(told)
             );
         }
         _ => {}
@@ -53,7 +53,7 @@ pub(super) fn text(path: &Path, known: Option<&Explained>) -> String {
         let _ = writeln!(
             text,
             "Google Photos did not take a change of it: {}.",
-            Shown::text(reason)
+            Escaped::text(reason)
         );
     }
     text

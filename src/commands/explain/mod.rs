@@ -13,12 +13,12 @@ use crate::{
     cli::ExitCode,
     clock::Clock,
     config::{self, AlbumRule, Config, Order},
-    daemon::connect,
-    escape::Shown,
+    daemon::clients,
+    escape::Escaped,
     media::file_type::{self, HEAD_BYTES},
     model::album_title,
     scan::{
-        place::{Place, Places},
+        folder::{Folder, Folders},
         rules::Verdict,
         walk::Look,
     },
@@ -26,19 +26,19 @@ use crate::{
     store::{Explained, Reader},
 };
 
-mod after;
+mod after_upload;
 
-use super::{Edge, failure::quoted, here, look, output};
+use super::{Edge, error_report::quoted, here, output, read_state};
 
 mod description;
-mod known;
+mod stored;
 
 /// Explains one path.
 pub(crate) fn run(edge: &Edge, path: &Path) -> anyhow::Result<ExitCode> {
     let config = edge.config_or_defaults()?;
-    let clock = connect::clock(&config);
+    let clock = clients::clock(&config);
     let path = edge.env.typed(path);
-    let reader = look::reader(&config)?;
+    let reader = read_state::reader(&config)?;
     output::print(&text(&config, &clock, reader.as_ref(), &path)?)?;
     Ok(ExitCode::Done)
 }
@@ -51,26 +51,26 @@ fn text(
 ) -> anyhow::Result<String> {
     let metadata = fs::metadata(path);
     let is_dir = metadata.as_ref().is_ok_and(fs::Metadata::is_dir);
-    let mut text = format!("{}\n", Shown::path(path));
-    let mut places = Places::new(config.folders.iter().cloned())?;
-    let (place, relative) = places.holder(path, is_dir)?;
+    let mut text = format!("{}\n", Escaped::path(path));
+    let mut folders = Folders::new(config.folders.iter().cloned())?;
+    let (folder, relative) = folders.locate(path, is_dir)?;
     // A link inside of a folder is judged as one; one that leads here from outside is followed, as
     // `backfill PATH` does.
-    if !place.is_configured
+    if !folder.is_configured
         && path.is_symlink()
         && let Ok(target) = path.canonicalize()
     {
         let target = self::text(config, clock, reader, &target)?;
         return Ok(text + "It is a link to " + &target);
     }
-    text += &folder(&place);
+    text += &folder_text(&folder);
     let known = reader
-        .map(|reader| reader.explain(&place.root().join(&relative)))
+        .map(|reader| reader.explain(&folder.root().join(&relative)))
         .transpose()?
         .flatten();
-    let is_up = known.as_ref().is_some_and(known::is_up);
+    let is_up = known.as_ref().is_some_and(stored::is_up);
     let goes = verdict(
-        &place,
+        &folder,
         &relative,
         path,
         (is_dir, known.as_ref()),
@@ -78,9 +78,9 @@ fn text(
         &mut text,
     );
     if goes && !is_up {
-        text += &album(&place, &relative, clock.now());
+        text += &album(&folder, &relative, clock.now());
     }
-    if goes && place.folder.description == config::Description::Sidecar {
+    if goes && folder.settings.description == config::Description::Sidecar {
         text += &description::text(path, known.as_ref());
     }
     let view = match (reader, &known) {
@@ -90,25 +90,25 @@ fn text(
     let here = here(clock);
     text += &match &known {
         Some(known) => {
-            let mut text = known::text(known, metadata.is_ok(), &here);
-            if known::may_move(known) {
-                let status = look::status(config, clock, reader)?;
+            let mut text = stored::text(known, metadata.is_ok(), &here);
+            if stored::may_move(known) {
+                let status = read_state::status(config, clock, reader)?;
                 let waits = waits_for(&status, &here);
                 text +=
-                    &known::waiting(waits.as_deref().filter(|waits| !known::says(known, waits)));
+                    &stored::waiting(waits.as_deref().filter(|waits| !stored::says(known, waits)));
             }
             text
         }
         None if is_dir => String::new(),
         None => "Albumen has not seen it yet.\n".to_owned(),
     };
-    text += &after::text(&place, &relative, view.as_ref(), goes, &here);
+    text += &after_upload::text(&folder, &relative, view.as_ref(), goes, &here);
     Ok(text)
 }
 
-fn folder(place: &Place) -> String {
-    let path = quoted(place.root());
-    if place.is_configured {
+fn folder_text(folder: &Folder) -> String {
+    let path = quoted(folder.root());
+    if folder.is_configured {
         format!("It belongs to the folder {path} of the configuration.\n")
     } else {
         "It is in no folder of the configuration: the daemon leaves it alone, and with `albumen backfill PATH` the \
@@ -119,7 +119,7 @@ fn folder(place: &Place) -> String {
 
 /// Says what the rules, the size and the content say; gives whether it would go up.
 fn verdict(
-    place: &Place,
+    folder: &Folder,
     relative: &Path,
     path: &Path,
     (is_dir, known): (bool, Option<&Explained>),
@@ -130,26 +130,26 @@ fn verdict(
         let _ = writeln!(
             text,
             "It does not go up: {}.",
-            Shown::text(&reason.to_string())
+            Escaped::text(&reason.to_string())
         );
         false
     };
     let verdict = if relative.as_os_str().is_empty() {
         Verdict::Take
     } else {
-        place.tree.rules.verdict(relative, is_dir)
+        folder.tree.rules.check_path(relative, is_dir)
     };
     if verdict != Verdict::Take {
         return refuse(text, &verdict);
     }
     let deep = relative.components().count() > 1;
-    if !place.folder.recursive && (deep || is_dir && !relative.as_os_str().is_empty()) {
+    if !folder.settings.recursive && (deep || is_dir && !relative.as_os_str().is_empty()) {
         return refuse(
             text,
             &"`recursive = false` leaves out what is in folders below",
         );
     }
-    if path.is_symlink() && !relative.as_os_str().is_empty() && !place.folder.follow_symlinks {
+    if path.is_symlink() && !relative.as_os_str().is_empty() && !folder.settings.follow_symlinks {
         return refuse(text, &"it is a symbolic link, and `follow_symlinks` is off");
     }
     if is_dir {
@@ -174,7 +174,7 @@ fn verdict(
     match content(path, metadata.len()) {
         Ok(mime) => {
             let goes = match known {
-                Some(known) if known::is_over(known) => "It is",
+                Some(known) if stored::is_over(known) => "It is",
                 _ => "It goes up, as",
             };
             let _ = writeln!(text, "{goes} {}.", format::kind(mime, metadata.len()));
@@ -199,23 +199,23 @@ pub(crate) fn content(path: &Path, size: u64) -> Result<&'static str, String> {
     Ok(kind.mime)
 }
 
-fn album(place: &Place, relative: &Path, now: Timestamp) -> String {
-    let folder = &place.folder;
-    if folder.album == AlbumRule::None {
+fn album(folder: &Folder, relative: &Path, now: Timestamp) -> String {
+    let settings = &folder.settings;
+    if settings.album == AlbumRule::None {
         return "It goes into no album.\n".to_owned();
     }
     let dir = relative.parent().unwrap_or(Path::new(""));
-    let title = match place.tree.look(relative) {
-        Ok(Look::File(entry)) => place.album_for(dir, &entry, now),
-        _ if album_title::asks_for_day(&folder.album) => {
+    let title = match folder.tree.look(relative) {
+        Ok(Look::File(entry)) => folder.destination(dir, &entry, now).0,
+        _ if album_title::asks_for_day(&settings.album) => {
             return "Its album depends on when it was taken.\n".to_owned();
         }
-        _ => album_title::title_for(&folder.album, &folder.path, relative, None),
+        _ => album_title::title_for(&settings.album, &settings.path, relative, None),
     };
     let Some(title) = title else {
         return "It goes into no album: the title would be empty.\n".to_owned();
     };
-    let order = match folder.order {
+    let order = match settings.order {
         Order::Taken => "by the time when it was taken",
         Order::Name => "by its name",
         Order::Modified => "by the time when it was last changed",
@@ -223,6 +223,6 @@ fn album(place: &Place, relative: &Path, now: Timestamp) -> String {
     };
     format!(
         "Its album is \"{}\", in which it stands {order}.\n",
-        Shown::text(&title)
+        Escaped::text(&title)
     )
 }

@@ -7,9 +7,9 @@ use ini::{Ini, ParseOption};
 use super::gphotos_uploader::Client;
 use crate::{
     cli::ExitCode,
-    commands::failure::{Failure, quoted},
+    commands::error_report::{Failure, quoted},
     config::Environment,
-    escape::Shown,
+    escape::Escaped,
 };
 
 /// How the line begins behind which everything is encrypted; the number is the version of the form.
@@ -159,7 +159,7 @@ impl Remote {
 
     /// A configuration to begin with.
     pub fn configuration(&self) -> String {
-        let name = Shown::text(&self.name);
+        let name = Escaped::text(&self.name);
         format!(
             "# The client is that of rclone's remote \"{name}\". rclone keeps no list of folders: name yours.\n\
              # What was copied to \"{name}:album/TITLE\" went to an album, to \"{name}:upload\" to none.\n\
@@ -191,21 +191,21 @@ impl Refusal {
                 "name another file with `--from`".to_owned(),
             ),
             Self::NotThere(name) => (
-                format!("{file} has no remote called `{}`", Shown::text(&name)),
+                format!("{file} has no remote called `{}`", Escaped::text(&name)),
                 "`rclone listremotes` lists them".to_owned(),
             ),
             Self::OtherType(name, kind) => (
                 format!(
                     "the remote `{}` is of the type `{}`, not `{TYPE}`",
-                    Shown::text(&name),
-                    Shown::text(&kind)
+                    Escaped::text(&name),
+                    Escaped::text(&kind)
                 ),
                 "`rclone listremotes --long` lists the types".to_owned(),
             ),
             Self::Several(names) => (
                 format!(
                     "{file} has several remotes for Google Photos: {}",
-                    Shown::text(&names.join(", "))
+                    Escaped::text(&names.join(", "))
                 ),
                 "name one: `albumen import rclone REMOTE`".to_owned(),
             ),
@@ -213,7 +213,7 @@ impl Refusal {
                 format!(
                     "the remote `{}` uses the client that comes with rclone, which only rclone can use and \
                      see through: there is nothing to take over",
-                    Shown::text(&name)
+                    Escaped::text(&name)
                 ),
                 "make an OAuth client of your own, as the README tells, and begin with `albumen init`"
                     .to_owned(),

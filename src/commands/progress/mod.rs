@@ -14,13 +14,13 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     config::Config,
-    escape::Shown,
+    escape::Escaped,
     progress::{Pace, Progress},
     status::{Status, Transfer, summary::Tally},
     store::Reader,
 };
 
-use super::{Edge, look, output::Screen};
+use super::{Edge, output::Screen, read_state};
 
 mod bars;
 mod counter;
@@ -50,7 +50,7 @@ struct Sight {
 
 impl Sight {
     fn files_in_all(&self) -> u64 {
-        self.done + self.status.items.left()
+        self.done + self.status.items.pending()
     }
 
     fn bytes_in_all(&self) -> u64 {
@@ -61,10 +61,10 @@ impl Sight {
 
     /// Whether nothing is known to be left, while the work goes on: it looks for files.
     fn is_looking(&self) -> bool {
-        self.status.items.left() == 0
+        self.status.items.pending() == 0
             && self.status.placements.wanted == 0
             && self.status.after_upload.waiting == 0
-            && !self.status.waits_for_a_person()
+            && !self.status.needs_user()
     }
 }
 
@@ -195,16 +195,16 @@ impl Looker {
     /// One look; none if there is no database yet.
     fn look(&mut self) -> anyhow::Result<Option<Sight>> {
         if self.reader.is_none() {
-            self.reader = look::reader(&self.config)?;
+            self.reader = read_state::reader(&self.config)?;
         }
         let Some(reader) = &self.reader else {
             return Ok(None);
         };
-        let Some(overview) = look::overview(reader, &self.clock)? else {
+        let Some(overview) = read_state::overview(reader, &self.clock)? else {
             return Ok(None);
         };
         let sent_there = overview.bytes_sent;
-        let around = look::around(&self.config, &self.clock, true, self.pace.rate());
+        let around = read_state::around(&self.config, &self.clock, true, self.pace.rate());
         let mut status = Status::new(Some(&overview), around);
         let sent = if let Some(progress) = &self.progress {
             status.transfers = progress.moving().iter().map(transfer).collect();
@@ -225,7 +225,7 @@ impl Looker {
 
 fn transfer(moving: &crate::progress::Transferring) -> Transfer {
     Transfer {
-        path: Shown::path(&moving.path).to_string(),
+        path: Escaped::path(&moving.path).to_string(),
         sent: moving.sent,
         size: moving.size,
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, path::PathBuf};
 
-use crate::{cli::ExitCode, escape::Shown, status::format};
+use crate::{cli::ExitCode, escape::Escaped, status::format};
 
 /// Files that are named of each kind; the rest is counted.
 const NAMED: usize = 20;
@@ -29,7 +29,7 @@ impl Files {
 
     fn tell(&self, text: &mut String) {
         for path in &self.named {
-            let _ = writeln!(text, "    {}", Shown::path(path));
+            let _ = writeln!(text, "    {}", Escaped::path(path));
         }
         let more = self.n.saturating_sub(self.named.len() as u64);
         if more > 0 {

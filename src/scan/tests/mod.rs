@@ -1,4 +1,4 @@
-//! The stage on real folders and a real store. Nothing is sent.
+//! The task on real folders and a real store. Nothing is sent.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Intake, Requests};
+use super::{ScanRequests, Scanner};
 use crate::{
     clock::Clock,
     config::{AlbumRule, Config, Environment, Folder},
@@ -32,7 +32,7 @@ mod settling;
 /// Longer than any healthy machine needs; only a failing test waits so long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A folder called `photos`, a state folder, and a stage that runs on them now and then.
+/// A folder called `photos`, a state folder, and a scan task that runs on them now and then.
 struct Site {
     dir: TempDir,
     config: Config,
@@ -40,11 +40,11 @@ struct Site {
     scanning: Arc<AtomicUsize>,
 }
 
-/// A stage that runs.
+/// A running scan task.
 struct Run {
     task: JoinHandle<Result<()>>,
     stop: CancellationToken,
-    requests: Requests,
+    requests: ScanRequests,
     store: Store,
 }
 
@@ -149,9 +149,9 @@ impl Site {
     async fn start(&self, mode: Mode, folders: Vec<Folder>, paths: &[PathBuf]) -> Result<Run> {
         let context = self.context(mode).await;
         let (store, stop) = (context.store.clone(), context.stop.clone());
-        let (intake, requests) = Intake::new(context, folders, paths)?;
+        let (scanner, requests) = Scanner::new(context, folders, paths)?;
         Ok(Run {
-            task: tokio::spawn(intake.run()),
+            task: tokio::spawn(scanner.run()),
             stop,
             requests,
             store,

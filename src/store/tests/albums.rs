@@ -44,8 +44,8 @@ async fn the_intention_is_kept_before_the_call_and_the_id_after_it() {
     );
     let view = bench.reader().albums().unwrap().remove(0);
     assert_eq!(
-        (view.album_id, view.product_url, view.wanted),
-        (Some(id.clone()), url, 1)
+        (view.id, view.product_url, view.wanted),
+        (Some(id.to_string()), url, 1)
     );
     assert_eq!(bench.batch(backfill(), t(3)).await.album_id, Some(id));
     bench.check();
@@ -170,7 +170,7 @@ async fn a_lost_album_wants_its_items_again_in_order() {
     bench.store.album_lost(album).await.unwrap();
     bench.check();
     let view = bench.reader().albums().unwrap().remove(0);
-    assert_eq!((view.placed, view.wanted, view.album_id), (0, 3, None));
+    assert_eq!((view.items, view.wanted, view.id), (0, 3, None));
     // The tokens live: the album is filled by them, in order.
     let calls = bench.make_all(backfill(), t(900)).await;
     assert_eq!(calls[0].0, items);

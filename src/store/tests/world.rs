@@ -103,7 +103,7 @@ impl World {
             backfill()
         };
         PlanRules {
-            patience: Patience {
+            patience: FlushPolicy {
                 // A backfill that never loses patience: then the bound on its calls is sharp.
                 max_wait: if self.script.daemon {
                     rules.patience.max_wait
@@ -315,7 +315,7 @@ impl World {
                     blamed: None,
                 }
             } else {
-                Outcome::FreshBytes {
+                Outcome::Reupload {
                     not_before: then,
                     blamed: None,
                 }
@@ -368,7 +368,7 @@ impl World {
         let expected: Vec<_> = expected.into_iter().map(|(_, id)| id).collect();
         assert_eq!(self.service.album, expected);
         let views = self.bench.reader().albums().unwrap();
-        assert_eq!(views[0].placed, u64::from(self.script.files));
+        assert_eq!(views[0].items, u64::from(self.script.files));
         assert_eq!((views[0].out_of_sequence, views[0].wanted), (0, 0));
         if !self.script.daemon {
             let bound =

@@ -6,9 +6,9 @@ use std::{
 };
 
 use albumen::{
-    commands::import::{gphotos_uploader, rclone, tracker, writing},
+    commands::import::{gphotos_uploader, rclone, tracker, write_config},
     config::{Config, Environment},
-    escape::Shown,
+    escape::Escaped,
 };
 
 use super::{end, first_line};
@@ -49,7 +49,7 @@ pub(crate) fn hjson() -> Target {
         };
         // Each folder is held against those before it.
         setup.jobs.truncate(6);
-        let written = writing::folders(&env, &setup);
+        let written = write_config::folders(&env, &setup);
         must_be_toml(&written.text);
         for note in &written.notes {
             must_be_one_line(note);
@@ -126,7 +126,7 @@ pub(crate) fn leveldb() -> Target {
         match tracker::read(dir.path()) {
             Ok(tracked) => {
                 for one in &tracked {
-                    must_be_one_line(&Shown::path(&one.path).to_string());
+                    must_be_one_line(&Escaped::path(&one.path).to_string());
                     let _ = one.time.is_some_and(|time| time.is(i64::MIN));
                 }
                 format!("{which} {}", tracked.len())

@@ -3,8 +3,8 @@
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::Path};
 
 use albumen::{
-    escape::Shown,
-    media::description::beside::{self, Beside},
+    escape::Escaped,
+    media::description::sidecars::{self, SidecarIndex},
     model::{album_title, order_key::OrderKey},
     scan::rules::Rules,
     upload::file_name::file_name,
@@ -22,17 +22,17 @@ pub(crate) fn names() -> Target {
             .take(300)
             .map(OsStr::from_bytes)
             .collect();
-        let beside = Beside::new(names.iter().map(|name| name.to_os_string()));
+        let beside = SidecarIndex::new(names.iter().map(|name| name.to_os_string()));
         let mut sidecars = 0;
         let mut longest = 0;
         let mut keys = Vec::new();
         for name in &names {
             sidecars += beside.of(name).len();
-            let _ = beside::sort(name);
+            let _ = sidecars::sort(name);
             let sent = file_name(name);
             assert!(!sent.contains('/') && !sent.is_empty(), "{sent:?}");
             longest = longest.max(sent.len());
-            let shown = Shown::path(Path::new(name)).to_string();
+            let shown = Escaped::path(Path::new(name)).to_string();
             assert!(!shown.chars().any(char::is_control), "{shown:?}");
             let _ = album_title::clean(&String::from_utf8_lossy(name.as_bytes()));
             keys.push(OrderKey::new(None, name.as_bytes(), Path::new(name)));
@@ -62,9 +62,9 @@ pub(crate) fn patterns() -> Target {
         let mut verdicts = String::new();
         for path in paths.split(|byte| matches!(byte, b'\n' | 0)).take(50) {
             let path = Path::new(OsStr::from_bytes(path));
-            let verdict = format!("{:?}", rules.verdict(path, false));
+            let verdict = format!("{:?}", rules.check_path(path, false));
             verdicts += verdict.split(['(', '{']).next().unwrap_or_default();
-            let _ = rules.verdict(path, true);
+            let _ = rules.check_path(path, true);
         }
         verdicts
     })

@@ -1,0 +1,586 @@
+//! A scan: compares the files on disk with the rows of the store, one directory at a time.
+//!
+//! It blocks, so it runs on a thread of its own with a reader of its own. Changes are handed over in batches
+//! through a bounded channel, so the scan waits while the store is busy. An unchanged file gives no change, so a
+//! scan of an unchanged folder writes nothing.
+//!
+//! Missing files are reported last, and only if the folder is still available: unplugging a disk in the
+//! middle of a scan deletes no photo. Nothing is missing in or below a directory that could not be read. A
+//! file counts as deleted only if nothing of its name exists. One that exists and does not belong to the folder
+//! any more (`exclude` changed, a nested folder was added, links are not followed now) was not deleted: its row
+//! is dropped, and its photo stays in its albums.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use super::{
+    availability::{Mounts, Unavailable},
+    folder::{Candidate, Folder, ScanSettings, Stability},
+    walk::{Entry, Listing, Look, Scope, is_not_found},
+};
+use crate::{
+    clock::{self, Clock},
+    config::OnEdit,
+    escape::Escaped,
+    media::description::{self, sidecars::SidecarIndex},
+    model::ids::{DirId, FileId, RootId},
+    store::{self, Change, Fate, FileStat, FileState, KnownFile, Reader, Store},
+};
+
+/// Changes in one transaction of the store: enough that its commit costs little for each.
+const BATCH: usize = 512;
+
+/// Batches that may wait for the store before the scan waits.
+const BATCHES_AHEAD: usize = 4;
+
+/// At most this many unreadable paths are logged one by one in a run.
+const MAX_WARNED: usize = 1_000;
+
+/// The worker of a claimed file may have read its sidecars before a change that is younger than this. Hashing
+/// takes no longer for most files.
+const CLAIM_TIME: Duration = Duration::from_mins(5);
+
+/// What is to be scanned, and how.
+#[derive(Debug, Clone)]
+pub(super) struct ScanRequest {
+    pub(super) folder: Arc<Folder>,
+    /// The folder's row.
+    pub(super) root: RootId,
+    pub(super) scope: Scope,
+    pub(super) settings: ScanSettings,
+    /// Whether new files are new arrivals: the folder was scanned before.
+    pub(super) is_rescan: bool,
+    /// Whether queued files are classified again.
+    pub(super) reclassify: bool,
+    /// Whether missing files are reported.
+    pub(super) reports_missing: bool,
+    pub(super) clock: Clock,
+    pub(super) warned: WarnedPaths,
+}
+
+/// Unreadable paths that were logged, so that each is logged once; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct WarnedPaths(Arc<Mutex<HashSet<PathBuf>>>);
+
+impl WarnedPaths {
+    fn warn(&self, path: PathBuf, why: &dyn std::fmt::Display) {
+        let mut warned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned.len() < MAX_WARNED && !warned.contains(&path) {
+            let shown = Escaped::path(&path);
+            tracing::warn!("{shown} cannot be read, it is left out: {why}");
+            warned.insert(path);
+        }
+    }
+}
+
+/// The result of a scan.
+#[derive(Debug, Default)]
+pub(super) struct ScanOutcome {
+    /// Why the folder could not be scanned.
+    pub(super) unavailable: Option<Unavailable>,
+    /// Files that exist and are taken.
+    pub(super) files: u64,
+    /// Files that are new or have changed.
+    pub(super) changed: u64,
+    /// Files that were missing.
+    pub(super) missing: u64,
+    /// Known files that the rules do not take any more.
+    pub(super) left_out: u64,
+    /// Files of other types.
+    pub(super) other_kind: u64,
+    /// Whether a second scan has to confirm that files are missing.
+    pub(super) wants_second: bool,
+    /// With [`Scope::Files`]: the names to confirm.
+    pub(super) second_names: BTreeSet<OsString>,
+    /// Former mount points; they were not scanned.
+    pub(super) unmounted: Vec<PathBuf>,
+    /// Whether something was mounted or unmounted during the scan.
+    pub(super) mounts_changed: bool,
+    /// Directories in which a sidecar may still be written to.
+    pub(super) unsettled_sidecars: Vec<PathBuf>,
+}
+
+/// A scan that is running. Dropping it ends it at its next batch.
+#[derive(Debug)]
+pub(super) struct Scan {
+    changes: mpsc::Receiver<Vec<Change>>,
+    thread: JoinHandle<store::Result<ScanOutcome>>,
+}
+
+impl Scan {
+    pub(super) fn start(store: &Store, request: ScanRequest) -> Self {
+        let (sender, changes) = mpsc::channel(BATCHES_AHEAD);
+        let store = store.clone();
+        let thread = tokio::task::spawn_blocking(move || {
+            let reader = store.reader()?;
+            let unavailable = request.folder.unavailable(request.root, &reader)?;
+            if unavailable.is_some() {
+                return Ok(ScanOutcome {
+                    unavailable,
+                    ..ScanOutcome::default()
+                });
+            }
+            Diff::new(&request, reader, sender).run()
+        });
+        Self { changes, thread }
+    }
+
+    /// The next batch of changes, to be recorded; none at the end.
+    pub(super) async fn changes(&mut self) -> Option<Vec<Change>> {
+        self.changes.recv().await
+    }
+
+    /// The result; none if the thread panicked, which its hook has logged.
+    pub(super) async fn outcome(self) -> store::Result<Option<ScanOutcome>> {
+        drop(self.changes);
+        self.thread.await.ok().transpose()
+    }
+}
+
+/// A known file that was not found.
+#[derive(Debug)]
+struct Missing {
+    file: FileId,
+    /// An earlier scan did not find it either.
+    again: bool,
+    /// Something of its name exists, which is not taken.
+    left_out: bool,
+    /// With [`Scope::Files`]: the requested name that led to it.
+    name: Option<OsString>,
+}
+
+/// A comparison that is running.
+struct Diff<'a> {
+    request: &'a ScanRequest,
+    reader: Reader,
+    /// None once the receiver is gone.
+    sender: Option<mpsc::Sender<Vec<Change>>>,
+    batch: Vec<Change>,
+    candidates: Vec<Candidate>,
+    /// Known directories that were read.
+    visited: Vec<DirId>,
+    /// Directories that could not be read, and unmounted ones; relative to the root.
+    unreadable: Vec<PathBuf>,
+    /// The known mount points at the start.
+    mounts: Mounts,
+    /// Mount points that were not known: what was below them is hidden.
+    new_mounts: Vec<PathBuf>,
+    /// Requested names that do not exist; they may have been directories.
+    missing_names: Vec<OsString>,
+    missing: Vec<Missing>,
+    outcome: ScanOutcome,
+}
+
+impl<'a> Diff<'a> {
+    fn new(request: &'a ScanRequest, reader: Reader, sender: mpsc::Sender<Vec<Change>>) -> Self {
+        Self {
+            request,
+            reader,
+            sender: Some(sender),
+            batch: Vec::with_capacity(BATCH),
+            candidates: Vec::new(),
+            visited: Vec::new(),
+            unreadable: Vec::new(),
+            mounts: Mounts::default(),
+            new_mounts: Vec::new(),
+            missing_names: Vec::new(),
+            missing: Vec::new(),
+            outcome: ScanOutcome::default(),
+        }
+    }
+
+    fn run(mut self) -> store::Result<ScanOutcome> {
+        self.mounts = self
+            .request
+            .folder
+            .mounts(self.request.root, &self.reader)?;
+        self.unreadable
+            .extend(self.mounts.unmounted.iter().cloned());
+        for dir in self.mounts.plain.clone() {
+            self.send_mount(dir, false);
+        }
+        self.compare_listings()?;
+        if !self.is_cancelled() {
+            self.find_missing_dirs()?;
+            self.report_missing()?;
+        }
+        self.flush();
+        self.outcome.unmounted = std::mem::take(&mut self.mounts.unmounted);
+        Ok(self.outcome)
+    }
+
+    fn compare_listings(&mut self) -> store::Result<()> {
+        let request = self.request;
+        let mut walk = request.folder.tree.walk(&request.scope);
+        while !self.is_cancelled() {
+            // Read before the directory is: a file that is written to while a long directory is read must
+            // not seem to have been stable since.
+            let now = request.clock.now();
+            let Some(mut listing) = walk.next() else {
+                break;
+            };
+            let dir = &listing.dir;
+            if self.mounts.unmounted.iter().any(|top| dir.starts_with(top)) {
+                continue;
+            }
+            let is_known = || self.mounts.mounted.contains(dir);
+            if listing.is_mount && request.folder.is_configured && !is_known() {
+                self.new_mounts.push(dir.clone());
+                self.send_mount(dir.clone(), true);
+            }
+            if listing.is_vanished() {
+                // Handled like a directory that its parent does not list.
+                continue;
+            }
+            if let Some(problem) = &listing.problem {
+                request
+                    .warned
+                    .warn(request.folder.root().join(dir), problem);
+                self.unreadable.push(dir.clone());
+            }
+            let mut known = Vec::new();
+            if let Some(id) = self.reader.dir(request.root, dir)? {
+                if let Scope::Files { names, .. } = &request.scope {
+                    for name in names {
+                        known.extend(self.reader.known_named(id, name)?);
+                    }
+                } else {
+                    self.visited.push(id);
+                    known = self.reader.known_in(id)?;
+                }
+            }
+            listing.files.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+            self.compare(listing, known, now);
+        }
+        Ok(())
+    }
+
+    /// Compares the sorted files of a directory with its sorted rows.
+    fn compare(&mut self, mut listing: Listing, known: Vec<KnownFile>, now: Timestamp) {
+        let request = self.request;
+        self.outcome.files += listing.files.len() as u64;
+        self.outcome.other_kind += listing.passed_over.other_kind;
+        self.missing_names.append(&mut listing.missing);
+        let Listing {
+            dir,
+            files,
+            unreadable,
+            problem,
+            ..
+        } = listing;
+        for (name, error) in &unreadable {
+            let path = request.folder.root().join(&dir).join(name);
+            request.warned.warn(path, error);
+        }
+        // If the directory was not read to its end, some sidecars may be missing from the list.
+        let sidecars = listing.sidecars.filter(|_| problem.is_none());
+        let sidecars = sidecars.map(SidecarIndex::new);
+        let is_unsure = |row: &KnownFile| {
+            problem.is_some() || unreadable.iter().any(|(name, _)| *name == row.name)
+        };
+        let mut known = known.into_iter().peekable();
+        for entry in files {
+            while let Some(row) = known.next_if(|row| row.name < entry.name) {
+                if !is_unsure(&row) {
+                    self.not_found(&dir, &row);
+                }
+            }
+            match known.next_if(|row| row.name == entry.name) {
+                Some(row) => self.found_known(&dir, entry, &row, sidecars.as_ref()),
+                None => self.candidates.push(Candidate {
+                    file: None,
+                    dir: dir.clone(),
+                    entry,
+                    settle_ms: 0,
+                    is_new_arrival: request.is_rescan,
+                    stability: Stability::Unknown,
+                }),
+            }
+            if self.candidates.len() >= BATCH {
+                self.classify(now);
+            }
+        }
+        for row in known.filter(|row| !is_unsure(row)) {
+            self.not_found(&dir, &row);
+        }
+        self.classify(now);
+    }
+
+    /// A file that exists and has a row.
+    fn found_known(
+        &mut self,
+        dir: &Path,
+        entry: Entry,
+        row: &KnownFile,
+        sidecars: Option<&SidecarIndex>,
+    ) {
+        let changed = is_changed(&entry.stat, &row.stat)
+            // A refused file may be readable now. An imported one stays refused.
+            || (row.state == FileState::Refused
+                && !row.imported
+                && entry.stat.ctime_ns != row.stat.ctime_ns);
+        if let Some(sidecars) = sidecars.filter(|_| !changed) {
+            self.compare_sidecars(dir, row, sidecars);
+        }
+        let is_sent = row.state == FileState::Held || row.imported;
+        let mut stability = Stability::Unknown;
+        match row.state {
+            // The upload worker, or the second look, deals with them.
+            FileState::Claimed | FileState::Settling => return,
+            _ if is_sent && changed && self.request.folder.settings.on_edit == OnEdit::Ignore => {
+                let (file, stat, fate) = (row.id, entry.stat, Fate::KeepAsIs);
+                return self.send(Change::Modified { file, stat, fate });
+            }
+            FileState::Queued if self.request.reclassify && !changed => {
+                stability = Stability::Stable;
+            }
+            FileState::Held | FileState::Queued | FileState::Refused if !changed => {
+                if row.missed > 0 {
+                    self.send(Change::Back(row.id));
+                }
+                return;
+            }
+            FileState::Held | FileState::Queued | FileState::Refused | FileState::Gone => {}
+        }
+        self.candidates.push(Candidate {
+            file: Some(row.id),
+            dir: dir.to_owned(),
+            entry,
+            settle_ms: row.settle_ms,
+            is_new_arrival: row.fresh,
+            stability,
+        });
+    }
+
+    /// A known, unchanged file: reads its description again if its sidecars have changed.
+    fn compare_sidecars(&mut self, dir: &Path, row: &KnownFile, sidecars: &SidecarIndex) {
+        let path = self.request.folder.root().join(dir);
+        let (number, youngest) = sidecars.look(&path, &row.name);
+        if row.sidecars == Some(number) {
+            return;
+        }
+        let now = self.request.clock.now();
+        // A time in the future says nothing.
+        let is_younger = |age| {
+            youngest.is_some_and(|changed| changed <= now && clock::after(changed, age) > now)
+        };
+        let settle = self.request.settings.settle(0);
+        let is_unsettled = match row.state {
+            // A backfill does not look a second time.
+            FileState::Held => self.request.reports_missing && is_younger(settle),
+            FileState::Claimed => is_younger(CLAIM_TIME),
+            _ => false,
+        };
+        if is_unsettled {
+            let dirs = &mut self.outcome.unsettled_sidecars;
+            if dirs.last().is_none_or(|last| last != dir) {
+                dirs.push(dir.to_owned());
+            }
+        } else if row.state == FileState::Held {
+            let words = description::find(&path.join(&row.name), sidecars).words();
+            self.send(Change::Described {
+                file: row.id,
+                words,
+            });
+        }
+    }
+
+    /// A file that has a row, and does not exist or is not taken any more.
+    fn not_found(&mut self, dir: &Path, row: &KnownFile) {
+        let tree = &self.request.folder.tree;
+        let path = dir.join(&row.name);
+        let is_taken = tree.takes(&path);
+        match row.state {
+            FileState::Settling | FileState::Claimed | FileState::Gone => return,
+            // The rules need no second scan.
+            FileState::Queued if !is_taken => return self.leave_out(row.id),
+            FileState::Held | FileState::Queued | FileState::Refused => {}
+        }
+        if !self.request.reports_missing {
+            return;
+        }
+        let is_hidden = self.new_mounts.iter().any(|top| dir.starts_with(top));
+        if !is_taken || is_hidden {
+            return self.leave_out(row.id);
+        }
+        let left_out = match tree.look(&path) {
+            Err(error) if is_not_found(&error) => false,
+            Ok(Look::Dir | Look::Refused(_) | Look::Nothing) => true,
+            // It was created meanwhile, or cannot be looked at.
+            Ok(Look::File(_)) | Err(_) => return,
+        };
+        let name = match &self.request.scope {
+            Scope::Files { dir, .. } => {
+                let below = path.strip_prefix(dir).ok();
+                let first = below.and_then(|below| below.components().next());
+                first.map(|name| name.as_os_str().to_owned())
+            }
+            _ => None,
+        };
+        self.missing.push(Missing {
+            file: row.id,
+            again: row.missed > 0,
+            left_out,
+            name,
+        });
+    }
+
+    fn leave_out(&mut self, file: FileId) {
+        self.outcome.left_out += 1;
+        self.send(Change::Excluded(file));
+    }
+
+    /// Adds the files of known directories that were not listed.
+    fn find_missing_dirs(&mut self) -> store::Result<()> {
+        let tops = match &self.request.scope {
+            Scope::Folder => vec![PathBuf::new()],
+            Scope::Subtree(dir) => vec![dir.clone()],
+            Scope::Directory(_) => Vec::new(),
+            // Missing names may have been directories.
+            Scope::Files { dir, .. } => {
+                let names = self.missing_names.drain(..);
+                names.map(|name| dir.join(name)).collect()
+            }
+        };
+        self.visited.sort_unstable();
+        for top in tops {
+            let mut vanished = Vec::new();
+            self.reader.each_dir(self.request.root, &top, |id, path| {
+                let is_unread = self.unreadable.iter().any(|dir| path.starts_with(dir));
+                if self.visited.binary_search(&id).is_err() && !is_unread {
+                    vanished.push((id, path));
+                }
+                Ok(())
+            })?;
+            for (id, dir) in vanished {
+                for row in self.reader.known_in(id)? {
+                    self.not_found(&dir, &row);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reports what is missing, unless the folder or one of its mounts has become unavailable during the scan.
+    fn report_missing(&mut self) -> store::Result<()> {
+        if self.missing.is_empty() {
+            return Ok(());
+        }
+        let (folder, root) = (&self.request.folder, self.request.root);
+        self.outcome.unavailable = folder.unavailable(root, &self.reader)?;
+        if self.outcome.unavailable.is_some() {
+            return Ok(());
+        }
+        let (before, now) = (&self.mounts, folder.mounts(root, &self.reader)?);
+        let was_mounted = |dir| before.mounted.contains(dir) || self.new_mounts.contains(dir);
+        let was_unmounted = |dir| before.unmounted.contains(dir);
+        if now.unmounted.iter().any(was_mounted) || now.mounted.iter().any(was_unmounted) {
+            self.outcome.mounts_changed = true;
+            return Ok(());
+        }
+        for Missing {
+            file,
+            again,
+            left_out,
+            name,
+        } in std::mem::take(&mut self.missing)
+        {
+            if !again {
+                self.outcome.wants_second = true;
+                self.outcome.second_names.extend(name);
+            }
+            if again && left_out {
+                self.leave_out(file);
+            } else {
+                self.outcome.missing += 1;
+                self.send(Change::Missing {
+                    file,
+                    finally: again,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Classifies the candidates and sends the changes.
+    fn classify(&mut self, now: Timestamp) {
+        if self.candidates.is_empty() || self.is_cancelled() {
+            return;
+        }
+        let candidates = std::mem::take(&mut self.candidates);
+        let request = self.request;
+        let fates = request
+            .folder
+            .classify_all(&candidates, request.settings, now);
+        self.outcome.changed += candidates.len() as u64;
+        for (
+            Candidate {
+                file, dir, entry, ..
+            },
+            fate,
+        ) in candidates.into_iter().zip(fates)
+        {
+            let (root, name, stat) = (request.root, entry.name, entry.stat);
+            self.send(match file {
+                None => Change::Found {
+                    root,
+                    dir,
+                    name,
+                    stat,
+                    fate,
+                },
+                Some(file) => Change::Modified { file, stat, fate },
+            });
+        }
+    }
+
+    /// Whether the receiver is gone.
+    fn is_cancelled(&self) -> bool {
+        self.sender.as_ref().is_none_or(mpsc::Sender::is_closed)
+    }
+
+    fn send_mount(&mut self, dir: PathBuf, is_mount: bool) {
+        let root = self.request.root;
+        self.send(Change::Mount {
+            root,
+            dir,
+            is_mount,
+        });
+    }
+
+    fn send(&mut self, change: Change) {
+        self.batch.push(change);
+        if self.batch.len() >= BATCH {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
+        if let Some(sender) = &self.sender
+            && !batch.is_empty()
+            && sender.blocking_send(batch).is_err()
+        {
+            self.sender = None;
+        }
+    }
+}
+
+/// Whether a file is not the one that its row describes.
+///
+/// A new ctime alone is a rename, a new owner or a backup program. A new inode alone is a file system that
+/// numbers its files again at each mount, as FAT and many network ones do; both together are another file under
+/// the old name. The device is not compared: its number may change at each mount.
+fn is_changed(file: &FileStat, known: &FileStat) -> bool {
+    file.size != known.size
+        || file.mtime_ns != known.mtime_ns
+        || (file.inode != known.inode && file.ctime_ns != known.ctime_ns)
+}

@@ -1,0 +1,536 @@
+//! Folders: those of the configuration, and those that the PATHs of a command add.
+//!
+//! Every file belongs to exactly one folder: the deepest whose root is above it, by the real names of
+//! directories. So a walk of one folder leaves out the roots of the others. A folder is identified by its path
+//! as configured, not by its real name: an unmounted one has no real name, and must still be found in the
+//! store.
+//!
+//! [`Folder::classify`] is the one answer to "what happens to this file"; [`Folder::destination`] is the part
+//! of it that commands show in advance: album and order key. The head of a file is read only here, and only if
+//! the order or the title of its album needs the capture time. So the album of a file is fixed when it is
+//! queued.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use jiff::{Timestamp, tz::TimeZone};
+use rustix::fs::OFlags;
+
+use super::{
+    rules::Rules,
+    walk::{Entry, Look, Scope, Tree},
+};
+use crate::{
+    clock,
+    config::{self, AlbumRule, Config, Description, OnDelete, Order, Timezone, absolute},
+    context::{Error, Result},
+    escape::Escaped,
+    media::{capture_time, file_type},
+    model::{album_title, ids::FileId, order_key::OrderKey},
+    store::{Fate, RootSpec},
+};
+
+/// From this many files on, two threads read their heads. Two keep a disk busy while a head is parsed, and
+/// each may hold [`capture_time::READ_LIMIT`] bytes.
+const MIN_PARALLEL: usize = 8;
+
+/// A folder, with everything that decides what happens to its files.
+#[derive(Debug)]
+pub struct Folder {
+    /// Its section of the configuration; the path is absolute.
+    pub settings: config::Folder,
+    /// Whether it is in the configuration. Others are never watched, and nothing in them counts as deleted.
+    pub is_configured: bool,
+    /// How it is walked.
+    pub tree: Arc<Tree>,
+    /// The zone of times without an offset.
+    pub(super) zone: TimeZone,
+    /// The root with all links resolved, as far as it exists.
+    real: PathBuf,
+}
+
+/// The settings that all folders share.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ScanSettings {
+    /// A file is queued once its size and times have not changed for this long.
+    settle: Duration,
+    /// A file of more bytes is large: no batch waits for its upload.
+    large_above: u64,
+}
+
+/// A file to be classified.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    /// Its row, if it has one.
+    pub(super) file: Option<FileId>,
+    /// Its directory, relative to the root.
+    pub(super) dir: PathBuf,
+    /// The file.
+    pub(super) entry: Entry,
+    /// Its own settle time, milliseconds; longer after it was changed during an upload.
+    pub(super) settle_ms: u64,
+    /// Whether it was first seen after its folder's first full scan.
+    pub(super) is_new_arrival: bool,
+    /// Whether it has stopped changing.
+    pub(super) stability: Stability,
+}
+
+/// Whether a file has stopped changing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stability {
+    /// It was looked at once: only its own times can tell.
+    Unknown,
+    /// Two looks, its settle time apart, saw the same.
+    Stable,
+    /// Two looks saw different sizes or times.
+    Changing,
+}
+
+impl ScanSettings {
+    pub(super) fn of(config: &Config) -> Self {
+        Self {
+            settle: config.watch.settle,
+            large_above: config.upload.resumable_above,
+        }
+    }
+
+    /// The settle time of a file whose row says `settle_ms`.
+    pub(super) fn settle(self, settle_ms: u64) -> Duration {
+        self.settle.max(Duration::from_millis(settle_ms))
+    }
+}
+
+impl Folder {
+    fn new(settings: config::Folder, is_configured: bool, nested: Vec<PathBuf>) -> Result<Self> {
+        let path = Escaped::path(&settings.path);
+        let rules = Rules::new(&settings.include, &settings.exclude).map_err(|error| {
+            Error::Intake(format!("the rules of {path} are not valid: {error}"))
+        })?;
+        let zone = match &settings.timezone {
+            Timezone::Local => TimeZone::system(),
+            Timezone::Named(name) => TimeZone::get(name)
+                .map_err(|error| Error::Intake(format!("the timezone of {path}: {error}")))?,
+        };
+        let tree = Tree {
+            root: settings.path.clone(),
+            rules: Arc::new(rules),
+            recursive: settings.recursive,
+            follow_symlinks: settings.follow_symlinks,
+            sidecars: settings.description == Description::Sidecar,
+            nested,
+        };
+        Ok(Self {
+            real: real(&settings.path),
+            is_configured,
+            zone,
+            tree: Arc::new(tree),
+            settings,
+        })
+    }
+
+    /// The root's path.
+    pub fn root(&self) -> &Path {
+        &self.settings.path
+    }
+
+    /// What the store keeps of it.
+    pub fn spec(&self) -> RootSpec {
+        RootSpec {
+            path: self.settings.path.clone(),
+            configured: self.is_configured,
+            rule: self.rule(),
+            removes: self.is_configured && self.settings.on_delete == OnDelete::RemoveFromAlbum,
+        }
+    }
+
+    /// The settings that decide albums and order keys, as one line. If it changes, queued files are classified
+    /// again.
+    pub(super) fn rule(&self) -> String {
+        let order = match self.settings.order {
+            Order::Taken => "taken",
+            Order::Name => "name",
+            Order::Modified => "modified",
+            Order::Arrival => "arrival",
+        };
+        let zone = match &self.settings.timezone {
+            Timezone::Local => "local",
+            Timezone::Named(name) => name,
+        };
+        let album = &self.settings.album;
+        format!("album {album:?}, order {order}, timezone {zone}")
+    }
+
+    /// What happens to a file that is new or has changed: it settles, is queued, or is refused.
+    pub(super) fn classify(
+        &self,
+        file: &Candidate,
+        settings: ScanSettings,
+        now: Timestamp,
+    ) -> Fate {
+        let Candidate {
+            entry, settle_ms, ..
+        } = file;
+        let settle = settings.settle(*settle_ms);
+        let has_settled = match file.stability {
+            Stability::Unknown => is_older(entry, settle, now),
+            Stability::Stable => true,
+            Stability::Changing => false,
+        };
+        if !has_settled {
+            return Fate::Settle {
+                due_at: clock::after(now, settle),
+                settle_ms: *settle_ms,
+            };
+        }
+        let kind = file_type::by_name(&entry.name);
+        if let Some(error) = kind.and_then(|kind| kind.check_size(entry.stat.size).err()) {
+            return Fate::Refuse {
+                kind: match error {
+                    file_type::BadSize::Empty => "empty",
+                    file_type::BadSize::TooLarge { .. } => "too_large",
+                },
+                reason: error.to_string(),
+            };
+        }
+        let (album, key) = self.destination(&file.dir, entry, now);
+        Fate::Queue {
+            album,
+            key,
+            large: entry.stat.size > settings.large_above,
+            fresh: file.is_new_arrival,
+        }
+    }
+
+    /// Classifies files, in their order. Blocks.
+    pub(super) fn classify_all(
+        &self,
+        files: &[Candidate],
+        settings: ScanSettings,
+        now: Timestamp,
+    ) -> Vec<Fate> {
+        let classify = |files: &[Candidate]| -> Vec<Fate> {
+            let files = files.iter();
+            files
+                .map(|file| self.classify(file, settings, now))
+                .collect()
+        };
+        if !self.needs_capture_time() || files.len() < MIN_PARALLEL {
+            return classify(files);
+        }
+        let (first, second) = files.split_at(files.len() / 2);
+        thread::scope(|scope| {
+            let second = scope.spawn(|| classify(second));
+            let mut all = classify(first);
+            match second.join() {
+                Ok(more) => all.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+            all
+        })
+    }
+
+    /// The title of the album that a file in `dir` (relative to the root) is queued for, none for the library
+    /// alone; and its order key there. Reads the file's head if either depends on when it was taken.
+    pub fn destination(
+        &self,
+        dir: &Path,
+        entry: &Entry,
+        now: Timestamp,
+    ) -> (Option<String>, OrderKey) {
+        let relative = dir.join(&entry.name);
+        let path = self.root().join(&relative);
+        let taken = self
+            .needs_capture_time()
+            .then(|| self.capture_time(&path, entry, now));
+        let day = taken.map(|taken| self.zone.to_datetime(taken).date());
+        let album = album_title::title_for(&self.settings.album, self.root(), &relative, day);
+        let modified = Timestamp::from_nanosecond(i128::from(entry.stat.mtime_ns));
+        let instant = match self.settings.order {
+            Order::Taken if album.is_some() => taken,
+            Order::Name if album.is_some() => None,
+            Order::Arrival if album.is_some() => Some(now),
+            _ => Some(modified.unwrap_or(Timestamp::UNIX_EPOCH)),
+        };
+        (album, OrderKey::new(instant, entry.name.as_bytes(), &path))
+    }
+
+    fn needs_capture_time(&self) -> bool {
+        let config::Folder { album, order, .. } = &self.settings;
+        (*order == Order::Taken && *album != AlbumRule::None) || album_title::asks_for_day(album)
+    }
+
+    /// When the file was taken. If it cannot be opened, its name and last change decide; the upload will report
+    /// the error.
+    fn capture_time(&self, path: &Path, entry: &Entry, now: Timestamp) -> Timestamp {
+        // If it has become a pipe meanwhile, opening it does not wait for a writer.
+        let nonblocking = OFlags::NONBLOCK.bits() as i32;
+        let file = File::options()
+            .read(true)
+            .custom_flags(nonblocking)
+            .open(path);
+        let (name, mtime) = (entry.name.as_os_str(), entry.stat.mtime_ns);
+        let taken = match file {
+            Ok(mut file) => capture_time::taken(&mut file, name, mtime, &self.zone, now),
+            Err(_) => capture_time::taken(&mut io::empty(), name, mtime, &self.zone, now),
+        };
+        taken.instant
+    }
+}
+
+/// Whether the file's own times say that nothing has changed for `age`.
+fn is_older(entry: &Entry, age: Duration, now: Timestamp) -> bool {
+    let newest = i128::from(entry.stat.mtime_ns.max(entry.stat.ctime_ns));
+    let age = i128::try_from(age.as_nanos()).unwrap_or(i128::MAX);
+    newest.saturating_add(age) <= now.as_nanosecond()
+}
+
+/// All folders of a run, numbered in the order in which they were named. They are added, never removed.
+#[derive(Debug, Default)]
+pub struct Folders(Vec<Arc<Folder>>);
+
+/// What the PATHs of a command mean.
+#[derive(Debug, Default)]
+pub struct ResolvedPaths {
+    /// Parts of folders, each with the number of its folder; none twice.
+    pub scopes: Vec<(usize, Scope)>,
+    /// Paths that the rules of their folder leave out, and why.
+    pub left_out: Vec<(PathBuf, String)>,
+}
+
+impl ResolvedPaths {
+    fn add(&mut self, number: usize, scope: Scope) {
+        let known = |scope: &Scope| {
+            self.scopes
+                .iter()
+                .any(|it| it.0 == number && it.1 == *scope)
+        };
+        if !known(&scope) && !known(&Scope::Folder) {
+            self.scopes.push((number, scope));
+        }
+    }
+
+    /// The scopes; logs what is left out.
+    pub(super) fn log_left_out(self) -> Vec<(usize, Scope)> {
+        for (path, why) in &self.left_out {
+            tracing::warn!("{} does not go up: {why}", Escaped::path(path));
+        }
+        self.scopes
+    }
+}
+
+impl Folders {
+    /// The folders of a configuration.
+    pub fn new(folders: impl IntoIterator<Item = config::Folder>) -> Result<Self> {
+        let mut unique: Vec<config::Folder> = Vec::new();
+        for mut folder in folders {
+            folder.path = absolute(&folder.path);
+            if unique.iter().all(|known| known.path != folder.path) {
+                unique.push(folder);
+            }
+        }
+        let roots: Vec<PathBuf> = unique.iter().map(|folder| folder.path.clone()).collect();
+        let folders = unique.into_iter().map(|settings| {
+            let nested = nested_in(&settings.path, roots.iter().map(PathBuf::as_path));
+            Ok(Arc::new(Folder::new(settings, true, nested)?))
+        });
+        Ok(Self(folders.collect::<Result<_>>()?))
+    }
+
+    /// The folder of this number.
+    pub fn get(&self, number: usize) -> Option<&Arc<Folder>> {
+        self.0.get(number)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Folder>> {
+        self.0.iter()
+    }
+
+    /// The number of the folder whose root is `path`.
+    pub(super) fn with_root(&self, path: &Path) -> Option<usize> {
+        let path = absolute(path);
+        self.0.iter().position(|folder| folder.root() == path)
+    }
+
+    /// The configured folder that holds an absolute path, and the path below its root.
+    pub(super) fn configured_at(&self, path: &Path) -> Option<(usize, PathBuf)> {
+        let configured = |folder: &&Folder| folder.is_configured;
+        self.deepest(|folder| {
+            let folder = Some(folder).filter(configured)?;
+            path.strip_prefix(folder.root()).ok()
+        })
+    }
+
+    /// The folder, with its number, that now holds a file which was found below `root`. None if `root` is no
+    /// folder's any more.
+    pub(crate) fn owner_of(&self, root: &Path, relative: &Path) -> Option<(usize, &Folder)> {
+        let number = self.with_root(root)?;
+        let (real, named) = (self.get(number)?.real.join(relative), root.join(relative));
+        let (deepest, _) = self.deepest(|folder| {
+            let by_name = named.strip_prefix(folder.root());
+            real.strip_prefix(&folder.real).or(by_name).ok()
+        })?;
+        Some((deepest, self.get(deepest)?))
+    }
+
+    /// The folder that holds `path`, whether it exists or not, and the path below its root. Outside all folders
+    /// one is added, as for `backfill PATH`: `path` itself if it is a directory, else the one that it is in.
+    pub fn locate(&mut self, path: &Path, is_dir: bool) -> Result<(Arc<Folder>, PathBuf)> {
+        let path = absolute(path);
+        // Links on the way are resolved, but a link at the end is a file of its directory.
+        let target = match (path.parent(), path.file_name()) {
+            (Some(parent), Some(name)) => real(parent).join(name),
+            _ => path.clone(),
+        };
+        let found = self
+            .deepest(|folder| {
+                if folder.root() == path {
+                    Some(Path::new(""))
+                } else {
+                    target.strip_prefix(&folder.real).ok()
+                }
+            })
+            .or_else(|| self.at_real(&real(&path)));
+        if let Some((number, relative)) = found
+            && let Some(folder) = self.get(number)
+        {
+            return Ok((Arc::clone(folder), relative));
+        }
+        let folder = self.add(&target, is_dir)?;
+        let relative = target.strip_prefix(folder.root()).unwrap_or(Path::new(""));
+        let relative = relative.to_owned();
+        Ok((folder, relative))
+    }
+
+    /// Resolves the PATHs of a command to parts of folders, which are added where there are none. Fails if one
+    /// of them does not exist.
+    pub fn resolve(&mut self, paths: &[PathBuf]) -> Result<ResolvedPaths> {
+        let mut paths: Vec<&PathBuf> = paths.iter().collect();
+        // From the top down, so that a PATH inside another one is part of that.
+        paths.sort_by_key(|path| real(&absolute(path)).components().count());
+        let mut resolved = ResolvedPaths::default();
+        for path in paths {
+            self.resolve_path(path, &mut resolved)?;
+        }
+        Ok(resolved)
+    }
+
+    fn resolve_path(&mut self, path: &Path, resolved: &mut ResolvedPaths) -> Result<()> {
+        let unusable = |error: io::Error| {
+            let path = Escaped::path(path);
+            Error::Intake(match error.kind() {
+                io::ErrorKind::NotFound => format!(
+                    "there is no file or folder {path}; nothing was begun\nhint: look for a typing mistake, or \
+                     whether the disk is there"
+                ),
+                _ => format!("{path} cannot be read: {error}; nothing was begun"),
+            })
+        };
+        let is_dir = fs::metadata(path).map_err(unusable)?.is_dir();
+        let target = path.canonicalize().map_err(unusable)?;
+        // Folders inside PATH keep their own rules.
+        for (number, folder) in self.0.iter().enumerate() {
+            if is_dir && folder.real.starts_with(&target) {
+                resolved.add(number, Scope::Folder);
+            }
+        }
+        if self.at_real(&target).is_none() {
+            self.add(&target, is_dir)?;
+        }
+        let Some((number, relative)) = self.at_real(&target) else {
+            return Ok(());
+        };
+        let Some(folder) = self.0.get(number) else {
+            return Ok(());
+        };
+        if relative.as_os_str().is_empty() {
+            resolved.add(number, Scope::Folder);
+            return Ok(());
+        }
+        let why = match folder.tree.look(&relative).map_err(unusable)? {
+            Look::Dir => {
+                resolved.add(number, Scope::Subtree(relative));
+                return Ok(());
+            }
+            Look::File(_) => {
+                resolved.add(number, Scope::file(&relative));
+                return Ok(());
+            }
+            Look::Refused(verdict) => verdict.to_string(),
+            Look::Nothing => "it is no file or folder that is looked into".to_owned(),
+        };
+        resolved.left_out.push((folder.root().join(relative), why));
+        Ok(())
+    }
+
+    /// Adds a folder with default settings: the directory `target`, or the one that the file is in.
+    fn add(&mut self, target: &Path, is_dir: bool) -> Result<Arc<Folder>> {
+        let root = match target.parent() {
+            Some(parent) if !is_dir => parent,
+            _ => target,
+        };
+        let nested = nested_in(root, self.0.iter().map(|folder| folder.root()));
+        let folder = Folder::new(config::Folder::with_defaults(root), false, nested)?;
+        let folder = Arc::new(folder);
+        self.0.push(Arc::clone(&folder));
+        Ok(folder)
+    }
+
+    /// The folder that holds a path without links, and the path below its root.
+    fn at_real(&self, target: &Path) -> Option<(usize, PathBuf)> {
+        self.deepest(|folder| target.strip_prefix(&folder.real).ok())
+    }
+
+    /// The folder for which `below` gives the shortest path below its root, and that path.
+    fn deepest<'a>(
+        &'a self,
+        below: impl Fn(&'a Folder) -> Option<&'a Path>,
+    ) -> Option<(usize, PathBuf)> {
+        let folders = self.0.iter().enumerate();
+        folders
+            .filter_map(|(number, folder)| Some((number, below(folder)?)))
+            .min_by_key(|(_, relative)| relative.components().count())
+            .map(|(number, relative)| (number, relative.to_owned()))
+    }
+}
+
+/// Which of `roots` are below `root`, under every name that a walk may meet.
+fn nested_in<'a>(root: &Path, roots: impl Iterator<Item = &'a Path>) -> Vec<PathBuf> {
+    let real_root = real(root);
+    let mut nested = Vec::new();
+    for other in roots.filter(|other| *other != root) {
+        if other.starts_with(root) {
+            nested.push(other.to_owned());
+        }
+        let real_other = real(other);
+        if let Ok(relative) = real_other.strip_prefix(&real_root)
+            && !relative.as_os_str().is_empty()
+        {
+            nested.push(root.join(relative));
+            nested.push(real_other);
+        }
+    }
+    nested.sort();
+    nested.dedup();
+    nested
+}
+
+/// The path with the links of its existing part resolved.
+fn real(path: &Path) -> PathBuf {
+    match (path.canonicalize(), path.parent(), path.file_name()) {
+        (Ok(real), _, _) => real,
+        (Err(_), Some(parent), Some(name)) => real(parent).join(name),
+        (Err(_), _, _) => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+#[path = "folder_tests.rs"]
+mod tests;
