@@ -257,11 +257,7 @@ enum Home {
 
 impl Home {
     fn of(data_dir: Option<PathBuf>) -> io::Result<Self> {
-        let temporary = || {
-            tempfile::Builder::new()
-                .prefix("photos-sandbox-")
-                .tempdir()
-        };
+        let temporary = || tempfile::Builder::new().prefix("photos-sandbox-").tempdir();
         data_dir.map_or_else(
             || temporary().map(Self::Temporary),
             |dir| Ok(Self::Kept(dir)),
