@@ -1,10 +1,11 @@
 //! `albumen sandbox`: the stand-in for the service, served until it is interrupted.
 
+use photos_sandbox::{Error, Options, Sandbox};
+
 use crate::{
     cli,
     config::Api,
     exit_code::ExitCode,
-    sandbox::{Error, Options, Sandbox},
 };
 
 use super::{app::App, signals::Signals};
