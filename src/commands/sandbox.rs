@@ -2,11 +2,7 @@
 
 use photos_sandbox::{Error, Options, Sandbox};
 
-use crate::{
-    cli,
-    config::Api,
-    exit_code::ExitCode,
-};
+use crate::{cli, config::Api, exit_code::ExitCode};
 
 use super::{app::App, signals::Signals};
 use crate::ui::{error_report::Failure, output};
