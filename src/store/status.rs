@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension as _, params};
 use serde::Serialize;
 
 use super::{
-    AccountState, LaneState, Ledger, Pause, Reader, Result, UploadsState, albums, byte_sources,
+    AccountState, WriterState, Ledger, Pause, Reader, Result, UploadsState, albums, byte_sources,
     membership, mounts, oauth_client, pauses, quota_usage,
     row::{amount, joined, path_from},
     source_actions,
@@ -108,7 +108,7 @@ pub struct Overview {
     /// Whether a sign-in is known to outlive a week, which those of a consent screen in Testing do not.
     pub is_published: bool,
     /// What the lane does.
-    pub lane: Pause<LaneState>,
+    pub lane: Pause<WriterState>,
     /// Whether bytes go up.
     pub uploads: Pause<UploadsState>,
     /// Whether the service asked for their wait.

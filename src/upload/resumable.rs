@@ -124,7 +124,7 @@ impl Sending<'_> {
                 self.anew += 1;
             }
             // A pause that the service asks for is for all, so that the stage has to know of it.
-            if is_stuck || self.anew > ANEW || retry_after::is_asked(&error) {
+            if is_stuck || self.anew > ANEW || retry_after::is_requested(&error) {
                 return Ok(Sent::Failed(error));
             }
             let retry = &self.slot.context.config.retry;
@@ -169,11 +169,11 @@ impl Sending<'_> {
                 Ok(SessionAnswer::Active { received }) => {
                     let received = received.unwrap_or(0).min(self.source.stat.size);
                     self.got_to(received);
-                    self.transfer.goes_on_from(received);
+                    self.transfer.resume_at(received);
                     self.at(&mut session, received).await?;
                 }
                 Ok(SessionAnswer::Final(Some(token))) => {
-                    self.transfer.goes_on_from(self.source.stat.size);
+                    self.transfer.resume_at(self.source.stat.size);
                     return self.complete(token).await;
                 }
                 // The service has the bytes and will not say the token again: they go once more.
