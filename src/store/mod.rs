@@ -75,7 +75,7 @@ pub use next_call::{
     album_overflow::ALBUM_LIMIT,
 };
 pub use open::is_damaged;
-pub use pauses::{AccountState, WriterState, Pause, UploadsState};
+pub use pauses::{AccountState, Pause, UploadsState, WriterState};
 pub use pending_removals::AlbumMembership;
 pub use quota_usage::{Ledger, Sending};
 pub use rebuild::{AdoptedDescription, ListedAlbum, RecoveredItem};

@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension as _, params};
 use serde::Serialize;
 
 use super::{
-    AccountState, WriterState, Ledger, Pause, Reader, Result, UploadsState, albums, byte_sources,
+    AccountState, Ledger, Pause, Reader, Result, UploadsState, WriterState, albums, byte_sources,
     membership, mounts, oauth_client, pauses, quota_usage,
     row::{amount, joined, path_from},
     source_actions,
