@@ -15,7 +15,7 @@ use std::{
 
 use albumen::{
     model::{
-        batch_plan::{Patience, Position},
+        batch_plan::{FlushPolicy, Position},
         ids::{AlbumId, ContentHash, ItemId, MediaItemId, RootId, UploadToken},
         order_key::OrderKey,
     },
@@ -187,10 +187,10 @@ fn now() -> Timestamp {
 
 fn rules() -> PlanRules {
     PlanRules {
-        patience: Patience {
+        patience: FlushPolicy {
             max_wait: Duration::from_mins(10),
-            drains: true,
-            hurried: false,
+            final_flush: true,
+            backpressure: false,
         },
         ready_tokens: u64::MAX,
         resumable_above: 16_000_000,

@@ -6,15 +6,15 @@
 //! next start, and a file that Albumen let go is never taken for one that somebody deleted.
 //!
 //! Whatever stands in the way keeps the file where it is, with the reason in `explain`; it is
-//! looked at anew at the next start. [`look`] judges, [`go`] acts, [`aftermath`] resolves.
+//! looked at anew at the next start. [`precheck`] judges, [`execute`] acts, [`recover`] resolves.
 
-mod aftermath;
-mod aside;
-mod go;
-mod look;
-mod ruling;
-mod target;
-mod targets;
+mod checked_unlink;
+mod destination;
+mod destination_mounts;
+mod execute;
+mod policy;
+mod precheck;
+mod recover;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -30,13 +30,13 @@ use crate::{
     clock::{self, LOOK_AGAIN},
     escape::Escaped,
     model::ids::FileId,
-    store::{Act, Clearance, Intended, Source},
+    store::{Act, Blockers, Intended, Source},
 };
 
-use aftermath::Aftermath;
-use look::{Fit, Look, Trouble};
-use ruling::{Ruling, Rulings};
-use target::Target;
+use destination::Target;
+use policy::{Policy, Rulings};
+use precheck::{CheckedFile, Look, Trouble};
+use recover::Recovery;
 
 /// Files that are looked at, journalled and let go together: as many are open at once.
 const TOGETHER: usize = 16;
@@ -96,7 +96,7 @@ impl Afterwards {
             moved.mark_unchanged();
             let until = match self.turn().await {
                 Ok(until) => until,
-                Err(Error::Store(error)) if error.may_pass() => {
+                Err(Error::Store(error)) if error.is_transient() => {
                     Some(clock::after(self.context.clock.now(), STORE_TROUBLE))
                 }
                 Err(error) => return Err(error),
@@ -121,13 +121,13 @@ impl Afterwards {
         let store = self.context.store.clone();
         if !self.begun {
             if self.rulings.is_limited() {
-                store.arranged_anew().await?;
+                store.reset_verification().await?;
             }
             self.begun = true;
         }
         self.look_for_targets().await?;
         while !self.context.stop.is_cancelled() {
-            self.arrange().await?;
+            self.request_verification().await?;
             let Some(due) = store.sources(TOGETHER, self.context.clock.now()).await? else {
                 break;
             };
@@ -147,23 +147,23 @@ impl Afterwards {
     }
 
     /// Sees to it that the service is asked for whatever a file waits for.
-    async fn arrange(&mut self) -> Result<()> {
+    async fn request_verification(&mut self) -> Result<()> {
         let store = &self.context.store;
         let Some(grace) = self.context.config.verify.after else {
             return Ok(());
         };
         let mut arranged = false;
         loop {
-            let unarranged = store.unarranged(ARRANGED).await?;
-            if unarranged.is_empty() {
+            let unrequested = store.unrequested(ARRANGED).await?;
+            if unrequested.is_empty() {
                 break;
             }
             let (mut asked, mut resting) = (Vec::new(), Vec::new());
-            for source in unarranged {
+            for source in unrequested {
                 match self.rulings.of(&source) {
-                    Ruling::Act(_) => asked.push(source.file),
-                    Ruling::Stays(why) => store.source_stays(source.file, why).await?,
-                    Ruling::Rests => resting.push(source.file),
+                    Policy::Act(_) => asked.push(source.file),
+                    Policy::Stays(why) => store.source_stays(source.file, why).await?,
+                    Policy::Rests => resting.push(source.file),
                 }
             }
             arranged |= !asked.is_empty();
@@ -178,20 +178,20 @@ impl Afterwards {
     }
 
     /// What is to be done to a file, if nothing holds it.
-    async fn clear(&mut self, source: &Source, clearance: Clearance) -> Result<Option<Act>> {
+    async fn clear(&mut self, source: &Source, clearance: Blockers) -> Result<Option<Act>> {
         match clearance {
-            Clearance::Free => match self.rulings.of(source) {
-                Ruling::Act(act) => return Ok(Some(act)),
+            Blockers::Free => match self.rulings.of(source) {
+                Policy::Act(act) => return Ok(Some(act)),
                 // No trouble, and nothing to be warned of: somebody wanted it so.
-                Ruling::Stays(why) => {
+                Policy::Stays(why) => {
                     let store = &self.context.store;
                     store.source_stays(source.file, why).await?;
                 }
-                Ruling::Rests => self.context.store.sources_rest(vec![source.file]).await?,
+                Policy::Rests => self.context.store.sources_rest(vec![source.file]).await?,
             },
             // The schema wakes it when its placement is settled.
-            Clearance::Wanted => self.put_off(source).await?,
-            Clearance::Refused(title) => {
+            Blockers::Wanted => self.put_off(source).await?,
+            Blockers::Refused(title) => {
                 let title = Escaped::text(&title).to_string();
                 let trouble =
                     Trouble::new(format!("it could not be put into the album \"{title}\""));
@@ -223,8 +223,8 @@ impl Afterwards {
                 }
             };
             let (looked_at, what) = (source.clone(), act.clone());
-            match blocking(move || look::look(&looked_at, &what)).await {
-                Some(Look::Fit(fit)) => {
+            match blocking(move || precheck::look(&looked_at, &what)).await {
+                Some(Look::CheckedFile(fit)) => {
                     fits.push((source.file, fit, target));
                     acts.push((source, act));
                 }
@@ -255,12 +255,12 @@ impl Afterwards {
     async fn perform(
         &mut self,
         intended: Intended,
-        fit: Box<Fit>,
+        fit: Box<CheckedFile>,
         target: Option<Arc<Target>>,
     ) -> Result<bool> {
         let (id, file) = (intended.id, intended.source.file);
         let Some((done, intended)) =
-            blocking(move || (go::go(&intended, &fit, target.as_deref()), intended)).await
+            blocking(move || (execute::go(&intended, &fit, target.as_deref()), intended)).await
         else {
             // Nobody knows how far it came: that is what the journal is for.
             return Ok(false);
@@ -284,8 +284,8 @@ impl Afterwards {
             Err(trouble) => {
                 let touches = self.touched.entry(file).or_default();
                 *touches += 1;
-                let may_pass = trouble.may_pass && *touches < TOUCHES;
-                let again = may_pass.then(|| clock::after(self.context.clock.now(), SOON));
+                let is_transient = trouble.is_transient && *touches < TOUCHES;
+                let again = is_transient.then(|| clock::after(self.context.clock.now(), SOON));
                 if again.is_none() {
                     self.say(&from, &trouble);
                 }
@@ -321,9 +321,9 @@ impl Afterwards {
         for intended in self.context.store.open_acts().await? {
             let (id, file) = (intended.id, intended.source.file);
             let path: PathBuf = intended.source.path();
-            let what = blocking(move || aftermath::aftermath(&intended)).await;
+            let what = blocking(move || recover::aftermath(&intended)).await;
             match what {
-                Some(Aftermath::Done) => {
+                Some(Recovery::Done) => {
                     let now = self.context.clock.now();
                     self.context.store.acted(id, file, now).await?;
                     let path = Escaped::path(&path);
@@ -332,14 +332,14 @@ impl Afterwards {
                         "{path} had gone, and that was not recorded yet"
                     );
                 }
-                Some(Aftermath::Anew(reason)) => {
+                Some(Recovery::Anew(reason)) => {
                     let store = &self.context.store;
                     let now = self.context.clock.now();
                     store
                         .not_acted(id, file, reason.to_owned(), Some(now))
                         .await?;
                 }
-                Some(Aftermath::Away) | None => unresolved = true,
+                Some(Recovery::Away) | None => unresolved = true,
             }
         }
         self.unresolved = unresolved;

@@ -4,12 +4,12 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use crate::{cli::ExitCode, escape::Escaped, status::format, store::AlbumView};
 
-use super::{Edge, look, output};
+use super::{Edge, output, read_state};
 
 /// Lists the albums.
 pub(crate) fn run(edge: &Edge) -> anyhow::Result<ExitCode> {
     let config = edge.config_or_defaults()?;
-    let albums = match look::reader(&config)? {
+    let albums = match read_state::reader(&config)? {
         Some(reader) => reader.albums()?,
         None => Vec::new(),
     };

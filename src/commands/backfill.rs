@@ -11,7 +11,7 @@ use crate::{
     cli::{self, ExitCode},
     clock::Clock,
     config::Config,
-    daemon::{self, Job, connect},
+    daemon::{self, Job, clients},
     lock::Lock,
     progress::Progress,
     status::{
@@ -22,10 +22,11 @@ use crate::{
 };
 
 use super::{
-    Edge, ask, dry_run,
-    failure::{Failure, quoted},
-    here, look, output,
+    Edge, delegate, dry_run,
+    error_report::{Failure, quoted},
+    here, output,
     progress::Follower,
+    read_state,
     signals::Signals,
 };
 
@@ -47,7 +48,7 @@ pub(crate) async fn run(edge: &Edge, flags: &cli::Backfill) -> anyhow::Result<Ex
     };
     let ours =
         async |lock| here_and_now(edge, Arc::clone(&config), lock, paths, flags.no_wait).await;
-    ask::carried_out(edge, &config, order, ours).await
+    delegate::carried_out(edge, &config, order, ours).await
 }
 
 /// Paths as an order carries them.
@@ -75,10 +76,10 @@ pub(crate) fn exists(path: &Path) -> Result<(), Failure> {
 
 /// How things stand in the store; all zero if there is none yet.
 pub(crate) fn tally(config: &Config, clock: &Clock) -> anyhow::Result<Tally> {
-    let Some(reader) = look::reader(config)? else {
+    let Some(reader) = read_state::reader(config)? else {
         return Ok(Tally::default());
     };
-    let overview = look::overview(&reader, clock)?;
+    let overview = read_state::overview(&reader, clock)?;
     Ok(overview.as_ref().map(Tally::of).unwrap_or_default())
 }
 
@@ -92,7 +93,7 @@ pub(crate) async fn here_and_now(
 ) -> anyhow::Result<ExitCode> {
     let words = "stopping; what is under way ends first, another signal ends it at once";
     let signals = Signals::listen(&edge.screen, words)?;
-    let clock = connect::clock(&config);
+    let clock = clients::clock(&config);
     let before = tally(&config, &clock)?;
     let (began, progress) = (Instant::now(), Progress::default());
     let follower = Follower::start(edge, &config, &clock, before, Some(progress.clone()));
@@ -135,10 +136,10 @@ pub(crate) fn summary(
     took: Duration,
     code: ExitCode,
 ) -> anyhow::Result<Option<String>> {
-    let Some(reader) = look::reader(config)? else {
+    let Some(reader) = read_state::reader(config)? else {
         return Ok(None);
     };
-    let Some(overview) = look::overview(&reader, clock)? else {
+    let Some(overview) = read_state::overview(&reader, clock)? else {
         return Ok(None);
     };
     let here = here(clock);
@@ -147,7 +148,7 @@ pub(crate) fn summary(
     let summary = match code {
         ExitCode::LoginNeeded | ExitCode::Unusable | ExitCode::WorkLeft => {
             // The pipeline has ended, but what it waited for is what it stopped for.
-            let around = look::around(config, clock, true, None);
+            let around = read_state::around(config, clock, true, None);
             summary.stopped(&Status::new(Some(&overview), around), &here)
         }
         _ => summary,

@@ -8,7 +8,7 @@ use crate::{
     progress::Progress,
 };
 
-use super::{Edge, failure::Failure, signals::Signals};
+use super::{Edge, error_report::Failure, signals::Signals};
 
 /// Runs until SIGINT or SIGTERM.
 pub(crate) async fn run(edge: &Edge) -> anyhow::Result<ExitCode> {

@@ -12,7 +12,7 @@ use crate::{cli::ExitCode, config};
 
 use super::{
     Edge,
-    failure::{Failure, quoted},
+    error_report::{Failure, quoted},
     output,
 };
 

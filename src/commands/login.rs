@@ -16,11 +16,11 @@ use url::Url;
 use crate::{
     cli::ExitCode,
     config::Config,
-    daemon::connect,
+    daemon::clients,
     photos_api::{self, Granted, Kind, Login},
 };
 
-use super::{Edge, look, output};
+use super::{Edge, output, read_state};
 
 /// How long a browser of this machine may take; without one, it takes as long as it takes.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -41,11 +41,11 @@ pub(crate) async fn login(
     new_client: bool,
 ) -> anyhow::Result<ExitCode> {
     let config = edge.config_or_defaults()?;
-    let auth = connect::auth(&config)?;
-    if !new_client && let Some(made_with) = made_with(&config)? {
+    let auth = clients::auth(&config)?;
+    if !new_client && let Some(library_client_id) = library_client_id(&config)? {
         let now_with = auth.client_id().await?;
-        if made_with != now_with {
-            return Err(photos_api::other_client(&made_with, &now_with).into());
+        if library_client_id != now_with {
+            return Err(photos_api::other_client(&library_client_id, &now_with).into());
         }
     }
     if let Some(from) = from {
@@ -74,8 +74,8 @@ pub(crate) async fn login(
 }
 
 /// The client that filled the library, as far as the database of this folder knows.
-fn made_with(config: &Config) -> anyhow::Result<Option<String>> {
-    match look::reader(config)? {
+fn library_client_id(config: &Config) -> anyhow::Result<Option<String>> {
+    match read_state::reader(config)? {
         Some(reader) => Ok(reader.client_id()?),
         None => Ok(None),
     }
@@ -153,7 +153,7 @@ fn lines_of_stdin() -> mpsc::Receiver<String> {
 /// Gives the access back. What is queued stays queued.
 pub(crate) async fn logout(edge: &Edge) -> anyhow::Result<ExitCode> {
     let config = edge.config_or_defaults()?;
-    let auth = connect::auth(&config)?;
+    let auth = clients::auth(&config)?;
     match auth.revoke().await {
         Ok(()) => edge
             .screen

@@ -5,32 +5,32 @@
 //! (`failure`), how progress is shown (`progress`), and how they reach the process that holds the
 //! state folder (`ask`). Only this edge prints.
 
+mod album_remove;
 mod albums;
-mod ask;
 mod backfill;
 mod daemon;
+mod delegate;
 mod doctor;
 mod dry_run;
+mod error_report;
 mod explain;
-mod failure;
+mod generate;
 pub mod import;
 mod init;
 mod logging;
 mod login;
-mod look;
-mod orders;
 mod output;
-mod owner;
-mod pages;
+mod permission_hint;
 mod progress;
+mod read_state;
 mod rebuild;
-mod removal;
 mod restore;
+mod retry;
 mod sandbox;
-mod shared;
+mod shared_leave;
 mod signals;
 mod status;
-mod try_out;
+mod try_cmd;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -44,7 +44,7 @@ use crate::{
     status::text::LocalTime,
 };
 
-use failure::Told;
+use error_report::Told;
 use output::{Log, Screen};
 
 /// What every command is given.
@@ -134,14 +134,14 @@ async fn dispatch(edge: &Edge, command: Command) -> anyhow::Result<ExitCode> {
         Command::Daemon => daemon::run(edge).await,
         Command::Backfill(flags) => backfill::run(edge, &flags).await,
         Command::Status(flags) => status::run(edge, &flags).await,
-        Command::Verify => orders::verify(edge).await,
-        Command::Retry(flags) => orders::retry(edge, &flags).await,
+        Command::Verify => retry::verify(edge).await,
+        Command::Retry(flags) => retry::retry(edge, &flags).await,
         Command::Rebuild { dry_run } => rebuild::run(edge, dry_run).await,
         Command::Import(from) => import::run(edge, &from).await,
         Command::Explain { path } => explain::run(edge, &path),
         Command::Albums => albums::run(edge),
-        Command::Album(Album::Remove(flags)) => removal::run(edge, &flags).await,
-        Command::Shared(Shared::Leave { token }) => shared::leave(edge, &token).await,
+        Command::Album(Album::Remove(flags)) => album_remove::run(edge, &flags).await,
+        Command::Shared(Shared::Leave { token }) => shared_leave::leave(edge, &token).await,
         Command::Login {
             no_browser,
             from,
@@ -153,11 +153,11 @@ async fn dispatch(edge: &Edge, command: Command) -> anyhow::Result<ExitCode> {
         Command::Logout => login::logout(edge).await,
         Command::Doctor => doctor::run(edge).await,
         Command::Sandbox(flags) => sandbox::run(edge, flags).await,
-        Command::Try { paths } => try_out::run(edge, &paths).await,
+        Command::Try { paths } => try_cmd::run(edge, &paths).await,
         Command::Restore { file } => restore::run(edge, file.as_deref()),
         Command::Init => init::run(edge),
-        Command::Completions { shell } => pages::completions(shell),
-        Command::Man => pages::man(),
+        Command::Completions { shell } => generate::completions(shell),
+        Command::Man => generate::man(),
     }
 }
 

@@ -112,7 +112,7 @@ impl Screen {
     }
 
     /// Says how an error is told, in the format of the log.
-    pub(crate) fn complain(&self, told: &super::failure::Told) {
+    pub(crate) fn complain(&self, told: &super::error_report::Told) {
         if self.log.json {
             let hint = told.hint.as_deref();
             tracing::error!(target: super::logging::SAID, hint, exit_code = told.code.number(), "{}", told.words);

@@ -2,7 +2,7 @@
 
 use crate::cli::ExitCode;
 
-use super::{Edge, failure::Failure, output, signals::Signals};
+use super::{Edge, error_report::Failure, output, signals::Signals};
 
 /// Rebuilds, or says what a rebuild would do.
 pub(crate) async fn run(edge: &Edge, is_dry: bool) -> anyhow::Result<ExitCode> {

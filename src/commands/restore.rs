@@ -4,7 +4,7 @@ use std::{fmt::Write as _, path::Path};
 
 use crate::{
     cli::ExitCode,
-    daemon::connect,
+    daemon::clients,
     escape::Escaped,
     lock::Lock,
     status::{format, text::LocalTime},
@@ -16,7 +16,7 @@ use super::{Edge, here, output};
 /// Restores; a process that works in the state folder must be stopped first.
 pub(crate) fn run(edge: &Edge, file: Option<&Path>) -> anyhow::Result<ExitCode> {
     let config = edge.config_or_defaults()?;
-    let clock = connect::clock(&config);
+    let clock = clients::clock(&config);
     let file = file.map(|file| edge.env.typed(file));
     let _lock = Lock::take(&config.state_dir)?;
     let restored = store::restore(&config.state_dir, file.as_deref(), clock.now())?;

@@ -6,7 +6,7 @@ use crate::{
     sandbox::{Error, Options, Sandbox},
 };
 
-use super::{Edge, failure::Failure, output, signals::Signals};
+use super::{Edge, error_report::Failure, output, signals::Signals};
 
 /// Serves until SIGINT or SIGTERM.
 pub(crate) async fn run(edge: &Edge, flags: cli::Sandbox) -> anyhow::Result<ExitCode> {

@@ -6,11 +6,11 @@ use crate::{
     cli::{self, ExitCode},
     clock::Clock,
     config::Config,
-    daemon::connect,
+    daemon::clients,
     status::{Status, text},
 };
 
-use super::{Edge, here, look, output};
+use super::{Edge, here, output, read_state};
 
 /// From one look to the next.
 const EVERY: Duration = Duration::from_secs(1);
@@ -21,12 +21,12 @@ const CLEAR: &str = "\x1b[H\x1b[J";
 /// Tells how things stand.
 pub(crate) async fn run(edge: &Edge, flags: &cli::Status) -> anyhow::Result<ExitCode> {
     let config = edge.config_or_defaults()?;
-    let clock = connect::clock(&config);
+    let clock = clients::clock(&config);
     if flags.watch {
         return watch(&config, &clock, flags.json).await;
     }
-    let reader = look::reader(&config)?;
-    let status = look::status(&config, &clock, reader.as_ref())?;
+    let reader = read_state::reader(&config)?;
+    let status = read_state::status(&config, &clock, reader.as_ref())?;
     if flags.json {
         output::print(&format!("{}\n", serde_json::to_string_pretty(&status)?))?;
     } else {
@@ -48,8 +48,8 @@ async fn watch(config: &Config, clock: &Clock, json: bool) -> anyhow::Result<Exi
             _ = ticks.tick() => {}
         }
         // A new one each time: another database may take the place of this one.
-        let reader = look::reader(config)?;
-        let status = look::status(config, clock, reader.as_ref())?;
+        let reader = read_state::reader(config)?;
+        let status = read_state::status(config, clock, reader.as_ref())?;
         let shown = shown(&status, clock, json, redraw)?;
         if !output::print_or_gone(&shown)? {
             return Ok(ExitCode::Done);

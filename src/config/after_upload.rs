@@ -57,8 +57,8 @@ fn holder<'a>(folders: &'a [Folder], target: &Path) -> Option<&'a Folder> {
         .min_by_key(|(_, below)| below.components().count());
     let (folder, below) = deepest?;
     let is_root = below.as_os_str().is_empty();
-    let out_of_reach = !is_root && !folder.recursive;
-    (!out_of_reach && !is_excluded(folder, &below)).then_some(folder)
+    let unavailable_files = !is_root && !folder.recursive;
+    (!unavailable_files && !is_excluded(folder, &below)).then_some(folder)
 }
 
 /// Whether a pattern of `exclude` names the directory `below` the folder's root, or one that it is in:

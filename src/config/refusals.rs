@@ -226,12 +226,12 @@ fn tokens_go_to_safe_addresses_only() {
 
 #[test]
 fn only_a_sandbox_may_be_asked_again_in_a_hurry() {
-    let hurried = "[retry]\nrate_limit_base = '20ms'\nserver_error_base = '10ms'\n";
+    let backpressure = "[retry]\nrate_limit_base = '20ms'\nserver_error_base = '10ms'\n";
     check(&[
-        (hurried, "10ms is out of range"),
+        (backpressure, "10ms is out of range"),
         ("[retry]\nrate_limit_base = '29s'", "29s is out of range"),
     ]);
-    let text = format!("api.endpoint = 'http://127.0.0.1:1'\n{hurried}");
+    let text = format!("api.endpoint = 'http://127.0.0.1:1'\n{backpressure}");
     Home::new().load(&text).unwrap();
 }
 

@@ -173,12 +173,12 @@ pub(super) fn watch(written: &schema::Watch) -> Result<Watch, Fault> {
     })
 }
 
-/// The bases of all waits. The service states how long they are at least; a sandbox may be hurried.
+/// The bases of all waits. The service states how long they are at least; a sandbox may be backpressure.
 pub(super) fn retry(written: &schema::Retry, api: &Api) -> Result<Retry, Fault> {
     let default = Retry::default();
-    let hurried = Duration::from_millis(1);
+    let backpressure = Duration::from_millis(1);
     let (server_error_least, rate_limit_least) = if values::is_loopback(&api.endpoint) {
-        (hurried, hurried)
+        (backpressure, backpressure)
     } else {
         (default.server_error_base, default.rate_limit_base)
     };

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
-use super::connect;
+use super::clients;
 use crate::{
     config::Config,
     context::{Context, Mode, account::Gate, wake::Bells},
@@ -42,8 +42,8 @@ pub(crate) async fn on(
     progress: Progress,
     stop: CancellationToken,
 ) -> anyhow::Result<Context> {
-    let clock = connect::clock(&config);
-    let client = connect::client(&config)?;
+    let clock = clients::clock(&config);
+    let client = clients::client(&config)?;
     let bells = Bells::default();
     let gate = Gate::load(
         store.clone(),

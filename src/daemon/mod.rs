@@ -3,26 +3,26 @@
 //! [`run`] is given the lock, opens the store, starts every task, and owns them all until the end:
 //!
 //! - the stages of [`crate::context`];
-//! - [`telling`] — bytes on their way for `status`, the status line and the watchdog for systemd;
-//! - [`socket`] — orders of commands that run beside;
+//! - [`reporter`] — bytes on their way for `status`, the status line and the watchdog for systemd;
+//! - [`control_socket`] — orders of commands that run beside;
 //! - [`backups`] — a backup of the database, daily;
-//! - [`ending`] — whether a backfill is done.
+//! - [`completion`] — whether a backfill is done.
 //!
 //! A task that ends before the stop ends the program, loudly: systemd starts it again. Stopping is a
 //! level, not an edge: a token that stays set. Then intake and uploads are abandoned at once, because
 //! they can be repeated at the cost of bytes; a call of the lane that is under way is awaited, up to
 //! [`CALL_PATIENCE`], and recorded; the store closes last.
 
+mod album_remove;
 mod backups;
 pub mod build_context;
-pub mod connect;
-mod door;
-mod ending;
-mod removal;
-mod socket;
-mod telling;
+pub mod clients;
+mod clock_watch;
+mod completion;
+mod control_socket;
+mod reporter;
+mod socket_path;
 mod verification;
-mod waits;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -45,10 +45,10 @@ use crate::{
     writer::Lane,
 };
 
-pub use door::{Door, SOCKET_NAME};
+pub use socket_path::{Door, SOCKET_NAME};
 
-pub use removal::{Places, remove};
-pub use socket::{ASK_STATE, Error as SocketError};
+pub use album_remove::{Places, remove};
+pub use control_socket::{ASK_STATE, Error as SocketError};
 pub use verification::verify;
 
 /// How long a call that is under way at the stop is awaited; below `TimeoutStopSec=90` of the unit.
@@ -134,8 +134,8 @@ async fn with_store(
         Job::Backfill { paths, .. } if paths.is_empty() => (config.folders.clone(), Vec::new()),
         Job::Backfill { paths, .. } => (Vec::new(), paths.clone()),
     };
-    let taken = socket::Taken::default();
-    let listener = socket::Listener::bind(&config.state_dir)?;
+    let taken = control_socket::Taken::default();
+    let listener = control_socket::Listener::bind(&config.state_dir)?;
     let lane = Lane::load(context.clone()).await?;
     let (scanner, requests) = Scanner::new(context.clone(), folders, &paths)?;
     let mut tasks = JoinSet::new();
@@ -167,19 +167,19 @@ async fn with_store(
         tasks.spawn(async move { ("backups", backups::daily(&context).await.map(|()| None)) });
     }
     let reporter = context.clone();
-    tasks.spawn(async move { ("status", telling::tell(reporter).await.map(|()| None)) });
+    tasks.spawn(async move { ("status", reporter::tell(reporter).await.map(|()| None)) });
     if let Job::Backfill { paths, no_wait } = job {
         let (context, reach, no_wait) = (context.clone(), reach(paths), *no_wait);
         tasks.spawn(async move {
-            let code = ending::of_backfill(&context, reach, no_wait, &taken).await;
+            let code = completion::of_backfill(&context, reach, no_wait, &taken).await;
             ("the end", code.map(Some))
         });
     }
     // After everything that may fail: nobody else would wait for it to end.
     let lane = tokio::spawn(lane.run());
-    telling::ready();
+    reporter::ready();
     let code = supervise(&mut tasks, lane, &context).await;
-    telling::gone(&config.state_dir);
+    reporter::gone(&config.state_dir);
     code
 }
 
@@ -218,7 +218,7 @@ async fn supervise(
             ended.and_then(|()| Err(anyhow::anyhow!("the lane ended before it was told to")))
         }
     };
-    telling::stopping();
+    reporter::stopping();
     stop.cancel();
     context.bells.lane.ring();
     if !lane.is_finished()

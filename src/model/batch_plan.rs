@@ -18,11 +18,11 @@ pub const MAX_BATCH: usize = 50;
 
 /// A place in an album, and what is ready for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stretch {
+pub struct InsertionRun {
     /// How many items are ready, in order; more than [`MAX_BATCH`] may be.
     pub ready: usize,
     /// How many of them stand before the first one that is waited for.
-    pub before_gap: usize,
+    pub contiguous: usize,
     /// Whether anything that is still to come belongs here.
     pub pending: bool,
     /// Since when the item that is ready longest is ready.
@@ -30,18 +30,18 @@ pub struct Stretch {
     /// The item in sequence just before.
     pub predecessor: Option<MediaItemId>,
     /// Whether an item in sequence follows. Nothing follows the tail.
-    pub followed: bool,
+    pub has_successor: bool,
 }
 
 /// When a batch leaves that is not full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
+pub struct FlushPolicy {
     /// The longest that a ready item waits for company.
     pub max_wait: Duration,
     /// Whether a batch leaves as soon as nothing can join it: in a backfill nothing new appears.
-    pub drains: bool,
+    pub final_flush: bool,
     /// Whether uploads stand still until some batch leaves.
-    pub hurried: bool,
+    pub backpressure: bool,
 }
 
 /// Where a call puts its items.
@@ -64,19 +64,19 @@ pub enum Decision {
     Wait(Timestamp),
 }
 
-impl Stretch {
+impl InsertionRun {
     /// What becomes of this stretch at `now`.
-    pub fn decide(&self, patience: Patience, now: Timestamp) -> Decision {
-        let full = self.before_gap >= MAX_BATCH;
-        let alone = patience.drains && !self.pending;
+    pub fn decide(&self, patience: FlushPolicy, now: Timestamp) -> Decision {
+        let full = self.contiguous >= MAX_BATCH;
+        let alone = patience.final_flush && !self.pending;
         if full || alone {
-            return Decision::Leave(self.before_gap.min(MAX_BATCH));
+            return Decision::Leave(self.contiguous.min(MAX_BATCH));
         }
         let due = clock::after(self.oldest, patience.max_wait);
         // A stored time from the future is a clock that was set back: it is due. A little ahead is only
         // what became ready after the caller had looked at the clock.
         let was_set_back = self.oldest > clock::after(now, clock::LOOK_AGAIN);
-        if due <= now || was_set_back || patience.hurried {
+        if due <= now || was_set_back || patience.backpressure {
             // What is still to come is passed over and put in later, behind its predecessor.
             return Decision::Leave(self.ready.min(MAX_BATCH));
         }
@@ -89,7 +89,7 @@ impl Stretch {
     pub fn behind(self, n: usize, oldest: Timestamp) -> Self {
         Self {
             ready: self.ready.saturating_sub(n),
-            before_gap: self.before_gap.saturating_sub(n),
+            contiguous: self.contiguous.saturating_sub(n),
             oldest,
             ..self
         }
@@ -97,7 +97,7 @@ impl Stretch {
 
     /// Where the items of this stretch go.
     pub fn position(&self) -> Position {
-        match (&self.predecessor, self.followed) {
+        match (&self.predecessor, self.has_successor) {
             (_, false) => Position::Last,
             (Some(predecessor), true) => Position::After(predecessor.clone()),
             (None, true) => Position::First,
@@ -106,8 +106,8 @@ impl Stretch {
 
     /// Whether a call of `n` items here costs more than full batches at the tail would:
     /// that is what `batch.order_calls` bounds.
-    pub fn costs_order(&self, n: usize) -> bool {
-        self.followed && n < MAX_BATCH
+    pub fn is_order_only(&self, n: usize) -> bool {
+        self.has_successor && n < MAX_BATCH
     }
 }
 
@@ -115,29 +115,29 @@ impl Stretch {
 mod tests {
     use super::*;
 
-    const DAEMON: Patience = Patience {
+    const DAEMON: FlushPolicy = FlushPolicy {
         max_wait: Duration::from_secs(30),
-        drains: false,
-        hurried: false,
+        final_flush: false,
+        backpressure: false,
     };
-    const BACKFILL: Patience = Patience {
+    const BACKFILL: FlushPolicy = FlushPolicy {
         max_wait: Duration::from_mins(10),
-        drains: true,
-        hurried: false,
+        final_flush: true,
+        backpressure: false,
     };
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn tail(ready: usize, before_gap: usize, pending: bool) -> Stretch {
-        Stretch {
+    fn tail(ready: usize, contiguous: usize, pending: bool) -> InsertionRun {
+        InsertionRun {
             ready,
-            before_gap,
+            contiguous,
             pending,
             oldest: at(1000),
             predecessor: None,
-            followed: false,
+            has_successor: false,
         }
     }
 
@@ -187,12 +187,12 @@ mod tests {
 
     #[test]
     fn a_batch_leaves_when_uploads_stand_still() {
-        let hurried = Patience {
-            hurried: true,
+        let backpressure = FlushPolicy {
+            backpressure: true,
             ..BACKFILL
         };
         assert_eq!(
-            tail(7, 0, true).decide(hurried, at(1000)),
+            tail(7, 0, true).decide(backpressure, at(1000)),
             Decision::Leave(7)
         );
     }
@@ -213,9 +213,9 @@ mod tests {
         let mut stretch = tail(1, 1, false);
         stretch.predecessor = Some(MediaItemId::new("p"));
         assert_eq!(stretch.position(), Position::Last);
-        stretch.followed = true;
+        stretch.has_successor = true;
         assert_eq!(stretch.position(), Position::After(MediaItemId::new("p")));
-        assert!(stretch.costs_order(49) && !stretch.costs_order(50));
+        assert!(stretch.is_order_only(49) && !stretch.is_order_only(50));
         stretch.predecessor = None;
         assert_eq!(stretch.position(), Position::First);
     }

@@ -50,7 +50,7 @@ pub enum Event {
     /// The service gave an upload token.
     TokenReceived,
     /// A call that holds the token was journalled.
-    Batched,
+    AddedToCall,
     /// The call made nothing of this item, which keeps its token and waits for another call.
     CreateDeferred,
     /// The token is of no use any more; the bytes must be sent again.
@@ -60,9 +60,9 @@ pub enum Event {
     /// The service gave a media item id.
     Made,
     /// The service was asked and has the media item.
-    Confirmed,
+    Verified,
     /// The service was asked twice and does not know the media item.
-    Vanished,
+    NotFound,
     /// Somebody asked for another try, or a file with these bytes turned up again.
     Retried,
     /// The last file with these bytes is gone or holds others now.
@@ -111,7 +111,7 @@ impl State {
             Event::UploadEnded => self.leave_uploading(Self::Queued, illegal),
             Event::UploadGivenUp => self.leave_uploading(Self::Failed, illegal),
             Event::TokenReceived => self.leave_uploading(Self::Uploaded, illegal),
-            Event::Batched => match self {
+            Event::AddedToCall => match self {
                 Self::Uploaded => Ok(Self::Creating),
                 // A created item joins a second album by the same token; it stays what it is.
                 Self::Created | Self::Verified => Ok(self),
@@ -141,8 +141,8 @@ impl State {
                 | Self::Skipped
                 | Self::Missing => illegal,
             },
-            Event::Confirmed => self.leave_made(Self::Verified, illegal),
-            Event::Vanished => self.leave_made(Self::Missing, illegal),
+            Event::Verified => self.leave_made(Self::Verified, illegal),
+            Event::NotFound => self.leave_made(Self::Missing, illegal),
             Event::Retried => match self {
                 Self::Failed | Self::Skipped | Self::Missing => Ok(Self::Queued),
                 Self::Queued
@@ -248,13 +248,13 @@ mod tests {
         Event::UploadEnded,
         Event::UploadGivenUp,
         Event::TokenReceived,
-        Event::Batched,
+        Event::AddedToCall,
         Event::CreateDeferred,
         Event::TokenDied,
         Event::CreateGivenUp,
         Event::Made,
-        Event::Confirmed,
-        Event::Vanished,
+        Event::Verified,
+        Event::NotFound,
         Event::Retried,
         Event::SourceLost,
     ];

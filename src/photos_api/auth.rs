@@ -26,19 +26,20 @@ use crate::{
 };
 
 use super::{
-    auth_state::{Looked, State},
     client_secret::ClientSecret,
     endpoints::{Settings, Timeouts},
     error::{Error, Kind},
+    file_version::{Stamp, changed_at},
     login::SCOPES,
-    refresh::{Given, SignInServer},
-    stamp::{Stamp, changed_at},
+    sign_in_checks,
+    token_cache::{Looked, State},
+    token_endpoint::{Given, SignInServer},
     token_file::Tokens,
-    transport, whose,
+    transport,
 };
 
-pub use super::auth_state::Bearer;
-pub(super) use super::auth_state::Surface;
+pub use super::token_cache::Bearer;
+pub(super) use super::token_cache::Endpoint;
 
 /// Where the two secrets of an account are.
 #[derive(Debug, Clone)]
@@ -245,12 +246,12 @@ impl Auth {
     }
 
     /// Learns that the service took the token.
-    pub(super) fn accepted(&self, bearer: &Bearer, surface: Surface) {
+    pub(super) fn accepted(&self, bearer: &Bearer, surface: Endpoint) {
         self.state().accepted(bearer, surface);
     }
 
     /// Learns that the service refused the token (401), and says what that means.
-    pub(super) fn refused(&self, bearer: &Bearer, surface: Surface, error: Error) -> Error {
+    pub(super) fn refused(&self, bearer: &Bearer, surface: Endpoint, error: Error) -> Error {
         self.state().refused(bearer, surface, error)
     }
 
@@ -295,7 +296,10 @@ impl Auth {
         let given = self.0.server.refresh(&secret, &tokens, now).await;
         // The user can take scopes back one by one; the sign-in server says what is left.
         let given = given.and_then(|given| {
-            let missing = given.scopes.as_deref().and_then(whose::missing_scopes);
+            let missing = given
+                .scopes
+                .as_deref()
+                .and_then(sign_in_checks::missing_scopes);
             missing.map_or(Ok(given), Err)
         });
         match given {

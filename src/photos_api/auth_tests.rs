@@ -36,7 +36,7 @@ async fn files_that_nobody_looked_at_yet_have_not_changed() {
     account.auth.look();
     assert!(!account.auth.changed() && !account.auth.client_secret_changed());
     // What is judged anew has not changed by that.
-    account.auth.made_with(Some("client-1".to_owned()));
+    account.auth.library_client_id(Some("client-1".to_owned()));
     assert!(!account.auth.changed());
     account.write_tokens("refresh-1", "at-1", FAR);
     assert!(account.auth.changed());
@@ -266,7 +266,7 @@ async fn secrets_are_not_in_debug() {
 async fn who_waits_for_a_sign_in_sees_it_whoever_has_looked_at_it_before() {
     let server = granting().await;
     let account = Account::signed_in(&server.url);
-    account.auth.made_with(Some("client-1".to_owned()));
+    account.auth.library_client_id(Some("client-1".to_owned()));
     account.auth.bearer().await.unwrap();
     account.write_tokens("refresh-1", "at-9", FAR);
     assert_eq!(account.auth.wants_new_client(), None);

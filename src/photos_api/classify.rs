@@ -15,7 +15,7 @@ use crate::escape::Escaped;
 
 use super::{
     error::{Error, Kind, Limit},
-    texts, words,
+    error_patterns, redact,
 };
 
 /// The longest wait that is believed: nothing the service does lasts longer than its day.
@@ -102,7 +102,7 @@ pub(super) fn refusal(
     }
     let told = parse(body);
     let kind = kind(about, status, &told);
-    let words = words::kept(&told.message, sent);
+    let words = redact::kept(&told.message, sent);
     if kind == Kind::BadRequest || kind == Kind::Forbidden {
         tracing::debug!(http_status = status.as_u16(), words = %Escaped::text(&words),
             "the service refused a call in words that are not on the list");
@@ -140,7 +140,7 @@ fn by_code(status: u16, told: &Status) -> Option<Kind> {
     let limit = told
         .details
         .iter()
-        .find_map(|detail| texts::by_quota_limit(&detail.metadata.quota_limit));
+        .find_map(|detail| error_patterns::by_quota_limit(&detail.metadata.quota_limit));
     if let Some(limit) = limit.filter(|_| matches!(status, 400 | 403 | 429)) {
         return Some(Kind::RateLimited(limit));
     }
@@ -149,9 +149,9 @@ fn by_code(status: u16, told: &Status) -> Option<Kind> {
         .iter()
         .map(|detail| detail.reason.as_str())
         .chain(told.errors.iter().map(|error| error.reason.as_str()))
-        .find_map(texts::by_reason)
+        .find_map(error_patterns::by_reason)
         .filter(|_| matches!(status, 403 | 429));
-    let by_message = texts::by_message(status, &told.message);
+    let by_message = error_patterns::by_message(status, &told.message);
     match (by_reason, by_message) {
         // "rateLimitExceeded" does not say which rate; the words do.
         (Some(Kind::RateLimited(Limit::Unknown)), Some(Kind::RateLimited(limit))) => {

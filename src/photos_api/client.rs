@@ -6,11 +6,11 @@ use url::Url;
 use crate::model::ids::UploadToken;
 
 use super::{
-    auth::{Auth, Bearer, Surface},
-    calls::Call,
+    auth::{Auth, Bearer, Endpoint},
     classify::{self, About},
     endpoints::{Settings, Timeouts},
     error::{Error, Kind},
+    requests::Call,
     transport::{self, JSON_LIMIT, Reply},
 };
 
@@ -112,7 +112,7 @@ impl Client {
             call.upload_tokens()
         };
         let sent: Vec<&str> = tokens.iter().map(UploadToken::reveal).collect();
-        answer(self.accept(reply, about, Surface::Json, &bearer, &sent)?)
+        answer(self.accept(reply, about, Endpoint::Json, &bearer, &sent)?)
     }
 
     /// A success passes; a refusal becomes an error, and the sign-in learns of either. `sent` are the
@@ -121,7 +121,7 @@ impl Client {
         &self,
         reply: Reply,
         about: About,
-        surface: Surface,
+        surface: Endpoint,
         bearer: &Bearer,
         sent: &[&str],
     ) -> Result<Reply, Error> {

@@ -6,7 +6,7 @@ use std::sync::{
 use crate::{
     model::ids::{AlbumId, MediaItemId},
     photos_api::{
-        calls::Method,
+        requests::Method,
         testing::{Account, answer, granted, json, raw, read_head, serve, write},
     },
 };

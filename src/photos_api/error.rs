@@ -7,7 +7,7 @@ use std::{borrow::Cow, fmt, io, sync::Arc, time::Duration};
 
 use crate::escape::Escaped;
 
-use super::words;
+use super::redact;
 
 /// Which quota a refusal speaks of; each wants another wait (fact sheet, section 7.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -204,7 +204,7 @@ impl Error {
         Self {
             kind,
             http_status: None,
-            message: words::kept(message, &[]),
+            message: redact::kept(message, &[]),
             retry_after: None,
             hint: None,
             source: None,

@@ -19,10 +19,10 @@ use super::{
     auth::Auth,
     client_secret::{ClientSecret, Redirect},
     error::{Error, Kind},
-    loopback::{self, Visitor},
-    refresh::{self, Given},
+    redirect_listener::{self, Visitor},
+    sign_in_checks,
+    token_endpoint::{self, Given},
     token_file::Tokens,
-    whose,
 };
 
 /// The scopes that still work, all of which Albumen needs (fact sheet, section 1.4): upload, read
@@ -133,7 +133,7 @@ impl Login {
     async fn wait(&self) -> Result<Granted, Error> {
         let mut connections = JoinSet::new();
         loop {
-            let visitor = loopback::next(&self.listener, &mut connections)
+            let visitor = redirect_listener::next(&self.listener, &mut connections)
                 .await
                 .map_err(|error| {
                     Error::new(Kind::Setup, "the port for the sign-in failed").with_source(error)
@@ -162,7 +162,10 @@ impl Login {
 
     async fn conclude(&self, returned: Returned) -> Result<Granted, Error> {
         if let Some(code) = returned.error {
-            return Err(refresh::sign_in_refused(&code, &returned.description));
+            return Err(token_endpoint::sign_in_refused(
+                &code,
+                &returned.description,
+            ));
         }
         let Some(code) = returned.code else {
             return Err(Error::new(
@@ -185,10 +188,10 @@ impl Login {
             .set_pkce_verifier(PkceCodeVerifier::new(self.verifier.secret().clone()))
             .request_async(server)
             .await
-            .map(|response| refresh::given(&response))
+            .map(|response| token_endpoint::given(&response))
             .map_err(|error| {
                 let secret = self.secret.secret.expose_secret();
-                refresh::refused(error, &[&code, self.verifier.secret(), secret])
+                token_endpoint::refused(error, &[&code, self.verifier.secret(), secret])
             })
     }
 
@@ -198,7 +201,7 @@ impl Login {
         let scopes = given
             .scopes
             .unwrap_or_else(|| SCOPES.map(str::to_owned).to_vec());
-        if let Some(error) = whose::missing_scopes(&scopes) {
+        if let Some(error) = sign_in_checks::missing_scopes(&scopes) {
             return Err(error);
         }
         let Some(refresh_token) = given.refresh_token else {

@@ -24,7 +24,7 @@ use crate::{
 
 use super::{
     error::{Error, Kind},
-    stamp::Stamp,
+    file_version::Stamp,
 };
 
 /// Far more than such a file holds (about 1 kB).

@@ -15,7 +15,7 @@ use crate::failpoint::{self, Moment};
 use super::{
     endpoints::{Settings, Timeouts, is_loopback},
     error::{Error, Kind},
-    words,
+    redact,
 };
 
 /// The most bytes of a JSON answer; a page of 100 media items is some 100 kB.
@@ -138,7 +138,7 @@ pub(super) fn failure(error: reqwest::Error) -> Error {
     let error = error.without_url();
     if error.is_connect() {
         // The layers above the cause only say again that nobody could be reached.
-        Error::new(Kind::Unreachable, &words::cause(&error))
+        Error::new(Kind::Unreachable, &redact::cause(&error))
     } else if error.is_builder() {
         Error::new(Kind::Setup, "the request cannot be written").with_source(error)
     } else if error.is_timeout() {

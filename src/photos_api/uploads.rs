@@ -14,14 +14,14 @@ use url::Url;
 use crate::model::ids::{SessionUrl, UploadToken};
 
 use super::{
-    auth::{Bearer, Surface},
-    body::{FileBody, Sent},
+    auth::{Bearer, Endpoint},
     classify::{About, SessionStatus},
     client::Client,
     endpoints,
     error::{Error, Kind},
+    stall_timeout::watched,
     transport::{self, Reply, SMALL_LIMIT},
-    watchdog::watched,
+    upload_body::{FileBody, Sent},
 };
 
 /// The granularity taken where the service names none: what Google calls its standard.
@@ -65,7 +65,7 @@ impl Client {
         headers.insert("x-goog-upload-content-type", value(mime)?);
         let url = self.url("/v1/uploads")?;
         let (reply, bearer) = self.post(url, headers, Some(body)).await?;
-        let reply = self.accept(reply, About::Upload, Surface::Uploads, &bearer, &[])?;
+        let reply = self.accept(reply, About::Upload, Endpoint::Uploads, &bearer, &[])?;
         token(&reply)?.ok_or_else(|| Error::new(Kind::EmptyToken, "").with_status(reply.status))
     }
 
@@ -81,7 +81,7 @@ impl Client {
         headers.insert("x-goog-upload-raw-size", HeaderValue::from(size));
         let url = self.url("/v1/uploads")?;
         let (reply, bearer) = self.post(url, headers, None).await?;
-        let reply = self.accept(reply, About::Upload, Surface::Uploads, &bearer, &[])?;
+        let reply = self.accept(reply, About::Upload, Endpoint::Uploads, &bearer, &[])?;
         if SessionStatus::of(&reply.headers) == Some(SessionStatus::Final) {
             let refused = Error::new(Kind::BadRequest, "the service refused to begin the upload");
             return Err(refused.with_status(reply.status));
@@ -159,7 +159,7 @@ impl Client {
         let about = About::Session(SessionStatus::of(&reply.headers));
         let pass = upload_id(&url).unwrap_or_default();
         let sent = [session.reveal(), &pass];
-        self.accept(reply, about, Surface::Uploads, &bearer, &sent)
+        self.accept(reply, about, Endpoint::Uploads, &bearer, &sent)
     }
 
     /// One POST of bytes or of none, watched.

@@ -1,9 +1,9 @@
 //! `albumen rebuild`: a database that was lost is made again from the folders and the service.
 //!
-//! - [`listing`] — what the service says that this client made.
-//! - [`files`] — what is on the disk, and what it could be of that, by [`matching`].
-//! - [`titles`], [`sequence`] — which album is which, and how much of it stands in order.
-//! - [`recording`] — what is sure, put into the store.
+//! - [`remote`] — what the service says that this client made.
+//! - [`local`] — what is on the disk, and what it could be of that, by [`matching`].
+//! - [`album_titles`], [`album_order`] — which album is which, and how much of it stands in order.
+//! - [`apply`] — what is sure, put into the store.
 //! - [`report`] — what came of it.
 //!
 //! What is sure is recorded, step by step, and each step stands by itself: albums first, so that
@@ -12,13 +12,13 @@
 //! some. One that is damaged is kept aside first. It needs the state folder for itself. What it leaves is the queue's, which may send a byte
 //! too much and never makes a second media item of it.
 
-mod files;
-mod listing;
+mod album_order;
+mod album_titles;
+mod apply;
+mod local;
 mod matching;
-mod recording;
+mod remote;
 mod report;
-mod sequence;
-mod titles;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -39,11 +39,11 @@ use crate::{
     model::ids::{AlbumId, AlbumRow, ItemId},
     photos_api,
     progress::Progress,
-    store::{self, ListedAlbum, Store, TakenOver},
+    store::{self, AdoptedDescription, ListedAlbum, Store},
 };
-use files::{Candidate, Root};
-use listing::{Listed, Lists, Stopped};
+use local::{Candidate, Root};
 use matching::Unsure;
+use remote::{Listed, Lists, Stopped};
 use report::Report;
 
 /// Rebuilds in a process of its own; gives the exit code and the report. With `is_dry` it only says
@@ -149,7 +149,7 @@ impl Rebuilding {
         let context = self.context.clone();
         if !self.report.is_dry {
             let reader = context.store.reader()?;
-            let specs = files::roots(&context.config, &reader)?
+            let specs = local::roots(&context.config, &reader)?
                 .iter()
                 .map(|root| root.folder.spec())
                 .collect();
@@ -157,8 +157,8 @@ impl Rebuilding {
         }
         let (roots, found) = tokio::task::spawn_blocking(move || {
             let reader = context.store.reader()?;
-            let roots = files::roots(&context.config, &reader)?;
-            let found = files::walk(&roots, &reader, &context.stop)?;
+            let roots = local::roots(&context.config, &reader)?;
+            let found = local::walk(&roots, &reader, &context.stop)?;
             anyhow::Ok((roots, found))
         })
         .await??;
@@ -174,7 +174,7 @@ impl Rebuilding {
     /// Makes the albums of the service ours again.
     async fn take_albums(&mut self, titles: &HashSet<String>) -> Result<(), Stopped> {
         let albums = Lists::new(&self.context).albums().await?;
-        let listed = titles::of_albums(&albums, titles);
+        let listed = album_titles::of_albums(&albums, titles);
         let known = self.context.store.album_ids().await?;
         let taken = if self.report.is_dry {
             as_if_taken(&listed, &known)
@@ -185,7 +185,7 @@ impl Rebuilding {
                 .store
                 .albums_taken_over(listed.clone(), now)
                 .await?;
-            let row = |taken: TakenOver| (taken.row, taken.title, taken.is_new);
+            let row = |taken: AdoptedDescription| (taken.row, taken.title, taken.is_new);
             rows.into_iter().map(|taken| taken.map(row)).collect()
         };
         let mut new = Vec::new();
@@ -251,7 +251,7 @@ impl Rebuilding {
         let (candidates, verdicts) = tokio::task::spawn_blocking(move || {
             let config = &context.config;
             let verdicts =
-                files::compare(&mut candidates, &roots, &listed, config, now, &context.stop);
+                local::compare(&mut candidates, &roots, &listed, config, now, &context.stop);
             (candidates, verdicts)
         })
         .await?;
@@ -313,7 +313,7 @@ impl Rebuilding {
                     | photos_api::Kind::Setup => ExitCode::Unusable,
                     _ => ExitCode::WorkLeft,
                 };
-                let mut why = account::in_words(&error);
+                let mut why = account::error_chain(&error);
                 if let Some(hint) = error.hint() {
                     why = format!("{why}\nhint: {hint}");
                 }

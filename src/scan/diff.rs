@@ -30,7 +30,7 @@ use crate::{
     clock::{self, Clock},
     config::{Config, OnEdit},
     escape::Escaped,
-    media::description::{self, beside::Beside},
+    media::description::{self, sidecars::SidecarIndex},
     model::ids::{DirId, FileId, RootId},
     store::{self, Change, Fate, FileStat, FileState, KnownFile, Reader, Store},
 };
@@ -258,7 +258,7 @@ impl Diff {
         }
         // If the directory was not read to its end, some sidecars may be missing from the list.
         let sidecars = listing.sidecars.filter(|_| listing.problem.is_none());
-        let sidecars = sidecars.map(Beside::new);
+        let sidecars = sidecars.map(SidecarIndex::new);
         let known = known.into_iter().map(|row| (row.name.clone(), row));
         let mut known: HashMap<OsString, KnownFile> = known.collect();
         for entry in listing.files {
@@ -288,7 +288,13 @@ impl Diff {
     }
 
     /// A file that exists and has a row.
-    fn found_known(&mut self, dir: &Path, entry: Entry, row: KnownFile, sidecars: Option<&Beside>) {
+    fn found_known(
+        &mut self,
+        dir: &Path,
+        entry: Entry,
+        row: KnownFile,
+        sidecars: Option<&SidecarIndex>,
+    ) {
         let changed = is_changed(&entry.stat, &row.stat)
             // A refused file may be readable now. An imported one stays refused.
             || (row.state == FileState::Refused
@@ -304,7 +310,7 @@ impl Diff {
             FileState::Claimed | FileState::Settling => return,
             _ if is_sent && changed && self.request.folder.settings.on_edit == OnEdit::Ignore => {
                 let (file, stat, fate) = (row.id, entry.stat, Fate::KeepAsIs);
-                return self.send(Change::Altered { file, stat, fate });
+                return self.send(Change::Modified { file, stat, fate });
             }
             FileState::Queued if self.request.reclassify && !changed => {
                 stability = Stability::Stable;
@@ -327,7 +333,7 @@ impl Diff {
     }
 
     /// A known, unchanged file: reads its description again if its sidecars have changed.
-    fn compare_sidecars(&mut self, dir: &Path, row: &KnownFile, sidecars: &Beside) {
+    fn compare_sidecars(&mut self, dir: &Path, row: &KnownFile, sidecars: &SidecarIndex) {
         let path = self.request.folder.root().join(dir);
         let (number, youngest) = sidecars.look(&path, &row.name);
         if row.sidecars == Some(number) {
@@ -399,7 +405,7 @@ impl Diff {
 
     fn leave_out(&mut self, file: FileId) {
         self.outcome.left_out += 1;
-        self.send(Change::LeftOut(file));
+        self.send(Change::Excluded(file));
     }
 
     /// Adds the files of known directories that were not listed.
@@ -460,7 +466,7 @@ impl Diff {
                 self.leave_out(file);
             } else {
                 self.outcome.missing += 1;
-                self.send(Change::Missed { file, finally });
+                self.send(Change::Missing { file, finally });
             }
         }
         if !second_names.is_empty() {

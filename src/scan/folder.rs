@@ -79,7 +79,7 @@ impl Candidate {
     pub(super) fn into_change(self, root: RootId, fate: Fate) -> Change {
         let (dir, name, stat) = (self.dir, self.entry.name, self.entry.stat);
         match self.row.map(|row| row.id) {
-            Some(file) => Change::Altered { file, stat, fate },
+            Some(file) => Change::Modified { file, stat, fate },
             None => Change::Found {
                 root,
                 dir,

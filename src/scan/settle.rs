@@ -65,7 +65,7 @@ pub(super) fn check_settled(
         };
         let path = dir.join(&file.name);
         let (id, finally) = (file.id, true);
-        let gone = Change::Missed { file: id, finally };
+        let gone = Change::Missing { file: id, finally };
         match folder.tree.look(&path) {
             Ok(Look::File(entry)) => {
                 let (seen, known) = (&entry.stat, &file.stat);
@@ -99,7 +99,7 @@ pub(super) fn check_settled(
                     settle_ms: file.settle_ms,
                 };
                 let (file, stat) = (id, file.stat);
-                outcome.changes.push(Change::Altered { file, stat, fate });
+                outcome.changes.push(Change::Modified { file, stat, fate });
             }
         }
     }

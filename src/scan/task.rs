@@ -588,7 +588,7 @@ impl Scanner {
                 return Ok(());
             }
             Ok(None) => tracing::error!("a scan ended unexpectedly, it is tried again"),
-            Err(error) if error.may_pass() => {
+            Err(error) if error.is_transient() => {
                 tracing::warn!("a scan could not read the database, it is tried again: {error}");
             }
             Err(error) => return Err(error.into()),
@@ -809,7 +809,7 @@ impl Scanner {
 
     async fn record(&mut self, changes: Vec<Change>) -> Flow<()> {
         for change in &changes {
-            if let Change::Found { fate, .. } | Change::Altered { fate, .. } = change
+            if let Change::Found { fate, .. } | Change::Modified { fate, .. } = change
                 && let Fate::Settle { due_at, .. } = fate
             {
                 self.settle_at = Some(self.settle_at.map_or(*due_at, |at| at.min(*due_at)));
@@ -853,7 +853,7 @@ impl Scanner {
         loop {
             match call().await {
                 Ok(done) => return Ok(done),
-                Err(error) if error.may_pass() => {}
+                Err(error) if error.is_transient() => {}
                 Err(error) => return Err(error.into()),
             }
             tokio::select! {

@@ -23,7 +23,7 @@ use std::{
 };
 
 use super::rules::{Rules, Verdict};
-use crate::{media::description::beside, store::FileStat};
+use crate::{media::description::sidecars, store::FileStat};
 
 /// A folder that can be walked: its root and everything that decides what belongs to it.
 #[derive(Debug, Clone)]
@@ -288,7 +288,7 @@ impl Tree {
     /// Whether the path may be a sidecar.
     pub(super) fn is_sidecar(&self, path: &Path) -> bool {
         let name = path.file_name().filter(|_| self.sidecars);
-        name.is_some_and(|name| beside::sort(name).is_some())
+        name.is_some_and(|name| sidecars::sort(name).is_some())
     }
 
     /// Whether a file at `relative` would be taken, by the rules alone.
@@ -454,7 +454,7 @@ impl Walk<'_> {
             self.add_dir(name, linked, listing);
         } else if let Some(sidecars) = &mut listing.sidecars
             && kind.is_file()
-            && beside::sort(&name).is_some()
+            && sidecars::sort(&name).is_some()
         {
             sidecars.push(name);
         } else if kind.is_file() && self.takes(&name, listing) {

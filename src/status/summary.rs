@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     escape::Escaped,
-    store::{Leaver, OutOfReach, Overview, Reach, Reader, UNREADABLE},
+    store::{AlbumMembership, Overview, Reach, Reader, UNREADABLE, UnavailableFiles},
 };
 
 /// The counts at one time; a report compares two of them.
@@ -64,7 +64,7 @@ impl Tally {
 }
 
 /// The report of `album remove`.
-pub fn removed(places: &[Leaver]) -> String {
+pub fn removed(places: &[AlbumMembership]) -> String {
     let count = |state: &str| places.iter().filter(|place| place.state == state).count() as u64;
     let (gone, left) = (count("gone"), count("leaving"));
     let mut text = match gone {
@@ -113,7 +113,7 @@ pub struct Summary {
     /// Attached files that are hard links of other attached files.
     pub other_names: u64,
     /// Queued files that cannot be read now, by root.
-    pub unavailable: Vec<OutOfReach>,
+    pub unavailable: Vec<UnavailableFiles>,
     /// What the command would have waited for, and what the user can do about it.
     pub waits: Option<(String, Option<String>)>,
 }
@@ -151,7 +151,7 @@ impl Summary {
                 .into_iter()
                 .map(|(_, n, reason)| (n, Escaped::text(&reason).to_string()))
                 .collect(),
-            unavailable: reader.out_of_reach(reach)?,
+            unavailable: reader.unavailable_files(reach)?,
             waits: None,
         })
     }

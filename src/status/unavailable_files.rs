@@ -4,13 +4,13 @@
 use std::fmt::Write as _;
 
 use super::{Warning, format};
-use crate::{escape::Escaped, store::OutOfReach};
+use crate::{escape::Escaped, store::UnavailableFiles};
 
 /// The most entries of a list in a report.
 pub(super) const MAX_LISTED: usize = 20;
 
 /// The list in a report: what stays in the queue because its folder is missing or not part of this run.
-pub(super) fn text(all: &[OutOfReach]) -> String {
+pub(super) fn text(all: &[UnavailableFiles]) -> String {
     let mut text = String::new();
     for group in all {
         let root = Escaped::path(&group.root);
@@ -32,7 +32,7 @@ pub(super) fn text(all: &[OutOfReach]) -> String {
 }
 
 /// The warning in `status` about queued files whose folder is no longer watched.
-pub(super) fn warning(group: &OutOfReach) -> Warning {
+pub(super) fn warning(group: &UnavailableFiles) -> Warning {
     let first = group.files.first();
     let first = first.map(|path| Escaped::path(path).to_string());
     let others = match group.files.len() {
@@ -47,7 +47,7 @@ pub(super) fn warning(group: &OutOfReach) -> Warning {
 }
 
 /// "2 more", or "999 or more" if the count was cut off.
-fn more(group: &OutOfReach, listed: usize) -> String {
+fn more(group: &UnavailableFiles, listed: usize) -> String {
     let n = format::number(group.files.len().saturating_sub(listed) as u64);
     if group.and_more {
         format!("{n} or more")
@@ -56,7 +56,7 @@ fn more(group: &OutOfReach, listed: usize) -> String {
     }
 }
 
-fn remedy(group: &OutOfReach) -> String {
+fn remedy(group: &UnavailableFiles) -> String {
     if group.is_away {
         return "they go on by themselves once the folder is there again".to_owned();
     }
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn only_the_first_files_are_listed() {
-        let there = |n: u32, is_away, and_more| OutOfReach {
+        let there = |n: u32, is_away, and_more| UnavailableFiles {
             root: "/card".into(),
             is_away,
             files: (0..n).map(|n| format!("/card/{n}.jpg").into()).collect(),

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
-    Result, Store, calls,
-    listed::{self, Before},
+    Result, Store, call_journal,
+    remote_albums::{self, Before},
 };
 use crate::{
     clock,
@@ -91,7 +91,7 @@ pub(super) fn task(db: &Connection, album: AlbumRow) -> Result<Option<AlbumTask>
     let title = part_title(&title, part);
     Ok(Some(AlbumTask {
         row: album,
-        before: listed::before(db, &title)?,
+        before: remote_albums::before(db, &title)?,
         title,
         asked_at: asked_at.map(clock::from_millis),
         looked,
@@ -226,7 +226,7 @@ impl Store {
     ) -> Result<()> {
         self.write_durably(move |db| {
             stands(db, album, &album_id, product_url.as_deref(), now)?;
-            calls::answered(db, call, Some(200), None, now)
+            call_journal::answered(db, call, Some(200), None, now)
         })
         .await
     }
@@ -248,7 +248,7 @@ impl Store {
                  WHERE id = ?1",
             )?
             .execute(params![album.0, open, not_before.as_millisecond(), error])?;
-            calls::answered(db, call, None, Some(&error), now)
+            call_journal::answered(db, call, None, Some(&error), now)
         })
         .await
     }

@@ -24,7 +24,7 @@ use rusqlite::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, FILE_NAME, Result, Store, listed, open};
+use super::{Error, FILE_NAME, Result, Store, connection, remote_albums};
 use crate::failpoint::{self, Moment};
 
 /// The backups in the state folder, the newest first.
@@ -81,7 +81,7 @@ impl Store {
     pub async fn back_up(&self, stop: CancellationToken) -> Result<BackedUp> {
         let path = self.path.clone();
         let work = tokio::task::spawn_blocking(move || {
-            let connection = open::for_reading(&path)?;
+            let connection = connection::for_reading(&path)?;
             write(&connection, &path, || stop.is_cancelled())
         });
         work.await.map_err(|_| Error::Closed)?
@@ -145,7 +145,7 @@ fn has_room(connection: &Connection, dir: &Path) -> Result<bool> {
 /// Copies what `from` reads into a new file, of one moment, readable by its owner alone.
 fn copy(from: &Connection, to: &Path, is_over: impl Fn() -> bool) -> Result<BackedUp> {
     remove(to);
-    open::make_private(to)?;
+    connection::make_private(to)?;
     let mut target = Connection::open(to)?;
     {
         // As long as this is open every step reads the same moment.
@@ -212,10 +212,10 @@ fn sound(file: &Path) -> Result<Connection> {
         Ok(lines) => return Err(wrong(format!("it is damaged: {}", lines.join("; ")))),
         Err(error) => return Err(wrong(format!("it cannot be read: {error}"))),
     }
-    if open::version(&connection)?.is_none() {
+    if connection::version(&connection)?.is_none() {
         return Err(wrong("it is no database of Albumen".to_owned()));
     }
-    open::refuse_the_future(&connection)?;
+    connection::refuse_the_future(&connection)?;
     Ok(connection)
 }
 
@@ -301,14 +301,14 @@ pub fn restore(state_dir: &Path, file: Option<&Path>, now: Timestamp) -> Result<
 /// the instant, and no list of albums: it is read anew before one is made. Gives how many items it knows.
 fn prepare(restoring: &Path, present: &Path, now: Timestamp) -> Result<u64> {
     let mut connection = Connection::open(restoring)?;
-    open::migrate(&mut connection)?;
+    connection::migrate(&mut connection)?;
     carry_over(present, &connection);
     let transaction = connection.transaction()?;
     transaction.execute(
         "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)",
         params![RESTORED_AT, now.as_millisecond().to_string()],
     )?;
-    listed::forget(&transaction)?;
+    remote_albums::forget(&transaction)?;
     transaction.execute_batch("DELETE FROM transfers; DELETE FROM orders")?;
     let items: i64 = transaction.query_row(
         "SELECT sum(n) FROM counters WHERE name IN ('item.created', 'item.verified')",

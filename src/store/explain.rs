@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Reader, Result, albums, changes};
+use super::{Reader, Result, albums, scan_result};
 use crate::{
     clock,
     model::ids::{FileId, MediaItemId},
@@ -150,9 +150,9 @@ fn copies(db: &Connection, file: FileId, item: Option<i64>) -> Result<Vec<PathBu
              ORDER BY files.id LIMIT ?3",
         )?
         .query_map(params![item, file.0, COPIES], |row| {
-            let mut path = changes::path_from(row.get(0)?);
-            path.push(changes::path_from(row.get(1)?));
-            path.push(changes::path_from(row.get(2)?));
+            let mut path = scan_result::path_from(row.get(0)?);
+            path.push(scan_result::path_from(row.get(1)?));
+            path.push(scan_result::path_from(row.get(2)?));
             Ok(path)
         })?
         .collect::<rusqlite::Result<_>>()?;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Error, Result, sources};
+use super::{Error, Result, byte_sources};
 use crate::model::{
     ids::{FileId, ItemId, UploadToken},
     item::{Event, State},
@@ -11,7 +11,7 @@ use crate::model::{
 
 /// Why something stands where it stands, in words and as the service's code.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Because<'a> {
+pub(super) struct Reason<'a> {
     pub(super) reason: Option<&'a str>,
     pub(super) code: Option<i32>,
     pub(super) message: Option<&'a str>,
@@ -44,7 +44,7 @@ pub(super) fn apply(
     db: &Connection,
     item: ItemId,
     event: Event,
-    because: &Because<'_>,
+    because: &Reason<'_>,
     now: Timestamp,
 ) -> Result<State> {
     let before = state_of(db, item)?;
@@ -56,7 +56,7 @@ pub(super) fn apply(
         )?
         .execute(params![item.0, now.as_millisecond()])?;
     }
-    if event == Event::Vanished {
+    if event == Event::NotFound {
         // Nothing can be put behind what is not there.
         db.prepare_cached(
             "UPDATE placements SET in_sequence = 0 WHERE item_id = ?1 AND in_sequence = 1",
@@ -69,7 +69,7 @@ pub(super) fn apply(
         .execute([item.0])?;
     }
     if event == Event::UploadGivenUp {
-        sources::hold_again(db, item, now)?;
+        byte_sources::reattach(db, item, now)?;
     }
     if event == Event::SourceLost {
         // It is wanted nowhere any more; a file that brings it back wants it anew.
@@ -126,7 +126,7 @@ pub(super) fn token_received(
         upload_token.reveal(),
         now.as_millisecond()
     ])?;
-    sources::hold_again(db, item, now)
+    byte_sources::reattach(db, item, now)
 }
 
 /// Counts an outcome that blames the item, and says how often it was blamed before.
@@ -140,7 +140,7 @@ pub(super) fn blame(db: &Connection, item: ItemId) -> Result<u32> {
 }
 
 /// Nothing happens to the item before `not_before`.
-pub(super) fn hold_back(db: &Connection, item: ItemId, not_before: Timestamp) -> Result<()> {
+pub(super) fn delay_until(db: &Connection, item: ItemId, not_before: Timestamp) -> Result<()> {
     db.prepare_cached("UPDATE items SET not_before = ?2 WHERE id = ?1")?
         .execute(params![item.0, not_before.as_millisecond()])?;
     Ok(())
@@ -149,7 +149,7 @@ pub(super) fn hold_back(db: &Connection, item: ItemId, not_before: Timestamp) ->
 /// Puts one of the item's files back into the queue, so that its bytes are read again: one that can be
 /// read now, if there is any. Without any file the item has lost its source. `not` is a file that is
 /// no holder any more.
-pub(super) fn requeue_bytes(
+pub(super) fn queue_source(
     db: &Connection,
     item: ItemId,
     not: Option<FileId>,
@@ -159,8 +159,11 @@ pub(super) fn requeue_bytes(
     let not = not.map(|file| file.0);
     // What waits in a root that is closed or away may wait for ever, so it is the last resort.
     for (source, holder) in [
-        (sources::HAS_SOURCE_AT_HAND, sources::HOLDER_AT_HAND),
-        (sources::HAS_SOURCE, sources::HOLDER),
+        (
+            byte_sources::HAS_SOURCE_AT_HAND,
+            byte_sources::HOLDER_AT_HAND,
+        ),
+        (byte_sources::HAS_SOURCE, byte_sources::HOLDER),
     ] {
         let is_queued: bool = db
             .prepare_cached(source)?
@@ -173,21 +176,26 @@ pub(super) fn requeue_bytes(
             .query_row(params![item.0, not], |row| row.get(0).map(FileId))
             .optional()?;
         if let Some(file) = holder {
-            return sources::queue(db, file, not_before, now);
+            return byte_sources::queue(db, file, not_before, now);
         }
     }
-    let because = Because {
+    let because = Reason {
         reason: Some("no file holds these bytes any more"),
-        ..Because::default()
+        ..Reason::default()
     };
     apply(db, item, Event::SourceLost, &because, now)?;
     Ok(())
 }
 
 /// A file no longer holds `item`. Whatever still needs its bytes looks for them elsewhere.
-pub(super) fn let_go(db: &Connection, item: ItemId, file: FileId, now: Timestamp) -> Result<()> {
+pub(super) fn detach_file(
+    db: &Connection,
+    item: ItemId,
+    file: FileId,
+    now: Timestamp,
+) -> Result<()> {
     match state_of(db, item)? {
-        State::Queued => requeue_bytes(db, item, Some(file), now, now),
+        State::Queued => queue_source(db, item, Some(file), now, now),
         State::Uploading
         | State::Uploaded
         | State::Creating

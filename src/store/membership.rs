@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Result, Store, calls, items, placing, planning::places};
+use super::{Result, Store, call_journal, items, next_call::positions, placements};
 use crate::{
     clock,
     model::{
@@ -17,16 +17,16 @@ use crate::{
 /// A `mediaItems.batchCreate` whose outcome is recorded, and what it leaves open about its album. Both
 /// are one transaction: a crash in between would make a wrong order look right.
 #[derive(Debug, Clone, Copy)]
-pub struct Settled {
+pub struct RecordedCall {
     /// The call.
     pub call: CallId,
     /// What is not known of the album now.
-    pub doubt: Doubt,
+    pub doubt: Uncertain,
 }
 
 /// What a call leaves open about the order of its album.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Doubt {
+pub enum Uncertain {
     /// Everything stands where it was put.
     Nothing,
     /// The album is read before more is placed in it, if it holds no more than so many items.
@@ -36,11 +36,11 @@ pub enum Doubt {
     Items,
 }
 
-impl From<CallId> for Settled {
+impl From<CallId> for RecordedCall {
     fn from(call: CallId) -> Self {
         Self {
             call,
-            doubt: Doubt::Nothing,
+            doubt: Uncertain::Nothing,
         }
     }
 }
@@ -58,12 +58,12 @@ impl Store {
         now: Timestamp,
     ) -> Result<()> {
         self.write(move |db| {
-            for item in calls::items_of(db, call)? {
+            for item in call_journal::items_of(db, call)? {
                 match &error {
-                    None if !items::is_made(db, item)? => placing::doubted(db, item, album)?,
+                    None if !items::is_made(db, item)? => placements::mark_position_unknown(db, item, album)?,
                     None => {
                         let at_its_place = is_last(db, item, album)?;
-                        placing::placed(db, item, album, at_its_place)?;
+                        placements::placed(db, item, album, at_its_place)?;
                     }
                     Some((reason, not_before)) => {
                         db.prepare_cached(
@@ -76,7 +76,7 @@ impl Store {
                 }
             }
             let error = error.as_ref().map(|(reason, _)| reason.as_str());
-            calls::answered(db, call, None, error, now)
+            call_journal::answered(db, call, None, error, now)
         })
         .await
     }
@@ -94,7 +94,7 @@ impl Store {
     ) -> Result<()> {
         self.write(move |db| {
             let (mut again, mut is_first) = (Vec::new(), true);
-            for item in calls::items_of(db, call)? {
+            for item in call_journal::items_of(db, call)? {
                 let before: bool = db
                     .prepare_cached(REFUSED_BEFORE)?
                     .query_row(params![item.0, album.0, call.0], |row| row.get(0))?;
@@ -102,13 +102,13 @@ impl Store {
                 again.push(item);
             }
             if !is_first {
-                places::append(db, album, again)?;
+                positions::append(db, album, again)?;
             }
             db.prepare_cached(NO_NEIGHBOUR)?
                 .execute(params![album.0, neighbour.as_str()])?;
-            let settled = Settled {
+            let settled = RecordedCall {
                 call,
-                doubt: Doubt::Order(Some(most)),
+                doubt: Uncertain::Order(Some(most)),
             };
             doubt(db, settled, album)
         })
@@ -126,11 +126,11 @@ impl Store {
     ) -> Result<()> {
         self.write(move |db| {
             if error.is_none() {
-                for item in calls::items_of(db, call)? {
+                for item in call_journal::items_of(db, call)? {
                     left(db, item, album)?;
                 }
             }
-            calls::answered(db, call, None, error.as_deref(), now)
+            call_journal::answered(db, call, None, error.as_deref(), now)
         })
         .await
     }
@@ -170,9 +170,9 @@ impl Store {
     /// The call may have been done, and what it carried is tried again otherwise: where its items stand in
     /// the album is read there, once they are known.
     pub async fn call_in_doubt(&self, call: CallId, album: AlbumRow) -> Result<()> {
-        let settled = Settled {
+        let settled = RecordedCall {
             call,
-            doubt: Doubt::Items,
+            doubt: Uncertain::Items,
         };
         self.write(move |db| doubt(db, settled, album)).await
     }
@@ -203,13 +203,13 @@ impl Store {
 }
 
 /// Notes what the call leaves open.
-pub(super) fn doubt(db: &Connection, settled: Settled, album: AlbumRow) -> Result<()> {
+pub(super) fn doubt(db: &Connection, settled: RecordedCall, album: AlbumRow) -> Result<()> {
     let most = match settled.doubt {
-        Doubt::Nothing => return Ok(()),
-        Doubt::Order(most) => most,
-        Doubt::Items => {
-            for item in calls::items_of(db, settled.call)? {
-                placing::doubted(db, item, album)?;
+        Uncertain::Nothing => return Ok(()),
+        Uncertain::Order(most) => most,
+        Uncertain::Items => {
+            for item in call_journal::items_of(db, settled.call)? {
+                placements::mark_position_unknown(db, item, album)?;
             }
             None
         }

@@ -15,42 +15,42 @@
 //! power cut is written with `synchronous = FULL`: the intention of a mutating call
 //! ([`Store::journal`] and its kin), because a forgotten `albums.create` would become a second album.
 
-mod account;
-mod afterwards;
 mod albums;
-mod anew;
+mod apply_scan;
+mod attach;
 mod backup;
-mod calls;
-mod changes;
-mod claims;
-mod client;
-mod departures;
-mod describing;
+mod byte_sources;
+mod call_journal;
+mod clock_rollback;
+mod command_queue;
+mod connection;
+mod create_results;
+mod descriptions;
+mod disk_health;
 mod explain;
-mod going;
-mod health;
-mod holding;
-mod intake;
 mod items;
-mod ledger;
-mod listed;
-mod looking;
+mod lookups;
 mod membership;
+mod missing_files;
 mod mounts;
-mod moves;
-mod open;
-mod orders;
-mod outcomes;
-mod overview;
-mod placing;
-mod planning;
-mod rebuilding;
-mod recording;
-mod sessions;
-mod sources;
-mod uploads;
-mod verifying;
-mod waits;
+mod next_call;
+mod oauth_client;
+mod pauses;
+mod pending_removals;
+mod placements;
+mod quarantine;
+mod quota_usage;
+mod rebuild;
+mod remote_albums;
+mod renames;
+mod roots;
+mod scan_result;
+mod source_actions;
+mod status;
+mod upload_queue;
+mod upload_results;
+mod upload_sessions;
+mod verification;
 mod writer;
 
 #[cfg(test)]
@@ -62,37 +62,37 @@ use rusqlite::Connection;
 
 use crate::escape::Escaped;
 
-pub use account::{AccountState, LaneState, Pause, UploadsState};
-pub use afterwards::{Act, AfterView, Clearance, Intended, Source};
 pub use albums::AlbumTask;
-pub use anew::is_damaged;
 pub use backup::{BACKUPS, BEFORE_RESTORE, BackedUp, Restored, lost, restore};
-pub use calls::{CallKind, Journalled, NewCall};
-pub use changes::{Change, Fate, FileStat};
-pub use claims::{Claimed, Content, Hashed};
-pub use departures::Leaver;
-pub use describing::Words;
+pub use byte_sources::{Reach, UnavailableFiles};
+pub use call_journal::{CallKind, Journalled, NewCall};
+pub use command_queue::{NewOrder, Order, OrderKind};
+pub use create_results::{ItemOutcome, Outcome};
+pub use descriptions::DescriptionSource;
+pub use disk_health::{Cause, Trouble};
 pub use explain::{Explained, Former, Membership};
-pub use health::{Cause, Trouble};
-pub use intake::{FileState, KnownFile, RootRow, RootSpec, Settling};
-pub use ledger::{Ledger, Sending};
-pub use listed::{AlbumBefore, Before};
-pub use looking::{OrderView, Standing};
-pub use membership::{Doubt, Settled};
-pub use orders::{NewOrder, Order, OrderKind};
-pub use outcomes::{ItemOutcome, Outcome};
-pub use overview::{
+pub use lookups::{FileStatus, OrderView};
+pub use membership::{RecordedCall, Uncertain};
+pub use next_call::{
+    BatchItem, Budget, Description, EarliestRetry, Members, PlanRules, Planned, PlannedBatch,
+    album_overflow::ALBUM_LIMIT,
+};
+pub use pauses::{AccountState, LaneState, Pause, UploadsState};
+pub use pending_removals::AlbumMembership;
+pub use quarantine::is_damaged;
+pub use quota_usage::{Ledger, Sending};
+pub use rebuild::{AdoptedDescription, ListedAlbum, RecoveredItem};
+pub use remote_albums::{Before, RemoteAlbum};
+pub use roots::{FileState, KnownFile, RootRow, RootSpec, Settling};
+pub use scan_result::{Change, Fate, FileStat};
+pub use source_actions::{Act, AfterView, Blockers, Intended, Source};
+pub use status::{
     AlbumView, Failure, FileActionCounts, ItemCounts, Overview, PlacementCounts, Transfer,
     TransferView,
 };
-pub use planning::{
-    BatchItem, Budget, Description, Held, Members, PlanRules, Planned, PlannedBatch,
-    parts::ALBUM_LIMIT,
-};
-pub use rebuilding::{FoundAgain, ListedAlbum, TakenOver};
-pub use sessions::Session;
-pub use sources::{OutOfReach, Reach};
-pub use verifying::{ToVerify, Verdict};
+pub use upload_queue::{Claimed, Content, Hashed};
+pub use upload_sessions::Session;
+pub use verification::{ToVerify, Verdict};
 
 /// Why the store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -207,7 +207,7 @@ impl Error {
 
     /// Whether the same request may succeed later: the disk is full, or another process holds the
     /// database for a moment.
-    pub fn may_pass(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         use rusqlite::ErrorCode::{
             CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, ReadOnly, SystemIoFailure,
         };
@@ -253,7 +253,7 @@ impl Store {
     /// way to learn what is in the library.
     pub fn open_anew(state_dir: &Path) -> Result<Self> {
         let path = state_dir.join(FILE_NAME);
-        let connection = open::for_writing(&path)?;
+        let connection = connection::for_writing(&path)?;
         Ok(Self {
             writer: writer::Writer::start(connection, &path),
             path,
@@ -263,7 +263,7 @@ impl Store {
     /// Opens the database beside a process that holds the lock: to leave it an order.
     pub fn open_beside(state_dir: &Path) -> Result<Self> {
         let path = state_dir.join(FILE_NAME);
-        let connection = open::beside(&path)?;
+        let connection = connection::beside(&path)?;
         Ok(Self {
             writer: writer::Writer::start(connection, &path),
             path,
@@ -273,7 +273,7 @@ impl Store {
     /// A reader of the same database.
     pub fn reader(&self) -> Result<Reader> {
         Ok(Reader {
-            connection: open::for_reading(&self.path)?,
+            connection: connection::for_reading(&self.path)?,
         })
     }
 
@@ -295,7 +295,13 @@ impl Store {
             Some(_) => self.meta_is("probe", "-".repeat(PROBE)).await,
             None => self.write(|_| Ok(())).await,
         };
-        looked.or_else(|error| if error.may_pass() { Ok(()) } else { Err(error) })
+        looked.or_else(|error| {
+            if error.is_transient() {
+                Ok(())
+            } else {
+                Err(error)
+            }
+        })
     }
 
     /// Whether the writer thread answers; for the watchdog. A database that refuses is an answer: a
@@ -333,7 +339,7 @@ impl Reader {
         let path = state_dir.join(FILE_NAME);
         match std::fs::metadata(&path) {
             Ok(_) => Ok(Some(Self {
-                connection: open::for_reading(&path)?,
+                connection: connection::for_reading(&path)?,
             })),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(Error::Folder {

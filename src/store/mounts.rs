@@ -8,7 +8,7 @@ use std::{
 
 use rusqlite::{Connection, Row, params};
 
-use super::{Reader, Result, Store, changes, overview};
+use super::{Reader, Result, Store, scan_result, status};
 use crate::model::ids::{DirId, RootId};
 
 /// The directory is, or is not, the top of a file system of its own.
@@ -28,12 +28,12 @@ pub(super) fn none_is_away(db: &Connection) -> Result<()> {
 pub(super) fn away(db: &Connection) -> Result<Vec<PathBuf>> {
     let mut away: Vec<PathBuf> = db
         .prepare("SELECT path FROM roots WHERE away = 1")?
-        .query_map([], |row| row.get(0).map(changes::path_from))?
+        .query_map([], |row| row.get(0).map(scan_result::path_from))?
         .collect::<rusqlite::Result<_>>()?;
     let mut dirs = db.prepare(AWAY)?;
     let mut rows = dirs.query([])?;
     while let Some(row) = rows.next()? {
-        away.push(overview::joined(row.get(0)?, row.get(1)?, None));
+        away.push(status::joined(row.get(0)?, row.get(1)?, None));
     }
     Ok(away)
 }
@@ -67,7 +67,7 @@ impl Reader {
         let dirs = self
             .connection
             .prepare_cached("SELECT path FROM dirs WHERE root_id = ?1 AND mount IS NOT NULL")?
-            .query_map([root.0], |row| row.get(0).map(changes::path_from))?
+            .query_map([root.0], |row| row.get(0).map(scan_result::path_from))?
             .collect::<rusqlite::Result<_>>()?;
         Ok(dirs)
     }
@@ -77,7 +77,7 @@ impl Reader {
         let path = top.as_os_str().as_bytes();
         let file = |row: &Row<'_>| {
             let name = OsString::from_vec(row.get(1)?);
-            Ok(changes::path_from(row.get(0)?).join(name))
+            Ok(scan_result::path_from(row.get(0)?).join(name))
         };
         let db = &self.connection;
         let files = if path.is_empty() {

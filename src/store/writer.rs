@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Error, Result, Saved, backup,
-    health::{Change, Health, Identity},
+    disk_health::{Change, Health, Identity},
 };
 use crate::failpoint::{self, Moment};
 
@@ -338,7 +338,7 @@ impl Desk {
         // ask again.
         let cause = match &error {
             Error::Sqlite(rusqlite::Error::SqliteFailure(cause, _))
-                if error.may_pass() || error.is_damage() =>
+                if error.is_transient() || error.is_damage() =>
             {
                 Some(*cause)
             }

@@ -1,21 +1,21 @@
 //! Files to upload tokens: `upload.parallel` slots that claim, hash and send.
 //!
-//! - [`reading`] — what a claimed file is: its kind, its hash, whether it stood still.
-//! - [`slot`] — one file from the claim to the end of its sending, [`outcome`] — what came of it.
-//! - [`session`] — the resumable protocol for larger files.
-//! - [`trouble`] — whose trouble it is, how long the stage waits, and who is tried next.
+//! - [`read_source`] — what a claimed file is: its kind, its hash, whether it stood still.
+//! - [`worker`] — one file from the claim to the end of its sending, [`outcome`] — what came of it.
+//! - [`resumable`] — the resumable protocol for larger files.
+//! - [`failures`] — whose trouble it is, how long the stage waits, and who is tried next.
 //! - [`file_name`] — the name under which it appears.
 //!
 //! Bytes go up in parallel with the lane, but not without bound: not while `upload.ready_tokens`
 //! tokens wait, and not while the lane stands still for longer than tokens live. When the service
 //! has trouble, the stage sends one probe at a time until one gets through.
 
+mod failures;
 pub mod file_name;
 mod outcome;
-pub(super) mod reading;
-mod session;
-mod slot;
-mod trouble;
+pub(super) mod read_source;
+mod resumable;
+mod worker;
 
 use std::{collections::VecDeque, io, path::Path, time::Duration};
 
@@ -35,7 +35,7 @@ use crate::{
     scan::folder::Folder,
 };
 
-use trouble::{History, Trouble};
+use failures::{History, UploadFailures};
 
 /// Uploads stop while the lane's stop ends further ahead than this: tokens live a day.
 const TOKENS_WOULD_DIE: Duration = Duration::from_hours(20);
@@ -51,7 +51,7 @@ const BACKFILL_TURN: u64 = 4;
 pub fn content(folder: &Folder, below: &Path, seen: FileStat) -> io::Result<Option<Content>> {
     let name = below.file_name().unwrap_or_default();
     let file = safe_open::file(folder.root(), below, folder.settings.follow_symlinks)?;
-    reading::content(file, name, seen)
+    read_source::content(file, name, seen)
 }
 
 /// How a slot ended, as far as the stage needs to know.
@@ -62,7 +62,7 @@ enum Ended {
     /// The service took the bytes.
     Sent,
     /// The service or the network had trouble; the file waits in the queue.
-    Trouble {
+    UploadFailures {
         /// What it was, in words.
         words: String,
         /// Not before so long, if the service asked for it.
@@ -80,13 +80,13 @@ pub struct Upload {
     slots: JoinSet<(FileId, Result<Ended>)>,
     claimed: VecDeque<Claimed>,
     claims: u64,
-    trouble: Trouble,
+    trouble: UploadFailures,
     /// The store says that uploads wait.
-    says_wait: bool,
+    reported_waiting: bool,
     history: History,
-    dirs: description::dirs::Dirs,
+    dirs: description::sidecar_cache::Dirs,
     /// Whose slots ended without a word to the store; they are put back once it can be written.
-    left_behind: Vec<FileId>,
+    orphaned_claims: Vec<FileId>,
 }
 
 impl Upload {
@@ -99,11 +99,11 @@ impl Upload {
             slots: JoinSet::new(),
             claimed: VecDeque::new(),
             claims: 0,
-            trouble: Trouble::default(),
-            says_wait: true,
+            trouble: UploadFailures::default(),
+            reported_waiting: true,
             history: History::default(),
-            dirs: description::dirs::Dirs::default(),
-            left_behind: Vec::new(),
+            dirs: description::sidecar_cache::Dirs::default(),
+            orphaned_claims: Vec::new(),
         }
     }
 
@@ -122,7 +122,7 @@ impl Upload {
         while !self.context.stop.is_cancelled() {
             let until = match self.fill().await {
                 Ok(until) => until,
-                Err(crate::context::Error::Store(error)) if error.may_pass() => {
+                Err(crate::context::Error::Store(error)) if error.is_transient() => {
                     tracing::debug!(%error, "the store cannot be written; uploads wait");
                     Some(clock::after(self.context.clock.now(), STORE_AGAIN))
                 }
@@ -136,7 +136,13 @@ impl Upload {
         self.give_back(now)
             .await
             // The next start gives back what a full disk keeps us from giving back.
-            .or_else(|error| if error.may_pass() { Ok(()) } else { Err(error) })?;
+            .or_else(|error| {
+                if error.is_transient() {
+                    Ok(())
+                } else {
+                    Err(error)
+                }
+            })?;
         Ok(())
     }
 
@@ -163,9 +169,9 @@ impl Upload {
             if let Some(until) = self.trouble.lasts(now) {
                 return Ok(Some(until));
             }
-            while let Some(file) = self.left_behind.last() {
-                self.context.store.left_behind(*file, now).await?;
-                self.left_behind.pop();
+            while let Some(file) = self.orphaned_claims.last() {
+                self.context.store.orphaned_claims(*file, now).await?;
+                self.orphaned_claims.pop();
             }
             match self.context.gate.ask() {
                 Answer::Open => {}
@@ -237,7 +243,7 @@ impl Upload {
     }
 
     fn start(&mut self, claim: Claimed) {
-        let slot = slot::Slot {
+        let slot = worker::Slot {
             context: self.context.clone(),
             bandwidth: self.bandwidth.clone(),
             history: self.history.clone(),
@@ -277,12 +283,14 @@ impl Upload {
                 self.trouble.over();
                 self.go_on().await?;
             }
-            Ok(Ended::Trouble { words, wait }) => self.struck(file, words, wait).await?,
-            Err(crate::context::Error::Store(error)) if error.may_pass() => {
+            Ok(Ended::UploadFailures { words, wait }) => {
+                self.record_failure(file, words, wait).await?
+            }
+            Err(crate::context::Error::Store(error)) if error.is_transient() => {
                 tracing::debug!(%error, file.id = file.0, "the store cannot be written; uploads wait");
                 let now = self.context.clock.now();
                 self.trouble.wait_until(now, clock::after(now, STORE_AGAIN));
-                self.left_behind.push(file);
+                self.orphaned_claims.push(file);
             }
             Err(error) => return Err(error),
         }
@@ -290,19 +298,24 @@ impl Upload {
     }
 
     /// The upload of this file has met trouble.
-    async fn struck(&mut self, file: FileId, words: String, asked: Option<Duration>) -> Result<()> {
+    async fn record_failure(
+        &mut self,
+        file: FileId,
+        words: String,
+        asked: Option<Duration>,
+    ) -> Result<()> {
         let (store, retry) = (&self.context.store, &self.context.config.retry);
         let now = self.context.clock.now();
         let until = self
             .trouble
-            .struck(file, asked, (retry, fastrand::f64()), now);
+            .record_failure(file, asked, (retry, fastrand::f64()), now);
         let is_asked = asked.is_some();
         let reason = if is_asked {
             words
         } else {
             format!("an upload failed: {words}")
         };
-        self.says_wait = true;
+        self.reported_waiting = true;
         let told = async {
             if is_asked {
                 tracing::info!(%until, "uploads wait: the service asked for it");
@@ -312,7 +325,7 @@ impl Upload {
         };
         match told.await {
             // This process keeps to it in any case.
-            Err(crate::context::Error::Store(error)) if error.may_pass() => Ok(()),
+            Err(crate::context::Error::Store(error)) if error.is_transient() => Ok(()),
             told => told,
         }
     }
@@ -320,14 +333,14 @@ impl Upload {
     /// Nothing is waited for any more.
     async fn go_on(&mut self) -> Result<()> {
         let lasts = self.trouble.lasts(self.context.clock.now()).is_some();
-        if !self.says_wait || lasts {
+        if !self.reported_waiting || lasts {
             return Ok(());
         }
         match self.context.store.uploads_go_on().await {
             // It is said when the next one has got through.
-            Err(error) if error.may_pass() => Ok(()),
+            Err(error) if error.is_transient() => Ok(()),
             told => {
-                self.says_wait = false;
+                self.reported_waiting = false;
                 Ok(told?)
             }
         }

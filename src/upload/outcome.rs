@@ -6,9 +6,9 @@ use jiff::Timestamp;
 
 use super::{
     Ended,
-    reading::{self, follows_links},
-    slot::{Sent, Slot, UNREADABLE},
-    trouble::Since,
+    failures::Since,
+    read_source::{self, follows_links},
+    worker::{Sent, Slot, UNREADABLE},
 };
 use crate::{
     clock,
@@ -30,7 +30,7 @@ impl Slot {
     pub(super) async fn outcome(
         &self,
         item: ItemId,
-        source: &reading::Source,
+        source: &read_source::Source,
         sent: Sent,
         transfer: Transfer,
     ) -> Result<Ended> {
@@ -49,9 +49,9 @@ impl Slot {
                 self.context.gate.bytes_passed().await?;
                 // A network disk may hang here as anywhere: not on a thread of the runtime.
                 let file = Arc::clone(&source.file);
-                let looked = tokio::task::spawn_blocking(move || reading::stat_of(&file)).await;
+                let looked = tokio::task::spawn_blocking(move || read_source::stat_of(&file)).await;
                 let stood_still = matches!(looked, Ok(Ok((after, links)))
-                    if links > 0 && reading::same_content(source.stat, after));
+                    if links > 0 && read_source::same_content(source.stat, after));
                 if hash != source.hash || !stood_still {
                     return self.changed(item, now).await;
                 }
@@ -74,8 +74,9 @@ impl Slot {
         let claim = self.claim.clone();
         let follow = follows_links(&self.context.config, &claim.root_path);
         let looked = tokio::task::spawn_blocking(move || {
-            let looked = reading::open(&claim, follow).and_then(|file| reading::stat_of(&file));
-            (looked, reading::is_away(&claim.root_path))
+            let looked =
+                read_source::open(&claim, follow).and_then(|file| read_source::stat_of(&file));
+            (looked, read_source::is_away(&claim.root_path))
         })
         .await;
         let stat = match looked {
@@ -109,11 +110,11 @@ impl Slot {
     async fn failed(
         &self,
         item: ItemId,
-        source: &reading::Source,
+        source: &read_source::Source,
         error: &photos_api::Error,
         now: Timestamp,
     ) -> Result<Ended> {
-        let words = account::in_words(error);
+        let words = account::error_chain(error);
         if self.context.gate.met(error).await? {
             self.context
                 .store
@@ -136,7 +137,7 @@ impl Slot {
     /// The item is to blame, and tried again for some time.
     async fn blamed(&self, item: ItemId, words: String, now: Timestamp) -> Result<Ended> {
         tracing::warn!(item.id = item.0, path = %Escaped::path(&self.claim.path), "upload refused: {words}");
-        let until = clock::after(now, self.steps_back(item).await?);
+        let until = clock::after(now, self.item_backoff(item).await?);
         let blamed = Some((words, self.context.config.retry.max_attempts));
         self.context
             .store
@@ -146,7 +147,7 @@ impl Slot {
     }
 
     /// How long an item that is to blame is left alone: longer each time.
-    async fn steps_back(&self, item: ItemId) -> Result<Duration> {
+    async fn item_backoff(&self, item: ItemId) -> Result<Duration> {
         let before = self.context.store.blamed(item).await?;
         let retry = &self.context.config.retry;
         let n = before.saturating_add(1);
@@ -157,11 +158,11 @@ impl Slot {
     async fn in_doubt(
         &self,
         item: ItemId,
-        source: &reading::Source,
+        source: &read_source::Source,
         error: &photos_api::Error,
         now: Timestamp,
     ) -> Result<Ended> {
-        let words = account::in_words(error);
+        let words = account::error_chain(error);
         let refused = is_refusal(error.kind());
         let patience = if refused { 1 } else { PATIENCE };
         let is_to_blame = match self.history.failed(item) {
@@ -172,7 +173,7 @@ impl Slot {
                 times >= patience
                     && (refused || self.context.mode == Mode::Backfill)
                     && !retry_after::is_asked(error)
-                    && self.takes_bytes(source).await?
+                    && self.probe_upload_endpoint(source).await?
             }
         };
         if is_to_blame && refused {
@@ -195,7 +196,7 @@ impl Slot {
         // known: it waits as the stage says.
         let (own, blamed) = if is_to_blame {
             let blamed = Some((words.clone(), retry.max_attempts));
-            (self.steps_back(item).await?, blamed)
+            (self.item_backoff(item).await?, blamed)
         } else {
             (Duration::ZERO, None)
         };
@@ -203,7 +204,7 @@ impl Slot {
             .store
             .upload_again(self.claim.file, item, clock::after(now, own), blamed, now)
             .await?;
-        Ok(Ended::Trouble { words, wait })
+        Ok(Ended::UploadFailures { words, wait })
     }
 }
 

@@ -5,7 +5,7 @@
 //! it counts as missing. Videos are asked for until they are processed. The daemon asks for
 //! everything; a backfill only for what a file waits for, which is moved or deleted then.
 
-mod asking;
+mod batch_get;
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -24,9 +24,9 @@ use crate::{
 };
 
 pub use crate::context::retry_after::{may_be_answered, no_question_before, question_refused};
-pub use asking::{Answered, Seen, ask};
+pub use batch_get::{Answered, Seen, ask};
 
-use asking::is_choking;
+use batch_get::is_choking;
 
 /// The most ids of one call (fact sheet, section 4.1).
 pub const GROUP: usize = 50;
@@ -81,10 +81,9 @@ impl Verify {
         while !self.context.stop.is_cancelled() {
             let until = match self.turn().await {
                 Ok(until) => until,
-                Err(crate::context::Error::Store(error)) if error.may_pass() => Some(clock::after(
-                    self.context.clock.now(),
-                    Duration::from_secs(5),
-                )),
+                Err(crate::context::Error::Store(error)) if error.is_transient() => Some(
+                    clock::after(self.context.clock.now(), Duration::from_secs(5)),
+                ),
                 Err(error) => return Err(error),
             };
             wake::rest(
@@ -119,10 +118,10 @@ impl Verify {
                 return self.next().await;
             };
             // Who wants to know at once, or waits for the end of it all, does not wait for company.
-            let hurried = after.is_zero()
+            let backpressure = after.is_zero()
                 || self.for_files
                 || self.context.bells.waited_for.load(Ordering::SeqCst) > 0;
-            let leaves = if hurried {
+            let leaves = if backpressure {
                 *oldest
             } else {
                 clock::after(*oldest, COMPANY)
@@ -200,7 +199,7 @@ impl Verify {
         }
         if is_choking(error) && self.strikes >= STRIKES {
             // The service may answer for others.
-            let unasked = Seen::Unasked(account::in_words(error));
+            let unasked = Seen::Unasked(account::error_chain(error));
             self.record(due, vec![unasked; due.len()]).await?;
         }
         let retry = &self.context.config.retry;
@@ -209,7 +208,7 @@ impl Verify {
             _ => backoff::after_trouble(retry, self.strikes, fastrand::f64()),
         };
         self.strikes = self.strikes.saturating_add(1);
-        tracing::info!("verification waits: {}", account::in_words(error));
+        tracing::info!("verification waits: {}", account::error_chain(error));
         let until = clock::after(now, backoff::at_least(own, error));
         retry_after::question_refused(&self.context, error, until).await?;
         Ok(Some(until))

@@ -23,7 +23,7 @@ use crate::{
         self, Call, Kind,
         wire::{Album, AlbumsPage},
     },
-    store::{ALBUM_LIMIT, AlbumBefore, AlbumTask, Before, CallKind, Journalled, NewCall},
+    store::{ALBUM_LIMIT, AlbumTask, Before, CallKind, Journalled, NewCall, RemoteAlbum},
 };
 
 /// How long an album that was just made may answer 404, and how far apart two 404s must be for an
@@ -70,7 +70,7 @@ impl Lane {
         let read = self.read_list(|album| {
             let items = album.items();
             if let Some(title) = album_title::clean(&album.title) {
-                list.push(AlbumBefore {
+                list.push(RemoteAlbum {
                     title,
                     items,
                     product_url: Some(album.product_url).filter(|url| !url.is_empty()),
@@ -118,14 +118,14 @@ impl Lane {
             }
             Err(error) if error.kind().outcome_unknown() => {
                 let turn = self
-                    .album_outcome_open(&call, &account::in_words(&error))
+                    .album_outcome_open(&call, &account::error_chain(&error))
                     .await?;
                 self.trouble(&error).await?;
                 Ok(turn)
             }
             Err(error) => {
                 let now = self.context.clock.now();
-                let words = account::in_words(&error);
+                let words = account::error_chain(&error);
                 let own = matches!(
                     error.kind(),
                     Kind::BadRequest | Kind::AlbumRefused | Kind::Forbidden

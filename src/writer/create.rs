@@ -1,6 +1,6 @@
 //! `mediaItems.batchCreate`: from a planned batch to the recorded result of each item.
 
-use super::{Answered, Lane, Turn, results, suspects::Verdict};
+use super::{Answered, Lane, Turn, bisect::Verdict, item_results};
 use crate::{
     clock,
     context::{Mode, Result, account, backoff},
@@ -12,7 +12,7 @@ use crate::{
         self, Call, Kind,
         wire::{self, BatchCreate, BatchCreated, NewItem},
     },
-    store::{CallKind, Doubt, Journalled, NewCall, Outcome, PlannedBatch, Settled},
+    store::{CallKind, Journalled, NewCall, Outcome, PlannedBatch, RecordedCall, Uncertain},
 };
 
 /// Answers of "could not" in a row after which a call is taken apart: one of its items may be what
@@ -115,7 +115,8 @@ impl Lane {
         };
         let now = self.context.clock.now();
         let retry = &self.context.config.retry;
-        let outcomes = results::outcomes(&call, &request, &created, retry, now, fastrand::f64());
+        let outcomes =
+            item_results::outcomes(&call, &request, &created, retry, now, fastrand::f64());
         let made = outcomes
             .iter()
             .filter(|outcome| matches!(outcome.outcome, Outcome::Made { .. }))
@@ -138,11 +139,11 @@ impl Lane {
         let doubt = if call.sends > 1 && call.items.len() > 1 {
             // What was made the first time keeps its place, and what was not comes behind or before.
             let all_made = made == call.items.len();
-            Doubt::Order(all_made.then_some(READ_ON_SUSPICION))
+            Uncertain::Order(all_made.then_some(READ_ON_SUSPICION))
         } else {
-            Doubt::Nothing
+            Uncertain::Nothing
         };
-        let settled = Settled {
+        let settled = RecordedCall {
             call: call.id,
             doubt,
         };
@@ -171,7 +172,7 @@ impl Lane {
 
     /// The call as a whole did not succeed.
     async fn not_created(&mut self, call: Journalled, error: photos_api::Error) -> Result<Turn> {
-        let words = account::in_words(&error);
+        let words = account::error_chain(&error);
         tracing::warn!(
             batch.id = call.id.0,
             n_items = call.items.len(),
@@ -200,13 +201,13 @@ impl Lane {
             not_before: now,
             blamed: None,
         };
-        let outcomes = results::all(&call, &again, &words);
-        let settled = Settled {
+        let outcomes = item_results::all(&call, &again, &words);
+        let settled = RecordedCall {
             call: call.id,
             doubt: if call.sends > 1 {
-                Doubt::Items
+                Uncertain::Items
             } else {
-                Doubt::Nothing
+                Uncertain::Nothing
             },
         };
         self.context
@@ -309,7 +310,7 @@ impl Lane {
             is_nobody &= !is_to_blame;
             let blamed = is_to_blame.then_some(retry.max_attempts);
             let outcome = match cause {
-                Cause::Token => Outcome::FreshBytes { not_before, blamed },
+                Cause::Token => Outcome::Reupload { not_before, blamed },
                 Cause::Refusal if !is_alone && index % ALONE_OF == told => Outcome::Alone,
                 _ => Outcome::Again { not_before, blamed },
             };

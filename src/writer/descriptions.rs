@@ -86,7 +86,7 @@ impl Lane {
             return Ok(Turn::Again);
         };
         let retry = self.context.config.retry.clone();
-        let words = account::in_words(error);
+        let words = account::error_chain(error);
         let stumbles = error.kind().outcome_unknown();
         let own = matches!(
             error.kind(),

@@ -1,15 +1,15 @@
 //! Tokens to media items and albums: the one task that makes mutating calls.
 //!
-//! - [`pace`] — how fast.
+//! - [`rate_limit`] — how fast.
 //! - [`create`] — `mediaItems.batchCreate`, and what its answers and refusals mean.
-//! - [`results`] — what the result of one item means. Pure.
-//! - [`suspects`] — who made a whole call fail. Pure. [`hunt`] — goes on with its parts.
+//! - [`item_results`] — what the result of one item means. Pure.
+//! - [`bisect`] — who made a whole call fail. Pure. [`bisect_driver`] — goes on with its parts.
 //! - [`albums`] — ids of albums, found or made.
-//! - [`additions`], [`removals`] — `albums.batchAddMediaItems`, `albums.batchRemoveMediaItems`.
-//! - [`reading`] — how an album stands, where a lost answer left that in doubt.
+//! - [`batch_add`], [`removals`] — `albums.batchAddMediaItems`, `albums.batchRemoveMediaItems`.
+//! - [`list_album`] — how an album stands, where a lost answer left that in doubt.
 //! - [`descriptions`] — `mediaItems.patch`.
-//! - [`unanswered`] — a call whose answer was lost.
-//! - [`rules`] — what a batch may cost, and what may still join it.
+//! - [`replay`] — a call whose answer was lost.
+//! - [`plan_inputs`] — what a batch may cost, and what may still join it.
 //!
 //! One call at a time per account is the service's rule, so there is one task and no lock. Each call
 //! is journalled before it is sent. A call without an answer is repeated word for word before any
@@ -17,18 +17,18 @@
 //! `albums.create` is the exception: repeated, it would make a second album, so the service's own
 //! list decides.
 
-mod additions;
 mod albums;
+mod batch_add;
+mod bisect;
+mod bisect_driver;
 mod create;
 mod descriptions;
-mod hunt;
-mod pace;
-mod reading;
+mod item_results;
+mod list_album;
+mod plan_inputs;
+mod rate_limit;
 mod removals;
-mod results;
-mod rules;
-mod suspects;
-mod unanswered;
+mod replay;
 
 use std::{collections::HashMap, time::Duration};
 
@@ -65,10 +65,10 @@ enum Turn {
 #[derive(Debug)]
 pub struct Lane {
     context: Context,
-    pace: pace::Pace,
-    suspects: suspects::Suspects,
+    pace: rate_limit::Pace,
+    suspects: bisect::Suspects,
     /// The same for what leaves albums; nothing else waits for these.
-    leavers: suspects::Suspects,
+    leavers: bisect::Suspects,
     /// Nothing leaves before this instant, and why.
     stopped: Option<(Wait, String)>,
     /// When this lane began: a call without an answer that is older was sent by another process.
@@ -105,10 +105,10 @@ impl Lane {
             .map(|until| (Wait::new(now, until), kept.reason.unwrap_or_default()));
         Ok(Self {
             began: now,
-            pace: pace::Pace::new(context.config.quota.writes_per_minute),
+            pace: rate_limit::Pace::new(context.config.quota.writes_per_minute),
             context,
-            suspects: suspects::Suspects::default(),
-            leavers: suspects::Suspects::default(),
+            suspects: bisect::Suspects::default(),
+            leavers: bisect::Suspects::default(),
             stopped,
             strikes: 0,
             refusals,
@@ -126,7 +126,7 @@ impl Lane {
             let (until, state) = match self.turn().await {
                 Ok(Turn::Again) => continue,
                 Ok(Turn::Rest(until, state)) => (until, state),
-                Err(crate::context::Error::Store(error)) if error.may_pass() => {
+                Err(crate::context::Error::Store(error)) if error.is_transient() => {
                     // The store says so once, for all.
                     tracing::debug!(%error, "the store cannot be written; the lane waits");
                     let until = clock::after(self.context.clock.now(), Duration::from_secs(5));
@@ -140,7 +140,7 @@ impl Lane {
                 .store
                 .lane_is(state, self.context.clock.now())
                 .await
-                && !error.may_pass()
+                && !error.is_transient()
             {
                 return Err(error.into());
             }
@@ -379,7 +379,7 @@ impl Lane {
         if retry_after::is_asked(error) {
             retry_after::keep(&self.context.store, retry_after::WRITES, now, until).await?;
         }
-        self.stop_until(until, account::in_words(error));
+        self.stop_until(until, account::error_chain(error));
         Ok(())
     }
 }

@@ -9,9 +9,9 @@ use std::collections::HashSet;
 
 use super::{
     Answered, Lane, Turn,
-    additions::membership,
+    batch_add::membership,
+    bisect::Verdict,
     create::{PART_SENDS, STUMBLES},
-    suspects::Verdict,
     waiting,
 };
 use crate::{
@@ -95,7 +95,7 @@ impl Lane {
     /// The call is given up or refused.
     pub(super) async fn not_removed(&mut self, call: Journalled, error: &Error) -> Result<Turn> {
         let (now, store) = (self.context.clock.now(), self.context.store.clone());
-        let words = account::in_words(error);
+        let words = account::error_chain(error);
         tracing::warn!(
             album.row = call.album.0,
             n_items = call.items.len(),

@@ -10,7 +10,7 @@ mod state;
 
 use std::{fmt::Write as _, sync::Arc};
 
-use crate::{cli::ExitCode, config::Config, daemon::connect, escape::Escaped, status::format};
+use crate::{cli::ExitCode, config::Config, daemon::clients, escape::Escaped, status::format};
 
 use super::{Edge, output};
 
@@ -87,7 +87,7 @@ pub(crate) async fn run(edge: &Edge) -> anyhow::Result<ExitCode> {
     };
     let mut tally = Tally::default();
     tally.tell([configuration(&config)])?;
-    let clock = connect::clock(&config);
+    let clock = clients::clock(&config);
     let local = {
         let (config, env, clock) = (Arc::clone(&config), edge.env.clone(), clock.clone());
         tokio::task::spawn_blocking(move || {

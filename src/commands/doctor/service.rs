@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::{
     clock::{self, Clock},
     config::Config,
-    daemon::connect,
+    daemon::clients,
     escape::Escaped,
     photos_api::{Error, Kind, SignedIn, client_id_of, login::SCOPES, other_client},
     status::{format, sign_in, text},
@@ -15,7 +15,7 @@ use crate::{
 };
 
 use super::{
-    super::{look, owner},
+    super::{permission_hint, read_state},
     Finding, Verdict,
 };
 
@@ -34,7 +34,9 @@ pub(super) fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
 fn client_secret(file: &Path, client_id: Result<String, Error>) -> Finding {
     let shown = Escaped::path(file);
     match client_id {
-        Err(_) if std::fs::File::open(file).is_err_and(|error| owner::is_denied(&error)) => {
+        Err(_)
+            if std::fs::File::open(file).is_err_and(|error| permission_hint::is_denied(&error)) =>
+        {
             let remedy =
                 format!("let the user who runs albumen read it: chown it, then chmod 600 {shown}");
             let words = format!("{shown} may not be read");
@@ -56,7 +58,7 @@ fn fault(what: &'static str, error: &Error) -> Finding {
 }
 
 fn login(config: &Config, client_id: Option<&str>, clock: &Clock) -> Finding {
-    match SignedIn::read(&config.state_dir.join(connect::TOKEN_FILE)) {
+    match SignedIn::read(&config.state_dir.join(clients::TOKEN_FILE)) {
         Err(error) if error.kind() == Kind::LoginNeeded => {
             Finding::fault("login", error.message(), "run `albumen login`")
         }
@@ -69,8 +71,8 @@ fn login(config: &Config, client_id: Option<&str>, clock: &Clock) -> Finding {
 /// is down is seen by asking.
 fn account(config: &Config, clock: &Clock) -> Option<Finding> {
     // A database that cannot be read is another finding.
-    let reader = look::reader(config).ok()?;
-    let status = look::status(config, clock, reader.as_ref()).ok()?;
+    let reader = read_state::reader(config).ok()?;
+    let status = read_state::status(config, clock, reader.as_ref()).ok()?;
     let here = text::LocalTime {
         now: clock.now(),
         zone: jiff::tz::TimeZone::system(),
@@ -92,17 +94,17 @@ fn account(config: &Config, clock: &Clock) -> Option<Finding> {
 /// another finding.
 #[derive(Debug, Default)]
 struct Known {
-    made_with: Option<String>,
+    library_client_id: Option<String>,
     is_published: bool,
 }
 
 impl Known {
     fn of(config: &Config) -> Self {
-        let Ok(Some(reader)) = look::reader(config) else {
+        let Ok(Some(reader)) = read_state::reader(config) else {
             return Self::default();
         };
         Self {
-            made_with: reader.client_id().ok().flatten(),
+            library_client_id: reader.client_id().ok().flatten(),
             is_published: reader.is_published().unwrap_or(false),
         }
     }
@@ -115,10 +117,10 @@ fn judge(signed_in: &SignedIn, client_id: Option<&str>, known: &Known, now: Time
         let remedy = "put the old client secret file back, or run `albumen login`, which says what a new client means for what is in the library";
         return Finding::fault("login", words, remedy);
     }
-    if let Some(made_with) = &known.made_with
-        && *made_with != signed_in.client_id
+    if let Some(library_client_id) = &known.library_client_id
+        && *library_client_id != signed_in.client_id
     {
-        let error = other_client(made_with, &signed_in.client_id);
+        let error = other_client(library_client_id, &signed_in.client_id);
         return Finding::fault("login", error.message(), error.hint().unwrap_or_default());
     }
     let granted = |scope: &&str| signed_in.scopes.iter().any(|granted| granted == scope);

@@ -10,14 +10,14 @@ use rustix::{fs::Access, io::Errno};
 
 use crate::{
     config::{Config, Environment},
-    daemon::connect,
+    daemon::clients,
     escape::Escaped,
     status::format,
     store,
 };
 
 use super::{
-    super::{failure::Told, look, owner},
+    super::{error_report::Told, permission_hint, read_state},
     Finding, Verdict,
 };
 
@@ -51,14 +51,14 @@ fn folder(dir: &Path) -> Finding {
             return Finding::good("state", format!("{shown} will be made when it is needed"));
         }
         Err(error) => {
-            let remedy = owner::hint(dir);
+            let remedy = permission_hint::hint(dir);
             let remedy = remedy.unwrap_or_else(|| "see who may read it".to_owned());
             return Finding::fault("state", format!("{shown} cannot be used: {error}"), remedy);
         }
     };
     let us = rustix::process::geteuid().as_raw();
     if metadata.uid() != us {
-        let whose = owner::name_of(metadata.uid());
+        let whose = permission_hint::name_of(metadata.uid());
         return Finding::fault(
             "state",
             format!("{shown} belongs to {whose}"),
@@ -109,7 +109,7 @@ fn files(dir: &Path) -> Vec<Finding> {
     wide.sort_unstable();
     closed.sort_unstable();
     let mut findings: Vec<Finding> = closed.iter().map(|path| not_ours(path)).collect();
-    let is_token = |path: &PathBuf| path.ends_with(connect::TOKEN_FILE);
+    let is_token = |path: &PathBuf| path.ends_with(clients::TOKEN_FILE);
     if let Some(token) = wide.iter().find(|path| is_token(path)) {
         let shown = Escaped::path(token);
         findings.push(Finding::fault(
@@ -140,7 +140,7 @@ fn files(dir: &Path) -> Vec<Finding> {
 
 fn not_ours(path: &Path) -> Finding {
     let shown = Escaped::path(path);
-    let remedy = owner::hint(path).unwrap_or_else(|| format!("chmod 600 {shown}"));
+    let remedy = permission_hint::hint(path).unwrap_or_else(|| format!("chmod 600 {shown}"));
     Finding::fault(
         "state",
         format!("{shown} may not be read and written"),
@@ -157,7 +157,7 @@ fn shown_all(paths: &[PathBuf]) -> String {
 }
 
 fn database(config: &Config) -> Finding {
-    let checked = look::reader(config).and_then(|reader| match reader {
+    let checked = read_state::reader(config).and_then(|reader| match reader {
         Some(reader) => Ok(Some(reader.check()?)),
         None => Ok(None),
     });
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn a_token_file_that_others_can_read_is_a_fault() {
         let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join(connect::TOKEN_FILE);
+        let file = dir.path().join(clients::TOKEN_FILE);
         fs::write(&file, "{}").unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
         assert_eq!(files(dir.path())[0].verdict, Verdict::Fault);

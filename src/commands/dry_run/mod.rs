@@ -17,19 +17,19 @@ use jiff::Timestamp;
 use crate::{
     cli::ExitCode,
     config::Config,
-    daemon::connect,
+    daemon::clients,
     escape::Escaped,
     scan::{
         folder::{Folder, Folders, ResolvedPaths},
         walk::{Entry, Listing, RootState, Scope},
     },
     status::format,
-    store::{Reader, Standing},
+    store::{FileStatus, Reader},
 };
 
-use super::{explain, look, output};
+use super::{explain, output, read_state};
 
-mod afterwards;
+mod after_upload;
 mod cost;
 
 /// Albums that are listed one by one.
@@ -43,8 +43,8 @@ pub(crate) async fn run(config: Arc<Config>, paths: Vec<PathBuf>) -> anyhow::Res
 }
 
 fn plan(config: &Config, paths: &[PathBuf]) -> anyhow::Result<String> {
-    let reader = look::reader(config)?;
-    let mut plan = Plan::at(connect::clock(config).now());
+    let reader = read_state::reader(config)?;
+    let mut plan = Plan::at(clients::clock(config).now());
     let mut folders = Folders::new(config.folders.iter().cloned())?;
     let asked = if paths.is_empty() {
         let all = folders.iter().enumerate();
@@ -107,7 +107,7 @@ struct Plan {
     /// What would join albums that stand already.
     places: cost::Places,
     /// What would be moved or deleted in the end.
-    acts: afterwards::Acts,
+    acts: after_upload::Acts,
 }
 
 impl Plan {
@@ -121,7 +121,7 @@ impl Plan {
             made: Vec::new(),
             is_listed: false,
             places: cost::Places::default(),
-            acts: afterwards::Acts::default(),
+            acts: after_upload::Acts::default(),
         }
     }
 
@@ -185,7 +185,7 @@ impl Plan {
         &mut self,
         folder: &Folder,
         (dir, entry): (&Path, &Entry),
-        known: Option<&Standing>,
+        known: Option<&FileStatus>,
         reader: Option<&Reader>,
     ) -> anyhow::Result<()> {
         let same = known
@@ -326,11 +326,11 @@ fn known(
     reader: Option<&Reader>,
     folder: &Folder,
     dir: &Path,
-) -> anyhow::Result<HashMap<OsString, Standing>> {
+) -> anyhow::Result<HashMap<OsString, FileStatus>> {
     let Some(reader) = reader else {
         return Ok(HashMap::new());
     };
     let standing = reader.standing_in(&folder.tree.root, dir)?;
-    let by_name = |one: Standing| (one.name.clone(), one);
+    let by_name = |one: FileStatus| (one.name.clone(), one);
     Ok(standing.into_iter().map(by_name).collect())
 }

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, path::Path};
 
 use crate::{
     escape::Escaped,
-    media::description::{self, beside::Beside},
+    media::description::{self, sidecars::SidecarIndex},
     store::Explained,
 };
 
@@ -12,7 +12,7 @@ use crate::{
 pub(super) fn text(path: &Path, known: Option<&Explained>) -> String {
     let dir = path.parent().unwrap_or(Path::new(""));
     // A folder that cannot be listed has no sidecars that could be read.
-    let beside = Beside::read(dir).unwrap_or_default();
+    let beside = SidecarIndex::read(dir).unwrap_or_default();
     let found = description::find(path, &beside).description;
     let mut text = match &found {
         Some(found) => format!(

@@ -13,7 +13,7 @@ use crate::{
     cli::ExitCode,
     clock::Clock,
     config::{self, AlbumRule, Config, Order},
-    daemon::connect,
+    daemon::clients,
     escape::Escaped,
     media::file_type::{self, HEAD_BYTES},
     model::album_title,
@@ -26,19 +26,19 @@ use crate::{
     store::{Explained, Reader},
 };
 
-mod after;
+mod after_upload;
 
-use super::{Edge, failure::quoted, here, look, output};
+use super::{Edge, error_report::quoted, here, output, read_state};
 
 mod description;
-mod known;
+mod stored;
 
 /// Explains one path.
 pub(crate) fn run(edge: &Edge, path: &Path) -> anyhow::Result<ExitCode> {
     let config = edge.config_or_defaults()?;
-    let clock = connect::clock(&config);
+    let clock = clients::clock(&config);
     let path = edge.env.typed(path);
-    let reader = look::reader(&config)?;
+    let reader = read_state::reader(&config)?;
     output::print(&text(&config, &clock, reader.as_ref(), &path)?)?;
     Ok(ExitCode::Done)
 }
@@ -68,7 +68,7 @@ fn text(
         .map(|reader| reader.explain(&folder.root().join(&relative)))
         .transpose()?
         .flatten();
-    let is_up = known.as_ref().is_some_and(known::is_up);
+    let is_up = known.as_ref().is_some_and(stored::is_up);
     let goes = verdict(
         &folder,
         &relative,
@@ -90,19 +90,19 @@ fn text(
     let here = here(clock);
     text += &match &known {
         Some(known) => {
-            let mut text = known::text(known, metadata.is_ok(), &here);
-            if known::may_move(known) {
-                let status = look::status(config, clock, reader)?;
+            let mut text = stored::text(known, metadata.is_ok(), &here);
+            if stored::may_move(known) {
+                let status = read_state::status(config, clock, reader)?;
                 let waits = waits_for(&status, &here);
                 text +=
-                    &known::waiting(waits.as_deref().filter(|waits| !known::says(known, waits)));
+                    &stored::waiting(waits.as_deref().filter(|waits| !stored::says(known, waits)));
             }
             text
         }
         None if is_dir => String::new(),
         None => "Albumen has not seen it yet.\n".to_owned(),
     };
-    text += &after::text(&folder, &relative, view.as_ref(), goes, &here);
+    text += &after_upload::text(&folder, &relative, view.as_ref(), goes, &here);
     Ok(text)
 }
 
@@ -174,7 +174,7 @@ fn verdict(
     match content(path, metadata.len()) {
         Ok(mime) => {
             let goes = match known {
-                Some(known) if known::is_over(known) => "It is",
+                Some(known) if stored::is_over(known) => "It is",
                 _ => "It goes up, as",
             };
             let _ = writeln!(text, "{goes} {}.", format::kind(mime, metadata.len()));

@@ -2,19 +2,19 @@
 //!
 //! - [`gphotos_uploader`] (in [`hjson`], with its [`patterns`]) and [`rclone`] — their configurations.
 //! - [`tracker`] — the database in which the first keeps what it has sent.
-//! - [`sent`] — what of that is still true, recorded, so that it does not go up again.
-//! - [`writing`] — a configuration and a client secret file, neither of which is ever overwritten.
+//! - [`mark_uploaded`] — what of that is still true, recorded, so that it does not go up again.
+//! - [`write_config`] — a configuration and a client secret file, neither of which is ever overwritten.
 //!
 //! Nothing of the other uploader is changed. The configuration goes to stdout, words to stderr. What reads
 //! the files of others is public, so that it can be fed with what nobody would write.
 
 pub mod gphotos_uploader;
 mod hjson;
+mod mark_uploaded;
 mod patterns;
 pub mod rclone;
-mod sent;
 pub mod tracker;
-pub mod writing;
+pub mod write_config;
 
 use std::{
     io,
@@ -27,7 +27,7 @@ use anyhow::Context as _;
 use crate::{
     cli::{ExitCode, FromGphotosUploader, FromRclone, Import},
     config::{self, Config},
-    daemon::connect,
+    daemon::clients,
     escape::Escaped,
     lock::Lock,
     status::format,
@@ -36,9 +36,9 @@ use crate::{
 
 use super::{
     Edge,
-    failure::{Failure, quoted},
+    error_report::{Failure, quoted},
 };
-use sent::Tally;
+use mark_uploaded::Tally;
 
 /// The largest configuration that is read, in bytes; real ones have a few hundred.
 const MAX_CONFIG: u64 = 1 << 20;
@@ -66,13 +66,13 @@ async fn from_gphotos_uploader(
         edge.screen.say(&format!("note: {}", Escaped::text(note)));
     }
     let config = config(edge)?;
-    let written = writing::folders(&edge.env, &setup);
+    let written = write_config::folders(&edge.env, &setup);
     for note in &written.notes {
         edge.screen.say(&format!("note: {note}"));
     }
     let lock = Lock::take(&config.state_dir)?;
     if let Some(client) = &setup.client {
-        writing::client_secret(edge, &config, client)?;
+        write_config::client_secret(edge, &config, client)?;
     } else {
         edge.screen
             .say("note: it names no client id and secret of its own, so none is taken over");
@@ -86,7 +86,7 @@ async fn from_gphotos_uploader(
     };
     drop(lock);
     tell(edge, tally);
-    writing::configuration(edge, &config, &written.text, flags.write)?;
+    write_config::configuration(edge, &config, &written.text, flags.write)?;
     Ok(ExitCode::Done)
 }
 
@@ -103,9 +103,9 @@ async fn record(
     let tally = match tracked {
         Ok(tracked) => {
             let all = config.folders.iter().chain(folders).cloned();
-            let now = connect::clock(config).now();
+            let now = clients::clock(config).now();
             let cwd = edge.env.typed(Path::new(""));
-            sent::record(&store, all, tracked, &cwd, trust_times, now).await
+            mark_uploaded::record(&store, all, tracked, &cwd, trust_times, now).await
         }
         Err(error) => Err(error),
     };
@@ -166,8 +166,8 @@ fn from_rclone(edge: &Edge, flags: &FromRclone) -> anyhow::Result<ExitCode> {
     for note in remote.notes() {
         edge.screen.say(&format!("note: {note}"));
     }
-    writing::client_secret(edge, &config, &remote.client)?;
-    writing::configuration(edge, &config, &remote.configuration(), flags.write)?;
+    write_config::client_secret(edge, &config, &remote.client)?;
+    write_config::configuration(edge, &config, &remote.configuration(), flags.write)?;
     Ok(ExitCode::Done)
 }
 

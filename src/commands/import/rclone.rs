@@ -7,7 +7,7 @@ use ini::{Ini, ParseOption};
 use super::gphotos_uploader::Client;
 use crate::{
     cli::ExitCode,
-    commands::failure::{Failure, quoted},
+    commands::error_report::{Failure, quoted},
     config::Environment,
     escape::Escaped,
 };

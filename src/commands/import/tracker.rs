@@ -22,7 +22,7 @@ use rusty_leveldb::{DB, LdbIterator as _, Options};
 
 use crate::{
     cli::ExitCode,
-    commands::failure::{Failure, quoted},
+    commands::error_report::{Failure, quoted},
 };
 
 /// Where the tracker is, the newest layout first.

@@ -20,7 +20,7 @@ use crate::{
     store::Reader,
 };
 
-use super::{Edge, look, output::Screen};
+use super::{Edge, output::Screen, read_state};
 
 mod bars;
 mod counter;
@@ -195,16 +195,16 @@ impl Looker {
     /// One look; none if there is no database yet.
     fn look(&mut self) -> anyhow::Result<Option<Sight>> {
         if self.reader.is_none() {
-            self.reader = look::reader(&self.config)?;
+            self.reader = read_state::reader(&self.config)?;
         }
         let Some(reader) = &self.reader else {
             return Ok(None);
         };
-        let Some(overview) = look::overview(reader, &self.clock)? else {
+        let Some(overview) = read_state::overview(reader, &self.clock)? else {
             return Ok(None);
         };
         let sent_there = overview.bytes_sent;
-        let around = look::around(&self.config, &self.clock, true, self.pace.rate());
+        let around = read_state::around(&self.config, &self.clock, true, self.pace.rate());
         let mut status = Status::new(Some(&overview), around);
         let sent = if let Some(progress) = &self.progress {
             status.transfers = progress.moving().iter().map(transfer).collect();

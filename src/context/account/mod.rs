@@ -5,8 +5,8 @@
 //! succeeds. A stage asks [`Gate::ask`] before it begins something and tells [`Gate::met`] of every
 //! failure; what is not the account's affair is the stage's own.
 
-mod ails;
-mod day;
+mod account_error;
+mod quota_reset;
 mod state;
 
 use std::{
@@ -28,9 +28,9 @@ use crate::{
     store::{AccountState, Pause, Store},
 };
 
-pub use ails::in_words;
+pub use account_error::error_chain;
 
-use ails::ails;
+use account_error::ails;
 use state::{State, is_set_up_badly};
 
 /// A sign-in of a consent screen in Testing dies after 7 days (fact sheet, section 1.2), and its last
@@ -77,7 +77,7 @@ impl Gate {
         bells: Bells,
     ) -> Result<Self> {
         let mut pause = store.account().await?;
-        auth.made_with(store.client_id().await?);
+        auth.library_client_id(store.client_id().await?);
         auth.look();
         let now = clock.now();
         let is_set_up_badly = is_set_up_badly(&pause);
@@ -177,7 +177,7 @@ impl Gate {
         };
         if !is_known {
             inner.store.client_is(client_id.clone()).await?;
-            inner.auth.made_with(Some(client_id));
+            inner.auth.library_client_id(Some(client_id));
             inner.client_kept.store(true, Ordering::Relaxed);
         }
         if clock::until(since, inner.clock.now()) > OUTLIVES_TESTING
@@ -203,7 +203,7 @@ impl Gate {
         let now = inner.clock.now();
         inner.store.client_replaced(client_id.clone(), now).await?;
         inner.published_kept.store(false, Ordering::Relaxed);
-        inner.auth.made_with(Some(client_id));
+        inner.auth.library_client_id(Some(client_id));
         self.wake();
         Ok(())
     }
@@ -243,7 +243,7 @@ impl Gate {
             AccountState::StorageFull | AccountState::PhotosDisabled => {
                 Some(clock::after(now, backoff::until_probe(retry)))
             }
-            AccountState::QuotaExhausted => Some(day::after_refusal(now, strikes)),
+            AccountState::QuotaExhausted => Some(quota_reset::after_refusal(now, strikes)),
             // A switch in the console takes minutes to be seen; looking is cheap and rare.
             AccountState::ApiDisabled => Some(clock::after(now, backoff::longest(retry))),
             AccountState::Unreachable => {
@@ -253,7 +253,7 @@ impl Gate {
         };
         let pause = Pause {
             state,
-            reason: Some(in_words(error)),
+            reason: Some(error_chain(error)),
             until,
         };
         self.close(pause, error.hint(), now).await?;
@@ -264,7 +264,7 @@ impl Gate {
     pub async fn day_is_spent(&self, limit: u64) -> Result<()> {
         let now = self.0.clock.now();
         let reason = format!("the {limit} requests of the day (`quota.requests_per_day`) are used");
-        let until = Some(day::next(now));
+        let until = Some(quota_reset::next(now));
         let pause = Pause {
             state: AccountState::QuotaExhausted,
             reason: Some(reason),

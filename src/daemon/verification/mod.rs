@@ -68,7 +68,7 @@ pub(super) async fn everything(
             ExitCode::Interrupted
         }
         End::GaveUp(error) => {
-            round.report.stopped = Some(account::in_words(&error));
+            round.report.stopped = Some(account::error_chain(&error));
             code_of(error.kind())
         }
     };
@@ -121,7 +121,7 @@ impl Round<'_> {
 
     /// Asks for a group; gives the end if this was it.
     async fn group(&mut self, group: &[ToVerify], again: bool) -> anyhow::Result<Option<End>> {
-        let seen = match self.patiently(group).await? {
+        let seen = match self.retry_transient(group).await? {
             Ok(seen) => seen,
             Err(end) => return Ok(Some(end)),
         };
@@ -168,7 +168,7 @@ impl Round<'_> {
     }
 
     /// Asks, and waits where the service asks for a wait; a few times in a row, then it is given up.
-    async fn patiently(
+    async fn retry_transient(
         &self,
         group: &[ToVerify],
     ) -> anyhow::Result<std::result::Result<Vec<Seen>, End>> {
@@ -196,7 +196,7 @@ impl Round<'_> {
             if strikes >= PATIENCE || !may_be_answered(&error) {
                 return Ok(Err(End::GaveUp(error)));
             }
-            tracing::warn!("asks again later: {}", account::in_words(&error));
+            tracing::warn!("asks again later: {}", account::error_chain(&error));
             let wait = backoff::at_least(wait, &error);
             let until = clock::after(self.context.clock.now(), wait);
             question_refused(self.context, &error, until).await?;

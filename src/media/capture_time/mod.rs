@@ -23,9 +23,9 @@ use tracing::subscriber::NoSubscriber;
 
 use crate::media::container::{self, Bounded};
 
-mod movie;
-mod name;
-mod written;
+mod file_name;
+mod text_metadata;
+mod video;
 
 /// At most so many bytes of a file are read to find its time, and as many once more where the camera
 /// left none. The directories of a raw file or of a video's samples can have a few MB, rarely more.
@@ -76,13 +76,13 @@ pub fn taken<R: Read + Seek>(
     if let Some(taken) = by_content(file, zone, latest) {
         return taken;
     }
-    if let Some(instant) = written::instant(file, zone, latest) {
+    if let Some(instant) = text_metadata::instant(file, zone, latest) {
         return Taken {
             instant,
             source: Source::Written,
         };
     }
-    match name::instant(name, modified, zone, latest) {
+    match file_name::instant(name, modified, zone, latest) {
         Some(instant) => Taken {
             instant,
             source: Source::FileName,
@@ -114,8 +114,10 @@ fn by_content<R: Read + Seek>(file: &mut R, zone: &TimeZone, latest: Timestamp) 
     });
     from_library.or_else(|| {
         // The library wants the whole header in its buffer; two values of it can be had for less.
-        let movie = movie::times(file).ok()?;
-        let said = movie.said.and_then(|said| written::parsed(&said, zone));
+        let movie = video::times(file).ok()?;
+        let said = movie
+            .said
+            .and_then(|said| text_metadata::parsed(&said, zone));
         let created = movie
             .created
             .and_then(|seconds| Timestamp::from_second(seconds).ok());

@@ -153,7 +153,7 @@ fn a_time_with_its_offset_is_found_without_the_whole_header() {
     // As FFmpeg and ExifTool write it: among named values, and another one in the header.
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/clip.mov");
     let mut file = std::fs::File::open(path).unwrap();
-    let times = movie::times(&mut file).unwrap();
+    let times = video::times(&mut file).unwrap();
     assert_eq!(times.said.as_deref(), Some("2024-05-01T16:00:00+0200"));
     let created = times.created.and_then(|s| Timestamp::from_second(s).ok());
     assert_eq!(created.unwrap().to_string(), "2020-01-01T00:00:00Z");

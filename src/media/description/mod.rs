@@ -3,18 +3,18 @@
 //! Asked in this order, the first text counts: an XMP file beside it, Google Takeout's JSON beside it,
 //! the caption inside of it (IPTC, XMP, EXIF).
 //!
-//! - [`beside`] — which sidecars belong to a file, and how they are told apart from those of before.
-//! - [`dirs`] — what stands beside files, remembered while a folder is uploaded.
+//! - [`sidecars`] — which sidecars belong to a file, and how they are told apart from those of before.
+//! - [`sidecar_cache`] — what stands beside files, remembered while a folder is uploaded.
 //! - [`takeout`] — the JSON of Google Takeout.
-//! - [`written`] — whether a person wrote it, and how much of it the service takes.
+//! - [`human_text`] — whether a person wrote it, and how much of it the service takes.
 //!
 //! The upload slot looks when it claims a file, the scan when the sidecars are not what they were, and
 //! `explain` when it is asked. All of it blocks.
 
-pub mod beside;
-pub(crate) mod dirs;
+mod human_text;
+pub(crate) mod sidecar_cache;
+pub mod sidecars;
 mod takeout;
-mod written;
 
 use std::{
     ffi::{OsStr, OsString},
@@ -31,9 +31,9 @@ use crate::media::container::{self, BLOCK_LIMIT, iptc, xmp};
 use crate::{
     config::{self, Config},
     escape::Escaped,
-    store::Words,
+    store::DescriptionSource,
 };
-use beside::{Beside, Sort};
+use sidecars::{SidecarIndex, SidecarKind};
 
 /// A description, and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,8 +84,8 @@ pub struct Found {
 
 impl Found {
     /// What the store keeps of it.
-    pub fn words(self) -> Words {
-        Words {
+    pub fn words(self) -> DescriptionSource {
+        DescriptionSource {
             sidecars: self.sidecars,
             text: self.description.map(|description| description.text),
         }
@@ -99,7 +99,7 @@ pub(crate) fn is_wanted(config: &Config, root: &Path) -> bool {
 }
 
 /// Looks for a description of the file at `path`, among whose neighbours are the sidecars `beside`.
-pub fn find(path: &Path, beside: &Beside) -> Found {
+pub fn find(path: &Path, beside: &SidecarIndex) -> Found {
     let (dir, name) = (
         path.parent().unwrap_or(Path::new("")),
         path.file_name().unwrap_or_default(),
@@ -109,17 +109,17 @@ pub fn find(path: &Path, beside: &Beside) -> Found {
     let in_sidecar = beside.of(name).into_iter().find_map(|(sort, sidecar)| {
         let bytes = read(&dir.join(sidecar)).ok()??;
         let (text, source) = match sort {
-            Sort::Xmp => (
+            SidecarKind::Xmp => (
                 xmp::parse(&bytes)?.description?,
                 Source::Xmp(sidecar.to_owned()),
             ),
-            Sort::Json => (
+            SidecarKind::Json => (
                 takeout::description(&bytes)?,
                 Source::Takeout(sidecar.to_owned()),
             ),
         };
         Some(Description {
-            text: written::by_a_person(&text, name)?,
+            text: human_text::by_a_person(&text, name)?,
             source,
         })
     });
@@ -148,7 +148,7 @@ fn in_file(path: &Path, name: &OsStr) -> Option<Description> {
     .into_iter()
     .flatten()
     .find_map(|(text, source)| {
-        let text = written::by_a_person(&text, name)?;
+        let text = human_text::by_a_person(&text, name)?;
         Some(Description { text, source })
     })
 }

@@ -23,7 +23,7 @@ impl Album {
     }
 
     fn find(&self, name: &str) -> Option<(String, String)> {
-        let beside = Beside::read(self.0.path()).unwrap();
+        let beside = SidecarIndex::read(self.0.path()).unwrap();
         let found = find(&self.0.path().join(name), &beside);
         found
             .description
@@ -136,7 +136,7 @@ fn a_sidecar_that_is_no_sidecar_is_passed_over() {
     fs::copy(album.real("clip.mp4"), album.0.path().join("phone.mp4")).unwrap();
     assert_eq!(album.find("phone.mp4"), None);
     assert_eq!(album.find("clip.mp4"), None);
-    let beside = Beside::read(album.0.path()).unwrap();
+    let beside = SidecarIndex::read(album.0.path()).unwrap();
     let nothing_there = find(&album.0.path().join("gone.jpg"), &beside);
     assert_eq!(
         (nothing_there.sidecars, nothing_there.description),

@@ -6,9 +6,9 @@
 
 use std::{error::Error, ffi::OsStr, fmt, path::Path};
 
-mod content;
+mod sniff;
 
-pub use content::{HEAD_BYTES, NotMedia, by_content};
+pub use sniff::{HEAD_BYTES, NotMedia, by_content};
 
 /// The largest photo, in bytes: 200 MB (fact sheet, section 2.3; read as 10^6, the safe reading).
 pub const PHOTO_MAX_BYTES: u64 = 200_000_000;

@@ -72,11 +72,19 @@ async fn bytes_that_no_open_root_had_are_read_once_one_is_opened_that_has_them()
     let store = &two.bench.store;
     store.roots(Vec::new()).await.unwrap();
     assert!(two.claimable().await.is_empty());
-    let reach = two.bench.reader().out_of_reach(Reach::Everything).unwrap();
+    let reach = two
+        .bench
+        .reader()
+        .unavailable_files(Reach::Everything)
+        .unwrap();
     assert_eq!(reach.len(), 1);
     assert_eq!(reach[0].files, [PathBuf::from("/p/IMG_00000.jpg")]);
     store.root_opened(two.roots[1], false, t(2)).await.unwrap();
-    let reach = two.bench.reader().out_of_reach(Reach::Everything).unwrap();
+    let reach = two
+        .bench
+        .reader()
+        .unavailable_files(Reach::Everything)
+        .unwrap();
     assert_eq!(reach, [], "they can be read from the other root");
     assert!(!store.is_drained().await.unwrap());
     assert_eq!(two.claimable().await, [two.files[1]]);

@@ -24,7 +24,7 @@ async fn made_in_album(n: u32) -> (Bench, RootId) {
 }
 
 async fn gone(bench: &Bench, files: impl IntoIterator<Item = i64>, now: Timestamp) {
-    let missed = |file| Change::Missed {
+    let missed = |file| Change::Missing {
         file: FileId(file),
         finally: true,
     };
@@ -75,7 +75,7 @@ async fn a_folder_that_keeps_lets_nothing_leave() {
 async fn what_comes_back_in_time_never_leaves() {
     let (bench, _) = made_in_album(3).await;
     gone(&bench, [1], t(1)).await;
-    let change = Change::Altered {
+    let change = Change::Modified {
         file: FileId(1),
         stat: stat(100),
         fate: fate(Some("A"), 0),
@@ -154,7 +154,7 @@ async fn what_came_back_while_the_call_was_under_way_is_wanted_again() {
         for_order: false,
     };
     let call = bench.store.journal(call, t(1000)).await.unwrap();
-    let change = Change::Altered {
+    let change = Change::Modified {
         file: FileId(1),
         stat: stat(100),
         fate: fate(Some("A"), 0),
@@ -175,7 +175,7 @@ async fn what_a_person_took_out_stays_out() {
     let (bench, _) = made_in_album(2).await;
     bench
         .store
-        .take_out(vec![(ItemId(1), AlbumRow(1))])
+        .remove_by_user(vec![(ItemId(1), AlbumRow(1))])
         .await
         .unwrap();
     bench
@@ -187,7 +187,7 @@ async fn what_a_person_took_out_stays_out() {
         ctime_ns: 9,
         ..stat(100)
     };
-    let change = Change::Altered {
+    let change = Change::Modified {
         file: FileId(1),
         stat: touched,
         fate: fate(Some("A"), 0),
@@ -272,7 +272,7 @@ async fn a_touched_copy_in_no_album_holds_nothing_in_the_album_of_another() {
                 ..stat(100)
             };
             let fate = fate(None, 700);
-            let change = Change::Altered {
+            let change = Change::Modified {
                 file: copy,
                 stat,
                 fate,
@@ -299,7 +299,7 @@ async fn a_copy_in_a_folder_that_left_the_configuration_keeps_it_there_for_a_wee
         bench.hash_next(content(0), t(1)).await;
         let inode = if is_same_file { "1" } else { "id + 1" };
         let sql = format!("UPDATE files SET dev = 7, inode = {inode}");
-        crate::store::open::beside(&bench.dir.path().join(FILE_NAME))
+        crate::store::connection::beside(&bench.dir.path().join(FILE_NAME))
             .unwrap()
             .execute(&sql, [])
             .unwrap();

@@ -7,7 +7,7 @@ use crate::{clock, model::ids::FileId};
 async fn hash_with(bench: &Bench, text: Option<&str>, now: Timestamp) -> Vec<(Claimed, Hashed)> {
     let mut all = Vec::new();
     for claim in bench.store.claim(100, false, now).await.unwrap() {
-        let words = Words {
+        let words = DescriptionSource {
             sidecars: 7,
             text: text.map(str::to_owned),
         };
@@ -64,7 +64,7 @@ async fn answer(bench: &Bench, call: &Journalled, batch: &PlannedBatch, now: Tim
 }
 
 async fn changed(bench: &Bench, file: FileId, text: Option<&str>, now: Timestamp) {
-    let words = Words {
+    let words = DescriptionSource {
         sidecars: 8,
         text: text.map(str::to_owned),
     };
@@ -241,7 +241,7 @@ async fn of_equal_files_the_first_with_words_decides_until_it_is_gone() {
     assert_eq!(tell(&bench, t(6)).await.as_deref(), Some("of the second"));
     changed(&bench, first, Some("of the first"), t(7)).await;
     assert!(due(&bench, t(8)).await.is_none());
-    let gone = Change::Missed {
+    let gone = Change::Missing {
         file: second.file,
         finally: true,
     };

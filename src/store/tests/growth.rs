@@ -1,7 +1,7 @@
 //! Albums that are full go on as "Title (2)".
 
 use super::*;
-use crate::store::planning::plan;
+use crate::store::next_call::plan;
 
 /// An album of ten, so that one fills up quickly.
 const LIMIT: u64 = 10;

@@ -108,7 +108,7 @@ async fn without_a_living_token_it_is_appended() {
             answer(
                 &bench,
                 &batch,
-                Outcome::FreshBytes {
+                Outcome::Reupload {
                     not_before: now,
                     blamed: None,
                 },
@@ -262,7 +262,7 @@ async fn what_an_answer_left_out_and_no_other_call_tells_is_read_in_its_album() 
         let root = bench.root("/p").await;
         bench.queue(root, Some("A"), [5]).await;
         let item = bench.send_all(t(0)).await[0];
-        let untold = Outcome::Untold {
+        let untold = Outcome::MissingResult {
             not_before: later,
             blamed: 8,
         };
@@ -270,7 +270,7 @@ async fn what_an_answer_left_out_and_no_other_call_tells_is_read_in_its_album() 
         answer(&bench, &batch, untold, t(1)).await;
         // The call of its own is refused for its token, and others come between.
         let batch = bench.batch(backfill(), t(2)).await;
-        let token = Outcome::FreshBytes {
+        let token = Outcome::Reupload {
             not_before: t(3),
             blamed: None,
         };

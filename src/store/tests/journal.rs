@@ -88,7 +88,7 @@ async fn an_item_without_a_token_cannot_be_journalled() {
     let fresh = |item| {
         outcome(
             item,
-            Outcome::FreshBytes {
+            Outcome::Reupload {
                 not_before: t(1),
                 blamed: None,
             },
@@ -160,7 +160,7 @@ async fn each_item_gets_its_own_result_and_the_words_are_dropped() {
         ),
         outcome(
             items[2],
-            Outcome::FreshBytes {
+            Outcome::Reupload {
                 not_before: t(50),
                 blamed: None,
             },
@@ -313,7 +313,7 @@ async fn a_refused_position_becomes_an_append_in_parts_too() {
     let (album, item) = (late.album, items[0]);
     bench
         .store
-        .write(move |db| crate::store::planning::places::append(db, album, [item]))
+        .write(move |db| crate::store::next_call::positions::append(db, album, [item]))
         .await
         .unwrap();
     let part = bench

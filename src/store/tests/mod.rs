@@ -35,7 +35,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::model::{
-    batch_plan::Patience,
+    batch_plan::FlushPolicy,
     ids::{AlbumId, AlbumRow, ContentHash, ItemId, MediaItemId, RootId, UploadToken},
     order_key::OrderKey,
 };
@@ -344,10 +344,10 @@ fn made(item: ItemId) -> ItemOutcome {
 /// A backfill whose scan is complete.
 fn backfill() -> PlanRules {
     PlanRules {
-        patience: Patience {
+        patience: FlushPolicy {
             max_wait: Duration::from_mins(10),
-            drains: true,
-            hurried: false,
+            final_flush: true,
+            backpressure: false,
         },
         ready_tokens: 500,
         resumable_above: 16_000_000,
@@ -362,10 +362,10 @@ fn backfill() -> PlanRules {
 /// A daemon, which waits half a minute for company.
 fn daemon() -> PlanRules {
     PlanRules {
-        patience: Patience {
+        patience: FlushPolicy {
             max_wait: Duration::from_secs(30),
-            drains: false,
-            hurried: false,
+            final_flush: false,
+            backpressure: false,
         },
         ..backfill()
     }

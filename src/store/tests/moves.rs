@@ -75,7 +75,7 @@ async fn a_moved_file_whose_edit_was_ignored_is_read() {
         inode: 77,
         ..stat(100)
     };
-    let change = Change::Altered {
+    let change = Change::Modified {
         file: FileId(1),
         stat: edited,
         fate: Fate::KeepAsIs,
@@ -97,7 +97,7 @@ async fn what_was_edited_leaves_its_media_item_in_the_history() {
         inode: 77,
         ..stat(100)
     };
-    let change = Change::Altered {
+    let change = Change::Modified {
         file: FileId(1),
         stat: touched,
         fate: fate(Some("A"), 1),
@@ -128,7 +128,7 @@ async fn a_touched_file_of_a_full_part_does_not_come_into_the_next_one() {
         inode: 77,
         ..stat(100)
     };
-    let change = Change::Altered {
+    let change = Change::Modified {
         file: FileId(1),
         stat: touched,
         fate: fate(Some("A"), 1),
@@ -151,7 +151,7 @@ async fn an_edited_picture_stands_behind_the_one_it_was() {
         inode: 77,
         ..stat(100)
     };
-    let change = Change::Altered {
+    let change = Change::Modified {
         file: FileId(1),
         stat: edited,
         fate: fate(Some("A"), 1),

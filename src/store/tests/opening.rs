@@ -30,7 +30,7 @@ async fn a_fresh_database_is_migrated_and_keeps_its_history() {
 #[tokio::test]
 async fn a_database_of_the_first_version_keeps_all_that_it_held() {
     let dir = tempfile::tempdir().unwrap();
-    let db = open::as_of(&dir.path().join(FILE_NAME), 1).unwrap();
+    let db = connection::as_of(&dir.path().join(FILE_NAME), 1).unwrap();
     db.execute_batch(
         "INSERT INTO items (hash, size, mime, file_name, state, media_item_id, changed_at)
          VALUES (zeroblob(32), 7, 'image/jpeg', 'a.jpg', 'created', 'm1', 0);
@@ -192,7 +192,7 @@ async fn an_older_database_is_backed_up_before_it_is_migrated_and_keeps_all_it_h
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(FILE_NAME);
     let mut old = Connection::open(&path).unwrap();
-    open::migrate_to(&mut old, 1).unwrap();
+    connection::migrate_to(&mut old, 1).unwrap();
     old.execute_batch(
         "INSERT INTO items (hash, size, mime, file_name, state, media_item_id, changed_at)
          VALUES (zeroblob(32), 1, 'image/jpeg', 'a.jpg', 'verified', 'm', 0)",
@@ -203,7 +203,7 @@ async fn an_older_database_is_backed_up_before_it_is_migrated_and_keeps_all_it_h
     let reader = store.reader().unwrap();
     assert_eq!(reader.overview(t(0)).unwrap().count("item", "verified"), 1);
     let backup = Connection::open(dir.path().join(BACKUPS[0])).unwrap();
-    assert_eq!(open::version(&backup).unwrap(), Some(1));
+    assert_eq!(connection::version(&backup).unwrap(), Some(1));
     // What nobody remembers to have read back is asked for again before a file hangs on it.
     let read_back: Option<String> = reader
         .connection
@@ -228,7 +228,7 @@ fn a_file_is_checked_by_the_same_rules_before_and_after_their_text_was_changed()
     for versions in [vec![6], vec![7], vec![6, 7]] {
         let mut db = Connection::open_in_memory().unwrap();
         for version in &versions {
-            open::migrate_to(&mut db, *version).unwrap();
+            connection::migrate_to(&mut db, *version).unwrap();
         }
         let sql = "SELECT sql FROM sqlite_schema WHERE name = 'files'";
         text.push(

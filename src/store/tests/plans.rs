@@ -2,10 +2,9 @@
 
 use super::*;
 use crate::store::{
-    self, afterwards, claims, departures, explain, holding, intake, looking, membership, mounts,
-    moves, orders, overview,
-    planning::{self, *},
-    recording,
+    self, apply_scan, attach, command_queue, explain, lookups, membership, mounts,
+    next_call::{self, *},
+    pending_removals, renames, roots, source_actions, status, upload_queue,
 };
 
 /// Tables that grow with the library.
@@ -80,94 +79,94 @@ fn a_walk_over_a_large_table_is_noticed() {
 
 /// What is asked or changed again and again, beside what is put together below.
 const DAILY: &[&str] = &[
-    claims::BEGUN,
-    claims::NEXT_CLAIM,
-    ready::DEAD,
-    ready::SMALLEST,
-    places::PREDECESSOR,
-    places::SUCCESSOR,
-    places::TAIL,
-    places::AWAITED,
-    places::AWAITED_AT_TAIL,
-    places::UPLOADING,
+    upload_queue::BEGUN,
+    upload_queue::NEXT_CLAIM,
+    ready_tokens::DEAD,
+    ready_tokens::SMALLEST,
+    positions::PREDECESSOR,
+    positions::SUCCESSOR,
+    positions::TAIL,
+    positions::AWAITED,
+    positions::AWAITED_AT_TAIL,
+    positions::UPLOADING,
     additions::AHEAD,
     additions::JOINED,
     additions::JOINING,
-    looking::SEQUENCE,
-    planning::describing::NEXT,
-    store::describing::TAKEN_OVER,
-    overview::CAN_MOVE,
-    overview::JOINING,
-    overview::TO_DESCRIBE,
-    overview::ALBUMS,
-    overview::FAILED,
-    overview::REFUSED,
-    orders::IN_TROUBLE,
-    orders::UNREADABLE,
+    lookups::SEQUENCE,
+    next_call::descriptions::NEXT,
+    store::descriptions::TAKEN_OVER,
+    status::CAN_MOVE,
+    status::JOINING,
+    status::TO_DESCRIBE,
+    status::ALBUMS,
+    status::FAILED,
+    status::REFUSED,
+    command_queue::IN_TROUBLE,
+    command_queue::UNREADABLE,
     explain::DIRS_BELOW,
     explain::FILES_BELOW,
-    intake::INTERRUPTED,
+    roots::INTERRUPTED,
     "SELECT id FROM files WHERE state = 'settling' AND due_at <= ?1 ORDER BY due_at",
-    intake::UNCLAIM_ALL,
-    store::waits::FILES,
-    store::waits::SETTLING,
-    store::waits::ITEMS,
-    store::waits::TO_VERIFY,
-    store::waits::DESCRIPTIONS,
-    store::waits::ACTS,
-    ready::WITH_TOKEN,
-    verifying::DUE,
-    verifying::NEXT_DUE,
-    verifying::DUE_FOR_FILES,
-    verifying::NEXT_DUE_FOR_FILES,
-    verifying::PATH_OF,
-    verifying::MISSING,
-    afterwards::READY,
-    afterwards::OPEN,
-    afterwards::UNARRANGED,
-    afterwards::WAKE,
-    afterwards::ARRANGED,
-    afterwards::NEXT_SOURCE,
-    afterwards::RECONSIDER,
-    afterwards::HELD_BY,
-    afterwards::SOURCES_MOVE,
-    calls::UNANSWERED,
-    moves::KNOWN_PART,
-    moves::BROUGHT_BY_ANOTHER,
-    holding::SAME_KEY,
+    roots::UNCLAIM_ALL,
+    store::clock_rollback::FILES,
+    store::clock_rollback::SETTLING,
+    store::clock_rollback::ITEMS,
+    store::clock_rollback::TO_VERIFY,
+    store::clock_rollback::DESCRIPTIONS,
+    store::clock_rollback::ACTS,
+    ready_tokens::WITH_TOKEN,
+    verification::DUE,
+    verification::NEXT_DUE,
+    verification::DUE_FOR_FILES,
+    verification::NEXT_DUE_FOR_FILES,
+    verification::PATH_OF,
+    verification::MISSING,
+    source_actions::READY,
+    source_actions::OPEN,
+    source_actions::UNARRANGED,
+    source_actions::WAKE,
+    source_actions::ARRANGED,
+    source_actions::NEXT_SOURCE,
+    source_actions::RECONSIDER,
+    source_actions::HELD_BY,
+    source_actions::SOURCES_MOVE,
+    call_journal::UNANSWERED,
+    renames::KNOWN_PART,
+    renames::BROUGHT_BY_ANOTHER,
+    attach::SAME_KEY,
     mounts::AWAY,
     mounts::NONE_AWAY,
     mounts::SOME_BELOW,
     mounts::SOME_OF_ROOT,
     "SELECT path FROM dirs WHERE root_id = ?1 AND mount IS NOT NULL",
-    holding::WANTED_SOMEWHERE,
+    attach::WANTED_SOMEWHERE,
     membership::REFUSED_BEFORE,
     membership::NO_NEIGHBOUR,
-    holding::WANTED_NOWHERE,
-    departures::WAITING,
-    departures::DUE,
-    holding::HELD_ELSEWHERE,
-    departures::RELEASED,
-    departures::TO_COME[0],
-    departures::TO_COME[1],
-    departures::TO_COME[2],
+    attach::WANTED_NOWHERE,
+    pending_removals::WAITING,
+    pending_removals::DUE,
+    attach::HELD_ELSEWHERE,
+    pending_removals::RELEASED,
+    pending_removals::TO_COME[0],
+    pending_removals::TO_COME[1],
+    pending_removals::TO_COME[2],
     membership::IN_ALBUM,
     membership::IN_DOUBT,
     membership::TO_READ,
-    moves::BY_INODE,
-    moves::IMPORTED_BY_INODE,
-    moves::OTHER_NAMES,
-    moves::POSSIBLE,
+    renames::BY_INODE,
+    renames::IMPORTED_BY_INODE,
+    renames::OTHER_NAMES,
+    renames::POSSIBLE,
     removals::LEFT,
     removals::LEAVING,
-    sources::HAS_SOURCE,
-    sources::HAS_SOURCE_AT_HAND,
-    sources::HOLDER,
-    sources::HOLDER_AT_HAND,
-    sources::HOLD_AGAIN,
-    sources::LOOK_AGAIN,
-    sources::WAITING[0],
-    sources::WAITING[1],
+    byte_sources::HAS_SOURCE,
+    byte_sources::HAS_SOURCE_AT_HAND,
+    byte_sources::HOLDER,
+    byte_sources::HOLDER_AT_HAND,
+    byte_sources::HOLD_AGAIN,
+    byte_sources::LOOK_AGAIN,
+    byte_sources::WAITING[0],
+    byte_sources::WAITING[1],
     "UPDATE placements SET made = 1 WHERE item_id = ?1",
 ];
 
@@ -175,13 +174,17 @@ const DAILY: &[&str] = &[
 fn the_daily_work_never_walks_over_a_large_table() {
     let bench = Bench::new();
     let db = &bench.reader().connection;
-    let mut statements: Vec<String> = [claims::FRESH, claims::IN_ALBUM, claims::IN_ORDER]
-        .iter()
-        .map(|order| format!("{} {order}", claims::CLAIMABLE))
-        .collect();
-    statements.extend([ready::groups_sql(), ready::ready_sql()]);
-    statements.extend(ready::HELD_BACK.map(str::to_owned));
-    statements.extend(parts::ROLL_OVER.map(str::to_owned));
+    let mut statements: Vec<String> = [
+        upload_queue::FRESH,
+        upload_queue::IN_ALBUM,
+        upload_queue::IN_ORDER,
+    ]
+    .iter()
+    .map(|order| format!("{} {order}", upload_queue::CLAIMABLE))
+    .collect();
+    statements.extend([ready_tokens::groups_sql(), ready_tokens::ready_sql()]);
+    statements.extend(ready_tokens::HELD_BACK.map(str::to_owned));
+    statements.extend(album_overflow::ROLL_OVER.map(str::to_owned));
     statements.extend(DAILY.iter().map(|sql| (*sql).to_owned()));
     for sql in statements {
         let found = walks(db, &sql);
@@ -194,7 +197,7 @@ fn a_kept_statement_is_not_prepared_anew_for_other_values() {
     let bench = Bench::new();
     let reader = bench.reader();
     for db in [&open_for_writing(&bench), &reader.connection] {
-        let mut statement = db.prepare(moves::BY_INODE).unwrap();
+        let mut statement = db.prepare(renames::BY_INODE).unwrap();
         for value in 1..5 {
             let values = rusqlite::params![value, value, value, value, value];
             assert!(!statement.exists(values).unwrap());
@@ -205,7 +208,7 @@ fn a_kept_statement_is_not_prepared_anew_for_other_values() {
 }
 
 fn open_for_writing(bench: &Bench) -> Connection {
-    store::open::beside(&bench.dir.path().join(FILE_NAME)).unwrap()
+    store::connection::beside(&bench.dir.path().join(FILE_NAME)).unwrap()
 }
 
 #[test]
@@ -213,7 +216,7 @@ fn no_table_is_made_to_check_a_new_file() {
     let bench = Bench::new();
     let db = &bench.reader().connection;
     let mut statement = db
-        .prepare(&format!("EXPLAIN {}", recording::INSERT))
+        .prepare(&format!("EXPLAIN {}", apply_scan::INSERT))
         .unwrap();
     let nothing = std::iter::repeat_n(rusqlite::types::Null, statement.parameter_count());
     let steps = statement

@@ -14,14 +14,14 @@ fn in_sequence(bench: &Bench) -> Vec<i64> {
 }
 
 /// A call to the album leaves its order in doubt.
-async fn doubted(bench: &Bench, most: Option<u64>) {
+async fn mark_position_unknown(bench: &Bench, most: Option<u64>) {
     let call = NewCall {
         kind: CallKind::CreateItems,
         ..create_album(AlbumRow(1))
     };
-    let settled = Settled {
+    let settled = RecordedCall {
         call: bench.store.journal(call, t(0)).await.unwrap().id,
-        doubt: Doubt::Order(most),
+        doubt: Uncertain::Order(most),
     };
     bench
         .store
@@ -37,7 +37,7 @@ async fn an_album_in_doubt_is_read_before_more_is_placed() {
     bench.queue(root, Some("A"), [10, 20, 30, 40]).await;
     let items = bench.send_all(t(0)).await;
     bench.make_all(backfill(), t(0)).await;
-    doubted(&bench, None).await;
+    mark_position_unknown(&bench, None).await;
     bench.queue(root, Some("A"), [35]).await;
     bench.send_all(t(1)).await;
     let Planned::Read(album, _) = bench.plan(backfill(), t(1)).await else {
@@ -77,9 +77,9 @@ async fn a_large_album_is_not_read_on_mere_suspicion() {
     bench.make_all(backfill(), t(0)).await;
     let unread =
         |bench: &Bench| -> bool { bench.one("SELECT unread FROM albums WHERE id = ?1", 1) };
-    doubted(&bench, Some(2)).await;
+    mark_position_unknown(&bench, Some(2)).await;
     assert!(!unread(&bench));
-    doubted(&bench, Some(3)).await;
+    mark_position_unknown(&bench, Some(3)).await;
     assert!(unread(&bench));
 }
 
@@ -98,9 +98,9 @@ async fn what_a_lost_call_may_have_placed_counts_once_the_album_was_read() {
     };
     let outcomes = batch.items.iter().map(|it| outcome(it.item, again.clone()));
     let words = "no answer".to_owned();
-    let settled = Settled {
+    let settled = RecordedCall {
         call: call.id,
-        doubt: Doubt::Items,
+        doubt: Uncertain::Items,
     };
     bench
         .store
@@ -151,8 +151,8 @@ async fn what_an_answer_leaves_in_doubt_is_recorded_with_it_or_neither_is() {
         .write(move |db| Ok(db.execute_batch(refuse)?))
         .await
         .unwrap();
-    for doubt in [Doubt::Order(None), Doubt::Items] {
-        let settled = Settled {
+    for doubt in [Uncertain::Order(None), Uncertain::Items] {
+        let settled = RecordedCall {
             call: call.id,
             doubt,
         };

@@ -1,10 +1,10 @@
 //! What is found again fills what is unknown, and contradicts nothing.
 
 use super::*;
-use crate::store::{FoundAgain, ListedAlbum};
+use crate::store::{ListedAlbum, RecoveredItem};
 
-fn again(root: RootId, n: u32, title: Option<&str>) -> FoundAgain {
-    FoundAgain {
+fn again(root: RootId, n: u32, title: Option<&str>) -> RecoveredItem {
+    RecoveredItem {
         root,
         dir: PathBuf::from("dir"),
         name: name(n).into(),
@@ -54,7 +54,7 @@ async fn a_file_that_is_found_again_is_held_and_its_item_is_created() {
         .await
         .unwrap();
     let rows: Vec<AlbumRow> = taken.into_iter().flatten().map(|one| one.row).collect();
-    let mut found: Vec<FoundAgain> = (0..3).map(|n| again(root, n, Some("Crete"))).collect();
+    let mut found: Vec<RecoveredItem> = (0..3).map(|n| again(root, n, Some("Crete"))).collect();
     found[0].listed_in = Some(rows[0]);
     found[1].listed_in = Some(rows[1]);
     let items = bench
@@ -107,9 +107,9 @@ async fn two_files_of_one_content_are_one_item_and_may_be_told_twice() {
         .await
         .unwrap();
     assert_eq!(first[0], first[1]);
-    let known: Vec<FoundAgain> = both
+    let known: Vec<RecoveredItem> = both
         .into_iter()
-        .map(|one| FoundAgain {
+        .map(|one| RecoveredItem {
             is_known: true,
             ..one
         })

@@ -141,7 +141,7 @@ async fn a_scan_that_sees_the_change_first_does_no_harm() {
     ] {
         for end in 0..3 {
             let s = sending().await;
-            let change = Change::Altered {
+            let change = Change::Modified {
                 file: s.file,
                 stat: stat(300),
                 fate: fate.clone(),
@@ -191,12 +191,12 @@ async fn a_scan_leaves_a_claimed_file_to_its_slot() {
     let root = bench.root("/p").await;
     bench.queue(root, None, [0]).await;
     let file = bench.store.claim(1, false, t(1)).await.unwrap()[0].file;
-    let altered = Change::Altered {
+    let altered = Change::Modified {
         file,
         stat: stat(5),
         fate: settling(),
     };
-    let missed = Change::Missed {
+    let missed = Change::Missing {
         file,
         finally: true,
     };

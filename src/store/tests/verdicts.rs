@@ -89,12 +89,12 @@ async fn an_answer_to_a_question_of_before_lets_no_file_go() {
     bench.make_all(backfill(), t(0)).await;
     let store = &bench.store;
     store.roots_act(vec!["/p".into()]).await.unwrap();
-    arrange(&bench, t(1)).await;
+    request_verification(&bench, t(1)).await;
     let (asked, _) = store.to_verify(9, t(1)).await.unwrap().remove(0);
     // While the answer is on its way the same picture comes a second time.
     bench.queue(root, None, [1]).await;
     bench.hash_next(content(0), t(2)).await;
-    arrange(&bench, t(2)).await;
+    request_verification(&bench, t(2)).await;
     let there = |question| vec![(asked.item, Verdict::There { question })];
     store.verdicts(there(asked.question), t(3)).await.unwrap();
     assert_eq!(
@@ -110,8 +110,8 @@ async fn an_answer_to_a_question_of_before_lets_no_file_go() {
     bench.check();
 }
 
-async fn arrange(bench: &Bench, now: Timestamp) {
-    let waiting = bench.store.unarranged(9).await.unwrap();
+async fn request_verification(bench: &Bench, now: Timestamp) {
+    let waiting = bench.store.unrequested(9).await.unwrap();
     let files = waiting.into_iter().map(|source| source.file).collect();
     let none = Duration::ZERO;
     bench

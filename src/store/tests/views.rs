@@ -273,7 +273,7 @@ async fn scans_find_what_they_left_and_settle_what_stands_still() {
     bench
         .store
         .record(
-            vec![Change::Missed {
+            vec![Change::Missing {
                 file,
                 finally: false,
             }],
@@ -291,7 +291,7 @@ async fn scans_find_what_they_left_and_settle_what_stands_still() {
     bench
         .store
         .record(
-            vec![Change::Missed {
+            vec![Change::Missing {
                 file,
                 finally: true,
             }],

@@ -1,7 +1,7 @@
 //! What is on its way is wanted somewhere, or nothing would ever make it.
 
 use super::*;
-use crate::store::planning::parts;
+use crate::store::next_call::album_overflow;
 
 /// The state of an item's placement in an album.
 fn place(bench: &Bench, item: ItemId, album: i64) -> String {
@@ -21,7 +21,7 @@ async fn two_in_album() -> (Bench, Vec<ItemId>) {
 async fn what_is_taken_out_before_it_is_made_is_made_for_the_library() {
     let (bench, items) = two_in_album().await;
     let out = vec![(items[0], AlbumRow(1))];
-    bench.store.take_out(out).await.unwrap();
+    bench.store.remove_by_user(out).await.unwrap();
     let calls = bench.make_all(backfill(), t(1)).await;
     let mut carried: Vec<_> = calls.into_iter().map(|(items, _)| items).collect();
     carried.sort();
@@ -38,7 +38,7 @@ async fn what_is_taken_out_while_its_call_is_under_way_leaves_the_album_and_stay
     let batch = bench.batch(backfill(), t(1)).await;
     let call = bench.journal(&batch, t(1)).await;
     let out = vec![(items[0], AlbumRow(1))];
-    bench.store.take_out(out).await.unwrap();
+    bench.store.remove_by_user(out).await.unwrap();
     let outcomes = items.iter().map(|item| made(*item)).collect();
     bench
         .store
@@ -63,7 +63,7 @@ async fn what_was_taken_out_of_the_next_part_is_made_when_the_part_before_is_ful
                  VALUES (?1, 2, x'00', 'gone', 'by hand')",
                 [item],
             )?;
-            parts::roll_over(db, AlbumRow(1))
+            album_overflow::roll_over(db, AlbumRow(1))
         })
         .await
         .unwrap();

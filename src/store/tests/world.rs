@@ -103,7 +103,7 @@ impl World {
             backfill()
         };
         PlanRules {
-            patience: Patience {
+            patience: FlushPolicy {
                 // A backfill that never loses patience: then the bound on its calls is sharp.
                 max_wait: if self.script.daemon {
                     rules.patience.max_wait
@@ -315,7 +315,7 @@ impl World {
                     blamed: None,
                 }
             } else {
-                Outcome::FreshBytes {
+                Outcome::Reupload {
                     not_before: then,
                     blamed: None,
                 }

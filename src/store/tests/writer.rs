@@ -18,7 +18,7 @@ struct Hook {
 fn hooked() -> (Bench, Arc<Hook>) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(FILE_NAME);
-    let mut connection = open::for_writing(&path).unwrap();
+    let mut connection = connection::for_writing(&path).unwrap();
     let hook = Arc::new(Hook::default());
     let told = Arc::clone(&hook);
     connection
@@ -115,7 +115,7 @@ async fn a_commit_that_fails_is_told_to_every_verb_of_its_group() {
     drop(release);
     for told in [one, two] {
         let error = told.await.unwrap().unwrap_err();
-        assert!(error.may_pass(), "{error:?}");
+        assert!(error.is_transient(), "{error:?}");
     }
     hook.refuses.store(false, Ordering::SeqCst);
     assert_eq!(bench.store.meta("one").await.unwrap(), None);
@@ -145,7 +145,7 @@ async fn a_full_disk_loses_nothing_that_was_answered_and_later_goes_on() {
     tokio::task::yield_now().await;
     drop(release);
     let full = large.await.unwrap().unwrap_err();
-    assert!(full.may_pass(), "{full:?}");
+    assert!(full.is_transient(), "{full:?}");
     let text = format!("{full:?}");
     assert!(
         text.contains("DiskFull"),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use albumen::{
-    commands::import::{gphotos_uploader, rclone, tracker, writing},
+    commands::import::{gphotos_uploader, rclone, tracker, write_config},
     config::{Config, Environment},
     escape::Escaped,
 };
@@ -49,7 +49,7 @@ pub(crate) fn hjson() -> Target {
         };
         // Each folder is held against those before it.
         setup.jobs.truncate(6);
-        let written = writing::folders(&env, &setup);
+        let written = write_config::folders(&env, &setup);
         must_be_toml(&written.text);
         for note in &written.notes {
             must_be_one_line(note);

@@ -10,7 +10,7 @@ use std::{
 
 use albumen::media::{
     capture_time,
-    description::{self, beside::Beside},
+    description::{self, sidecars::SidecarIndex},
     dimensions,
     file_type::{self, HEAD_BYTES},
 };
@@ -113,7 +113,7 @@ pub(crate) fn descriptions() -> Target {
                 fs::remove_file(path).unwrap();
             }
         }
-        let beside = Beside::read(dir.path()).unwrap();
+        let beside = SidecarIndex::read(dir.path()).unwrap();
         let photo = dir.path().join(names[0]);
         let found = description::find(&photo, &beside);
         match found.description {

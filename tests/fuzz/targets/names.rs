@@ -4,7 +4,7 @@ use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::Path};
 
 use albumen::{
     escape::Escaped,
-    media::description::beside::{self, Beside},
+    media::description::sidecars::{self, SidecarIndex},
     model::{album_title, order_key::OrderKey},
     scan::rules::Rules,
     upload::file_name::file_name,
@@ -22,13 +22,13 @@ pub(crate) fn names() -> Target {
             .take(300)
             .map(OsStr::from_bytes)
             .collect();
-        let beside = Beside::new(names.iter().map(|name| name.to_os_string()));
+        let beside = SidecarIndex::new(names.iter().map(|name| name.to_os_string()));
         let mut sidecars = 0;
         let mut longest = 0;
         let mut keys = Vec::new();
         for name in &names {
             sidecars += beside.of(name).len();
-            let _ = beside::sort(name);
+            let _ = sidecars::sort(name);
             let sent = file_name(name);
             assert!(!sent.contains('/') && !sent.is_empty(), "{sent:?}");
             longest = longest.max(sent.len());

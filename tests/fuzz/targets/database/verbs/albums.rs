@@ -2,7 +2,7 @@
 
 use albumen::{
     model::ids::{AlbumId, AlbumRow, CallId, ItemId, OrderId},
-    store::{AccountState, AlbumBefore, LaneState, NewOrder, Pause, Result, Sending, Store},
+    store::{AccountState, LaneState, NewOrder, Pause, RemoteAlbum, Result, Sending, Store},
 };
 
 use super::{Bytes, time};
@@ -48,7 +48,7 @@ pub(super) async fn of_the_list(store: &Store, verb: u8, input: &mut Bytes<'_>) 
     let album = AlbumRow(input.row());
     let album_id = AlbumId::new("x2");
     if verb == 0 {
-        let listed = AlbumBefore {
+        let listed = RemoteAlbum {
             album_id,
             title: input.text(),
             product_url: None,
@@ -89,7 +89,11 @@ pub(super) async fn of_the_account(store: &Store, verb: u8, input: &mut Bytes<'_
         8 => {
             let _ = store.release_held(now).await?;
         }
-        9 => store.take_out(vec![(ItemId(input.row()), album)]).await?,
+        9 => {
+            store
+                .remove_by_user(vec![(ItemId(input.row()), album)])
+                .await?
+        }
         10 => {
             let _ = store.anything_leaving().await?;
         }

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use albumen::{
     model::{
-        batch_plan::{Patience, Position},
+        batch_plan::{FlushPolicy, Position},
         ids::{AlbumRow, CallId, ItemId, MediaItemId},
     },
     store::{
-        CallKind, Doubt, ItemOutcome, NewCall, Outcome, PlanRules, Result, Settled, Store, Verdict,
+        CallKind, ItemOutcome, NewCall, Outcome, PlanRules, RecordedCall, Result, Store, Uncertain,
+        Verdict,
     },
 };
 
@@ -28,12 +29,12 @@ fn outcome(input: &mut Bytes) -> ItemOutcome {
                 not_before: time(input),
                 blamed,
             },
-            2 => Outcome::FreshBytes {
+            2 => Outcome::Reupload {
                 not_before: time(input),
                 blamed,
             },
             3 => Outcome::Alone,
-            _ => Outcome::Untold {
+            _ => Outcome::MissingResult {
                 not_before: (input.byte() % 2 == 1).then(|| time(input)),
                 blamed: 2,
             },
@@ -44,13 +45,13 @@ fn outcome(input: &mut Bytes) -> ItemOutcome {
     }
 }
 
-fn settled(call: CallId, input: &mut Bytes) -> Settled {
+fn settled(call: CallId, input: &mut Bytes) -> RecordedCall {
     let doubt = match input.byte() % 3 {
-        0 => Doubt::Nothing,
-        1 => Doubt::Order((input.byte() % 2 == 1).then(|| input.number() as u64)),
-        _ => Doubt::Items,
+        0 => Uncertain::Nothing,
+        1 => Uncertain::Order((input.byte() % 2 == 1).then(|| input.number() as u64)),
+        _ => Uncertain::Items,
     };
-    Settled { call, doubt }
+    RecordedCall { call, doubt }
 }
 
 fn new_call(input: &mut Bytes) -> NewCall {
@@ -89,10 +90,10 @@ pub(super) async fn of_plans(store: &Store, verb: u8, input: &mut Bytes<'_>) -> 
     match verb {
         0 | 1 => {
             let rules = PlanRules {
-                patience: Patience {
+                patience: FlushPolicy {
                     max_wait: Duration::from_secs(u64::from(input.byte())),
-                    drains: input.byte() % 2 == 1,
-                    hurried: input.byte() % 2 == 1,
+                    final_flush: input.byte() % 2 == 1,
+                    backpressure: input.byte() % 2 == 1,
                 },
                 ready_tokens: u64::from(input.byte()),
                 resumable_above: 16_000_000,

@@ -51,17 +51,17 @@ fn change(input: &mut Bytes) -> Change {
             stat: stat(input),
             fate: fate(input),
         },
-        1 => Change::Altered {
+        1 => Change::Modified {
             file,
             stat: stat(input),
             fate: fate(input),
         },
-        2 => Change::Missed {
+        2 => Change::Missing {
             file,
             finally: input.byte() % 2 == 1,
         },
         3 => Change::Back(file),
-        4 => Change::LeftOut(file),
+        4 => Change::Excluded(file),
         _ => Change::Described {
             file,
             words: words(input),

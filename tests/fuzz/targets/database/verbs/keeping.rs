@@ -14,7 +14,7 @@ use albumen::{
         },
         order_key::OrderKey,
     },
-    store::{AccountState, Act, Content, FoundAgain, ListedAlbum, Pause, Result, Source, Store},
+    store::{AccountState, Act, Content, ListedAlbum, Pause, RecoveredItem, Result, Source, Store},
 };
 
 use super::{Bytes, stat, time, words};
@@ -42,11 +42,11 @@ pub(super) async fn of_acts(store: &Store, verb: u8, input: &mut Bytes<'_>) -> R
         }
         1 => {
             let grace = Duration::from_secs(input.number() as u64);
-            let waiting = store.unarranged(usize::from(input.byte())).await?;
+            let waiting = store.unrequested(usize::from(input.byte())).await?;
             let waiting = waiting.into_iter().map(|source| source.file).collect();
             match input.byte() % 4 {
                 0 => store.sources_rest(waiting).await?,
-                1 => store.arranged_anew().await?,
+                1 => store.reset_verification().await?,
                 _ => store.arrange_read_back(waiting, grace, now).await?,
             }
         }
@@ -86,9 +86,9 @@ pub(super) async fn of_acts(store: &Store, verb: u8, input: &mut Bytes<'_>) -> R
     Ok(())
 }
 
-fn found_again(input: &mut Bytes) -> FoundAgain {
+fn found_again(input: &mut Bytes) -> RecoveredItem {
     let maybe = |input: &mut Bytes| (input.byte() % 2 == 1).then(|| input.text());
-    FoundAgain {
+    RecoveredItem {
         root: RootId(input.row()),
         dir: PathBuf::from("d"),
         name: input.text().into(),

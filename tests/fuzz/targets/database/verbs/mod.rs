@@ -7,7 +7,7 @@ mod keeping;
 
 use albumen::{
     clock,
-    store::{FileStat, Result, Store, Words},
+    store::{DescriptionSource, FileStat, Result, Store},
 };
 use jiff::Timestamp;
 
@@ -54,8 +54,8 @@ fn stat(input: &mut Bytes) -> FileStat {
     }
 }
 
-fn words(input: &mut Bytes) -> Words {
-    Words {
+fn words(input: &mut Bytes) -> DescriptionSource {
+    DescriptionSource {
         sidecars: input.number(),
         text: (input.byte() % 2 == 1).then(|| input.text()),
     }

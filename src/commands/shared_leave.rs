@@ -1,0 +1,51 @@
+//! `albumen shared leave`: one call of a method that the service retired.
+
+use anyhow::Context as _;
+
+use crate::{
+    cli::ExitCode,
+    daemon::clients,
+    photos_api::{self, Call},
+};
+
+use super::{Edge, error_report::Failure};
+
+/// Asks the service to leave the shared album with this share token.
+pub(crate) async fn leave(edge: &Edge, share_token: &str) -> anyhow::Result<ExitCode> {
+    let config = edge.config()?;
+    let client = clients::client(&config)?;
+    match send(&client, share_token).await {
+        Ok(()) => {
+            edge.screen.say("the album was left");
+            Ok(ExitCode::Done)
+        }
+        Err(error) if error.http_status() == Some(403) && is_refusal(error.kind()) => {
+            let words = format!(
+                "the album was not left: on 31 March 2025 Google retired what lets a program leave shared \
+                 albums ({error})"
+            );
+            let hint = "open the album in the Google Photos app and leave it there";
+            Err(Failure::new(ExitCode::SomeFailed, words).hint(hint).into())
+        }
+        Err(error) => Err(error).context("the album was not left"),
+    }
+}
+
+/// An access token that was refused has a successor, once.
+async fn send(client: &photos_api::Client, share_token: &str) -> Result<(), photos_api::Error> {
+    let call = Call::shared_leave(share_token);
+    match client.send(&call).await {
+        Err(error) if error.kind() == photos_api::Kind::AccessTokenRefused => {
+            client.send(&call).await.map(drop)
+        }
+        other => other.map(drop),
+    }
+}
+
+/// The two ways in which a retired method is refused; a 403 may also speak of the whole account.
+fn is_refusal(kind: photos_api::Kind) -> bool {
+    matches!(
+        kind,
+        photos_api::Kind::Forbidden | photos_api::Kind::ScopeMissing
+    )
+}

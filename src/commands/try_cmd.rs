@@ -1,0 +1,136 @@
+//! `albumen try`: a backfill into a sandbox in this process, and a gallery to look at.
+//!
+//! Nothing of it stays: state, sign-in and what was uploaded are in a folder that goes with the
+//! process, and nothing leaves this machine. The work itself is the real one, through real HTTP.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::Context as _;
+use secrecy::SecretString;
+use serde_json::json;
+
+use crate::{
+    cli::ExitCode,
+    config::{AlbumRule, Api, Config, Folder, Order},
+    daemon::clients,
+    lock::Lock,
+    sandbox::{Options, Sandbox},
+    status::format,
+};
+
+use super::{Edge, backfill, login, output, signals::Signals};
+
+/// Writes a minute that no machine reaches: a sandbox has no user to be fair to.
+const LIFTED: u32 = 1_000_000;
+
+/// Takes `paths` to a sandbox and shows them there until it is interrupted.
+pub(crate) async fn run(edge: &Edge, paths: &[PathBuf]) -> anyhow::Result<ExitCode> {
+    let paths = edge.typed(paths);
+    paths.iter().try_for_each(|path| backfill::exists(path))?;
+    let dir = tempfile::Builder::new().prefix("albumen-try-").tempdir()?;
+    let sandbox = Sandbox::start(Options {
+        listen: ([127, 0, 0, 1], 0).into(),
+        data_dir: Some(dir.path().join("sandbox")),
+    })
+    .await
+    .context("the sandbox cannot be started")?;
+    let code = upload_and_show(edge, &paths, dir.path(), &sandbox).await;
+    sandbox.stop().await;
+    code
+}
+
+async fn upload_and_show(
+    edge: &Edge,
+    paths: &[PathBuf],
+    dir: &Path,
+    sandbox: &Sandbox,
+) -> anyhow::Result<ExitCode> {
+    let config = Arc::new(config(edge, paths, dir, sandbox)?);
+    client_secret(&config.account.client_secret_file)?;
+    // The sandbox grants any refresh token that was not revoked.
+    let auth = clients::auth(&config)?;
+    auth.adopt(SecretString::from("albumen-try")).await?;
+    let lock = Lock::take(&config.state_dir)?;
+    let code =
+        backfill::here_and_now(edge, Arc::clone(&config), lock, paths.to_vec(), true).await?;
+    if code == ExitCode::Interrupted {
+        return Ok(code);
+    }
+    show(edge, sandbox).await?;
+    Ok(code)
+}
+
+async fn show(edge: &Edge, sandbox: &Sandbox) -> anyhow::Result<()> {
+    let signals = Signals::listen(&edge.screen, "closing; nothing of it is kept")?;
+    output::print(&format!("\nThe gallery: {}\n", sandbox.gallery()))?;
+    edge.screen
+        .say("Ctrl-C closes it. Nothing has left this machine.");
+    signals.stop().cancelled().await;
+    Ok(())
+}
+
+/// The defaults, with every folder an album, and no limit that only slows a machine talking to itself.
+fn config(edge: &Edge, paths: &[PathBuf], dir: &Path, sandbox: &Sandbox) -> anyhow::Result<Config> {
+    let mut config = Config::defaults(&edge.env)?;
+    config.state_dir = dir.join("state");
+    config.account.client_secret_file = dir.join("client_secret.json");
+    config.api = Api::at(&sandbox.url().parse()?);
+    config.folders = folders(paths);
+    config.quota.writes_per_minute = LIFTED;
+    config.quota.count_uploads = false;
+    config.batch.max_wait_backfill = std::time::Duration::from_secs(1);
+    config.watch.settle = std::time::Duration::ZERO;
+    tracing::debug!("trying {}", format::files(paths.len() as u64));
+    Ok(config)
+}
+
+/// A folder for each path; a lone file's is the one that it lies in.
+fn folders(paths: &[PathBuf]) -> Vec<Folder> {
+    let mut folders: Vec<Folder> = Vec::new();
+    for path in paths {
+        let root = if path.is_dir() {
+            path
+        } else {
+            path.parent().unwrap_or(path)
+        };
+        if folders.iter().all(|folder| folder.path != root) {
+            folders.push(Folder {
+                album: AlbumRule::Folder,
+                order: Order::Taken,
+                ..Folder::with_defaults(root)
+            });
+        }
+    }
+    folders
+}
+
+/// Any client is good enough for the sandbox.
+fn client_secret(file: &Path) -> anyhow::Result<()> {
+    let secret = json!({"installed": {
+        "client_id": "albumen-try", "client_secret": "not a secret",
+        "redirect_uris": ["http://localhost"],
+    }});
+    login::write_private(file, secret.to_string().as_bytes())
+        .with_context(|| format!("cannot write {}", super::error_report::quoted(file)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lone_file_is_tried_in_the_folder_that_it_lies_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = [dir.path().join("a.jpg"), dir.path().join("b.jpg")];
+        for file in &files {
+            std::fs::write(file, "").unwrap();
+        }
+        let folders = folders(&files);
+        assert_eq!(folders.len(), 1);
+        assert_eq!(folders[0].path, dir.path());
+        assert_eq!(folders[0].album, AlbumRule::Folder);
+    }
+}

@@ -1,0 +1,69 @@
+//! A database that is damaged makes room for a new one, and is kept: for `rebuild`, which knows another
+//! way to learn what is in the library.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+use super::{BEFORE_RESTORE, Error, FILE_NAME, Result, Store, backup, connection};
+
+/// A new database that is being made; the name of one that is being restored, which is as unfinished.
+const MAKING: &str = backup::RESTORING;
+
+impl Store {
+    /// The same as [`Store::open_anew`], also where there is a database and it is damaged: that one is
+    /// kept under another name, which is given. This reads all of it.
+    pub fn open_in_place_of_damage(state_dir: &Path) -> Result<(Self, Option<PathBuf>)> {
+        let before = if is_damaged(state_dir)? {
+            replace(state_dir)?
+        } else {
+            None
+        };
+        Ok((Self::open_anew(state_dir)?, before))
+    }
+}
+
+/// Whether the database of `state_dir` is there and damaged. This reads all of it.
+pub fn is_damaged(state_dir: &Path) -> Result<bool> {
+    let path = state_dir.join(FILE_NAME);
+    if !backup::is_there(&path) {
+        return Ok(false);
+    }
+    let checked = connection::for_reading(&path).and_then(|connection| {
+        let said: Vec<String> = connection
+            .prepare("PRAGMA quick_check(1)")?
+            .query_map([], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        Ok(said.iter().any(|line| line != "ok"))
+    });
+    match checked {
+        Err(error) if error.is_damage() => Ok(true),
+        // An update is about to come.
+        Err(Error::FromThePast { .. }) => Ok(false),
+        checked => checked,
+    }
+}
+
+/// Puts a new database in the place of the present one with one rename, and gives where that one is.
+fn replace(state_dir: &Path) -> Result<Option<PathBuf>> {
+    let folder = |source| Error::Folder {
+        path: state_dir.to_owned(),
+        source,
+    };
+    let (present, making) = (state_dir.join(FILE_NAME), state_dir.join(MAKING));
+    backup::remove(&making);
+    let connection = connection::for_writing(&making)?;
+    backup::carry_over(&present, &connection);
+    // One file that needs no other beside it, under whatever name.
+    connection.pragma_update(None, "journal_mode", "delete")?;
+    connection.close().map_err(|(_, error)| error)?;
+    let written = File::open(&making).and_then(|file| file.sync_all());
+    written.map_err(folder)?;
+    let before = backup::set_aside(&present, &state_dir.join(BEFORE_RESTORE)).map_err(folder)?;
+    fs::rename(&making, &present).map_err(folder)?;
+    File::open(state_dir)
+        .and_then(|dir| dir.sync_all())
+        .map_err(folder)?;
+    Ok(before)
+}
