@@ -21,7 +21,7 @@ use std::{
 use albumen::{
     clock::Clock,
     config::{AlbumRule, Config, Environment, Folder},
-    context::{Context, Mode, account::Gate, wake::Bells},
+    context::{Context, Mode, account::AccountStatus, wake::Wakes},
     photos_api::{Auth, AuthFiles, Client, Endpoints, Settings, Timeouts},
     progress::Progress,
     scan::Scanner,
@@ -151,22 +151,22 @@ async fn context(dir: &Path, root: &Path) -> Context {
     let clock = Clock::shifted_by(dir.join("clock"));
     let auth = Auth::new(&settings, files, clock.clone()).unwrap();
     let store = Store::open(dir).unwrap();
-    let (bells, retry) = (Bells::default(), config.retry.clone());
-    let gate = Gate::load(
+    let (wakes, retry) = (Wakes::default(), config.retry.clone());
+    let account = AccountStatus::load(
         store.clone(),
         auth.clone(),
         retry,
         clock.clone(),
-        bells.clone(),
+        wakes.clone(),
     );
     Context {
         client: Client::new(&settings, auth).unwrap(),
         config: Arc::new(config),
-        gate: gate.await.unwrap(),
+        account: account.await.unwrap(),
         store,
         clock,
         progress: Progress::default(),
-        bells,
+        wakes,
         mode: Mode::Backfill,
         scanning: Arc::default(),
         stop: CancellationToken::new(),

@@ -91,7 +91,7 @@ impl Afterwards {
 
     /// Runs until the stop.
     pub async fn run(mut self) -> Result<()> {
-        let mut moved = self.context.bells.moved.listen();
+        let mut moved = self.context.wakes.changed.subscribe();
         while !self.context.stop.is_cancelled() {
             moved.mark_unchanged();
             let until = match self.turn().await {
@@ -138,7 +138,7 @@ impl Afterwards {
                 }
             }
             self.let_go(free).await?;
-            self.context.bells.moved.ring();
+            self.context.wakes.changed.notify();
         }
         Ok(store
             .next_source()
@@ -172,7 +172,7 @@ impl Afterwards {
             store.sources_rest(resting).await?;
         }
         if arranged {
-            self.context.bells.verify.ring();
+            self.context.wakes.verify.notify();
         }
         Ok(())
     }

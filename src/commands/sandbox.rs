@@ -1,9 +1,10 @@
 //! `albumen sandbox`: the stand-in for the service, served until it is interrupted.
 
+use photos_sandbox::{Error, Options, Sandbox};
+
 use crate::{
     cli::{self, ExitCode},
     config::Api,
-    sandbox::{Error, Options, Sandbox},
 };
 
 use super::{Edge, error_report::Failure, output, signals::Signals};

@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use photos_sandbox::{Options, Sandbox};
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -17,7 +18,6 @@ use crate::{
     config::{AlbumRule, Api, Config, Folder, Order},
     daemon::clients,
     lock::Lock,
-    sandbox::{Options, Sandbox},
     status::format,
 };
 

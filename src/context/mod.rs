@@ -38,9 +38,9 @@ pub struct Context {
     /// Where it counts.
     pub progress: Progress,
     /// Whom it wakes.
-    pub bells: wake::Bells,
+    pub wakes: wake::Wakes,
     /// Whether the account can be used.
-    pub gate: account::Gate,
+    pub account: account::AccountStatus,
     /// Whether this is a backfill, which ends when nothing can move, or a daemon.
     pub mode: Mode,
     /// How many roots are being scanned for the first time in this run: while any is, anything may

@@ -27,25 +27,25 @@ const SET_RIGHT: Duration = Duration::from_mins(1);
 
 /// Until when nobody may ask the service anything, because it said so; to this process or to the one
 /// before it.
-pub async fn no_question_before(context: &Context) -> Result<Option<Timestamp>> {
+pub async fn reads_paused_until(context: &Context) -> Result<Option<Timestamp>> {
     let longest = max_waits::asked_for(&context.config.retry);
-    kept(&context.store, READS, longest, context.clock.now()).await
+    load(&context.store, READS, longest, context.clock.now()).await
 }
 
 /// A question was refused, and the next one waits: keeps that if it was asked for.
-pub async fn question_refused(
+pub async fn record_read_failure(
     context: &Context,
     error: &photos_api::Error,
     until: Timestamp,
 ) -> Result<()> {
-    if is_asked(error) {
-        keep(&context.store, READS, context.clock.now(), until).await?;
+    if is_requested(error) {
+        save(&context.store, READS, context.clock.now(), until).await?;
     }
     Ok(())
 }
 
 /// Whether the same question may be answered later in this run: the one rule of all who ask.
-pub fn may_be_answered(error: &photos_api::Error) -> bool {
+pub fn is_worth_retrying(error: &photos_api::Error) -> bool {
     match error.kind() {
         Kind::RateLimited(limit) => limit != Limit::Day,
         Kind::Unreachable
@@ -58,7 +58,7 @@ pub fn may_be_answered(error: &photos_api::Error) -> bool {
 }
 
 /// Whether the service asked for the wait, and not our own caution.
-pub(crate) fn is_asked(error: &photos_api::Error) -> bool {
+pub(crate) fn is_requested(error: &photos_api::Error) -> bool {
     matches!(error.kind(), Kind::RateLimited(_)) || error.retry_after().is_some()
 }
 
@@ -89,7 +89,7 @@ impl Wait {
 }
 
 /// Keeps a wait that begins now.
-pub(crate) async fn keep(
+pub(crate) async fn save(
     store: &Store,
     place: &'static str,
     now: Timestamp,
@@ -101,7 +101,7 @@ pub(crate) async fn keep(
 
 /// The wait that still lasts. One that has not begun yet, or that ends further ahead than the longest
 /// there is, comes from a clock that was set back.
-pub(crate) async fn kept(
+pub(crate) async fn load(
     store: &Store,
     place: &'static str,
     longest: Duration,

@@ -1,4 +1,4 @@
-//! Bells between stages. A ring says "look again" and nothing else: what there is to do is in the
+//! Wakes between stages. A ring says "look again" and nothing else: what there is to do is in the
 //! store. A ring that nobody waits for is kept, so that whoever looks first and waits then misses none.
 
 use std::{
@@ -14,55 +14,55 @@ use crate::clock::{self, Clock, LOOK_AGAIN};
 
 /// A bell with one listener; cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Bell(Arc<Notify>);
+pub struct Wake(Arc<Notify>);
 
-impl Bell {
+impl Wake {
     /// Wakes the listener, now or when it next waits.
-    pub fn ring(&self) {
+    pub fn notify(&self) {
         self.0.notify_one();
     }
 
     /// Waits for a ring.
-    pub async fn heard(&self) {
+    pub async fn notified(&self) {
         self.0.notified().await;
     }
 }
 
 /// The bells of the pipeline, each named after the stage that listens.
 #[derive(Debug, Clone, Default)]
-pub struct Bells {
+pub struct Wakes {
     /// Files may have settled, a folder may want a scan, an order came.
-    pub intake: Bell,
+    pub scan: Wake,
     /// There may be something to claim, or room for tokens.
-    pub uploads: Bell,
+    pub uploads: Wake,
     /// There may be something to create.
-    pub lane: Bell,
+    pub writer: Wake,
     /// There may be something to verify.
-    pub verify: Bell,
+    pub verify: Wake,
     /// Anything moved at all: for those who wait for the end.
-    pub moved: Moved,
+    pub changed: Changed,
     /// How many wait for the end: while any does, nothing that is due waits for company.
-    pub waited_for: Arc<AtomicUsize>,
+    pub waiters: Arc<AtomicUsize>,
 }
 
 /// Tells any number of listeners that something moved.
 #[derive(Debug, Clone)]
-pub struct Moved(Arc<watch::Sender<u64>>);
+pub struct Changed(Arc<watch::Sender<u64>>);
 
-impl Default for Moved {
+impl Default for Changed {
     fn default() -> Self {
         Self(Arc::new(watch::Sender::new(0)))
     }
 }
 
-impl Moved {
+impl Changed {
     /// Something moved.
-    pub fn ring(&self) {
+    pub fn notify(&self) {
         self.0.send_modify(|n| *n = n.wrapping_add(1));
     }
 
     /// A listener that hears everything from now on.
-    pub fn listen(&self) -> watch::Receiver<u64> {
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.0.subscribe()
     }
 }
@@ -72,7 +72,7 @@ impl Moved {
 /// The minute is because the wall clock may jump while the runtime's does not: whoever waits looks
 /// at it again.
 pub async fn rest(
-    bell: &Bell,
+    wake: &Wake,
     until: Option<Timestamp>,
     clock: &Clock,
     stop: &CancellationToken,
@@ -83,7 +83,7 @@ pub async fn rest(
     tokio::select! {
         biased;
         () = stop.cancelled() => true,
-        () = bell.heard() => false,
+        () = wake.notified() => false,
         () = tokio::time::sleep(wait.max(Duration::from_millis(1))) => false,
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     model::ids::{AlbumRow, ItemId},
     status::summary,
     store::{AccountState, Reader},
-    writer::Lane,
+    writer::Writer,
 };
 
 /// How often is looked without anything having moved: waits begin and end too.
@@ -37,7 +37,7 @@ pub async fn remove(
 ) -> anyhow::Result<(ExitCode, String)> {
     let context = build_context::alone(config, stop).await?;
     context.store.recover(context.clock.now()).await?;
-    let mut lane = tokio::spawn(Lane::load(context.clone()).await?.run());
+    let mut lane = tokio::spawn(Writer::load(context.clone()).await?.run());
     let ended = tokio::select! {
         ended = remove_by_user(&context, places, held) => ended,
         ended = &mut lane => {
@@ -46,7 +46,7 @@ pub async fn remove(
         }
     };
     context.stop.cancel();
-    context.bells.lane.ring();
+    context.wakes.writer.notify();
     if !lane.is_finished() {
         // A call under way is finished and recorded; the stop of the command bounds it.
         let _ = (&mut lane).await;
@@ -66,9 +66,9 @@ pub(super) async fn remove_by_user(
     if held {
         places.extend(context.store.release_held(context.clock.now()).await?);
     }
-    context.gate.wake();
-    context.bells.lane.ring();
-    let mut moved = context.bells.moved.listen();
+    context.account.wake();
+    context.wakes.writer.notify();
+    let mut moved = context.wakes.changed.subscribe();
     loop {
         moved.mark_unchanged();
         let stopped = why_stopped(context);
@@ -97,7 +97,7 @@ pub(super) async fn remove_by_user(
 
 /// The exit code if the account cannot be used now.
 fn why_stopped(context: &Context) -> Option<ExitCode> {
-    let pause = context.gate.pause();
+    let pause = context.account.pause();
     let is_long = pause
         .until
         .is_none_or(|until| until > crate::clock::after(context.clock.now(), SHORT));

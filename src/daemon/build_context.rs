@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::clients;
 use crate::{
     config::Config,
-    context::{Context, Mode, account::Gate, wake::Bells},
+    context::{Context, Mode, account::AccountStatus, wake::Wakes},
     lock::{self, Lock},
     progress::Progress,
     store::Store,
@@ -44,13 +44,13 @@ pub(crate) async fn on(
 ) -> anyhow::Result<Context> {
     let clock = clients::clock(&config);
     let client = clients::client(&config)?;
-    let bells = Bells::default();
-    let gate = Gate::load(
+    let wakes = Wakes::default();
+    let account = AccountStatus::load(
         store.clone(),
         client.auth().clone(),
         config.retry.clone(),
         clock.clone(),
-        bells.clone(),
+        wakes.clone(),
     )
     .await?;
     Ok(Context {
@@ -58,8 +58,8 @@ pub(crate) async fn on(
         client,
         clock,
         progress,
-        bells,
-        gate,
+        wakes,
+        account,
         mode,
         scanning: Arc::new(AtomicUsize::new(0)),
         stop,

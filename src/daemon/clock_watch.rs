@@ -45,8 +45,8 @@ impl Waits {
             Ok(false) => Ok(()),
             Ok(true) => {
                 tracing::warn!("the clock was set back; what waited for a later time is due now");
-                context.gate.wake();
-                context.bells.intake.ring();
+                context.account.wake();
+                context.wakes.scan.notify();
                 Ok(())
             }
             // It is looked again at the next change, or at the next start.

@@ -15,8 +15,8 @@ use crate::{
     cli::ExitCode,
     clock,
     context::{self, Context},
-    store::{self, AccountState, LaneState, Reach, Reader, UNREADABLE, UploadsState},
-    verify::day_is_spent,
+    store::{self, AccountState, Reach, Reader, UNREADABLE, UploadsState, WriterState},
+    verify::day_is_used_up,
 };
 
 /// The longest wait that `--no-wait` sits out (the design, section 2).
@@ -33,9 +33,9 @@ struct Waiting(Arc<AtomicUsize>);
 
 impl Waiting {
     fn begin(context: &Context) -> Self {
-        let count = Arc::clone(&context.bells.waited_for);
+        let count = Arc::clone(&context.wakes.waiters);
         count.fetch_add(1, Ordering::SeqCst);
-        context.bells.verify.ring();
+        context.wakes.verify.notify();
         Self(count)
     }
 }
@@ -74,7 +74,7 @@ pub(super) async fn drained(
     no_wait: bool,
 ) -> anyhow::Result<ExitCode> {
     let _waiting = Waiting::begin(context);
-    let mut moved = context.bells.moved.listen();
+    let mut moved = context.wakes.changed.subscribe();
     let mut still = false;
     loop {
         moved.mark_unchanged();
@@ -112,8 +112,8 @@ fn is_transient(error: &anyhow::Error) -> bool {
 /// The exit code if it is over now.
 async fn look(context: &Context, reach: Reach, no_wait: bool) -> anyhow::Result<Option<ExitCode>> {
     // Somebody may have seen to it a moment ago.
-    context.gate.look_for_sign_in().await?;
-    let account = context.gate.pause();
+    context.account.look_for_sign_in().await?;
+    let account = context.account.pause();
     let scanned = context.scanning.load(Ordering::SeqCst) == 0;
     if scanned && context.store.is_drained().await? {
         return Ok(Some(code_of_items(context, reach)?));
@@ -147,14 +147,14 @@ async fn waits_long(context: &Context) -> anyhow::Result<bool> {
     let now = context.clock.now();
     let long =
         |until: Option<Timestamp>| until.is_none_or(|until| until > clock::after(now, SHORT));
-    let account = context.gate.pause();
+    let account = context.account.pause();
     // What is due is about to be tried, or waits for what the lane waits for.
     if account.state != AccountState::Ready && account.until.is_none_or(|until| until > now) {
         return Ok(long(account.until));
     }
     let (lane, _) = context.store.lane().await?;
-    let lane_waits = lane.state == LaneState::Waiting && long(lane.until);
-    let idle = lane.state == LaneState::Idle && !context.store.lane_has_work().await?;
+    let lane_waits = lane.state == WriterState::Waiting && long(lane.until);
+    let idle = lane.state == WriterState::Idle && !context.store.lane_has_work().await?;
     let bytes_wait = context.progress.moving().is_empty()
         && context
             .store
@@ -185,7 +185,7 @@ async fn files_wait(context: &Context, now: Timestamp) -> anyhow::Result<bool> {
     let soon = next.is_some_and(|next| next <= clock::after(now, SHORT));
     Ok(!soon
         || context.store.next_to_verify_for_files().await?.is_some()
-            && day_is_spent(context).await?)
+            && day_is_used_up(context).await?)
 }
 
 /// The code for how the items stand. What is in the queue and cannot be read now did not fail, and no

@@ -42,7 +42,7 @@ use crate::{
     store::{Reach, Store},
     upload::Upload,
     verify::Verify,
-    writer::Lane,
+    writer::Writer,
 };
 
 pub use socket_path::{Door, SOCKET_NAME};
@@ -136,7 +136,7 @@ async fn with_store(
     };
     let taken = control_socket::Taken::default();
     let listener = control_socket::Listener::bind(&config.state_dir)?;
-    let lane = Lane::load(context.clone()).await?;
+    let lane = Writer::load(context.clone()).await?;
     let (scanner, requests) = Scanner::new(context.clone(), folders, &paths)?;
     let mut tasks = JoinSet::new();
     spawn(&mut tasks, "intake", scanner.run());
@@ -220,7 +220,7 @@ async fn supervise(
     };
     reporter::stopping();
     stop.cancel();
-    context.bells.lane.ring();
+    context.wakes.writer.notify();
     if !lane.is_finished()
         && tokio::time::timeout(CALL_PATIENCE, &mut lane)
             .await

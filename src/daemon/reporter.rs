@@ -51,7 +51,7 @@ pub(super) async fn tell(context: Context) -> anyhow::Result<()> {
             context.store.look_after().await?;
         }
         // A sign-in in another terminal changes the token file and nothing else.
-        match context.gate.look_for_sign_in().await {
+        match context.account.look_for_sign_in().await {
             Err(context::Error::Store(error)) if error.is_transient() => {}
             looked => looked?,
         }

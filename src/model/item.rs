@@ -235,7 +235,7 @@ impl fmt::Display for State {
 }
 
 /// What follows when an outcome blames an item that was blamed `attempts` times before.
-pub fn gives_up(attempts: u32, max_attempts: u32) -> bool {
+pub fn attempts_exhausted(attempts: u32, max_attempts: u32) -> bool {
     attempts.saturating_add(1) >= max_attempts
 }
 
@@ -301,9 +301,9 @@ mod tests {
 
     #[test]
     fn the_last_allowed_blame_gives_up() {
-        assert!(!gives_up(0, 8));
-        assert!(!gives_up(6, 8));
-        assert!(gives_up(7, 8));
-        assert!(gives_up(0, 1));
+        assert!(!attempts_exhausted(0, 8));
+        assert!(!attempts_exhausted(6, 8));
+        assert!(attempts_exhausted(7, 8));
+        assert!(attempts_exhausted(0, 1));
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     clock,
     context::{
         Context,
-        account::{self, Answer},
+        account::{self, Permit},
         backoff,
     },
     model::ids::{AlbumId, MediaItemId},
@@ -27,7 +27,7 @@ use crate::{
         wire::{Album, AlbumsPage, MediaItem, MediaItemsPage},
     },
     store::{AccountState, Sending},
-    verify::may_be_answered,
+    verify::is_worth_retrying,
 };
 
 /// Failures in a row after which the run ends rather than wait any longer.
@@ -243,15 +243,15 @@ impl<'a> Lists<'a> {
                 Ok(page) => {
                     self.strikes = 0;
                     // A list says nothing of the storage: that pause is for writes to end.
-                    context.gate.bytes_passed().await?;
+                    context.account.record_upload_success().await?;
                     return Ok(page);
                 }
                 Err(error) => error,
             };
             let wait = self.wait_after(&error);
             self.strikes += 1;
-            if self.strikes > PATIENCE || !may_be_answered(&error) {
-                context.gate.met(&error).await?;
+            if self.strikes > PATIENCE || !is_worth_retrying(&error) {
+                context.account.record_failure(&error).await?;
                 return Err(Stopped::Refused(error));
             }
             if !wait.is_zero() {
@@ -264,10 +264,10 @@ impl<'a> Lists<'a> {
     /// A stop of the account that an earlier run was told is not asked about again before its end.
     async fn wait_for_the_gate(&self) -> Result<(), Stopped> {
         let context = self.context;
-        let Answer::Closed { until: Some(until) } = context.gate.ask() else {
+        let Permit::Closed { until: Some(until) } = context.account.check() else {
             return Ok(());
         };
-        let pause = context.gate.pause();
+        let pause = context.account.pause();
         if pause.state == AccountState::QuotaExhausted {
             return Err(Stopped::DayIsSpent);
         }

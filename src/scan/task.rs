@@ -242,7 +242,7 @@ impl Scanner {
                     self.check_at = self.check_at.min(Instant::now() + MOUNT_DELAY);
                     self.watcher.iter().for_each(Watcher::revalidate);
                 }
-                () = self.context.bells.intake.heard() => self.settle_at = Some(Timestamp::MIN),
+                () = self.context.wakes.scan.notified() => self.settle_at = Some(Timestamp::MIN),
                 () = tokio::time::sleep_until(wake) => {}
             }
         }
@@ -822,9 +822,9 @@ impl Scanner {
     }
 
     fn wake_others(&self) {
-        self.context.bells.uploads.ring();
-        self.context.bells.lane.ring();
-        self.context.bells.moved.ring();
+        self.context.wakes.uploads.notify();
+        self.context.wakes.writer.notify();
+        self.context.wakes.changed.notify();
     }
 
     /// Runs `read` with a reader on a blocking thread; none if it panicked.

@@ -13,8 +13,8 @@ use crate::{
     clock,
     escape::Escaped,
     store::{
-        AccountState, FileActionCounts, ItemCounts, LaneState, Overview, Pause, PlacementCounts,
-        UploadsState,
+        AccountState, FileActionCounts, ItemCounts, Overview, Pause, PlacementCounts, UploadsState,
+        WriterState,
     },
 };
 
@@ -54,7 +54,7 @@ impl Status {
                 uploads: 0,
                 resumes_at: None,
             },
-            lane: Pause::plain(LaneState::Idle),
+            lane: Pause::plain(WriterState::Idle),
             uploads: Pause::plain(UploadsState::Open),
             transfers: Vec::new(),
             albums: Vec::new(),
@@ -115,7 +115,7 @@ impl Status {
     fn waits_for_order_calls(&self, overview: &Overview, inputs: StatusInputs) -> bool {
         overview.ledger.order_calls >= inputs.order_calls
             && self.account.state == AccountState::Ready
-            && self.lane.state == LaneState::Waiting
+            && self.lane.state == WriterState::Waiting
             && self.lane.until == Some(clock::service_day_ends(inputs.now))
     }
 
@@ -192,14 +192,14 @@ fn account(overview: &Overview, inputs: StatusInputs) -> Pause<AccountState> {
 }
 
 /// Without a running process the writer is idle, except for a wait that the service still demands.
-fn lane(overview: &Overview, inputs: StatusInputs) -> Pause<LaneState> {
+fn lane(overview: &Overview, inputs: StatusInputs) -> Pause<WriterState> {
     let lane = &overview.lane;
     let is_due_later =
-        lane.state == LaneState::Waiting && lane.until.is_some_and(|until| until > inputs.now);
+        lane.state == WriterState::Waiting && lane.until.is_some_and(|until| until > inputs.now);
     if inputs.running || is_due_later {
         escaped_pause(lane)
     } else {
-        Pause::plain(LaneState::Idle)
+        Pause::plain(WriterState::Idle)
     }
 }
 

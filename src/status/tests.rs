@@ -12,8 +12,8 @@ use super::{
 use crate::{
     model::{ids::AlbumRow, order_key::OrderKey},
     store::{
-        AccountState, AlbumView, Change, Fate, FileStat, ItemCounts, LaneState, Pause, Reader,
-        RootSpec, Store,
+        AccountState, AlbumView, Change, Fate, FileStat, ItemCounts, Pause, Reader, RootSpec,
+        Store, WriterState,
     },
 };
 
@@ -128,7 +128,7 @@ async fn files_of_the_store_are_told_by_state_and_a_refused_one_by_reason() {
     let mut late = overview.clone();
     late.rate = Some(1e6);
     late.lane = Pause {
-        state: LaneState::Waiting,
+        state: WriterState::Waiting,
         reason: None,
         until: Some(at("2026-11-22T08:00:00Z")),
     };
@@ -390,7 +390,7 @@ fn a_wait_of_the_lane_is_told_with_its_reason() {
     let mut status = busy();
     status.items.uploading = 0;
     status.lane = Pause {
-        state: LaneState::Waiting,
+        state: WriterState::Waiting,
         reason: Some("the service sees another write in progress".into()),
         until: Some(at("2026-11-21T12:10:00Z")),
     };

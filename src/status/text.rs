@@ -7,7 +7,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use super::{Failure, Status, format};
 use crate::escape::Escaped;
-use crate::store::{AccountState, LaneState, UploadsState};
+use crate::store::{AccountState, UploadsState, WriterState};
 
 /// The most failures that are listed; the JSON has up to 100.
 const FAILURES: usize = 10;
@@ -133,9 +133,9 @@ fn tasks_wait_for(status: &Status, local: &LocalTime) -> Option<String> {
             .unwrap_or("the service asks for a pause")
             .to_owned()
     };
-    let lane_waits =
-        (lane.state == LaneState::Waiting).then(|| reason(&lane.reason) + &local.until(lane.until));
-    let is_busy = matches!(lane.state, LaneState::Calling | LaneState::Pacing);
+    let lane_waits = (lane.state == WriterState::Waiting)
+        .then(|| reason(&lane.reason) + &local.until(lane.until));
+    let is_busy = matches!(lane.state, WriterState::Calling | WriterState::Pacing);
     let uploads_wait = (uploads.state == UploadsState::Waiting && !is_busy)
         .then(|| reason(&uploads.reason) + &local.again(uploads.until));
     let waits: Vec<_> = lane_waits.into_iter().chain(uploads_wait).collect();

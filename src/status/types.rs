@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::eta::Eta;
 use crate::store::{
-    AccountState, AlbumView, Failure, FileActionCounts, ItemCounts, LaneState, Pause,
-    PlacementCounts, TransferView, UploadsState,
+    AccountState, AlbumView, Failure, FileActionCounts, ItemCounts, Pause, PlacementCounts,
+    TransferView, UploadsState, WriterState,
 };
 
 /// Everything that `status` shows.
@@ -35,7 +35,7 @@ pub struct Status {
     /// Requests of the service's day.
     pub quota: Quota,
     /// What the writer does. `lane` is its fixed name in the JSON.
-    pub lane: Pause<LaneState>,
+    pub lane: Pause<WriterState>,
     /// Whether uploads may begin.
     pub uploads: Pause<UploadsState>,
     /// Uploads in progress.

@@ -271,7 +271,10 @@ fn left_out(db: &Connection, call: CallId, now: Timestamp) -> Result<()> {
 
 fn attempts_exhausted(db: &Connection, item: ItemId, blamed: Option<u32>) -> Result<bool> {
     match blamed {
-        Some(max_attempts) => Ok(item::gives_up(items::blame(db, item)?, max_attempts)),
+        Some(max_attempts) => Ok(item::attempts_exhausted(
+            items::blame(db, item)?,
+            max_attempts,
+        )),
         None => Ok(false),
     }
 }

@@ -77,7 +77,7 @@ pub use next_call::{
     BatchItem, Budget, Description, EarliestRetry, Members, PlanRules, Planned, PlannedBatch,
     album_overflow::ALBUM_LIMIT,
 };
-pub use pauses::{AccountState, LaneState, Pause, UploadsState};
+pub use pauses::{AccountState, Pause, UploadsState, WriterState};
 pub use pending_removals::AlbumMembership;
 pub use quarantine::is_damaged;
 pub use quota_usage::{Ledger, Sending};

@@ -56,7 +56,7 @@ words! {
 
 words! {
     /// What the write lane does.
-    LaneState {
+    WriterState {
         /// Nothing is to be done.
         Idle = "idle",
         /// A call is under way.
@@ -147,12 +147,12 @@ pub(super) fn uploads(db: &Connection) -> Result<(Pause<UploadsState>, bool)> {
 }
 
 /// The lane's row.
-pub(super) fn lane(db: &Connection) -> Result<Pause<LaneState>> {
+pub(super) fn lane(db: &Connection) -> Result<Pause<WriterState>> {
     let (state, reason, until) = db
         .prepare_cached("SELECT state, reason, until FROM lane")?
         .query_row([], raw)?;
     Ok(Pause {
-        state: LaneState::parse(&state)?,
+        state: WriterState::parse(&state)?,
         reason,
         until: until.map(clock::from_millis),
     })
@@ -207,7 +207,7 @@ impl Store {
     }
 
     /// The lane's state, and the rung of the concurrent-write ladder.
-    pub async fn lane(&self) -> Result<(Pause<LaneState>, u32)> {
+    pub async fn lane(&self) -> Result<(Pause<WriterState>, u32)> {
         self.write(|db| {
             let refusals = db
                 .prepare_cached("SELECT refusals FROM lane")?
@@ -218,7 +218,7 @@ impl Store {
     }
 
     /// The lane is in this state now. A repeated state is no write.
-    pub async fn lane_is(&self, pause: Pause<LaneState>, now: Timestamp) -> Result<()> {
+    pub async fn lane_is(&self, pause: Pause<WriterState>, now: Timestamp) -> Result<()> {
         self.write(move |db| {
             db.prepare_cached(
                 "UPDATE lane SET state = ?1, reason = ?2, until = ?3, since = ?4

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::Serialize;
 
 use super::{
-    AccountState, LaneState, Ledger, Pause, Reader, Result, UploadsState, albums, byte_sources,
+    AccountState, Ledger, Pause, Reader, Result, UploadsState, WriterState, albums, byte_sources,
     membership, mounts, oauth_client, pauses, quota_usage, scan_result, source_actions,
 };
 use crate::{
@@ -106,7 +106,7 @@ pub struct Overview {
     /// Whether a sign-in is known to outlive a week, which those of a consent screen in Testing do not.
     pub is_published: bool,
     /// What the lane does.
-    pub lane: Pause<LaneState>,
+    pub lane: Pause<WriterState>,
     /// Whether bytes go up.
     pub uploads: Pause<UploadsState>,
     /// Whether the service asked for their wait.

@@ -55,7 +55,7 @@ impl Store {
     ) -> Result<()> {
         self.write(move |db| {
             if let Some((reason, max_attempts)) = &blamed
-                && item::gives_up(items::blame(db, item)?, *max_attempts)
+                && item::attempts_exhausted(items::blame(db, item)?, *max_attempts)
             {
                 let because = items::Reason {
                     reason: Some(reason),
@@ -156,7 +156,7 @@ impl Store {
             let attempts: u32 = db
                 .prepare_cached("SELECT attempts FROM files WHERE id = ?1")?
                 .query_row([file.0], |row| row.get(0))?;
-            if item::gives_up(attempts, max_attempts) {
+            if item::attempts_exhausted(attempts, max_attempts) {
                 return refuse(db, file, UNREADABLE, &reason, now);
             }
             db.prepare_cached("UPDATE files SET attempts = attempts + 1 WHERE id = ?1")?

@@ -26,10 +26,10 @@ use crate::{
     clock,
     model::ids::FileId,
     photos_api::Bandwidth,
-    store::{Claimed, Content, FileStat, LaneState},
+    store::{Claimed, Content, FileStat, WriterState},
 };
 use crate::{
-    context::{Context, Result, account::Answer, retry_after, wake},
+    context::{Context, Result, account::Permit, retry_after, wake},
     media::description,
     safe_open,
     scan::folder::Folder,
@@ -113,7 +113,7 @@ impl Upload {
         let longest = crate::context::max_waits::asked_for(&self.context.config.retry);
         let now = self.context.clock.now();
         if let Some(until) =
-            retry_after::kept(&self.context.store, retry_after::UPLOADS, longest, now).await?
+            retry_after::load(&self.context.store, retry_after::UPLOADS, longest, now).await?
         {
             self.trouble.pause_until(now, until);
         } else {
@@ -173,13 +173,13 @@ impl Upload {
                 self.context.store.orphaned_claims(*file, now).await?;
                 self.orphaned_claims.pop();
             }
-            match self.context.gate.ask() {
-                Answer::Open => {}
+            match self.context.account.check() {
+                Permit::Open => {}
                 // A full storage shows at creation: without a token to try, one file goes up.
-                Answer::Probe
+                Permit::Probe
                     if self.slots.is_empty() && self.context.store.tokens_ready().await? == 0 => {}
-                Answer::Probe => return Ok(None),
-                Answer::Closed { until } => return Ok(until),
+                Permit::Probe => return Ok(None),
+                Permit::Closed { until } => return Ok(until),
             }
             if self.claimed.is_empty() {
                 if !self.tokens_wanted(now).await? {
@@ -233,7 +233,7 @@ impl Upload {
     /// Whether more tokens would be used before they die.
     async fn tokens_wanted(&self, now: Timestamp) -> Result<bool> {
         let (lane, _) = self.context.store.lane().await?;
-        let stands = lane.state == LaneState::Waiting
+        let stands = lane.state == WriterState::Waiting
             && lane
                 .until
                 .is_some_and(|until| until > clock::after(now, TOKENS_WOULD_DIE));
@@ -260,7 +260,7 @@ impl Upload {
         tokio::select! {
             biased;
             Some(ended) = self.slots.join_next(), if !self.slots.is_empty() => self.ended(ended).await,
-            _ = wake::rest(&context.bells.uploads, until, &context.clock, &context.stop) => Ok(()),
+            _ = wake::rest(&context.wakes.uploads, until, &context.clock, &context.stop) => Ok(()),
         }
     }
 
@@ -274,9 +274,9 @@ impl Upload {
             // A panic is a defect of ours; it must not end in silence.
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
-        self.context.bells.moved.ring();
+        self.context.wakes.changed.notify();
         // A batch may have waited for this file, however it ended: set aside, it is passed over.
-        self.context.bells.lane.ring();
+        self.context.wakes.writer.notify();
         match ended {
             Ok(Ended::Recorded | Ended::Stopped) => {}
             Ok(Ended::Sent) => {
@@ -319,7 +319,7 @@ impl Upload {
         let told = async {
             if is_asked {
                 tracing::info!(%until, "uploads wait: the service asked for it");
-                retry_after::keep(store, retry_after::UPLOADS, now, until).await?;
+                retry_after::save(store, retry_after::UPLOADS, now, until).await?;
             }
             Ok(store.uploads_wait(reason, until, is_asked).await?)
         };

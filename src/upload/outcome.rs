@@ -46,7 +46,7 @@ impl Slot {
             }
             Sent::Failed(error) => self.failed(item, source, &error, now).await,
             Sent::Token(upload_token, hash) => {
-                self.context.gate.bytes_passed().await?;
+                self.context.account.record_upload_success().await?;
                 // A network disk may hang here as anywhere: not on a thread of the runtime.
                 let file = Arc::clone(&source.file);
                 let looked = tokio::task::spawn_blocking(move || read_source::stat_of(&file)).await;
@@ -63,7 +63,7 @@ impl Slot {
                     .await?;
                 transfer.arrived(size);
                 tracing::debug!(item.id = item.0, path = %Escaped::path(&self.claim.path), size_bytes = size, "uploaded");
-                self.context.bells.lane.ring();
+                self.context.wakes.writer.notify();
                 Ok(Ended::Sent)
             }
         }
@@ -93,7 +93,7 @@ impl Slot {
                 store
                     .upload_again(self.claim.file, item, not_before, None, now)
                     .await?;
-                self.context.bells.intake.ring();
+                self.context.wakes.scan.notify();
                 return Ok(Ended::Recorded);
             }
         };
@@ -115,7 +115,7 @@ impl Slot {
         now: Timestamp,
     ) -> Result<Ended> {
         let words = account::error_chain(error);
-        if self.context.gate.met(error).await? {
+        if self.context.account.record_failure(error).await? {
             self.context
                 .store
                 .upload_again(self.claim.file, item, now, None, now)
@@ -172,7 +172,7 @@ impl Slot {
             Since::NonePassed(times) => {
                 times >= patience
                     && (refused || self.context.mode == Mode::Backfill)
-                    && !retry_after::is_asked(error)
+                    && !retry_after::is_requested(error)
                     && self.probe_upload_endpoint(source).await?
             }
         };
@@ -190,7 +190,7 @@ impl Slot {
             let until = clock::after(now, wait);
             self.history.asked_to_wait(now, until);
             // Before the row of the file: whoever finds that one has to know of the wait.
-            retry_after::keep(&self.context.store, retry_after::UPLOADS, now, until).await?;
+            retry_after::save(&self.context.store, retry_after::UPLOADS, now, until).await?;
         }
         // One that fails while others get through steps back, and lets them. Of any other nothing is
         // known: it waits as the stage says.

@@ -124,7 +124,7 @@ impl Sending<'_> {
                 self.anew += 1;
             }
             // A pause that the service asks for is for all, so that the stage has to know of it.
-            if is_stuck || self.anew > ANEW || retry_after::is_asked(&error) {
+            if is_stuck || self.anew > ANEW || retry_after::is_requested(&error) {
                 return Ok(Sent::Failed(error));
             }
             let retry = &self.slot.context.config.retry;

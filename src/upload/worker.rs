@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     clock,
-    context::{Context, Result, account::Answer},
+    context::{Context, Result, account::Permit},
     escape::Escaped,
     media::description::{self, sidecar_cache::Dirs},
     model::ids::{ContentHash, ItemId, UploadToken},
@@ -89,7 +89,7 @@ impl Slot {
                     .store
                     .unclaim(file, clock::from_millis(0), now)
                     .await?;
-                self.context.bells.intake.ring();
+                self.context.wakes.scan.notify();
                 Ok(Ended::Recorded)
             }
             read_source::Read::Unreadable(error) => self.unreadable(&error, now).await,
@@ -128,7 +128,7 @@ impl Slot {
             .store
             .changed_while_sent(self.claim.file, item, stat, due_at, settle_ms, now)
             .await?;
-        self.context.bells.intake.ring();
+        self.context.wakes.scan.notify();
         Ok(Ended::Recorded)
     }
 
@@ -149,7 +149,7 @@ impl Slot {
         {
             Hashed::Known(item, state) => {
                 tracing::debug!(item.id = item.0, path = %Escaped::path(&self.claim.path), "known already: {state}");
-                self.context.bells.lane.ring();
+                self.context.wakes.writer.notify();
                 Ok(Ended::Recorded)
             }
             Hashed::Send(item, kept) => {
@@ -245,10 +245,10 @@ impl Slot {
     }
 
     fn is_open(&self) -> bool {
-        let gate = &self.context.gate;
-        let closed = matches!(gate.ask(), Answer::Closed { .. })
+        let account = &self.context.account;
+        let closed = matches!(account.check(), Permit::Closed { .. })
             // Another slot could not reach the service. This one may: a file is not hashed anew for that.
-            && gate.pause().state != AccountState::Unreachable;
+            && account.pause().state != AccountState::Unreachable;
         !closed && !self.history.is_asked_to_wait(self.context.clock.now())
     }
 }

@@ -174,7 +174,7 @@ async fn once(context: &Context, group: &[ToVerify]) -> Result<Answered<Vec<Seen
         Ok(got) => got,
         Err(error) => return Ok(Err(error)),
     };
-    context.gate.bytes_passed().await?;
+    context.account.record_upload_success().await?;
     let seen = ids
         .iter()
         .enumerate()

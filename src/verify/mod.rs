@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use crate::context::{
     Context, Result,
-    account::{self, Answer},
+    account::{self, Permit},
     backoff, retry_after, wake,
 };
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
     store::{ToVerify, Verdict},
 };
 
-pub use crate::context::retry_after::{may_be_answered, no_question_before, question_refused};
+pub use crate::context::retry_after::{is_worth_retrying, reads_paused_until, record_read_failure};
 pub use batch_get::{Answered, Seen, ask};
 
 use batch_get::is_choking;
@@ -87,7 +87,7 @@ impl Verify {
                 Err(error) => return Err(error),
             };
             wake::rest(
-                &self.context.bells.verify,
+                &self.context.wakes.verify,
                 until,
                 &self.context.clock,
                 &self.context.stop,
@@ -104,13 +104,13 @@ impl Verify {
             let Some(after) = self.context.config.verify.after else {
                 return Ok(None);
             };
-            if let Answer::Closed { until } = self.context.gate.ask() {
+            if let Permit::Closed { until } = self.context.account.check() {
                 return Ok(until);
             }
-            if self.context.stop.is_cancelled() || day_is_spent(&self.context).await? {
+            if self.context.stop.is_cancelled() || day_is_used_up(&self.context).await? {
                 return Ok(Some(clock::service_day_ends(now)));
             }
-            if let Some(until) = retry_after::no_question_before(&self.context).await? {
+            if let Some(until) = retry_after::reads_paused_until(&self.context).await? {
                 return Ok(Some(until));
             }
             let due = self.due(now).await?;
@@ -120,7 +120,7 @@ impl Verify {
             // Who wants to know at once, or waits for the end of it all, does not wait for company.
             let backpressure = after.is_zero()
                 || self.for_files
-                || self.context.bells.waited_for.load(Ordering::SeqCst) > 0;
+                || self.context.wakes.waiters.load(Ordering::SeqCst) > 0;
             let leaves = if backpressure {
                 *oldest
             } else {
@@ -167,7 +167,7 @@ impl Verify {
             .collect();
         self.tell(&verdicts).await?;
         self.context.store.verdicts(verdicts, now).await?;
-        self.context.bells.moved.ring();
+        self.context.wakes.changed.notify();
         Ok(())
     }
 
@@ -194,7 +194,7 @@ impl Verify {
         error: &photos_api::Error,
     ) -> Result<Option<Timestamp>> {
         let now = self.context.clock.now();
-        if self.context.gate.met(error).await? {
+        if self.context.account.record_failure(error).await? {
             return Ok(None);
         }
         if is_choking(error) && self.strikes >= STRIKES {
@@ -210,13 +210,13 @@ impl Verify {
         self.strikes = self.strikes.saturating_add(1);
         tracing::info!("verification waits: {}", account::error_chain(error));
         let until = clock::after(now, backoff::at_least(own, error));
-        retry_after::question_refused(&self.context, error, until).await?;
+        retry_after::record_read_failure(&self.context, error, until).await?;
         Ok(Some(until))
     }
 }
 
 /// Whether only the day's reserve is left, which is not for this.
-pub async fn day_is_spent(context: &Context) -> Result<bool> {
+pub async fn day_is_used_up(context: &Context) -> Result<bool> {
     let quota = &context.config.quota;
     let used = context.store.ledger(context.clock.now()).await?.requests;
     Ok(used + quota.reserve >= quota.requests_per_day)

@@ -9,7 +9,7 @@ use std::{collections::HashSet, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{Lane, Turn, waiting};
+use super::{Turn, Writer, waiting};
 use crate::{
     clock,
     context::{Result, account, backoff},
@@ -38,7 +38,7 @@ const LIST_AFTER: u32 = 2;
 /// Pages of the list that are read at most: at 50 albums a page, far more than anybody has.
 const PAGES: usize = 2000;
 
-impl Lane {
+impl Writer {
     fn base(&self) -> Duration {
         self.context.config.retry.rate_limit_base
     }

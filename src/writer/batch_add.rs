@@ -4,7 +4,7 @@
 //! that cannot join keeps no other out.
 
 use super::{
-    Answered, Lane, Turn,
+    Answered, Turn, Writer,
     create::{PART_SENDS, STUMBLES},
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     store::{CallKind, Journalled, Members, NewCall},
 };
 
-impl Lane {
+impl Writer {
     /// Sends a planned addition.
     pub(super) async fn add(&mut self, addition: Members) -> Result<Turn> {
         let call = membership(CallKind::AddItems, addition, Call::album_add);

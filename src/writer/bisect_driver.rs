@@ -5,13 +5,13 @@
 use jiff::Timestamp;
 
 use super::{
-    Lane, Turn,
+    Turn, Writer,
     bisect::{Group, Suspects},
     waiting,
 };
 use crate::context::Result;
 
-impl Lane {
+impl Writer {
     /// Sends the next part. Its place hangs on where the others stand, so the album is read first
     /// where an answer about it was lost.
     pub(super) async fn hunt(&mut self, group: &Group, now: Timestamp) -> Result<Turn> {

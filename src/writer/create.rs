@@ -1,6 +1,6 @@
 //! `mediaItems.batchCreate`: from a planned batch to the recorded result of each item.
 
-use super::{Answered, Lane, Turn, bisect::Verdict, item_results};
+use super::{Answered, Turn, Writer, bisect::Verdict, item_results};
 use crate::{
     clock,
     context::{Mode, Result, account, backoff},
@@ -44,7 +44,7 @@ pub(super) enum Cause {
     StumbleAndWait,
 }
 
-impl Lane {
+impl Writer {
     /// Sends a planned batch.
     pub(super) async fn create(&mut self, batch: PlannedBatch) -> Result<Turn> {
         if batch.items.is_empty() {
@@ -347,9 +347,9 @@ impl Lane {
 
     /// A batch left: there is room for tokens, and something to verify.
     pub(super) fn wake_others(&self) {
-        self.context.bells.uploads.ring();
-        self.context.bells.verify.ring();
-        self.context.bells.moved.ring();
+        self.context.wakes.uploads.notify();
+        self.context.wakes.verify.notify();
+        self.context.wakes.changed.notify();
     }
 }
 

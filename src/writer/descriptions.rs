@@ -7,7 +7,7 @@
 
 use serde::Deserialize;
 
-use super::{Answered, Lane, Turn, create::PART_SENDS};
+use super::{Answered, Turn, Writer, create::PART_SENDS};
 use crate::{
     clock,
     context::{Result, account, backoff},
@@ -29,7 +29,7 @@ struct Told {
     description: String,
 }
 
-impl Lane {
+impl Writer {
     /// Sends a planned description.
     pub(super) async fn describe(&mut self, description: Description) -> Result<Turn> {
         let request = Call::media_item_patch(&description.media_item_id, &description.text);
@@ -66,7 +66,7 @@ impl Lane {
                     .description_answered(call.id, item, told.description, http_status, now)
                     .await?;
                 tracing::info!(item.id = item.0, "description changed");
-                self.context.bells.moved.ring();
+                self.context.wakes.changed.notify();
                 return Ok(Turn::Again);
             }
             Err(error) => error,
@@ -109,7 +109,7 @@ impl Lane {
         if error.retry_after().is_some() || !(own || stumbles) {
             self.trouble(error).await?;
         }
-        self.context.bells.moved.ring();
+        self.context.wakes.changed.notify();
         Ok(Turn::Again)
     }
 }

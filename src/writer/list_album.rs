@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::{Lane, Turn};
+use super::{Turn, Writer};
 use crate::{
     clock,
     context::{Result, account, backoff},
@@ -16,7 +16,7 @@ use crate::{
 /// Pages that are read at most: an album holds 20,000 items, a page a hundred, and some are short.
 const PAGES: usize = 1000;
 
-impl Lane {
+impl Writer {
     /// Reads an album whose order is in doubt, before more is placed in it.
     pub(super) async fn read(&mut self, album: AlbumRow, album_id: &AlbumId) -> Result<Turn> {
         if let Some(standing) = self.standing(album, album_id).await? {

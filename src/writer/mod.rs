@@ -36,7 +36,7 @@ use jiff::Timestamp;
 
 use crate::context::{
     Context, Result,
-    account::{self, Answer},
+    account::{self, Permit},
     backoff, max_waits,
     retry_after::{self, Wait},
     wake,
@@ -45,7 +45,7 @@ use crate::{
     clock,
     model::ids::{AlbumRow, ItemId},
     photos_api::{self, Call, Kind, Limit, Method},
-    store::{self, Budget, CallKind, Journalled, LaneState, NewCall, Pause, Planned, Sending},
+    store::{self, Budget, CallKind, Journalled, NewCall, Pause, Planned, Sending, WriterState},
 };
 
 /// Successes in a row after which concurrent-write refusals are forgotten ("a sustained run", fact
@@ -58,12 +58,12 @@ enum Turn {
     /// Look again at once.
     Again,
     /// Nothing before `until`, unless the bell rings.
-    Rest(Option<Timestamp>, Pause<LaneState>),
+    Rest(Option<Timestamp>, Pause<WriterState>),
 }
 
 /// The lane.
 #[derive(Debug)]
-pub struct Lane {
+pub struct Writer {
     context: Context,
     pace: rate_limit::Pace,
     suspects: bisect::Suspects,
@@ -88,14 +88,14 @@ pub struct Lane {
     unreadable: HashMap<AlbumRow, u32>,
 }
 
-impl Lane {
+impl Writer {
     /// The lane as the store remembers it: a wait that the service asked for outlives the process.
     pub async fn load(context: Context) -> Result<Self> {
         let (kept, refusals) = context.store.lane().await?;
         let now = context.clock.now();
         let longest = max_waits::asked_for(&context.config.retry);
         let kept_until =
-            retry_after::kept(&context.store, retry_after::WRITES, longest, now).await?;
+            retry_after::load(&context.store, retry_after::WRITES, longest, now).await?;
         // Between a refusal and the note of its wait the last process may have been killed.
         let refused_at = context.store.refused_for_rate_at().await?;
         let due = refused_at.map(|at| clock::after(at, context.config.retry.rate_limit_base));
@@ -130,7 +130,7 @@ impl Lane {
                     // The store says so once, for all.
                     tracing::debug!(%error, "the store cannot be written; the lane waits");
                     let until = clock::after(self.context.clock.now(), Duration::from_secs(5));
-                    (Some(until), Pause::plain(LaneState::Waiting))
+                    (Some(until), Pause::plain(WriterState::Waiting))
                 }
                 Err(error) => return Err(error),
             };
@@ -144,9 +144,9 @@ impl Lane {
             {
                 return Err(error.into());
             }
-            self.context.bells.moved.ring();
+            self.context.wakes.changed.notify();
             wake::rest(
-                &self.context.bells.lane,
+                &self.context.wakes.writer,
                 until,
                 &self.context.clock,
                 &self.context.stop,
@@ -165,12 +165,12 @@ impl Lane {
             }
             self.stopped = None;
         }
-        self.context.gate.take_new_client().await?;
-        let probing = match self.context.gate.ask() {
-            Answer::Open => false,
-            Answer::Probe => true,
-            Answer::Closed { until } => {
-                let reason = self.context.gate.pause().reason.unwrap_or_default();
+        self.context.account.take_new_client().await?;
+        let probing = match self.context.account.check() {
+            Permit::Open => false,
+            Permit::Probe => true,
+            Permit::Closed { until } => {
+                let reason = self.context.account.pause().reason.unwrap_or_default();
                 return Ok(Turn::Rest(until, waiting(&reason, until)));
             }
         };
@@ -206,7 +206,7 @@ impl Lane {
                 // What settles may join something.
                 let held = held.filter(|_| settling.is_none());
                 let pause = match (until, bound_by) {
-                    (None, _) => Pause::plain(LaneState::Idle),
+                    (None, _) => Pause::plain(WriterState::Idle),
                     (_, Some(Budget::Order)) => waiting(
                         "late photos wait for their places: today's `batch.order_calls` are used up",
                         day_ends,
@@ -218,7 +218,7 @@ impl Lane {
                     (Some(_), None) => held.map_or_else(
                         // Company is expected, not asked for by anybody: no wait that counts.
                         || Pause {
-                            state: LaneState::Idle,
+                            state: WriterState::Idle,
                             reason: Some("a batch is being filled".to_owned()),
                             until: None,
                         },
@@ -226,7 +226,7 @@ impl Lane {
                     ),
                 };
                 // Tokens may have died, or a batch may have made room.
-                self.context.bells.uploads.ring();
+                self.context.wakes.uploads.notify();
                 Ok(Turn::Rest(until, pause))
             }
         }
@@ -238,7 +238,7 @@ impl Lane {
             let now = self.context.clock.now();
             let until = Some(clock::after(now, wait));
             let pacing = Pause {
-                state: LaneState::Pacing,
+                state: WriterState::Pacing,
                 reason: Some("the service takes so many writes a minute".to_owned()),
                 until,
             };
@@ -278,9 +278,9 @@ impl Lane {
         let now = self.context.clock.now();
         self.context
             .store
-            .lane_is(Pause::plain(LaneState::Calling), now)
+            .lane_is(Pause::plain(WriterState::Calling), now)
             .await?;
-        self.context.bells.moved.ring();
+        self.context.wakes.changed.notify();
         let request = Call {
             method: method(call.kind),
             path: call.path.clone(),
@@ -301,7 +301,7 @@ impl Lane {
             answered => answered,
         };
         if answered.is_ok() {
-            self.context.gate.passed().await?;
+            self.context.account.record_success().await?;
             self.strikes = 0;
             self.passed += 1;
             self.successes = self.successes.saturating_add(1);
@@ -316,7 +316,7 @@ impl Lane {
     /// Sends a call that only reads, as part of the lane's own work; counted, and once more if the
     /// access token was refused.
     async fn ask(&mut self, call: &Call) -> Result<Answered> {
-        if retry_after::no_question_before(&self.context)
+        if retry_after::reads_paused_until(&self.context)
             .await?
             .is_some()
         {
@@ -342,7 +342,7 @@ impl Lane {
                     let wait = backoff::after_rate_limit(retry, self.strikes, 0.0);
                     let now = self.context.clock.now();
                     let until = clock::after(now, backoff::at_least(wait, &error));
-                    retry_after::question_refused(&self.context, &error, until).await?;
+                    retry_after::record_read_failure(&self.context, &error, until).await?;
                     return Ok(Err(error));
                 }
                 answered => return Ok(answered),
@@ -360,7 +360,7 @@ impl Lane {
     /// A failure that is nobody's in particular: pauses the account or the lane.
     async fn trouble(&mut self, error: &photos_api::Error) -> Result<()> {
         self.successes = 0;
-        if self.context.gate.met(error).await? {
+        if self.context.account.record_failure(error).await? {
             return Ok(());
         }
         let now = self.context.clock.now();
@@ -376,8 +376,8 @@ impl Lane {
         };
         self.strikes = self.strikes.saturating_add(1);
         let until = clock::after(now, backoff::at_least(wait, error));
-        if retry_after::is_asked(error) {
-            retry_after::keep(&self.context.store, retry_after::WRITES, now, until).await?;
+        if retry_after::is_requested(error) {
+            retry_after::save(&self.context.store, retry_after::WRITES, now, until).await?;
         }
         self.stop_until(until, account::error_chain(error));
         Ok(())
@@ -387,9 +387,9 @@ impl Lane {
 /// What a call led to.
 type Answered = std::result::Result<photos_api::Answer, photos_api::Error>;
 
-fn waiting(reason: &str, until: Option<Timestamp>) -> Pause<LaneState> {
+fn waiting(reason: &str, until: Option<Timestamp>) -> Pause<WriterState> {
     Pause {
-        state: LaneState::Waiting,
+        state: WriterState::Waiting,
         reason: Some(reason.to_owned()),
         until,
     }

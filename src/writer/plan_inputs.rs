@@ -4,7 +4,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use jiff::Timestamp;
 
-use super::Lane;
+use super::Writer;
 use crate::{
     clock,
     context::{Mode, Result},
@@ -33,7 +33,7 @@ pub(super) struct Spent {
     order_calls: u64,
 }
 
-impl Lane {
+impl Writer {
     /// What of the day's requests is used; none if that is all of them, which closes the gate. Asked
     /// before whatever the lane sends, repetitions and questions as well.
     pub(super) async fn spent(&self, now: Timestamp) -> Result<Option<Spent>> {
@@ -47,7 +47,7 @@ impl Lane {
             };
         let limit = config.quota.requests_per_day;
         if used >= limit {
-            self.context.gate.day_is_spent(limit).await?;
+            self.context.account.day_is_used_up(limit).await?;
             return Ok(None);
         }
         Ok(Some(Spent {

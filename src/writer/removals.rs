@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 
 use super::{
-    Answered, Lane, Turn,
+    Answered, Turn, Writer,
     batch_add::membership,
     bisect::Verdict,
     create::{PART_SENDS, STUMBLES},
@@ -22,7 +22,7 @@ use crate::{
     store::{CallKind, Journalled, Members},
 };
 
-impl Lane {
+impl Writer {
     /// Takes out what is planned, or the next part of a group that was refused.
     pub(super) async fn remove(&mut self, planned: Members) -> Result<Turn> {
         let now = self.context.clock.now();

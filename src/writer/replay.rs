@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    Lane, Turn, batch_add,
+    Turn, Writer, batch_add,
     create::{Cause, PART_SENDS, STUMBLES},
     item_results, waiting,
 };
@@ -22,7 +22,7 @@ use crate::{
 /// How long the service takes a token (fact sheet, section 2.6).
 const TOKEN_LIFE: Duration = Duration::from_hours(24);
 
-impl Lane {
+impl Writer {
     /// How often a call is sent that gets no answer, before it is taken apart or put off: nothing else
     /// is sent meanwhile. Parts are given up sooner. A dead network is no such case: there a call
     /// cannot even be sent.

@@ -2,7 +2,7 @@
 //!
 //! Trouble that concerns the account or the project as a whole stops all stages, is kept in the
 //! store (so that `status` is true when nothing runs), and is left by the first request that
-//! succeeds. A stage asks [`Gate::ask`] before it begins something and tells [`Gate::met`] of every
+//! succeeds. A stage asks [`AccountStatus::check`] before it begins something and tells [`AccountStatus::record_failure`] of every
 //! failure; what is not the account's affair is the stage's own.
 
 mod account_error;
@@ -20,7 +20,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{Result, backoff};
-use crate::context::wake::Bells;
+use crate::context::wake::Wakes;
 use crate::{
     clock::{self, Clock},
     config::Retry,
@@ -39,7 +39,7 @@ const OUTLIVES_TESTING: Duration = Duration::from_hours(7 * 24 + 2);
 
 /// What the gate says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum Permit {
     /// Go on.
     Open,
     /// Go on with one small thing, to see whether the storage still is full.
@@ -53,7 +53,7 @@ pub enum Answer {
 
 /// The gate; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Gate(Arc<Inner>);
+pub struct AccountStatus(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -61,20 +61,20 @@ struct Inner {
     clock: Clock,
     retry: Retry,
     auth: Auth,
-    bells: Bells,
+    wakes: Wakes,
     state: Mutex<State>,
     client_kept: AtomicBool,
     published_kept: AtomicBool,
 }
 
-impl Gate {
+impl AccountStatus {
     /// The gate as the store remembers it.
     pub async fn load(
         store: Store,
         auth: Auth,
         retry: Retry,
         clock: Clock,
-        bells: Bells,
+        wakes: Wakes,
     ) -> Result<Self> {
         let mut pause = store.account().await?;
         auth.library_client_id(store.client_id().await?);
@@ -109,7 +109,7 @@ impl Gate {
             clock,
             retry,
             auth,
-            bells,
+            wakes,
             state,
             client_kept: AtomicBool::new(false),
             published_kept: AtomicBool::new(false),
@@ -122,26 +122,26 @@ impl Gate {
     }
 
     /// Whether work may begin.
-    pub fn ask(&self) -> Answer {
+    pub fn check(&self) -> Permit {
         let mut state = self.state();
         let mended = state.is_mended(&self.0.auth);
         let pause = &state.pause;
         let now = self.0.clock.now();
         let due = state.is_due(&self.0.retry, now);
         match pause.state {
-            AccountState::Ready => Answer::Open,
-            AccountState::LoginNeeded if due || mended => Answer::Open,
-            AccountState::StorageFull if due => Answer::Probe,
-            AccountState::StorageFull => Answer::Closed {
+            AccountState::Ready => Permit::Open,
+            AccountState::LoginNeeded if due || mended => Permit::Open,
+            AccountState::StorageFull if due => Permit::Probe,
+            AccountState::StorageFull => Permit::Closed {
                 until: pause.until.filter(|until| *until > now),
             },
-            _ if due => Answer::Open,
-            _ => Answer::Closed { until: pause.until },
+            _ if due => Permit::Open,
+            _ => Permit::Closed { until: pause.until },
         }
     }
 
     /// A request succeeded: whatever ailed the account is over.
-    pub async fn passed(&self) -> Result<()> {
+    pub async fn record_success(&self) -> Result<()> {
         self.learn().await?;
         {
             let mut state = self.state();
@@ -209,15 +209,15 @@ impl Gate {
     }
 
     /// Bytes arrived. That tells nothing about a full storage, which shows at creation only.
-    pub async fn bytes_passed(&self) -> Result<()> {
+    pub async fn record_upload_success(&self) -> Result<()> {
         if self.state().pause.state == AccountState::StorageFull {
             return Ok(());
         }
-        self.passed().await
+        self.record_success().await
     }
 
     /// Closes the gate if the failure is the account's or the project's affair; gives whether it is.
-    pub async fn met(&self, error: &photos_api::Error) -> Result<bool> {
+    pub async fn record_failure(&self, error: &photos_api::Error) -> Result<bool> {
         let Some(state) = ails(error) else {
             return Ok(false);
         };
@@ -261,7 +261,7 @@ impl Gate {
     }
 
     /// The ledger says that the day's requests are used up: no request is spent on hearing it.
-    pub async fn day_is_spent(&self, limit: u64) -> Result<()> {
+    pub async fn day_is_used_up(&self, limit: u64) -> Result<()> {
         let now = self.0.clock.now();
         let reason = format!("the {limit} requests of the day (`quota.requests_per_day`) are used");
         let until = Some(quota_reset::next(now));
@@ -306,7 +306,7 @@ impl Gate {
         }
         let hint = hint.map(str::to_owned);
         self.0.store.account_needs(pause, hint, now).await?;
-        self.0.bells.moved.ring();
+        self.0.wakes.changed.notify();
         Ok(())
     }
 
@@ -330,10 +330,10 @@ impl Gate {
 
     /// Wakes the stages that the gate held up.
     pub fn wake(&self) {
-        self.0.bells.uploads.ring();
-        self.0.bells.lane.ring();
-        self.0.bells.verify.ring();
-        self.0.bells.moved.ring();
+        self.0.wakes.uploads.notify();
+        self.0.wakes.writer.notify();
+        self.0.wakes.verify.notify();
+        self.0.wakes.changed.notify();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

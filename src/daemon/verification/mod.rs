@@ -18,7 +18,7 @@ use crate::{
     photos_api::{Error, Kind},
     progress::Count,
     store::{ToVerify, Verdict},
-    verify::{GROUP, Seen, ask, may_be_answered, no_question_before, question_refused},
+    verify::{GROUP, Seen, ask, is_worth_retrying, reads_paused_until, record_read_failure},
 };
 
 use report::Report;
@@ -153,7 +153,7 @@ impl Round<'_> {
         }
         let now = self.context.clock.now();
         self.context.store.verdicts(verdicts, now).await?;
-        self.context.bells.moved.ring();
+        self.context.wakes.changed.notify();
         let report = &mut self.report;
         for (items, files) in [
             (unplayable, &mut report.unplayable),
@@ -177,7 +177,7 @@ impl Round<'_> {
             if self.context.stop.is_cancelled() {
                 return Ok(Err(End::Stopped));
             }
-            if let Some(until) = no_question_before(self.context).await? {
+            if let Some(until) = reads_paused_until(self.context).await? {
                 self.rests(clock::until(self.context.clock.now(), until))
                     .await;
                 continue;
@@ -186,20 +186,20 @@ impl Round<'_> {
                 Ok(seen) => return Ok(Ok(seen)),
                 Err(error) => error,
             };
-            self.context.gate.met(&error).await?;
+            self.context.account.record_failure(&error).await?;
             let retry = &self.context.config.retry;
             let wait = match error.kind() {
                 Kind::RateLimited(_) => backoff::after_rate_limit(retry, strikes, fastrand::f64()),
                 _ => backoff::after_trouble(retry, strikes, fastrand::f64()),
             };
             strikes += 1;
-            if strikes >= PATIENCE || !may_be_answered(&error) {
+            if strikes >= PATIENCE || !is_worth_retrying(&error) {
                 return Ok(Err(End::GaveUp(error)));
             }
             tracing::warn!("asks again later: {}", account::error_chain(&error));
             let wait = backoff::at_least(wait, &error);
             let until = clock::after(self.context.clock.now(), wait);
-            question_refused(self.context, &error, until).await?;
+            record_read_failure(self.context, &error, until).await?;
             self.rests(wait).await;
         }
     }

@@ -19,7 +19,7 @@ use super::{ScanRequests, Scanner};
 use crate::{
     clock::Clock,
     config::{AlbumRule, Config, Environment, Folder},
-    context::{Context, Mode, Result, account::Gate, wake::Bells},
+    context::{Context, Mode, Result, account::AccountStatus, wake::Wakes},
     photos_api::{Auth, AuthFiles, Client, Endpoints, Settings, Timeouts},
     progress::Progress,
     store::Store,
@@ -124,22 +124,22 @@ impl Site {
         let clock = Clock::shifted_by(self.path("clock"));
         let auth = Auth::new(&settings, files, clock.clone()).unwrap();
         let store = Store::open(&self.path("state")).unwrap();
-        let (bells, retry) = (Bells::default(), self.config.retry.clone());
-        let gate = Gate::load(
+        let (wakes, retry) = (Wakes::default(), self.config.retry.clone());
+        let account = AccountStatus::load(
             store.clone(),
             auth.clone(),
             retry,
             clock.clone(),
-            bells.clone(),
+            wakes.clone(),
         );
         Context {
             client: Client::new(&settings, auth).unwrap(),
             config: Arc::new(self.config.clone()),
-            gate: gate.await.unwrap(),
+            account: account.await.unwrap(),
             store,
             clock,
             progress: Progress::default(),
-            bells,
+            wakes,
             mode,
             scanning: Arc::clone(&self.scanning),
             stop: self.stop.child_token(),

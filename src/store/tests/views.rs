@@ -135,7 +135,7 @@ async fn the_states_of_account_and_lane_are_kept() {
     };
     bench.store.account_is(account.clone(), t(1)).await.unwrap();
     let lane = Pause {
-        state: LaneState::Pacing,
+        state: WriterState::Pacing,
         reason: None,
         until: None,
     };

@@ -2,7 +2,7 @@
 
 use albumen::{
     model::ids::{AlbumId, AlbumRow, CallId, ItemId, OrderId},
-    store::{AccountState, LaneState, NewOrder, Pause, RemoteAlbum, Result, Sending, Store},
+    store::{AccountState, NewOrder, Pause, RemoteAlbum, Result, Sending, Store, WriterState},
 };
 
 use super::{Bytes, time};
@@ -75,7 +75,11 @@ pub(super) async fn of_the_account(store: &Store, verb: u8, input: &mut Bytes<'_
         2 => {
             let _ = store.lane().await?;
         }
-        3 => store.lane_is(Pause::plain(LaneState::Waiting), now).await?,
+        3 => {
+            store
+                .lane_is(Pause::plain(WriterState::Waiting), now)
+                .await?
+        }
         4 => store.lane_refusals(u32::from(input.byte()) << 24).await?,
         5 => {
             let _ = store.meta("written_by").await?;
