@@ -19,7 +19,7 @@ use crate::{
         Status,
         summary::{Summary, Tally},
     },
-    store::{OrderKind, Reach},
+    store::{OrderKind, RootFilter},
 };
 
 use super::{
@@ -135,7 +135,7 @@ pub(crate) async fn here_and_now(
 pub(crate) fn summary(
     config: &Config,
     clock: &Clock,
-    (before, reach): (Tally, Reach),
+    (before, reach): (Tally, RootFilter),
     bytes: Option<u64>,
     took: Duration,
     code: ExitCode,

@@ -15,7 +15,7 @@ use crate::{
     clock,
     context::{self, Context},
     exit_code::ExitCode,
-    store::{self, AccountState, Reach, Reader, UNREADABLE, UploadsState, WriterState},
+    store::{self, AccountState, Reader, RootFilter, UNREADABLE, UploadsState, WriterState},
     verify::day_is_used_up,
 };
 
@@ -50,7 +50,7 @@ impl Drop for Waiting {
 /// those whose orders it has taken; one that was stopped leaves them to who gave them.
 pub(super) async fn of_backfill(
     context: &Context,
-    reach: Reach,
+    reach: RootFilter,
     no_wait: bool,
     taken: &Taken,
 ) -> anyhow::Result<ExitCode> {
@@ -70,7 +70,7 @@ pub(super) async fn of_backfill(
 /// Waits until nothing can move, and gives how it ended. `reach` says whose files it was to be about.
 pub(super) async fn drained(
     context: &Context,
-    reach: Reach,
+    reach: RootFilter,
     no_wait: bool,
 ) -> anyhow::Result<ExitCode> {
     let _waiting = Waiting::begin(context);
@@ -110,7 +110,11 @@ fn is_transient(error: &anyhow::Error) -> bool {
 }
 
 /// The exit code if it is over now.
-async fn look(context: &Context, reach: Reach, no_wait: bool) -> anyhow::Result<Option<ExitCode>> {
+async fn look(
+    context: &Context,
+    reach: RootFilter,
+    no_wait: bool,
+) -> anyhow::Result<Option<ExitCode>> {
     // Somebody may have seen to it a moment ago.
     context.account.look_for_sign_in().await?;
     let account = context.account.pause();
@@ -190,7 +194,7 @@ async fn files_wait(context: &Context, now: Timestamp) -> anyhow::Result<bool> {
 
 /// The code for how the items stand. What is in the queue and cannot be read now did not fail, and no
 /// `retry` helps: it is work that is left.
-fn code_of_items(context: &Context, reach: Reach) -> anyhow::Result<ExitCode> {
+fn code_of_items(context: &Context, reach: RootFilter) -> anyhow::Result<ExitCode> {
     let Some(reader) = Reader::open(&context.config.state_dir)? else {
         return Ok(ExitCode::Done);
     };

@@ -39,7 +39,7 @@ use crate::{
     lock::{self, Lock},
     progress::Progress,
     scan::Scanner,
-    store::{Reach, Store},
+    store::{RootFilter, Store},
     upload::Upload,
     verify::Verify,
     writer::Writer,
@@ -184,11 +184,11 @@ async fn with_store(
 }
 
 /// What a backfill of these paths is about; without any it is about all that is in the queue.
-pub fn reach<P>(paths: &[P]) -> Reach {
+pub fn reach<P>(paths: &[P]) -> RootFilter {
     if paths.is_empty() {
-        Reach::Everything
+        RootFilter::Everything
     } else {
-        Reach::Asked
+        RootFilter::Asked
     }
 }
 

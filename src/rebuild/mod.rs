@@ -39,7 +39,7 @@ use crate::{
     model::ids::{AlbumId, AlbumRow, ItemId},
     photos_api,
     progress::Progress,
-    store::{self, AdoptedDescription, ListedAlbum, Store},
+    store::{self, AdoptedAlbum, ListedAlbum, Store},
 };
 use local::{Candidate, Root};
 use matching::Unsure;
@@ -185,7 +185,7 @@ impl Rebuilding {
                 .store
                 .albums_taken_over(listed.clone(), now)
                 .await?;
-            let row = |taken: AdoptedDescription| (taken.row, taken.title, taken.is_new);
+            let row = |taken: AdoptedAlbum| (taken.row, taken.title, taken.is_new);
             rows.into_iter().map(|taken| taken.map(row)).collect()
         };
         let mut new = Vec::new();

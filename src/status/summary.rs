@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     escape::Escaped,
-    store::{AlbumMembership, Overview, Reach, Reader, UNREADABLE, UnavailableFiles},
+    store::{AlbumMembership, Overview, Reader, RootFilter, UNREADABLE, UnavailableFiles},
 };
 
 /// The counts at one time; a report compares two of them.
@@ -124,7 +124,7 @@ impl Summary {
         before: Tally,
         overview: &Overview,
         reader: &Reader,
-        reach: Reach,
+        reach: RootFilter,
         bytes: u64,
         took: Duration,
     ) -> crate::store::Result<Self> {

@@ -160,8 +160,8 @@ pub(super) fn queue_source(
     // What waits in a root that is closed or away may wait for ever, so it is the last resort.
     for (source, holder) in [
         (
-            byte_sources::HAS_SOURCE_AT_HAND,
-            byte_sources::HOLDER_AT_HAND,
+            byte_sources::HAS_READABLE_SOURCE,
+            byte_sources::READABLE_HOLDER,
         ),
         (byte_sources::HAS_SOURCE, byte_sources::HOLDER),
     ] {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{
     AccountState, Ledger, Pause, Reader, Result, UploadsState, WriterState, albums, byte_sources,
-    membership, mounts, oauth_client, pauses, quota_usage,
+    membership, pauses, quota_usage,
     row::{amount, joined, path_from},
     source_actions,
 };
@@ -305,7 +305,7 @@ impl Reader {
             account: pauses::account(db)?,
             account_since: pauses::since(db)?,
             account_hint: pauses::hint(db)?,
-            is_published: oauth_client::is_published(db)?,
+            is_published: db.is_published()?,
             lane: pauses::lane(db)?,
             counts,
             joining: db
@@ -316,8 +316,8 @@ impl Reader {
             albums: albums_of(db, i64::from(LISTED))?,
             failures: failures(db)?,
             to_describe: db.query_row(TO_DESCRIBE, [], |row| row.get::<_, i64>(0))? as u64,
-            away: mounts::away(db)?,
-            unwatched: byte_sources::unavailable_files(db, byte_sources::Reach::Unwatched)?,
+            away: db.unavailable_roots()?,
+            unwatched: db.unavailable_files(byte_sources::RootFilter::Unwatched)?,
         })
     }
 

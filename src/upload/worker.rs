@@ -147,12 +147,12 @@ impl Slot {
             .hashed(self.claim.file, content, now)
             .await?
         {
-            Hashed::Known(item, state) => {
+            Hashed::Duplicate(item, state) => {
                 tracing::debug!(item.id = item.0, path = %Escaped::path(&self.claim.path), "known already: {state}");
                 self.context.wakes.writer.notify();
                 Ok(Ended::Recorded)
             }
-            Hashed::Send(item, kept) => {
+            Hashed::Upload(item, kept) => {
                 let size = source.stat.size;
                 let transfer =
                     self.context

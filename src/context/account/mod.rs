@@ -176,14 +176,14 @@ impl AccountStatus {
             return Ok(());
         };
         if !is_known {
-            inner.store.client_is(client_id.clone()).await?;
+            inner.store.set_client_id(client_id.clone()).await?;
             inner.auth.library_client_id(Some(client_id));
             inner.client_kept.store(true, Ordering::Relaxed);
         }
         if clock::until(since, inner.clock.now()) > OUTLIVES_TESTING
             && !inner.published_kept.load(Ordering::Relaxed)
         {
-            inner.store.is_published().await?;
+            inner.store.set_published().await?;
             inner.published_kept.store(true, Ordering::Relaxed);
         }
         Ok(())

@@ -30,7 +30,7 @@ async fn two() -> Two {
         let claim = bench.store.claim(1, false, t(1)).await.unwrap().remove(0);
         *file = claim.file;
         let hashed = bench.store.hashed(claim.file, content(0), t(1)).await;
-        let (Hashed::Send(id, _) | Hashed::Known(id, _)) = hashed.unwrap();
+        let (Hashed::Upload(id, _) | Hashed::Duplicate(id, _)) = hashed.unwrap();
         item = id;
     }
     let [file, _] = files;
@@ -75,7 +75,7 @@ async fn bytes_that_no_open_root_had_are_read_once_one_is_opened_that_has_them()
     let reach = two
         .bench
         .reader()
-        .unavailable_files(Reach::Everything)
+        .unavailable_files(RootFilter::Everything)
         .unwrap();
     assert_eq!(reach.len(), 1);
     assert_eq!(reach[0].files, [PathBuf::from("/p/IMG_00000.jpg")]);
@@ -83,7 +83,7 @@ async fn bytes_that_no_open_root_had_are_read_once_one_is_opened_that_has_them()
     let reach = two
         .bench
         .reader()
-        .unavailable_files(Reach::Everything)
+        .unavailable_files(RootFilter::Everything)
         .unwrap();
     assert_eq!(reach, [], "they can be read from the other root");
     assert!(!store.is_drained().await.unwrap());

@@ -204,7 +204,7 @@ async fn an_item_that_lost_its_file_is_wanted_nowhere_until_another_brings_it_ba
     let root = bench.root("/p").await;
     bench.queue(root, Some("A"), [1]).await;
     let (claim, hashed) = bench.hash_all(t(0)).await.remove(0);
-    let Hashed::Send(item, _) = hashed else {
+    let Hashed::Upload(item, _) = hashed else {
         panic!("{hashed:?}");
     };
     bench
@@ -216,7 +216,7 @@ async fn an_item_that_lost_its_file_is_wanted_nowhere_until_another_brings_it_ba
     assert_eq!(bench.count("placement", "wanted"), 0);
     bench.queue(root, Some("A"), [2]).await;
     let again = bench.hash_next(content(1), t(2)).await;
-    assert!(matches!(again, Hashed::Send(same, _) if same == item));
+    assert!(matches!(again, Hashed::Upload(same, _) if same == item));
     assert_eq!(bench.count("placement", "wanted"), 1);
     bench.check();
 }
@@ -228,7 +228,7 @@ async fn what_is_gone_before_it_was_made_does_not_stay_in_its_album() {
         let root = bench.removing_root("/p").await;
         bench.queue(root, Some("A"), [0]).await;
         let (claim, hashed) = bench.hash_all(t(0)).await.remove(0);
-        let Hashed::Send(item, _) = hashed else {
+        let Hashed::Upload(item, _) = hashed else {
             panic!("{hashed:?}");
         };
         // The other half of a move to another album, which is found out by its bytes.
@@ -247,7 +247,7 @@ async fn what_is_gone_before_it_was_made_does_not_stay_in_its_album() {
         assert_eq!(bench.count("departure", "waiting"), 1);
         let moved = bench.store.claim(9, false, t(9)).await.unwrap().remove(0);
         let sent = bench.store.hashed(moved.file, content(0), t(9)).await;
-        assert!(matches!(sent, Ok(Hashed::Send(same, _)) if same == item));
+        assert!(matches!(sent, Ok(Hashed::Upload(same, _)) if same == item));
         bench.token(item, t(9)).await;
         bench.make_all(removing(), t(1000)).await;
         let left = match bench.plan(removing(), t(2000)).await {

@@ -25,7 +25,7 @@ async fn hash_with(bench: &Bench, text: Option<&str>, now: Timestamp) -> Vec<(Cl
 async fn one_made(bench: &Bench, text: Option<&str>) -> (FileId, ItemId) {
     let root = bench.root("/p").await;
     bench.queue(root, None, [0]).await;
-    let (claim, Hashed::Send(item, _)) = hash_with(bench, text, t(1)).await.remove(0) else {
+    let (claim, Hashed::Upload(item, _)) = hash_with(bench, text, t(1)).await.remove(0) else {
         panic!("its bytes are new");
     };
     bench.token(item, t(1)).await;
@@ -134,7 +134,7 @@ async fn words_that_change_between_plan_and_answer_are_told_afterwards() {
     let bench = Bench::new();
     let root = bench.root("/p").await;
     bench.queue(root, None, [0]).await;
-    let (claim, Hashed::Send(item, _)) = hash_with(&bench, Some("one"), t(1)).await.remove(0)
+    let (claim, Hashed::Upload(item, _)) = hash_with(&bench, Some("one"), t(1)).await.remove(0)
     else {
         panic!("its bytes are new");
     };
@@ -153,7 +153,7 @@ async fn words_that_go_before_anything_was_sent_are_not_sent() {
     let bench = Bench::new();
     let root = bench.root("/p").await;
     bench.queue(root, None, [0]).await;
-    let (claim, Hashed::Send(item, _)) = hash_with(&bench, Some("one"), t(1)).await.remove(0)
+    let (claim, Hashed::Upload(item, _)) = hash_with(&bench, Some("one"), t(1)).await.remove(0)
     else {
         panic!("its bytes are new");
     };

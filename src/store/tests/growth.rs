@@ -80,7 +80,7 @@ async fn what_is_in_the_queue_of_a_full_album_goes_along() {
         .hashed(claimed.file, content(20), later)
         .await
         .unwrap();
-    let Hashed::Send(item, _) = hashed else {
+    let Hashed::Upload(item, _) = hashed else {
         panic!()
     };
     bench.token(item, later).await;

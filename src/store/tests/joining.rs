@@ -13,7 +13,7 @@ async fn made_twice() -> (Bench, ItemId) {
     bench.queue(root, Some("B"), [1]).await;
     let known = bench.hash_next(content(5), t(0)).await;
     assert!(
-        matches!(known, Hashed::Known(same, crate::model::item::State::Created) if same == item)
+        matches!(known, Hashed::Duplicate(same, crate::model::item::State::Created) if same == item)
     );
     assert!(!bench.store.is_drained().await.unwrap());
     (bench, item)

@@ -86,7 +86,7 @@ async fn measure(albums: u32) {
                 .hashed(claim.file, content(seed), now)
                 .await
                 .unwrap();
-            if let Hashed::Send(item, _) = hashed {
+            if let Hashed::Upload(item, _) = hashed {
                 bench.token(item, now).await;
             }
         }

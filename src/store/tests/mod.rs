@@ -148,7 +148,7 @@ impl Bench {
     async fn send_all(&self, now: Timestamp) -> Vec<ItemId> {
         let mut items = Vec::new();
         for (_, hashed) in self.hash_all(now).await {
-            if let Hashed::Send(item, _) = hashed {
+            if let Hashed::Upload(item, _) = hashed {
                 self.token(item, now).await;
                 items.push(item);
             }

@@ -158,7 +158,7 @@ async fn an_edited_picture_stands_behind_the_one_it_was() {
     };
     bench.store.record(vec![change], t(1)).await.unwrap();
     let new = bench.hash_next(content(2), t(1)).await;
-    let Hashed::Send(new, _) = new else {
+    let Hashed::Upload(new, _) = new else {
         panic!("{new:?}");
     };
     let key = |item: ItemId| -> Vec<u8> {

@@ -13,7 +13,7 @@ async fn trouble_blames_nobody_and_the_last_allowed_blame_fails_the_item() {
             .unwrap();
         assert!(matches!(
             s.bench.hash_all(t(now)).await[..],
-            [(_, Hashed::Send(..))]
+            [(_, Hashed::Upload(..))]
         ));
     }
     for attempt in 1..=3 {
@@ -28,7 +28,7 @@ async fn trouble_blames_nobody_and_the_last_allowed_blame_fails_the_item() {
             assert_eq!(s.bench.state(s.item), "queued");
             assert!(matches!(
                 s.bench.hash_all(t(20)).await[..],
-                [(_, Hashed::Send(..))]
+                [(_, Hashed::Upload(..))]
             ));
         }
     }
@@ -111,7 +111,7 @@ async fn a_file_that_holds_other_bytes_now_lets_go_of_what_waited_for_it() {
         .hashed(claim.file, content(8), t(2))
         .await
         .unwrap();
-    assert!(matches!(other, Hashed::Send(item, _) if item != s.item));
+    assert!(matches!(other, Hashed::Upload(item, _) if item != s.item));
     assert_eq!(s.bench.state(s.item), "skipped");
     s.bench.check();
 }

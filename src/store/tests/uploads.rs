@@ -16,7 +16,7 @@ pub(super) async fn sending() -> Sending {
     let root = bench.root("/p").await;
     bench.queue(root, Some("A"), [0]).await;
     let (claim, hashed) = bench.hash_all(t(1)).await.remove(0);
-    let Hashed::Send(item, _) = hashed else {
+    let Hashed::Upload(item, _) = hashed else {
         panic!()
     };
     Sending {
@@ -43,7 +43,7 @@ async fn twin(sending: &Sending) -> FileId {
         .hashed(claim.file, content(0), t(1))
         .await
         .unwrap();
-    assert!(matches!(known, Hashed::Known(same, _) if same == sending.item));
+    assert!(matches!(known, Hashed::Duplicate(same, _) if same == sending.item));
     claim.file
 }
 
@@ -73,7 +73,7 @@ async fn a_token_makes_the_item_ready_and_ends_its_session() {
         .await
         .unwrap();
     let claim = s.bench.store.claim(1, false, t(2)).await.unwrap().remove(0);
-    let Hashed::Send(_, Some(kept)) = s
+    let Hashed::Upload(_, Some(kept)) = s
         .bench
         .store
         .hashed(claim.file, content(0), t(2))
@@ -124,7 +124,7 @@ async fn a_file_that_changed_while_it_was_sent_settles_anew_and_another_holder_t
     assert_eq!(claim.file, twin);
     assert!(matches!(
         s.bench.store.hashed(twin, content(0), t(2)).await.unwrap(),
-        Hashed::Send(..)
+        Hashed::Upload(..)
     ));
     s.bench.check();
 }

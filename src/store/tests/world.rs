@@ -208,11 +208,11 @@ impl World {
                 .await
                 .unwrap()
             {
-                Hashed::Send(item, _) => {
+                Hashed::Upload(item, _) => {
                     self.numbers.insert(item, n);
                     self.sending.push((claim.file, item));
                 }
-                Hashed::Known(..) => unreachable!("every file has its own content"),
+                Hashed::Duplicate(..) => unreachable!("every file has its own content"),
             }
         } else if !self.sending.is_empty() {
             let (file, item) = self
