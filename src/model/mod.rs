@@ -27,7 +27,9 @@
 //! end for want of a better place is not.
 
 pub mod album_title;
+pub mod backoff;
 pub mod batch_plan;
+pub mod call;
 pub mod ids;
 pub mod item;
 pub mod order_key;

@@ -16,9 +16,11 @@ use jiff::Timestamp;
 
 use crate::{
     clock,
-    config::Retry,
-    context::{backoff, retry_after::Wait},
-    model::ids::{FileId, ItemId},
+    context::pause::Timer as Wait,
+    model::{
+        backoff::Retry,
+        ids::{FileId, ItemId},
+    },
 };
 
 /// Of so many files it is known that they were tried already: as many probes as five minutes apart
@@ -103,7 +105,7 @@ impl UploadFailures {
             self.tried.remove(0);
         }
         let after = |failures: u32| {
-            let own = backoff::after_trouble(retry, failures.saturating_sub(1), chance);
+            let own = retry.after_server_error(failures.saturating_sub(1), chance);
             clock::after(now, asked.map_or(own, |asked| asked.max(own)))
         };
         let again = after(self.strikes.saturating_add(self.alone));
@@ -117,7 +119,8 @@ impl UploadFailures {
 }
 
 fn until(wait: Option<Wait>, now: Timestamp) -> Option<Timestamp> {
-    wait.filter(|wait| wait.lasts(now)).map(|wait| wait.until)
+    wait.filter(|wait| wait.is_running(now))
+        .map(|wait| wait.until)
 }
 
 /// Who failed when, to tell an item's own trouble from everybody's; shared by all slots.
@@ -171,7 +174,7 @@ impl History {
 
     /// Whether that pause lasts.
     pub(super) fn is_asked_to_wait(&self, now: Timestamp) -> bool {
-        self.inner().asked.is_some_and(|wait| wait.lasts(now))
+        self.inner().asked.is_some_and(|wait| wait.is_running(now))
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {

@@ -29,7 +29,12 @@ use crate::{
     store::{Claimed, Content, FileStat, WriterState},
 };
 use crate::{
-    context::{Context, Result, account::Permit, retry_after, wake},
+    context::{
+        Context, Result,
+        account::Permit,
+        pause::{self, Scope},
+        wake,
+    },
     media::description,
     safe_open,
     scan::folder::Folder,
@@ -110,10 +115,14 @@ impl Upload {
     /// Runs until the stop. Uploads under way are abandoned then: their sessions are kept, their
     /// bytes can be sent again.
     pub async fn run(mut self) -> Result<()> {
-        let longest = crate::context::max_waits::asked_for(&self.context.config.retry);
         let now = self.context.clock.now();
-        if let Some(until) =
-            retry_after::load(&self.context.store, retry_after::UPLOADS, longest, now).await?
+        if let Some(until) = pause::load(
+            &self.context.store,
+            Scope::Uploads,
+            &self.context.config.retry,
+            now,
+        )
+        .await?
         {
             self.trouble.pause_until(now, until);
         } else {
@@ -260,7 +269,7 @@ impl Upload {
         tokio::select! {
             biased;
             Some(ended) = self.slots.join_next(), if !self.slots.is_empty() => self.ended(ended).await,
-            _ = wake::rest(&context.wakes.uploads, until, &context.clock, &context.stop) => Ok(()),
+            _ = wake::wait(&context.wakes.uploads, until, &context.clock, &context.stop) => Ok(()),
         }
     }
 
@@ -319,7 +328,7 @@ impl Upload {
         let told = async {
             if is_asked {
                 tracing::info!(%until, "uploads wait: the service asked for it");
-                retry_after::save(store, retry_after::UPLOADS, now, until).await?;
+                pause::save(store, Scope::Uploads, now, until).await?;
             }
             Ok(store.uploads_wait(reason, until, is_asked).await?)
         };

@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     clock,
-    context::{Mode, Result, account, backoff, retry_after},
+    context::{
+        Mode, Result, account,
+        pause::{self, Scope},
+    },
     escape::Escaped,
     model::ids::ItemId,
     photos_api::{self, Kind},
@@ -151,7 +154,7 @@ impl Slot {
         let before = self.context.store.blamed(item).await?;
         let retry = &self.context.config.retry;
         let n = before.saturating_add(1);
-        Ok(backoff::after_trouble(retry, n, fastrand::f64()))
+        Ok(retry.after_server_error(n, fastrand::f64()))
     }
 
     /// The service fails at this file, or at everything; or something between here and there does.
@@ -172,7 +175,7 @@ impl Slot {
             Since::NonePassed(times) => {
                 times >= patience
                     && (refused || self.context.mode == Mode::Backfill)
-                    && !retry_after::is_requested(error)
+                    && !pause::is_requested(error)
                     && self.probe_upload_endpoint(source).await?
             }
         };
@@ -182,7 +185,7 @@ impl Slot {
         tracing::info!(item.id = item.0, path = %Escaped::path(&self.claim.path), "upload failed: {words}");
         let retry = &self.context.config.retry;
         let wait = match error.kind() {
-            Kind::RateLimited(_) => Some(backoff::after_rate_limit(retry, 0, fastrand::f64())),
+            Kind::RateLimited(_) => Some(retry.after_rate_limit(0, fastrand::f64())),
             _ => None,
         };
         let wait = error.retry_after().into_iter().chain(wait).max();
@@ -190,7 +193,7 @@ impl Slot {
             let until = clock::after(now, wait);
             self.history.asked_to_wait(now, until);
             // Before the row of the file: whoever finds that one has to know of the wait.
-            retry_after::save(&self.context.store, retry_after::UPLOADS, now, until).await?;
+            pause::save(&self.context.store, Scope::Uploads, now, until).await?;
         }
         // One that fails while others get through steps back, and lets them. Of any other nothing is
         // known: it waits as the stage says.

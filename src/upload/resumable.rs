@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     clock,
-    context::{Result, backoff, retry_after},
+    context::{Result, pause},
     model::ids::{ContentHash, ItemId, UploadToken},
     photos_api::{self, Kind, Part, SessionAnswer},
     progress::Transfer,
@@ -124,11 +124,11 @@ impl Sending<'_> {
                 self.anew += 1;
             }
             // A pause that the service asks for is for all, so that the stage has to know of it.
-            if is_stuck || self.anew > ANEW || retry_after::is_requested(&error) {
+            if is_stuck || self.anew > ANEW || pause::is_requested(&error) {
                 return Ok(Sent::Failed(error));
             }
             let retry = &self.slot.context.config.retry;
-            let after = |failures| backoff::after_trouble(retry, failures, fastrand::f64());
+            let after = |failures| retry.after_server_error(failures, fastrand::f64());
             let wait = match error.kind() {
                 Kind::SessionGone
                 | Kind::EmptyToken

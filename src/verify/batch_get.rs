@@ -9,7 +9,7 @@
 use std::{ops::Range, time::Duration};
 
 use crate::{
-    context::{Context, Result, account, backoff},
+    context::{Context, Result, account, pause},
     model::ids::MediaItemId,
     photos_api::{self, Call, Kind, wire::BatchGot},
     store::{Sending, ToVerify},
@@ -45,8 +45,8 @@ pub async fn ask(context: &Context, group: &[ToVerify]) -> Result<Answered<Vec<S
     if let Err(error) = &answered
         && error.kind() == Kind::Server
     {
-        let wait = backoff::after_trouble(&context.config.retry, 0, fastrand::f64());
-        if rests(context, backoff::at_least(wait, error)).await {
+        let wait = pause::wait_after(&context.config.retry, 0, error);
+        if rests(context, wait).await {
             return Ok(answered);
         }
         answered = once(context, group).await?;

@@ -14,16 +14,16 @@ use jiff::Timestamp;
 use crate::context::{
     Context, Result,
     account::{self, Permit},
-    backoff, retry_after, wake,
+    pause::Backoff,
+    wake,
 };
 use crate::{
     clock,
     model::ids::ItemId,
-    photos_api::{self, Kind},
+    photos_api,
     store::{ToVerify, Verdict},
 };
 
-pub use crate::context::retry_after::{is_worth_retrying, reads_paused_until, record_read_failure};
 pub use batch_get::{Answered, Seen, ask};
 
 use batch_get::is_choking;
@@ -53,7 +53,7 @@ const STRIKES: u32 = 4;
 #[derive(Debug)]
 pub struct Verify {
     context: Context,
-    strikes: u32,
+    backoff: Backoff,
     /// Only what a file waits for.
     for_files: bool,
 }
@@ -63,7 +63,7 @@ impl Verify {
     pub fn new(context: Context) -> Self {
         Self {
             context,
-            strikes: 0,
+            backoff: Backoff::default(),
             for_files: false,
         }
     }
@@ -86,7 +86,7 @@ impl Verify {
                 ),
                 Err(error) => return Err(error),
             };
-            wake::rest(
+            wake::wait(
                 &self.context.wakes.verify,
                 until,
                 &self.context.clock,
@@ -110,7 +110,7 @@ impl Verify {
             if self.context.stop.is_cancelled() || day_is_used_up(&self.context).await? {
                 return Ok(Some(clock::service_day_ends(now)));
             }
-            if let Some(until) = retry_after::reads_paused_until(&self.context).await? {
+            if let Some(until) = self.context.reads_paused_until().await? {
                 return Ok(Some(until));
             }
             let due = self.due(now).await?;
@@ -132,7 +132,7 @@ impl Verify {
             let due: Vec<ToVerify> = due.into_iter().map(|(asked, _)| asked).collect();
             match ask(&self.context, &due).await? {
                 Ok(seen) => {
-                    self.strikes = 0;
+                    self.backoff.reset();
                     self.record(&due, seen).await?;
                 }
                 Err(error) => return self.failed(&due, &error).await,
@@ -197,20 +197,15 @@ impl Verify {
         if self.context.account.record_failure(error).await? {
             return Ok(None);
         }
-        if is_choking(error) && self.strikes >= STRIKES {
+        if is_choking(error) && self.backoff.failures() >= STRIKES {
             // The service may answer for others.
             let unasked = Seen::Unasked(account::error_chain(error));
             self.record(due, vec![unasked; due.len()]).await?;
         }
-        let retry = &self.context.config.retry;
-        let own = match error.kind() {
-            Kind::RateLimited(_) => backoff::after_rate_limit(retry, self.strikes, fastrand::f64()),
-            _ => backoff::after_trouble(retry, self.strikes, fastrand::f64()),
-        };
-        self.strikes = self.strikes.saturating_add(1);
+        let wait = self.backoff.next_wait(&self.context.config.retry, error);
         tracing::info!("verification waits: {}", account::error_chain(error));
-        let until = clock::after(now, backoff::at_least(own, error));
-        retry_after::record_read_failure(&self.context, error, until).await?;
+        let until = clock::after(now, wait);
+        self.context.record_read_failure(error, until).await?;
         Ok(Some(until))
     }
 }

@@ -7,9 +7,7 @@ use jiff::Timestamp;
 
 use crate::{
     clock,
-    config::Retry,
-    context::backoff,
-    model::ids::ItemId,
+    model::{backoff::Retry, ids::ItemId},
     photos_api::{
         self,
         wire::{BatchCreate, BatchCreated, MediaItem, NewMediaItem, NewMediaItemResult},
@@ -49,7 +47,7 @@ pub(super) fn outcomes(
             let lone = single
                 .then(|| answer.new_media_item_results.first())
                 .flatten();
-            let again = clock::after(now, backoff::after_trouble(retry, attempts + 2, chance));
+            let again = clock::after(now, retry.after_server_error(attempts + 2, chance));
             let result = result.copied().or(lone);
             let is_first = *attempts == 0;
             outcome(*item, sent, result, (single, is_first), again, retry)
