@@ -351,7 +351,10 @@ impl Split<'_> {
 
 /// One batchGet; sent once more if the access token was refused.
 async fn batch_get(context: &Context, group: &[ToVerify]) -> Result<Answered<Vec<Seen>>> {
-    let ids: Vec<MediaItemId> = group.iter().map(|asked| asked.media_item_id.clone()).collect();
+    let ids: Vec<MediaItemId> = group
+        .iter()
+        .map(|asked| asked.media_item_id.clone())
+        .collect();
     let call = Call::batch_get(&ids);
     let mut answered = Err(photos_api::Error::new(Kind::AccessTokenRefused, ""));
     for _ in 0..2 {
@@ -368,7 +371,10 @@ async fn batch_get(context: &Context, group: &[ToVerify]) -> Result<Answered<Vec
     };
     context.account.record_upload_success().await?;
     let is_of = |id: &MediaItemId, result: &MediaItemResult| {
-        result.media_item.as_ref().is_some_and(|item| item.id == *id)
+        result
+            .media_item
+            .as_ref()
+            .is_some_and(|item| item.id == *id)
     };
     let seen = ids.iter().enumerate().map(|(index, id)| {
         // Results come in the order of the ids, but an id in the result is more certain.

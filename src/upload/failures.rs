@@ -114,7 +114,11 @@ impl UploadFailures {
         let successes = state.successes;
         let (before, times) = *state.items.get(&item).unwrap_or(&(successes, 0));
         let others_succeeded = before < successes;
-        let failures = if others_succeeded { 1 } else { times.saturating_add(1) };
+        let failures = if others_succeeded {
+            1
+        } else {
+            times.saturating_add(1)
+        };
         state.items.insert(item, (successes, failures));
         if others_succeeded {
             Since::OthersSucceeded
@@ -165,7 +169,9 @@ impl UploadFailures {
 }
 
 fn running(timer: Option<Timer>, now: Timestamp) -> Option<Timestamp> {
-    timer.filter(|timer| timer.is_running(now)).map(|timer| timer.until)
+    timer
+        .filter(|timer| timer.is_running(now))
+        .map(|timer| timer.until)
 }
 
 #[cfg(test)]

@@ -181,7 +181,8 @@ impl Upload {
                 sidecars: self.sidecars.clone(),
                 claim,
             };
-            self.workers.spawn(async move { (file, worker.run().await) });
+            self.workers
+                .spawn(async move { (file, worker.run().await) });
         }
     }
 
@@ -194,7 +195,9 @@ impl Upload {
         } else {
             free.max(self.context.config.upload.parallel * 2)
         };
-        let claimed = store.claim_untried(n, new_first, tried.clone(), now).await?;
+        let claimed = store
+            .claim_untried(n, new_first, tried.clone(), now)
+            .await?;
         let may_retry = !tried.is_empty() && self.failures.tried_paused_until(now).is_none();
         if claimed.is_empty() && may_retry {
             return Ok(store.claim_tried(tried, now).await?.into_iter().collect());
@@ -251,7 +254,8 @@ impl Upload {
             Err(context::Error::Store(error)) if error.is_transient() => {
                 tracing::debug!(%error, file.id = file.0, "the store cannot be written; uploads wait");
                 let now = self.now();
-                self.failures.pause_until(now, clock::after(now, STORE_RETRY));
+                self.failures
+                    .pause_until(now, clock::after(now, STORE_RETRY));
                 self.orphaned_claims.push(file);
                 Ok(())
             }

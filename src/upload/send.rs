@@ -254,9 +254,7 @@ impl ResumableUpload<'_> {
                 Kind::SessionGone
                 | Kind::EmptyToken
                 | Kind::AccessTokenRefused
-                | Kind::OffsetMismatch => {
-                    self.stalled.checked_sub(2).map_or(Duration::ZERO, after)
-                }
+                | Kind::OffsetMismatch => self.stalled.checked_sub(2).map_or(Duration::ZERO, after),
                 Kind::Unanswered | Kind::Server | Kind::Garbled => after(self.stalled - 1),
                 _ => return Ok(Sent::Failed(error)),
             };
@@ -289,14 +287,20 @@ impl ResumableUpload<'_> {
         if self.must_query {
             self.acquire_request().await?;
             let size = self.source.stat.size;
-            match self.sender.context.client.query_session(&session.url).await? {
+            match self
+                .sender
+                .context
+                .client
+                .query_session(&session.url)
+                .await?
+            {
                 SessionAnswer::Active { received } => {
                     let received = received.unwrap_or(0).min(size);
-                    self.transfer.goes_on_from(received);
+                    self.transfer.resume_at(received);
                     self.reached(session, received).await?;
                 }
                 SessionAnswer::Final(Some(token)) => {
-                    self.transfer.goes_on_from(size);
+                    self.transfer.resume_at(size);
                     // The session was complete already: its bytes are those of the file, if the file is
                     // still what was hashed at the claim.
                     let hasher = self.hasher_at(size).await?;
@@ -324,7 +328,10 @@ impl ResumableUpload<'_> {
             stat: source.stat,
             opened_at: context.clock.now(),
         };
-        context.store.session_opened(self.item, session.clone()).await?;
+        context
+            .store
+            .session_opened(self.item, session.clone())
+            .await?;
         self.must_query = false;
         Ok(session)
     }

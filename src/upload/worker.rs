@@ -189,7 +189,7 @@ impl Worker {
     }
 
     fn arrived(&self, item: ItemId, transfer: Transfer, size: u64) {
-        transfer.arrived(size);
+        transfer.finish(size);
         tracing::debug!(item.id = item.0, path = %self.path(), size_bytes = size, "uploaded");
         self.context().wakes.writer.notify();
     }
@@ -229,7 +229,9 @@ impl Worker {
             // The disk is away or does not answer: nothing is known of the file, so it waits.
             _ => {
                 self.context().wakes.scan.notify();
-                return self.try_again(item, clock::after(now, UNREADABLE), None).await;
+                return self
+                    .try_again(item, clock::after(now, UNREADABLE), None)
+                    .await;
             }
         };
         let base = u64::try_from(config.watch.settle.as_millis()).unwrap_or(u64::MAX);
@@ -270,7 +272,8 @@ impl Worker {
         tracing::warn!(item.id = item.0, path = %self.path(), "upload refused: {words}");
         let until = clock::after(now, self.item_backoff(item).await?);
         let max_attempts = self.context().config.retry.max_attempts;
-        self.try_again(item, until, Some((words, max_attempts))).await
+        self.try_again(item, until, Some((words, max_attempts)))
+            .await
     }
 
     /// How long an item that is at fault waits: longer each time.
