@@ -183,6 +183,7 @@ impl Writer {
         let doubt = match fault {
             // Whatever the call created, the same bytes create again: only its place is not known.
             Fault::NoAnswer => Uncertain::Order(None),
+            Fault::Server if self.create_bisection.is_in_flight() => Uncertain::Order(None),
             _ if call.sends > 1 => Uncertain::Items,
             _ => Uncertain::Nothing,
         };
