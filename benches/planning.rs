@@ -118,7 +118,7 @@ impl Bench {
         for claim in &claims {
             let content = content(claim);
             let hashed = self.store.hashed(claim.file, content, now()).await.unwrap();
-            let Hashed::Send(item, _) = hashed else {
+            let Hashed::Upload(item, _) = hashed else {
                 panic!("{hashed:?}")
             };
             let token = UploadToken::new(format!("token {item}"));

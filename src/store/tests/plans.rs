@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::store::{
-    self, apply_scan, attach, command_queue, explain, lookups, membership, mounts,
+    self, apply_scan, attach, command_queue, explain, files, lookups, membership,
     next_call::{self, *},
     pending_removals, renames, roots, source_actions, status, upload_queue,
 };
