@@ -18,7 +18,7 @@ use crate::{
     lock::{self, Lock},
     model::ids::OrderId,
     progress::Progress,
-    status::format,
+    status::{format, summary},
     store::{self, Cause, OrderKind, OrderView, Store, Trouble},
     ui::{
         error_report::Failure,
@@ -102,6 +102,11 @@ pub(crate) async fn run_here(
     lock: Lock,
     command: OrderKind,
 ) -> anyhow::Result<ExitCode> {
+    if matches!(command, OrderKind::Retry { .. }) && read_state::reader(config)?.is_none() {
+        // Without a database there is nothing to retry, and none is created.
+        output::print(&summary::retried(0))?;
+        return Ok(ExitCode::Done);
+    }
     let signals = Signals::listen(&app.screen, stop_message(&command))?;
     let progress = Progress::default();
     let backfill = backfill_view(config, &command)?;

@@ -1,15 +1,11 @@
 //! `albumen retry` and `albumen verify`: executed here, or by the process that holds the state folder.
 
-use super::{app::App, backfill, delegate, read_state};
-use crate::{cli, exit_code::ExitCode, status::summary, store::OrderKind, ui::output};
+use super::{app::App, backfill, delegate};
+use crate::{cli, exit_code::ExitCode, store::OrderKind};
 
 /// Puts failed and missing items back into the queue.
 pub(crate) async fn retry(app: &App, flags: &cli::Retry) -> anyhow::Result<ExitCode> {
     let config = app.config_or_defaults()?;
-    if read_state::reader(&config)?.is_none() {
-        output::print(&summary::retried(0))?;
-        return Ok(ExitCode::Done);
-    }
     let paths = backfill::to_bytes(&app.absolute(&flags.paths));
     delegate::run(app, &config, OrderKind::Retry { paths }).await
 }

@@ -24,7 +24,7 @@ pub(super) async fn remove(
     if held {
         placements.extend(context.store.release_held(context.clock.now()).await?);
     }
-    context.account.wake();
+    context.account.wake_all();
     context.wakes.writer.notify();
     let mut changed = context.wakes.changed.subscribe();
     loop {

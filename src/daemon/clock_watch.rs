@@ -2,7 +2,7 @@
 //!
 //! A stored wait is an instant: one that was a minute ahead may be a year ahead after the clock was set back.
 //! While the process runs, the wall clock is compared with the monotonic clock. At the start the past of the
-//! clock is unknown: every wait that is longer than the longest of its kind ([`max_waits`]) is shortened.
+//! clock is unknown: every wait that is longer than the longest of its kind ([`pause`]) is shortened.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::{
     clock,
-    context::{Context, max_waits},
+    context::{Context, pause},
 };
 
 /// A difference that a correction by a time server may cause, and that changes no wait noticeably.
@@ -34,14 +34,14 @@ impl ClockWatch {
         if !was_set_back {
             return Ok(());
         }
-        let longest = max_waits::row(&context.config);
+        let longest = pause::max_row_wait(&context.config);
         // If the clock is known to be set back, files and tokens are tried at once, which costs only a try.
         let of_files = if last.is_none() {
             longest
         } else {
             Duration::ZERO
         };
-        let until_verified = max_waits::until_asked(&context.config);
+        let until_verified = pause::max_verify_wait(&context.config);
         match context
             .store
             .shorten_waits(longest, of_files, until_verified, now)
@@ -49,7 +49,7 @@ impl ClockWatch {
         {
             Ok(true) => {
                 tracing::warn!("the clock was set back; what waited for a later time is due now");
-                context.account.wake();
+                context.account.wake_all();
                 context.wakes.scan.notify();
                 Ok(())
             }

@@ -41,9 +41,6 @@ const MAX_MESSAGE: usize = 16 << 10;
 /// How long `status` waits for the answer to [`Request::DatabaseState`].
 const STATE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The interval between two tries to write a store that cannot be written now.
-const STORE_RETRY: Duration = Duration::from_secs(1);
-
 /// What another process asks.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -290,7 +287,9 @@ async fn execute_stored(
     scans: &ScanRequests,
 ) -> store::Result<bool> {
     let now = || context.clock.now();
-    let order = match retry_transient(context, || context.store.begin_order(id, now())).await? {
+    let order = match store::retry_transient(&context.stop, || context.store.begin_order(id, now()))
+        .await?
+    {
         None => return Ok(false),
         // Another connection has begun it, or it does not exist.
         Some(None) => return Ok(true),
@@ -319,25 +318,9 @@ async fn execute_stored(
             .store
             .order_done(id, code, report.text.clone(), now())
     };
-    Ok(retry_transient(context, record).await?.is_some())
-}
-
-/// Repeats a verb of the store while its error is transient, so that neither a command nor its result is lost
-/// because of a full disk. None if the stop came first.
-async fn retry_transient<T, F>(context: &Context, verb: impl Fn() -> F) -> store::Result<Option<T>>
-where
-    F: Future<Output = store::Result<T>>,
-{
-    loop {
-        match verb().await {
-            Err(error) if error.is_transient() => {}
-            done => return done.map(Some),
-        }
-        tokio::select! {
-            () = context.stop.cancelled() => return Ok(None),
-            () = tokio::time::sleep(STORE_RETRY) => {}
-        }
-    }
+    Ok(store::retry_transient(&context.stop, record)
+        .await?
+        .is_some())
 }
 
 #[cfg(test)]

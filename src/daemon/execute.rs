@@ -46,7 +46,7 @@ pub(super) async fn execute(
         OrderKind::Retry { paths } => {
             let retried = context.store.retry(paths, context.clock.now()).await;
             let text = summary::retried(retried.context("nothing was put back into the queue")?);
-            context.account.wake();
+            context.account.wake_all();
             Ok(Report {
                 code: ExitCode::Done,
                 text,

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     clock,
-    context::{self, Context},
+    context::Context,
     progress::Rate,
     status::sign_in,
     store::{self, AccountState, Reader, Transfer},
@@ -66,7 +66,7 @@ pub(super) async fn run(context: Context) -> anyhow::Result<()> {
         }
         // A sign-in in another terminal changes only the token file.
         match context.account.look_for_sign_in().await {
-            Err(context::Error::Store(error)) if error.is_transient() => {}
+            Err(error) if error.is_transient() => {}
             looked => looked?,
         }
         // The watchdog covers the async runtime, which runs this task, and the writer thread of the store, but

@@ -5,14 +5,14 @@ use std::{fmt::Write as _, path::PathBuf, time::Duration};
 use super::execute::Report;
 use crate::{
     clock,
-    context::{self, Context, account, backoff},
+    context::{self, Context, account, pause},
     escape::Escaped,
     exit_code::ExitCode,
     model::ids::ItemId,
     photos_api::{self, Kind},
     status::format,
     store::{self, ToVerify, Verdict},
-    verify::{GROUP, Seen, ask, is_worth_retrying, reads_paused_until, record_read_failure},
+    verify::{GROUP, Seen, ask},
 };
 
 /// The command gives up after so many failures of the same request in a row.
@@ -157,9 +157,9 @@ impl Round<'_> {
     /// Asks for a group, and repeats that up to [`MAX_TRIES`] times if the error may pass.
     async fn ask(&self, group: &[ToVerify]) -> Result<Vec<Seen>, End> {
         let context = self.context;
-        let mut failures = 0;
+        let mut backoff = pause::Backoff::default();
         while !context.stop.is_cancelled() {
-            if let Some(until) = reads_paused_until(context).await? {
+            if let Some(until) = context.reads_paused_until().await? {
                 self.sleep(clock::until(context.clock.now(), until)).await;
                 continue;
             }
@@ -168,19 +168,13 @@ impl Round<'_> {
                 Err(error) => error,
             };
             context.account.record_failure(&error).await?;
-            let retry = &context.config.retry;
-            let wait = match error.kind() {
-                Kind::RateLimited(_) => backoff::after_rate_limit(retry, failures, fastrand::f64()),
-                _ => backoff::after_trouble(retry, failures, fastrand::f64()),
-            };
-            failures += 1;
-            if failures >= MAX_TRIES || !is_worth_retrying(&error) {
+            let wait = backoff.next_wait(&context.config.retry, &error);
+            if backoff.failures() >= MAX_TRIES || !pause::is_worth_retrying(&error) {
                 return Err(End::GaveUp(error));
             }
             tracing::warn!("asks again later: {}", account::error_chain(&error));
-            let wait = backoff::at_least(wait, &error);
             let until = clock::after(context.clock.now(), wait);
-            record_read_failure(context, &error, until).await?;
+            context.record_read_failure(&error, until).await?;
             self.sleep(wait).await;
         }
         Err(End::Stopped)

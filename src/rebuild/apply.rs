@@ -160,10 +160,10 @@ impl Rebuilding {
 
     fn found_again(&self, one: Candidate, number: usize) -> Option<RecoveredItem> {
         let root = self.roots.get(one.root)?.row?;
+        let path = one.path(&self.roots);
         let (looked, content) = (*one.looked?, *one.content?);
         let stat = one.file.entry.stat;
         let listed_in = self.listed_in(looked.album.as_deref(), number);
-        let path = one.file.path(&self.roots.get(one.root)?.folder);
         let arrived = listed_in.and_then(|album| self.arrived(one.root, album, number));
         let key = match arrived {
             Some(_) => OrderKey::new(arrived, one.file.entry.name.as_bytes(), &path),

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -15,16 +15,17 @@ use super::{
 };
 use crate::{
     config::{AlbumRule, Config},
+    escape::Escaped,
     media::capture_time::Source,
     model::{
         album_title,
         ids::{ContentHash, RootId},
     },
     scan::{
-        folder::{Folder, Folders},
-        preview::{self, FoundFile, Preview},
+        folder::{Folder, Folders, Preview},
+        walk::{Entry, RootState, Scope},
     },
-    store::{self, Content, FileState, Reader},
+    store::{self, Content, FileState, KnownFile, Reader},
     upload,
 };
 
@@ -33,6 +34,16 @@ use crate::{
 pub(super) struct Root {
     pub(super) folder: Arc<Folder>,
     pub(super) row: Option<RootId>,
+}
+
+/// A file that the rules of its folder take.
+#[derive(Debug)]
+pub(super) struct FoundFile {
+    /// Its directory, relative to the root.
+    pub(super) dir: Arc<Path>,
+    pub(super) entry: Entry,
+    /// Its row, if it has one.
+    pub(super) known: Option<Box<KnownFile>>,
 }
 
 /// A file, with what is found out about it step by step.
@@ -48,12 +59,11 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    /// Where it is.
+    /// Its absolute path.
     pub(super) fn path(&self, roots: &[Root]) -> PathBuf {
-        let place = roots
-            .get(self.root)
-            .map(|root| self.file.path(&root.folder));
-        place.unwrap_or_default()
+        let root = roots.get(self.root).map(|root| root.folder.root());
+        let FoundFile { dir, entry, .. } = &self.file;
+        root.unwrap_or(Path::new("")).join(dir).join(&entry.name)
     }
 
     /// Reads it to its end, once. None if it is not what it was, or cannot be read.
@@ -73,7 +83,11 @@ impl Candidate {
         if let Some(root) = roots.get(self.root)
             && self.looked.is_none()
         {
-            self.looked = preview::preview(&root.folder, config, &self.file, now).map(Box::new);
+            let FoundFile { dir, entry, known } = &self.file;
+            let preview = root
+                .folder
+                .preview(dir, entry, known.as_deref(), config, now);
+            self.looked = preview.map(Box::new);
         }
     }
 }
@@ -111,30 +125,65 @@ pub(super) fn walk(
         if stop.is_cancelled() {
             break;
         }
-        let titles = &mut found.titles;
         if let AlbumRule::Name(name) = &root.folder.settings.album {
-            titles.extend(album_title::clean(name));
+            found.titles.extend(album_title::clean(name));
         }
-        let entered = |dir: &std::path::Path| {
-            let name = dir.file_name().or_else(|| root.folder.root().file_name());
-            titles.extend(name.and_then(|name| album_title::clean(&name.to_string_lossy())));
-        };
-        let candidates = &mut found.candidates;
-        let seen = |file: FoundFile| {
-            if let Some(is_held) = standing(&file) {
-                candidates.push(Candidate {
-                    root: number,
-                    file,
-                    is_held,
-                    looked: None,
-                    content: None,
-                });
-            }
-        };
-        let problems = preview::walk_files(&root.folder, root.row, reader, entered, seen)?;
-        found.problems.extend(problems);
+        found.walk_folder(number, root, reader)?;
     }
     Ok(found)
+}
+
+impl Found {
+    fn problem(&mut self, path: &Path, what: &dyn std::fmt::Display) {
+        let path = Escaped::path(path);
+        self.problems.push(format!("{path}: {what}"));
+    }
+
+    fn walk_folder(&mut self, number: usize, root: &Root, reader: &Reader) -> store::Result<()> {
+        let (path, tree) = (root.folder.root(), &root.folder.tree);
+        match tree.root_state() {
+            RootState::Present => {}
+            RootState::Missing => self.problem(path, &"it is not there"),
+            RootState::Empty => self.problem(path, &"there is nothing in it"),
+            RootState::Unreadable(error) => self.problem(path, &error),
+        }
+        for listing in tree.walk(&Scope::Folder) {
+            let dir = path.join(&listing.dir);
+            if let Some(error) = listing.problem.as_ref().filter(|_| !listing.is_vanished()) {
+                self.problem(&dir, error);
+            }
+            for (name, error) in &listing.unreadable {
+                self.problem(&dir.join(name), error);
+            }
+            let title = dir.file_name().map(|name| name.to_string_lossy());
+            self.titles
+                .extend(title.and_then(|title| album_title::clean(&title)));
+            let id = root.row.map(|root| reader.dir(root, &listing.dir));
+            let id = id.transpose()?.flatten();
+            let known = id.map(|id| reader.known_in(id)).transpose()?;
+            let known = known.unwrap_or_default();
+            let dir: Arc<Path> = listing.dir.into();
+            for entry in listing.files {
+                let row = known.binary_search_by(|row| row.name.cmp(&entry.name));
+                let row = row.ok().and_then(|row| known.get(row));
+                let file = FoundFile {
+                    dir: Arc::clone(&dir),
+                    known: row.cloned().map(Box::new),
+                    entry,
+                };
+                if let Some(is_held) = standing(&file) {
+                    self.candidates.push(Candidate {
+                        root: number,
+                        file,
+                        is_held,
+                        looked: None,
+                        content: None,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Whether a file is held already; none if it is none of our business: what its row says of its bytes
@@ -166,7 +215,7 @@ pub(super) fn compare(
     let there: HashSet<&str> = listed.items.iter().map(|item| &*item.name).collect();
     let names: Vec<Option<String>> = candidates
         .iter()
-        .map(|one| upload::file_name::file_name(&one.file.entry.name))
+        .map(|one| upload::file_name(&one.file.entry.name))
         .map(|name| there.contains(&*name).then_some(name))
         .collect();
     let asked: HashSet<&str> = candidates

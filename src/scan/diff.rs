@@ -11,7 +11,7 @@
 //! is dropped, and its photo stays in its albums.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     ffi::OsString,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -23,12 +23,12 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
     availability::{Mounts, Unavailable},
-    folder::{Candidate, Folder, ScanSettings, Stability},
+    folder::{Candidate, Folder, Stability, settle_time},
     walk::{Entry, Listing, Look, Scope, is_not_found},
 };
 use crate::{
     clock::{self, Clock},
-    config::OnEdit,
+    config::{Config, OnEdit},
     escape::Escaped,
     media::description::{self, sidecars::SidecarIndex},
     model::ids::{DirId, FileId, RootId},
@@ -55,7 +55,7 @@ pub(super) struct ScanRequest {
     /// The folder's row.
     pub(super) root: RootId,
     pub(super) scope: Scope,
-    pub(super) settings: ScanSettings,
+    pub(super) config: Arc<Config>,
     /// Whether new files are new arrivals: the folder was scanned before.
     pub(super) is_rescan: bool,
     /// Whether queued files are classified again.
@@ -66,13 +66,13 @@ pub(super) struct ScanRequest {
     pub(super) warned: WarnedPaths,
 }
 
-/// Unreadable paths that were logged, so that each is logged once; cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub(super) struct WarnedPaths(Arc<Mutex<HashSet<PathBuf>>>);
+/// Unreadable paths that were logged, so that each is logged once.
+pub(super) type WarnedPaths = Arc<Mutex<HashSet<PathBuf>>>;
 
-impl WarnedPaths {
-    fn warn(&self, path: PathBuf, why: &dyn std::fmt::Display) {
-        let mut warned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+impl ScanRequest {
+    fn warn_unreadable(&self, relative: &Path, why: &std::io::Error) {
+        let path = self.folder.root().join(relative);
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         if warned.len() < MAX_WARNED && !warned.contains(&path) {
             let shown = Escaped::path(&path);
             tracing::warn!("{shown} cannot be read, it is left out: {why}");
@@ -96,14 +96,10 @@ pub(super) struct ScanOutcome {
     pub(super) left_out: u64,
     /// Files of other types.
     pub(super) other_kind: u64,
-    /// Whether a second scan has to confirm that files are missing.
-    pub(super) wants_second: bool,
-    /// With [`Scope::Files`]: the names to confirm.
-    pub(super) second_names: BTreeSet<OsString>,
+    /// What is to be scanned again to confirm that files are missing.
+    pub(super) second: Option<Scope>,
     /// Former mount points; they were not scanned.
     pub(super) unmounted: Vec<PathBuf>,
-    /// Whether something was mounted or unmounted during the scan.
-    pub(super) mounts_changed: bool,
     /// Directories in which a sidecar may still be written to.
     pub(super) unsettled_sidecars: Vec<PathBuf>,
 }
@@ -117,18 +113,31 @@ pub(super) struct Scan {
 
 impl Scan {
     pub(super) fn start(store: &Store, request: ScanRequest) -> Self {
+        let request = Arc::new(request);
         let (sender, changes) = mpsc::channel(BATCHES_AHEAD);
         let store = store.clone();
         let thread = tokio::task::spawn_blocking(move || {
-            let reader = store.reader()?;
-            let unavailable = request.folder.unavailable(request.root, &reader)?;
-            if unavailable.is_some() {
-                return Ok(ScanOutcome {
-                    unavailable,
-                    ..ScanOutcome::default()
-                });
+            let (reader, root) = (store.reader()?, request.root);
+            let mut outcome = ScanOutcome::default();
+            outcome.unavailable = request.folder.unavailable(root, &reader)?;
+            if outcome.unavailable.is_some() {
+                return Ok(outcome);
             }
-            Diff::new(&request, reader, sender).run()
+            let diff = Diff {
+                mounts: request.folder.mounts(root, &reader)?,
+                request,
+                reader,
+                sender: Some(sender),
+                batch: Vec::new(),
+                candidates: Vec::new(),
+                visited: Vec::new(),
+                unreadable: Vec::new(),
+                new_mounts: Vec::new(),
+                missing_names: Vec::new(),
+                missing: Vec::new(),
+                outcome,
+            };
+            diff.run()
         });
         Self { changes, thread }
     }
@@ -158,8 +167,8 @@ struct Missing {
 }
 
 /// A comparison that is running.
-struct Diff<'a> {
-    request: &'a ScanRequest,
+struct Diff {
+    request: Arc<ScanRequest>,
     reader: Reader,
     /// None once the receiver is gone.
     sender: Option<mpsc::Sender<Vec<Change>>>,
@@ -179,31 +188,9 @@ struct Diff<'a> {
     outcome: ScanOutcome,
 }
 
-impl<'a> Diff<'a> {
-    fn new(request: &'a ScanRequest, reader: Reader, sender: mpsc::Sender<Vec<Change>>) -> Self {
-        Self {
-            request,
-            reader,
-            sender: Some(sender),
-            batch: Vec::with_capacity(BATCH),
-            candidates: Vec::new(),
-            visited: Vec::new(),
-            unreadable: Vec::new(),
-            mounts: Mounts::default(),
-            new_mounts: Vec::new(),
-            missing_names: Vec::new(),
-            missing: Vec::new(),
-            outcome: ScanOutcome::default(),
-        }
-    }
-
+impl Diff {
     fn run(mut self) -> store::Result<ScanOutcome> {
-        self.mounts = self
-            .request
-            .folder
-            .mounts(self.request.root, &self.reader)?;
-        self.unreadable
-            .extend(self.mounts.unmounted.iter().cloned());
+        self.unreadable.clone_from(&self.mounts.unmounted);
         for dir in self.mounts.plain.clone() {
             self.send_mount(dir, false);
         }
@@ -213,18 +200,18 @@ impl<'a> Diff<'a> {
             self.report_missing()?;
         }
         self.flush();
-        self.outcome.unmounted = std::mem::take(&mut self.mounts.unmounted);
+        self.outcome.unmounted = self.mounts.unmounted;
         Ok(self.outcome)
     }
 
     fn compare_listings(&mut self) -> store::Result<()> {
-        let request = self.request;
+        let request = Arc::clone(&self.request);
         let mut walk = request.folder.tree.walk(&request.scope);
         while !self.is_cancelled() {
             // Read before the directory is: a file that is written to while a long directory is read must
             // not seem to have been stable since.
             let now = request.clock.now();
-            let Some(mut listing) = walk.next() else {
+            let Some(listing) = walk.next() else {
                 break;
             };
             let dir = &listing.dir;
@@ -241,9 +228,7 @@ impl<'a> Diff<'a> {
                 continue;
             }
             if let Some(problem) = &listing.problem {
-                request
-                    .warned
-                    .warn(request.folder.root().join(dir), problem);
+                request.warn_unreadable(dir, problem);
                 self.unreadable.push(dir.clone());
             }
             let mut known = Vec::new();
@@ -257,50 +242,33 @@ impl<'a> Diff<'a> {
                     known = self.reader.known_in(id)?;
                 }
             }
-            listing.files.sort_unstable_by(|a, b| a.name.cmp(&b.name));
             self.compare(listing, known, now);
         }
         Ok(())
     }
 
-    /// Compares the sorted files of a directory with its sorted rows.
+    /// Compares the files of a directory with its rows.
     fn compare(&mut self, mut listing: Listing, known: Vec<KnownFile>, now: Timestamp) {
-        let request = self.request;
+        let dir = &listing.dir;
         self.outcome.files += listing.files.len() as u64;
         self.outcome.other_kind += listing.passed_over.other_kind;
         self.missing_names.append(&mut listing.missing);
-        let Listing {
-            dir,
-            files,
-            unreadable,
-            problem,
-            ..
-        } = listing;
-        for (name, error) in &unreadable {
-            let path = request.folder.root().join(&dir).join(name);
-            request.warned.warn(path, error);
+        for (name, error) in &listing.unreadable {
+            self.request.warn_unreadable(&dir.join(name), error);
         }
         // If the directory was not read to its end, some sidecars may be missing from the list.
-        let sidecars = listing.sidecars.filter(|_| problem.is_none());
+        let sidecars = listing.sidecars.filter(|_| listing.problem.is_none());
         let sidecars = sidecars.map(SidecarIndex::new);
-        let is_unsure = |row: &KnownFile| {
-            problem.is_some() || unreadable.iter().any(|(name, _)| *name == row.name)
-        };
-        let mut known = known.into_iter().peekable();
-        for entry in files {
-            while let Some(row) = known.next_if(|row| row.name < entry.name) {
-                if !is_unsure(&row) {
-                    self.not_found(&dir, &row);
-                }
-            }
-            match known.next_if(|row| row.name == entry.name) {
-                Some(row) => self.found_known(&dir, entry, &row, sidecars.as_ref()),
+        let known = known.into_iter().map(|row| (row.name.clone(), row));
+        let mut known: HashMap<OsString, KnownFile> = known.collect();
+        for entry in listing.files {
+            match known.remove(&entry.name) {
+                Some(row) => self.found_known(dir, entry, row, sidecars.as_ref()),
                 None => self.candidates.push(Candidate {
-                    file: None,
+                    row: None,
                     dir: dir.clone(),
                     entry,
-                    settle_ms: 0,
-                    is_new_arrival: request.is_rescan,
+                    is_new_arrival: self.request.is_rescan,
                     stability: Stability::Unknown,
                 }),
             }
@@ -308,8 +276,13 @@ impl<'a> Diff<'a> {
                 self.classify(now);
             }
         }
-        for row in known.filter(|row| !is_unsure(row)) {
-            self.not_found(&dir, &row);
+        if listing.problem.is_none() {
+            for (name, _) in listing.unreadable {
+                known.remove(&name);
+            }
+            for row in known.into_values() {
+                self.not_found(dir, &row);
+            }
         }
         self.classify(now);
     }
@@ -319,7 +292,7 @@ impl<'a> Diff<'a> {
         &mut self,
         dir: &Path,
         entry: Entry,
-        row: &KnownFile,
+        row: KnownFile,
         sidecars: Option<&SidecarIndex>,
     ) {
         let changed = is_changed(&entry.stat, &row.stat)
@@ -328,7 +301,7 @@ impl<'a> Diff<'a> {
                 && !row.imported
                 && entry.stat.ctime_ns != row.stat.ctime_ns);
         if let Some(sidecars) = sidecars.filter(|_| !changed) {
-            self.compare_sidecars(dir, row, sidecars);
+            self.compare_sidecars(dir, &row, sidecars);
         }
         let is_sent = row.state == FileState::Held || row.imported;
         let mut stability = Stability::Unknown;
@@ -351,11 +324,10 @@ impl<'a> Diff<'a> {
             FileState::Held | FileState::Queued | FileState::Refused | FileState::Gone => {}
         }
         self.candidates.push(Candidate {
-            file: Some(row.id),
+            is_new_arrival: row.fresh,
+            row: Some(row),
             dir: dir.to_owned(),
             entry,
-            settle_ms: row.settle_ms,
-            is_new_arrival: row.fresh,
             stability,
         });
     }
@@ -372,7 +344,7 @@ impl<'a> Diff<'a> {
         let is_younger = |age| {
             youngest.is_some_and(|changed| changed <= now && clock::after(changed, age) > now)
         };
-        let settle = self.request.settings.settle(0);
+        let settle = settle_time(&self.request.config, 0);
         let is_unsettled = match row.state {
             // A backfill does not look a second time.
             FileState::Held => self.request.reports_missing && is_younger(settle),
@@ -386,10 +358,8 @@ impl<'a> Diff<'a> {
             }
         } else if row.state == FileState::Held {
             let words = description::find(&path.join(&row.name), sidecars).words();
-            self.send(Change::Described {
-                file: row.id,
-                words,
-            });
+            let file = row.id;
+            self.send(Change::Described { file, words });
         }
     }
 
@@ -474,7 +444,7 @@ impl<'a> Diff<'a> {
         if self.missing.is_empty() {
             return Ok(());
         }
-        let (folder, root) = (&self.request.folder, self.request.root);
+        let (folder, root) = (Arc::clone(&self.request.folder), self.request.root);
         self.outcome.unavailable = folder.unavailable(root, &self.reader)?;
         if self.outcome.unavailable.is_some() {
             return Ok(());
@@ -483,29 +453,33 @@ impl<'a> Diff<'a> {
         let was_mounted = |dir| before.mounted.contains(dir) || self.new_mounts.contains(dir);
         let was_unmounted = |dir| before.unmounted.contains(dir);
         if now.unmounted.iter().any(was_mounted) || now.mounted.iter().any(was_unmounted) {
-            self.outcome.mounts_changed = true;
+            self.outcome.second = Some(self.request.scope.clone());
             return Ok(());
         }
-        for Missing {
-            file,
-            again,
-            left_out,
-            name,
-        } in std::mem::take(&mut self.missing)
-        {
-            if !again {
-                self.outcome.wants_second = true;
-                self.outcome.second_names.extend(name);
+        let mut second_names = BTreeSet::new();
+        for missing in std::mem::take(&mut self.missing) {
+            let (file, finally) = (missing.file, missing.again);
+            if !finally {
+                second_names.insert(missing.name);
             }
-            if again && left_out {
+            if finally && missing.left_out {
                 self.leave_out(file);
             } else {
                 self.outcome.missing += 1;
-                self.send(Change::Missing {
-                    file,
-                    finally: again,
-                });
+                self.send(Change::Missing { file, finally });
             }
+        }
+        if !second_names.is_empty() {
+            let names = second_names.into_iter().flatten().collect();
+            self.outcome.second = match &self.request.scope {
+                // The next full scan is the second one.
+                Scope::Folder => None,
+                Scope::Files { dir, .. } => Some(Scope::Files {
+                    dir: dir.clone(),
+                    names,
+                }),
+                other => Some(other.clone()),
+            };
         }
         Ok(())
     }
@@ -516,29 +490,12 @@ impl<'a> Diff<'a> {
             return;
         }
         let candidates = std::mem::take(&mut self.candidates);
-        let request = self.request;
-        let fates = request
-            .folder
-            .classify_all(&candidates, request.settings, now);
+        let request = Arc::clone(&self.request);
+        let folder = &request.folder;
+        let fates = folder.classify_all(&candidates, &request.config, now);
         self.outcome.changed += candidates.len() as u64;
-        for (
-            Candidate {
-                file, dir, entry, ..
-            },
-            fate,
-        ) in candidates.into_iter().zip(fates)
-        {
-            let (root, name, stat) = (request.root, entry.name, entry.stat);
-            self.send(match file {
-                None => Change::Found {
-                    root,
-                    dir,
-                    name,
-                    stat,
-                    fate,
-                },
-                Some(file) => Change::Modified { file, stat, fate },
-            });
+        for (candidate, fate) in candidates.into_iter().zip(fates) {
+            self.send(candidate.into_change(request.root, fate));
         }
     }
 

@@ -32,9 +32,12 @@ use crate::{
     config::{self, AlbumRule, Config, Description, OnDelete, Order, Timezone, absolute},
     context::{Error, Result},
     escape::Escaped,
-    media::{capture_time, file_type},
-    model::{album_title, ids::FileId, order_key::OrderKey},
-    store::{Fate, RootSpec},
+    media::{
+        capture_time::{self, Taken},
+        dimensions, file_type,
+    },
+    model::{album_title, ids::RootId, order_key::OrderKey},
+    store::{Change, Fate, KnownFile, RootSpec},
 };
 
 /// From this many files on, two threads read their heads. Two keep a disk busy while a head is parsed, and
@@ -56,30 +59,51 @@ pub struct Folder {
     real: PathBuf,
 }
 
-/// The settings that all folders share.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ScanSettings {
-    /// A file is queued once its size and times have not changed for this long.
-    settle: Duration,
-    /// A file of more bytes is large: no batch waits for its upload.
-    large_above: u64,
-}
-
 /// A file to be classified.
 #[derive(Debug)]
 pub(super) struct Candidate {
     /// Its row, if it has one.
-    pub(super) file: Option<FileId>,
+    pub(super) row: Option<KnownFile>,
     /// Its directory, relative to the root.
     pub(super) dir: PathBuf,
     /// The file.
     pub(super) entry: Entry,
-    /// Its own settle time, milliseconds; longer after it was changed during an upload.
-    pub(super) settle_ms: u64,
     /// Whether it was first seen after its folder's first full scan.
     pub(super) is_new_arrival: bool,
     /// Whether it has stopped changing.
     pub(super) stability: Stability,
+}
+
+impl Candidate {
+    /// What is recorded of it. `root` is the row of its folder.
+    pub(super) fn into_change(self, root: RootId, fate: Fate) -> Change {
+        let (dir, name, stat) = (self.dir, self.entry.name, self.entry.stat);
+        match self.row.map(|row| row.id) {
+            Some(file) => Change::Modified { file, stat, fate },
+            None => Change::Found {
+                root,
+                dir,
+                name,
+                stat,
+                fate,
+            },
+        }
+    }
+}
+
+/// See [`Folder::preview`].
+#[derive(Debug, Clone)]
+pub struct Preview {
+    /// The title of its album; none is the library alone.
+    pub album: Option<String>,
+    /// Its order key there.
+    pub key: OrderKey,
+    /// Whether its upload takes so long that no batch waits for it.
+    pub large: bool,
+    /// When it was taken, and the source of that.
+    pub taken: Taken,
+    /// Width and height.
+    pub pixels: Option<(u32, u32)>,
 }
 
 /// Whether a file has stopped changing.
@@ -93,18 +117,9 @@ pub(super) enum Stability {
     Changing,
 }
 
-impl ScanSettings {
-    pub(super) fn of(config: &Config) -> Self {
-        Self {
-            settle: config.watch.settle,
-            large_above: config.upload.resumable_above,
-        }
-    }
-
-    /// The settle time of a file whose row says `settle_ms`.
-    pub(super) fn settle(self, settle_ms: u64) -> Duration {
-        self.settle.max(Duration::from_millis(settle_ms))
-    }
+/// The settle time of a file whose row says `settle_ms`.
+pub(super) fn settle_time(config: &Config, settle_ms: u64) -> Duration {
+    config.watch.settle.max(Duration::from_millis(settle_ms))
 }
 
 impl Folder {
@@ -168,42 +183,34 @@ impl Folder {
     }
 
     /// What happens to a file that is new or has changed: it settles, is queued, or is refused.
-    pub(super) fn classify(
-        &self,
-        file: &Candidate,
-        settings: ScanSettings,
-        now: Timestamp,
-    ) -> Fate {
-        let Candidate {
-            entry, settle_ms, ..
-        } = file;
-        let settle = settings.settle(*settle_ms);
+    pub(super) fn classify(&self, file: &Candidate, config: &Config, now: Timestamp) -> Fate {
+        let entry = &file.entry;
+        // Longer than configured after the file was changed during an upload.
+        let settle_ms = file.row.as_ref().map_or(0, |row| row.settle_ms);
+        let settle = settle_time(config, settle_ms);
         let has_settled = match file.stability {
             Stability::Unknown => is_older(entry, settle, now),
             Stability::Stable => true,
             Stability::Changing => false,
         };
         if !has_settled {
-            return Fate::Settle {
-                due_at: clock::after(now, settle),
-                settle_ms: *settle_ms,
-            };
+            let due_at = clock::after(now, settle);
+            return Fate::Settle { due_at, settle_ms };
         }
         let kind = file_type::by_name(&entry.name);
         if let Some(error) = kind.and_then(|kind| kind.check_size(entry.stat.size).err()) {
-            return Fate::Refuse {
-                kind: match error {
-                    file_type::BadSize::Empty => "empty",
-                    file_type::BadSize::TooLarge { .. } => "too_large",
-                },
-                reason: error.to_string(),
+            let kind = match error {
+                file_type::BadSize::Empty => "empty",
+                file_type::BadSize::TooLarge { .. } => "too_large",
             };
+            let reason = error.to_string();
+            return Fate::Refuse { kind, reason };
         }
         let (album, key) = self.destination(&file.dir, entry, now);
         Fate::Queue {
             album,
             key,
-            large: entry.stat.size > settings.large_above,
+            large: entry.stat.size > config.upload.resumable_above,
             fresh: file.is_new_arrival,
         }
     }
@@ -212,22 +219,17 @@ impl Folder {
     pub(super) fn classify_all(
         &self,
         files: &[Candidate],
-        settings: ScanSettings,
+        config: &Config,
         now: Timestamp,
     ) -> Vec<Fate> {
-        let classify = |files: &[Candidate]| -> Vec<Fate> {
-            let files = files.iter();
-            files
-                .map(|file| self.classify(file, settings, now))
-                .collect()
-        };
+        let classify = |file| self.classify(file, config, now);
         if !self.needs_capture_time() || files.len() < MIN_PARALLEL {
-            return classify(files);
+            return files.iter().map(classify).collect();
         }
         let (first, second) = files.split_at(files.len() / 2);
         thread::scope(|scope| {
-            let second = scope.spawn(|| classify(second));
-            let mut all = classify(first);
+            let second = scope.spawn(|| second.iter().map(classify).collect::<Vec<_>>());
+            let mut all: Vec<Fate> = first.iter().map(classify).collect();
             match second.join() {
                 Ok(more) => all.extend(more),
                 Err(panic) => std::panic::resume_unwind(panic),
@@ -259,6 +261,42 @@ impl Folder {
             _ => Some(modified.unwrap_or(Timestamp::UNIX_EPOCH)),
         };
         (album, OrderKey::new(instant, entry.name.as_bytes(), &path))
+    }
+
+    /// What a scan would do with a file, and what its head says: for `rebuild`. None if it may still be written to,
+    /// is refused, or cannot be read. Blocks.
+    pub fn preview(
+        &self,
+        dir: &Path,
+        entry: &Entry,
+        row: Option<&KnownFile>,
+        config: &Config,
+        now: Timestamp,
+    ) -> Option<Preview> {
+        let (name, mtime) = (&entry.name, entry.stat.mtime_ns);
+        let kind = file_type::by_name(name)?;
+        let candidate = Candidate {
+            row: row.cloned(),
+            dir: dir.to_owned(),
+            entry: entry.clone(),
+            is_new_arrival: false,
+            stability: Stability::Unknown,
+        };
+        let decision = self.classify(&candidate, config, now);
+        let Fate::Queue {
+            album, key, large, ..
+        } = decision
+        else {
+            return None;
+        };
+        let mut file = File::open(self.root().join(dir).join(name)).ok()?;
+        Some(Preview {
+            album,
+            key,
+            large,
+            taken: capture_time::taken(&mut file, name, mtime, &self.zone, now),
+            pixels: dimensions::pixels(&mut file, kind),
+        })
     }
 
     fn needs_capture_time(&self) -> bool {

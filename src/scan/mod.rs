@@ -9,7 +9,6 @@
 //! - `availability`: roots and disks that are missing.
 //! - [`watcher`]: events of the file system. `pending`: debounces them.
 //! - `task`: the loop.
-//! - [`preview`]: the same walk without recording, for `rebuild`.
 //!
 //! The result of a full scan is the truth; an event only says where to scan next.
 
@@ -17,7 +16,6 @@ mod availability;
 mod diff;
 pub mod folder;
 mod pending;
-pub mod preview;
 pub mod rules;
 mod settle;
 mod task;

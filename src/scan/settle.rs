@@ -5,11 +5,12 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    folder::{Candidate, Folder, ScanSettings, Stability},
+    folder::{Candidate, Folder, Stability, settle_time},
     walk::{Look, is_not_found},
 };
 use crate::{
     clock,
+    config::Config,
     escape::Escaped,
     model::ids::RootId,
     store::{self, Change, Fate, Reader, Settling},
@@ -37,15 +38,15 @@ pub(super) struct SettleOutcome {
 }
 
 /// Whether a pass is due if the next file settles at `next`.
-pub(super) fn is_due(next: Timestamp, settings: ScanSettings, now: Timestamp) -> bool {
-    next <= now || next > clock::after(now, MAX_SETTLE.max(settings.settle(0)))
+pub(super) fn is_due(next: Timestamp, config: &Config, now: Timestamp) -> bool {
+    next <= now || next > clock::after(now, MAX_SETTLE.max(settle_time(config, 0)))
 }
 
 /// Looks at the files of `folders` whose settle time is over. Blocks.
 pub(super) fn check_settled(
     reader: &Reader,
     folders: &HashMap<RootId, Arc<Folder>>,
-    settings: ScanSettings,
+    config: &Config,
     now: Timestamp,
 ) -> store::Result<SettleOutcome> {
     let roots: Vec<RootId> = folders.keys().copied().collect();
@@ -54,7 +55,7 @@ pub(super) fn check_settled(
         ..SettleOutcome::default()
     };
     let until = match outcome.next {
-        Some(next) if is_due(next, settings, now) => next.max(now),
+        Some(next) if is_due(next, config, now) => next.max(now),
         Some(_) | None => return Ok(outcome),
     };
     let mut candidates: HashMap<RootId, Vec<Candidate>> = HashMap::new();
@@ -63,25 +64,22 @@ pub(super) fn check_settled(
             continue;
         };
         let path = dir.join(&file.name);
-        let gone = Change::Missing {
-            file: file.id,
-            finally: true,
-        };
+        let (id, finally) = (file.id, true);
+        let gone = Change::Missing { file: id, finally };
         match folder.tree.look(&path) {
             Ok(Look::File(entry)) => {
                 let (seen, known) = (&entry.stat, &file.stat);
                 let is_same = seen.size == known.size && seen.mtime_ns == known.mtime_ns;
                 candidates.entry(root).or_default().push(Candidate {
-                    file: Some(file.id),
+                    is_new_arrival: file.fresh,
+                    row: Some(file),
                     dir,
+                    entry,
                     stability: if is_same {
                         Stability::Stable
                     } else {
                         Stability::Changing
                     },
-                    entry,
-                    settle_ms: file.settle_ms,
-                    is_new_arrival: file.fresh,
                 });
             }
             // The rules do not take it any more, or it has become something else.
@@ -100,21 +98,16 @@ pub(super) fn check_settled(
                     due_at: clock::after(now, RETRY),
                     settle_ms: file.settle_ms,
                 };
-                let (file, stat) = (file.id, file.stat);
+                let (file, stat) = (id, file.stat);
                 outcome.changes.push(Change::Modified { file, stat, fate });
             }
         }
     }
     for (root, candidates) in candidates {
         if let Some(folder) = folders.get(&root) {
-            let fates = folder.classify_all(&candidates, settings, now);
-            let changes = candidates
-                .into_iter()
-                .zip(fates)
-                .filter_map(|(candidate, fate)| {
-                    let (file, stat) = (candidate.file?, candidate.entry.stat);
-                    Some(Change::Modified { file, stat, fate })
-                });
+            let fates = folder.classify_all(&candidates, config, now);
+            let changes = candidates.into_iter().zip(fates);
+            let changes = changes.map(|(candidate, fate)| candidate.into_change(root, fate));
             outcome.changes.extend(changes);
         }
     }

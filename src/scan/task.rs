@@ -29,11 +29,11 @@ use tokio::{
 use super::{
     availability::{Identity, MountTable, Unavailable, identity},
     diff::{Scan, ScanOutcome, ScanRequest, WarnedPaths},
-    folder::{Folder, Folders, ResolvedPaths, ScanSettings},
+    folder::{Folder, Folders, ResolvedPaths},
     pending::{PendingScans, Timing},
     settle,
     walk::Scope,
-    watcher::{Unwatchable, WatchEvent, Watcher},
+    watcher::{PathEvent, WatchEvent, Watcher},
 };
 use crate::{
     clock::{self, LOOK_AGAIN},
@@ -41,7 +41,7 @@ use crate::{
     context::{Context, Error, Mode, Result},
     escape::Escaped,
     model::ids::RootId,
-    store::{self, Change, Fate, RootRow},
+    store::{self, Change, Fate},
 };
 
 /// Requests that wait for the task before their senders wait.
@@ -60,7 +60,6 @@ const MOUNT_DELAY: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub struct Scanner {
     context: Context,
-    settings: ScanSettings,
     folders: Folders,
     /// The folders that take part in this run, by their numbers.
     states: BTreeMap<usize, FolderState>,
@@ -71,7 +70,7 @@ pub struct Scanner {
     running: Option<RunningScan>,
     pending: PendingScans,
     watcher: Option<Watcher>,
-    events: Option<mpsc::Receiver<WatchEvent>>,
+    events: Option<mpsc::Receiver<PathEvent>>,
     warned: WarnedPaths,
     /// When the next file may have settled.
     settle_at: Option<Timestamp>,
@@ -158,23 +157,6 @@ impl Drop for FirstScanGuard {
     }
 }
 
-impl FolderState {
-    fn new(folder: Arc<Folder>, row: &RootRow) -> Self {
-        Self {
-            folder,
-            root: row.id,
-            is_scanned: row.scanned_at.is_some(),
-            reclassify: row.rule_changed,
-            is_open: false,
-            unavailable: None,
-            unmounted: Vec::new(),
-            identity: None,
-            first: Vec::new(),
-            guard: None,
-        }
-    }
-}
-
 impl ScanRequests {
     /// Scans `paths` (none: all configured folders) now. Returns when the scans are complete and recorded; fails
     /// if one of the paths does not exist.
@@ -212,7 +194,6 @@ impl Scanner {
             rescan: (context.mode == Mode::Daemon).then_some(watch.rescan),
         };
         let scanner = Self {
-            settings: ScanSettings::of(&context.config),
             folders,
             states: BTreeMap::new(),
             first: scopes.into_iter().map(guard).collect(),
@@ -243,13 +224,17 @@ impl Scanner {
         self.start().await?;
         loop {
             self.do_due().await?;
-            self.start_queued();
+            while self.running.is_none()
+                && let Some(queued) = self.queue.pop_front()
+            {
+                self.running = self.start_scan(queued);
+            }
             let wake = self.wake_at();
             tokio::select! {
                 () = self.context.stop.cancelled() => return Err(End::Stopped),
                 changes = next_changes(&mut self.running) => match changes {
-                    Some(changes) => self.record(changes).await?,
-                    None => self.finish_running().await?,
+                    Ok(changes) => self.record(changes).await?,
+                    Err(finished) => self.finish_scan(finished).await?,
                 },
                 events = next_events(&mut self.events) => self.handle_events(events),
                 Some(request) = self.requests.recv() => self.handle_request(request).await?,
@@ -270,21 +255,9 @@ impl Scanner {
         let (now, store) = (self.context.clock.now(), self.context.store.clone());
         self.retry(|| store.configured(configured.clone(), now))
             .await?;
-        let mut first: BTreeMap<usize, Vec<(Scope, FirstScanGuard)>> = BTreeMap::new();
+        self.retry(|| store.roots(Vec::new())).await?;
         for (number, scope, guard) in std::mem::take(&mut self.first) {
-            first.entry(number).or_default().push((scope, guard));
-        }
-        let get = |number: &usize| self.folders.get(*number).cloned();
-        let folders: Vec<_> = first.keys().filter_map(get).collect();
-        let specs: Vec<_> = folders.iter().map(|folder| folder.spec()).collect();
-        let rows = self.retry(|| store.roots(specs.clone())).await?;
-        for (((number, first), folder), row) in first.into_iter().zip(folders).zip(&rows) {
-            let mut state = FolderState::new(folder, row);
-            for (scope, guard) in first {
-                state.first.push(scope);
-                state.guard = Some(guard);
-            }
-            self.states.insert(number, state);
+            self.add_folder(number, scope, guard).await?;
         }
         self.check_roots().await?;
         if self.context.mode == Mode::Daemon {
@@ -305,10 +278,10 @@ impl Scanner {
     }
 
     fn queue_first(&mut self) {
-        let first = self.states.iter().flat_map(|(number, state)| {
-            let scopes = state.first.iter().cloned();
-            scopes.map(|scope| (*number, scope))
-        });
+        let first = self
+            .states
+            .iter()
+            .flat_map(|(number, state)| state.first.iter().map(|scope| (*number, scope.clone())));
         for (number, scope) in first.collect::<Vec<_>>() {
             self.enqueue(number, scope, None);
         }
@@ -352,7 +325,10 @@ impl Scanner {
             Ok(scopes) => {
                 let mut scans = Vec::new();
                 for (number, scope) in scopes {
-                    self.add_folder(number, &scope).await?;
+                    if !self.states.contains_key(&number) {
+                        let guard = FirstScanGuard::new(&self.context.scanning);
+                        self.add_folder(number, scope.clone(), guard).await?;
+                    }
                     let (done, scan) = oneshot::channel();
                     self.enqueue(number, scope, Some(done));
                     scans.push(scan);
@@ -366,19 +342,30 @@ impl Scanner {
         Ok(())
     }
 
-    /// Lets a folder take part that did not so far.
-    async fn add_folder(&mut self, number: usize, scope: &Scope) -> Flow<()> {
-        if self.states.contains_key(&number) {
-            return Ok(());
-        }
-        if let Some(folder) = self.folders.get(number).cloned() {
-            let guard = FirstScanGuard::new(&self.context.scanning);
+    /// Lets a folder take part in this run, and remembers a scan that must come before it is opened.
+    async fn add_folder(&mut self, number: usize, first: Scope, guard: FirstScanGuard) -> Flow<()> {
+        if !self.states.contains_key(&number)
+            && let Some(folder) = self.folders.get(number).cloned()
+        {
             let store = self.context.store.clone();
             let row = self.retry(|| store.another_root(folder.spec())).await?;
-            let mut state = FolderState::new(folder, &row);
-            state.guard = Some(guard);
-            state.first.push(scope.clone());
+            let state = FolderState {
+                folder,
+                root: row.id,
+                is_scanned: row.scanned_at.is_some(),
+                reclassify: row.rule_changed,
+                is_open: false,
+                unavailable: None,
+                unmounted: Vec::new(),
+                identity: None,
+                first: Vec::new(),
+                guard: None,
+            };
             self.states.insert(number, state);
+        }
+        if let Some(state) = self.states.get_mut(&number) {
+            state.first.push(first);
+            state.guard = Some(guard);
         }
         Ok(())
     }
@@ -414,8 +401,10 @@ impl Scanner {
                 self.watcher = Some(watcher);
                 self.events = Some(events);
             }
-            Err(reason) => {
-                tracing::warn!("cannot watch any folder, they are polled instead: {reason}");
+            Err(why) => {
+                tracing::warn!(
+                    "cannot watch any folder, they are polled instead: the system gives no watcher: {why}"
+                );
                 self.poll_all();
             }
         }
@@ -435,7 +424,7 @@ impl Scanner {
     }
 
     /// Handles what the watcher has noticed; without any event it has died.
-    fn handle_events(&mut self, events: Vec<WatchEvent>) {
+    fn handle_events(&mut self, events: Vec<PathEvent>) {
         if events.is_empty() {
             self.watcher = None;
             self.events = None;
@@ -443,58 +432,47 @@ impl Scanner {
             self.queue_first();
         }
         let now = Instant::now();
-        for event in events {
-            let path = match &event {
-                WatchEvent::Changed(path)
-                | WatchEvent::Removed(path)
-                | WatchEvent::Watched(path)
-                | WatchEvent::Unwatched(path, _) => path,
-                WatchEvent::Overflow => {
-                    self.pending.add_full_scan(now);
-                    continue;
-                }
-            };
-            let Some((number, relative)) = self.folders.configured_at(path) else {
+        for (path, event) in events {
+            if event == WatchEvent::Overflow {
+                self.pending.add_full_scan(now);
+            }
+            let Some((number, relative)) = self.folders.configured_at(&path) else {
                 continue;
             };
+            let folder = self.folders.get(number);
+            let is_sidecar = folder.is_some_and(|folder| folder.tree.is_sidecar(&path));
             let is_root = relative.as_os_str().is_empty();
             let dir = relative.parent().unwrap_or(Path::new("")).to_owned();
-            let mut folder = self.folders.get(number).into_iter();
-            let is_sidecar = folder.any(|folder| folder.tree.is_sidecar(path));
             match event {
-                // Which files a sidecar describes is found by reading its directory.
-                WatchEvent::Changed(_) if is_sidecar => {
-                    self.pending.add_event(number, Scope::Directory(dir), now);
-                }
-                WatchEvent::Changed(_) => {
-                    if let Some(name) = relative.file_name() {
-                        self.pending
-                            .add_changed_file(number, dir, name.to_owned(), now);
-                    }
-                }
+                WatchEvent::Overflow => {}
                 // The root may be unavailable now, or another directory may be in its place.
-                WatchEvent::Removed(path) if is_root => {
+                WatchEvent::Removed if is_root => {
                     self.check_at = now;
-                    self.watcher
-                        .iter()
-                        .for_each(|watcher| watcher.rewatch(&path));
+                    self.watcher.iter().for_each(|it| it.rewatch(&path));
                 }
-                WatchEvent::Removed(_) => {
+                WatchEvent::Changed | WatchEvent::Removed => {
                     if is_sidecar {
-                        self.pending.add_event(number, Scope::Directory(dir), now);
+                        // Which files it describes is found by reading its directory.
+                        let scope = Scope::Directory(dir.clone());
+                        self.pending.add_event(number, scope, now);
                     }
-                    self.pending.add_event(number, Scope::file(&relative), now);
+                    if event == WatchEvent::Removed {
+                        self.pending.add_event(number, Scope::file(&relative), now);
+                    } else if let Some(name) = relative.file_name().filter(|_| !is_sidecar) {
+                        let name = name.to_owned();
+                        self.pending.add_changed_file(number, dir, name, now);
+                    }
                 }
-                WatchEvent::Watched(_) if is_root => self.enqueue(number, Scope::Folder, None),
-                WatchEvent::Watched(_) => {
+                WatchEvent::Watched if is_root => self.enqueue(number, Scope::Folder, None),
+                WatchEvent::Watched => {
                     let scope = Scope::Subtree(relative);
                     self.pending.add_event(number, scope.clone(), now);
                     // Again later: files may have been half written at the first look.
                     self.pending.add_second_look(number, scope, now);
                 }
-                WatchEvent::Unwatched(_, reason) => {
+                WatchEvent::Unwatched | WatchEvent::RootMissing => {
                     // A missing root is looked for each minute.
-                    if reason != Unwatchable::Missing {
+                    if event == WatchEvent::Unwatched {
                         self.pending.poll(number, relative, true, now);
                     }
                     let waits = |state: &FolderState| !state.first.is_empty();
@@ -502,7 +480,6 @@ impl Scanner {
                         self.enqueue(number, Scope::Folder, None);
                     }
                 }
-                WatchEvent::Overflow => {}
             }
         }
     }
@@ -511,11 +488,9 @@ impl Scanner {
         if self.check_at <= Instant::now() {
             self.check_roots().await?;
         }
-        let (now, settings) = (self.context.clock.now(), self.settings);
-        if self
-            .settle_at
-            .is_some_and(|next| settle::is_due(next, settings, now))
-        {
+        let (now, config) = (self.context.clock.now(), &self.context.config);
+        let is_due = |next| settle::is_due(next, config, now);
+        if self.settle_at.is_some_and(is_due) {
             self.check_settled().await?;
         }
         let due = self.pending.take_due(Instant::now());
@@ -543,90 +518,74 @@ impl Scanner {
         Ok(())
     }
 
-    fn scan_request(&self, number: usize, scope: Scope) -> Option<ScanRequest> {
-        let state = self.states.get(&number)?;
-        Some(ScanRequest {
+    fn start_scan(&self, queued: QueuedScan) -> Option<RunningScan> {
+        let state = self.states.get(&queued.folder)?;
+        let request = ScanRequest {
             folder: Arc::clone(&state.folder),
             root: state.root,
-            scope,
-            settings: self.settings,
+            scope: queued.scope.clone(),
+            config: Arc::clone(&self.context.config),
             is_rescan: state.is_scanned,
             reclassify: state.reclassify,
             // A backfill removes nothing, and neither does a PATH outside the configuration.
             reports_missing: state.folder.is_configured && self.context.mode == Mode::Daemon,
             clock: self.context.clock.clone(),
             warned: self.warned.clone(),
-        })
-    }
-
-    /// Starts the next queued scan, if none is running.
-    fn start_queued(&mut self) {
-        while self.running.is_none()
-            && let Some(queued) = self.queue.pop_front()
-        {
-            if let Some(request) = self.scan_request(queued.folder, queued.scope.clone()) {
-                self.running = Some(RunningScan {
-                    scan: Scan::start(&self.context.store, request),
-                    queued,
-                    began: Instant::now(),
-                });
-            }
-        }
-    }
-
-    async fn finish_running(&mut self) -> Flow<()> {
-        if let Some(RunningScan {
+        };
+        let scan = Scan::start(&self.context.store, request);
+        let began = Instant::now();
+        Some(RunningScan {
             queued,
             scan,
             began,
-        }) = self.running.take()
-            && self
-                .finish_scan(queued.folder, queued.scope, scan, began)
-                .await?
-        {
-            for reply in queued.replies {
-                // The requester may have gone.
-                let _ = reply.send(());
-            }
-        }
-        Ok(())
+        })
     }
 
     /// Scans a small part at once; a queued scan that is running waits meanwhile.
-    async fn scan_now(&mut self, number: usize, scope: Scope) -> Flow<()> {
+    async fn scan_now(&mut self, folder: usize, scope: Scope) -> Flow<()> {
         let is_available = |state: &FolderState| state.unavailable.is_none();
-        if scope == Scope::Folder || !self.states.get(&number).is_some_and(is_available) {
-            self.enqueue(number, Scope::Folder, None);
+        if scope == Scope::Folder || !self.states.get(&folder).is_some_and(is_available) {
+            self.enqueue(folder, Scope::Folder, None);
             return Ok(());
         }
-        let Some(request) = self.scan_request(number, scope.clone()) else {
+        let replies = Vec::new();
+        let Some(mut running) = self.start_scan(QueuedScan {
+            folder,
+            scope,
+            replies,
+        }) else {
             return Ok(());
         };
-        let began = Instant::now();
-        let mut scan = Scan::start(&self.context.store, request);
         let stop = self.context.stop.clone();
         while let Some(changes) = tokio::select! {
             () = stop.cancelled() => return Err(End::Stopped),
-            changes = scan.changes() => changes,
+            changes = running.scan.changes() => changes,
         } {
             self.record(changes).await?;
         }
-        self.finish_scan(number, scope, scan, began).await?;
-        Ok(())
+        self.finish_scan(running).await
     }
 
-    /// Handles the result of a scan; returns whether it was completed.
-    async fn finish_scan(
-        &mut self,
-        number: usize,
-        scope: Scope,
-        scan: Scan,
-        began: Instant,
-    ) -> Flow<bool> {
+    async fn finish_scan(&mut self, finished: RunningScan) -> Flow<()> {
+        let RunningScan {
+            queued,
+            scan,
+            began,
+        } = finished;
+        let QueuedScan {
+            folder,
+            scope,
+            replies,
+        } = queued;
         match scan.outcome().await {
             Ok(Some(outcome)) => {
-                self.apply_outcome(number, scope, outcome, began).await?;
-                return Ok(true);
+                self.apply_outcome(folder, scope, outcome, began.elapsed())
+                    .await?;
+                for reply in replies {
+                    // The requester may have gone.
+                    let _ = reply.send(());
+                }
+                return Ok(());
             }
             Ok(None) => tracing::error!("a scan ended unexpectedly, it is tried again"),
             Err(error) if error.is_transient() => {
@@ -634,8 +593,8 @@ impl Scanner {
             }
             Err(error) => return Err(error.into()),
         }
-        self.pending.add_retry(number, scope, Instant::now());
-        Ok(false)
+        self.pending.add_retry(folder, scope, Instant::now());
+        Ok(())
     }
 
     async fn apply_outcome(
@@ -643,9 +602,9 @@ impl Scanner {
         number: usize,
         scope: Scope,
         outcome: ScanOutcome,
-        began: Instant,
+        took: Duration,
     ) -> Flow<()> {
-        let (now, took) = (Instant::now(), began.elapsed());
+        let now = Instant::now();
         self.pending.finish(number, &scope, took, now);
         if let Some(unavailable) = outcome.unavailable {
             return self.set_unavailable(number, unavailable).await;
@@ -655,18 +614,7 @@ impl Scanner {
             log_outcome(folder, &outcome, took);
         }
         self.set_unmounted(number, outcome.unmounted).await?;
-        if outcome.mounts_changed {
-            self.check_at = now;
-            self.pending.add_second_look(number, scope.clone(), now);
-        }
-        if outcome.wants_second && !is_whole {
-            let second = match &scope {
-                Scope::Files { dir, .. } => Scope::Files {
-                    dir: dir.clone(),
-                    names: outcome.second_names,
-                },
-                other => other.clone(),
-            };
+        if let Some(second) = outcome.second {
             self.pending.add_second_look(number, second, now);
         }
         for dir in outcome.unsettled_sidecars {
@@ -725,10 +673,10 @@ impl Scanner {
         let folders: HashMap<_, _> = available
             .map(|state| (state.root, Arc::clone(&state.folder)))
             .collect();
-        let (settings, now) = (self.settings, self.context.clock.now());
-        let outcome = self
-            .read_store(move |reader| settle::check_settled(reader, &folders, settings, now))
-            .await?;
+        let (config, now) = (Arc::clone(&self.context.config), self.context.clock.now());
+        let check =
+            move |reader: &store::Reader| settle::check_settled(reader, &folders, &config, now);
+        let outcome = self.read_store(check).await?;
         let Some(outcome) = outcome else {
             self.settle_at = None;
             return Ok(());
@@ -942,14 +890,22 @@ fn log_outcome(folder: &Folder, outcome: &ScanOutcome, took: Duration) {
     }
 }
 
-async fn next_changes(running: &mut Option<RunningScan>) -> Option<Vec<Change>> {
-    match running {
-        Some(running) => running.scan.changes().await,
+/// The next changes of a scan, or the scan itself once it has ended.
+async fn next_changes(
+    running: &mut Option<RunningScan>,
+) -> std::result::Result<Vec<Change>, RunningScan> {
+    if let Some(running) = running.as_mut()
+        && let Some(changes) = running.scan.changes().await
+    {
+        return Ok(changes);
+    }
+    match running.take() {
+        Some(finished) => Err(finished),
         None => std::future::pending().await,
     }
 }
 
-async fn next_events(events: &mut Option<mpsc::Receiver<WatchEvent>>) -> Vec<WatchEvent> {
+async fn next_events(events: &mut Option<mpsc::Receiver<PathEvent>>) -> Vec<PathEvent> {
     let Some(events) = events else {
         return std::future::pending().await;
     };

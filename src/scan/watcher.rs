@@ -20,7 +20,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    fmt, fs,
+    fs,
     mem::ManuallyDrop,
     ops::Bound,
     path::{Path, PathBuf},
@@ -59,106 +59,78 @@ const IDLE: Duration = Duration::from_hours(1);
 /// After all directories were looked at, the thread waits for this many times as long before it does so again.
 const PAUSE_FACTOR: u32 = 10;
 
-/// What was noticed. Paths are absolute.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What the watcher has noticed of an absolute path.
+pub type PathEvent = (PathBuf, WatchEvent);
+
+/// What the watcher has noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WatchEvent {
     /// A file was written, moved here, or its attributes changed.
-    Changed(PathBuf),
+    Changed,
     /// A file or directory seems to be gone.
-    Removed(PathBuf),
+    Removed,
     /// A new directory is watched now, with everything below it: scan it.
-    Watched(PathBuf),
+    Watched,
     /// A directory and everything below it raises no events: poll it.
-    Unwatched(PathBuf, Unwatchable),
-    /// Events were lost: scan all folders.
+    Unwatched,
+    /// A folder's root does not exist: it raises no event when it appears.
+    RootMissing,
+    /// Events were lost: scan all folders. The path means nothing.
     Overflow,
 }
 
 /// Why a directory is not watched.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unwatchable {
-    /// It is on a file system where changes made by other machines raise no events.
-    Network(&'static str),
+enum Failure {
+    /// It is a folder's root and does not exist.
+    RootMissing,
     /// All watches that the system allows are in use.
-    Limit {
-        /// How many directories are to be watched; at least this many.
-        needed: usize,
-        /// How many watches all programs of this user may have, if the system tells.
-        allowed: Option<usize>,
-    },
-    /// It is a folder's root and does not exist: it raises no event when it appears.
-    Missing,
-    /// There is no watcher at all.
-    NoWatcher(String),
-    /// The system refused.
-    Refused(String),
+    Limit,
+    /// The reason, with a hint if there is one.
+    Other(String),
 }
 
-impl fmt::Display for Unwatchable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Failure {
+    fn of(error: &notify::Error) -> Self {
+        let why = match &error.kind {
+            notify::ErrorKind::MaxFilesWatch => return Self::Limit,
+            notify::ErrorKind::Io(error) => error.to_string(),
+            other => format!("{other:?}"),
+        };
+        Self::Other(format!("the system refused to watch it: {why}"))
+    }
+
+    /// The reason, if `needed` or more directories are to be watched.
+    fn text(&self, needed: usize) -> String {
         match self {
-            Self::Network(name) => write!(
-                f,
-                "it is on a {name} file system, where not every change raises an event"
-            ),
-            Self::Limit { needed, allowed } => {
-                write!(f, "{needed} or more directories are to be watched")?;
-                match allowed {
-                    Some(n) => {
-                        write!(
-                            f,
-                            ", and the system has {n} watches for all programs of this user"
-                        )
-                    }
-                    None => f.write_str(", more than there are watches"),
-                }
+            Self::RootMissing => "it is not there".to_owned(),
+            Self::Limit => {
+                let allowed = fs::read_to_string("/proc/sys/fs/inotify/max_user_watches");
+                limit_text(needed, allowed.ok().as_deref())
             }
-            Self::Missing => f.write_str("it is not there"),
-            Self::NoWatcher(why) => write!(f, "the system gives no watcher: {why}"),
-            Self::Refused(why) => write!(f, "the system refused to watch it: {why}"),
+            Self::Other(why) => why.clone(),
         }
     }
 }
 
-impl Unwatchable {
-    /// What the user can do about it: the text of a `hint:` line.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            // Twice as many leave room for other programs and for growth.
-            Self::Limit { needed, .. } => Some(format!(
-                "raise the limit with `sudo sysctl fs.inotify.max_user_watches={}`, and in \
-                 /etc/sysctl.d to keep it",
-                needed.saturating_mul(2).next_power_of_two().max(65_536)
-            )),
-            Self::NoWatcher(_) if cfg!(target_os = "linux") => {
-                Some("raise the limit with `sudo sysctl fs.inotify.max_user_instances=512`".into())
-            }
-            Self::Network(_) => {
-                Some("set `poll = \"never\"` in [watch] to rely on the events all the same".into())
-            }
-            Self::Missing | Self::NoWatcher(_) | Self::Refused(_) => None,
-        }
-    }
-
-    fn of(error: notify::Error) -> Self {
-        match error.kind {
-            notify::ErrorKind::MaxFilesWatch => Self::limit(0),
-            notify::ErrorKind::Io(error) => Self::Refused(error.to_string()),
-            other => Self::Refused(format!("{other:?}")),
-        }
-    }
-
-    fn limit(needed: usize) -> Self {
-        let allowed = fs::read_to_string("/proc/sys/fs/inotify/max_user_watches");
-        let allowed = allowed.ok().and_then(|text| text.trim().parse().ok());
-        Self::Limit { needed, allowed }
-    }
+/// Says that there are too few watches, with what the system allows as it says it.
+fn limit_text(needed: usize, allowed: Option<&str>) -> String {
+    let has = match allowed.map(str::trim) {
+        Some(n) => format!("and the system has {n} watches for all programs of this user"),
+        None => "more than there are watches".to_owned(),
+    };
+    // Twice as many leave room for other programs and for growth.
+    let enough = needed.saturating_mul(2).next_power_of_two().max(65_536);
+    format!(
+        "{needed} or more directories are to be watched, {has}\nhint: raise the limit with `sudo sysctl \
+         fs.inotify.max_user_watches={enough}`, and in /etc/sysctl.d to keep it"
+    )
 }
 
-/// Why the directory must be polled, by the type of its file system. Errors and unknown types are no reason:
-/// then watching is tried.
+/// The name of the directory's file system, if changes made by other machines raise no events there. Errors and
+/// unknown types give none: then watching is tried.
 #[cfg(target_os = "linux")]
-pub fn must_poll(dir: &Path) -> Option<Unwatchable> {
+pub fn network_file_system(dir: &Path) -> Option<&'static str> {
     /// File systems whose changes need not pass through this kernel (numbers: `statfs(2)` and
     /// `linux/magic.h`; the last four from the modules that bring them). FUSE is in the list because sshfs
     /// and rclone cannot be told from a local one.
@@ -189,12 +161,12 @@ pub fn must_poll(dir: &Path) -> Option<Unwatchable> {
     )]
     let kind = kind as u32;
     let found = NETWORK.iter().find(|(number, _)| *number == kind);
-    found.map(|(_, name)| Unwatchable::Network(name))
+    found.map(|(_, name)| *name)
 }
 
-/// Why the directory must be polled: not known on this system.
+/// Not known on this system.
 #[cfg(not(target_os = "linux"))]
-pub fn must_poll(_: &Path) -> Option<Unwatchable> {
+pub fn network_file_system(_: &Path) -> Option<&'static str> {
     None
 }
 
@@ -246,16 +218,14 @@ impl Watcher {
     pub fn start(
         trees: Vec<Arc<Tree>>,
         network: bool,
-    ) -> Result<(Self, mpsc::Receiver<WatchEvent>), Unwatchable> {
-        let no_watcher = |error: notify::Error| Unwatchable::NoWatcher(error.to_string());
+    ) -> notify::Result<(Self, mpsc::Receiver<PathEvent>)> {
         let shared = Arc::new(Shared::default());
         shared.state().rewatch = trees.iter().map(|tree| tree.root.clone()).collect();
         let callback = Arc::clone(&shared);
         let library = RecommendedWatcher::new(
             move |event| callback.add(event),
             Config::default().with_follow_symlinks(false),
-        );
-        let library = library.map_err(no_watcher)?;
+        )?;
         let (sender, events) = mpsc::channel(EVENTS_AHEAD);
         let thread_shared = Arc::clone(&shared);
         let thread = thread::Builder::new()
@@ -278,7 +248,7 @@ impl Watcher {
                 registry.run();
                 drop(ManuallyDrop::into_inner(library));
             });
-        thread.map_err(|error| no_watcher(error.into()))?;
+        thread?;
         Ok((Self { shared }, events))
     }
 
@@ -414,7 +384,7 @@ struct WatchRegistry<'a> {
     trees: &'a [Arc<Tree>],
     network: bool,
     shared: &'a Shared,
-    events: mpsc::Sender<WatchEvent>,
+    events: mpsc::Sender<PathEvent>,
     /// The watched directories, with what each was when it was watched.
     watched: BTreeMap<PathBuf, Option<Identity>>,
     has_warned_of_limit: bool,
@@ -460,8 +430,8 @@ impl<'a> WatchRegistry<'a> {
     }
 
     /// If the receiver is gone, the watcher is about to be dropped.
-    fn send(&self, event: WatchEvent) {
-        let _ = self.events.blocking_send(event);
+    fn send(&self, path: PathBuf, event: WatchEvent) {
+        let _ = self.events.blocking_send((path, event));
     }
 
     /// Events were lost, perhaps those of new directories: everything is watched again (which does no harm to
@@ -472,7 +442,7 @@ impl<'a> WatchRegistry<'a> {
         for tree in self.trees {
             self.watch_tree(tree, &tree.root);
         }
-        self.send(WatchEvent::Overflow);
+        self.send(PathBuf::new(), WatchEvent::Overflow);
         self.start_over.finished(began);
     }
 
@@ -505,10 +475,10 @@ impl<'a> WatchRegistry<'a> {
         match kind {
             Kind::Removed => {
                 if self.forget(&path) || self.is_ours(&path) {
-                    self.send(WatchEvent::Removed(path));
+                    self.send(path, WatchEvent::Removed);
                 }
             }
-            Kind::Written if self.is_ours(&path) => self.send(WatchEvent::Changed(path)),
+            Kind::Written if self.is_ours(&path) => self.send(path, WatchEvent::Changed),
             Kind::Written => {}
             // A watched directory could be read before, too.
             Kind::Attributes if self.watched.contains_key(&path) => {}
@@ -517,9 +487,9 @@ impl<'a> WatchRegistry<'a> {
                     self.forget(&path);
                     self.rewatch(&path);
                 }
-                Ok(_) if self.is_ours(&path) => self.send(WatchEvent::Changed(path)),
+                Ok(_) if self.is_ours(&path) => self.send(path, WatchEvent::Changed),
                 Err(error) if is_not_found(&error) && self.is_ours(&path) => {
-                    self.send(WatchEvent::Removed(path));
+                    self.send(path, WatchEvent::Removed);
                 }
                 Ok(_) | Err(_) => {}
             },
@@ -535,31 +505,27 @@ impl<'a> WatchRegistry<'a> {
         let nested = nested.map(|tree| (tree, tree.root.as_path()));
         for (tree, dir) in tree.map(|tree| (tree, dir)).into_iter().chain(nested) {
             self.watch_tree(tree, dir);
-            self.send(WatchEvent::Watched(dir.to_owned()));
+            self.send(dir.to_owned(), WatchEvent::Watched);
         }
     }
 
     /// Watches `top` and every directory below it that the rules take, parents first.
     fn watch_tree(&mut self, tree: &Tree, top: &Path) {
         let mut pending = vec![top.to_owned()];
-        let mut unwatched: Vec<(PathBuf, Unwatchable)> = Vec::new();
+        let mut failed: Vec<(PathBuf, Failure)> = Vec::new();
         let mut over_limit = 0;
         while let Some(dir) = pending.pop() {
             // Beyond the limit directories are only counted: no watch is released meanwhile.
-            let watched = if over_limit > 0 {
-                Err(Unwatchable::Limit {
-                    needed: 0,
-                    allowed: None,
-                })
-            } else {
-                self.watch_dir(tree, &dir)
+            let watched = match over_limit {
+                0 => self.watch_dir(tree, &dir),
+                _ => Err(Failure::Limit),
             };
-            if let Err(reason) = watched {
-                let is_limit = matches!(reason, Unwatchable::Limit { .. });
+            if let Err(failure) = watched {
+                let is_limit = failure == Failure::Limit;
                 over_limit += usize::from(is_limit);
-                let is_known = || unwatched.iter().any(|(above, _)| dir.starts_with(above));
-                if unwatched.len() <= MAX_UNWATCHED && !is_known() {
-                    unwatched.push((dir.clone(), reason));
+                let is_known = || failed.iter().any(|(above, _)| dir.starts_with(above));
+                if failed.len() <= MAX_UNWATCHED && !is_known() {
+                    failed.push((dir.clone(), failure));
                 }
                 if !is_limit {
                     continue;
@@ -567,33 +533,40 @@ impl<'a> WatchRegistry<'a> {
             }
             add_subdirectories(tree, &dir, &mut pending);
         }
-        let limit = (over_limit > 0).then(|| Unwatchable::limit(self.watched.len() + over_limit));
-        if unwatched.len() > MAX_UNWATCHED {
-            let (_, first) = unwatched.swap_remove(0);
-            unwatched = vec![(top.to_owned(), limit.clone().unwrap_or(first))];
+        if failed.len() > MAX_UNWATCHED {
+            let (_, first) = failed.swap_remove(0);
+            let failure = if over_limit > 0 {
+                Failure::Limit
+            } else {
+                first
+            };
+            failed = vec![(top.to_owned(), failure)];
         }
-        for (dir, mut reason) in unwatched {
-            let is_limit = matches!(reason, Unwatchable::Limit { .. });
-            if let Some(limit) = limit.as_ref().filter(|_| is_limit) {
-                reason.clone_from(limit);
-            }
+        for (dir, failure) in failed {
+            let is_limit = failure == Failure::Limit;
             if !is_limit || !self.has_warned_of_limit {
                 self.has_warned_of_limit |= is_limit;
-                let hint = reason.hint().map(|hint| format!("\nhint: {hint}"));
-                tracing::warn!(
-                    "cannot watch {}, it is polled instead: {reason}{}",
-                    Escaped::path(&dir),
-                    hint.unwrap_or_default()
-                );
+                let why = failure.text(self.watched.len() + over_limit);
+                let shown = Escaped::path(&dir);
+                tracing::warn!("cannot watch {shown}, it is polled instead: {why}");
             }
-            self.send(WatchEvent::Unwatched(dir, reason));
+            let is_missing = failure == Failure::RootMissing;
+            let event = if is_missing {
+                WatchEvent::RootMissing
+            } else {
+                WatchEvent::Unwatched
+            };
+            self.send(dir, event);
         }
     }
 
     /// Watches one directory. One that has vanished meanwhile is no failure, except a root.
-    fn watch_dir(&mut self, tree: &Tree, dir: &Path) -> Result<(), Unwatchable> {
-        if let Some(reason) = must_poll(dir).filter(|_| !self.network) {
-            return Err(reason);
+    fn watch_dir(&mut self, tree: &Tree, dir: &Path) -> Result<(), Failure> {
+        if let Some(name) = network_file_system(dir).filter(|_| !self.network) {
+            return Err(Failure::Other(format!(
+                "it is on a {name} file system, where not every change raises an event\n\
+                 hint: set `poll = \"never\"` in [watch] to rely on the events all the same"
+            )));
         }
         // Before it is watched: if something is mounted in between, `revalidate` sees a difference.
         let identity = identity(dir);
@@ -602,16 +575,16 @@ impl<'a> WatchRegistry<'a> {
                 self.watched.insert(dir.to_owned(), identity);
                 Ok(())
             }
-            Err(Unwatchable::Refused(_))
+            Err(Failure::Other(_))
                 if fs::symlink_metadata(dir).is_err_and(|error| is_not_found(&error)) =>
             {
                 if dir == tree.root {
-                    Err(Unwatchable::Missing)
+                    Err(Failure::RootMissing)
                 } else {
                     Ok(())
                 }
             }
-            Err(reason) => Err(reason),
+            Err(failure) => Err(failure),
         }
     }
 
@@ -649,9 +622,9 @@ impl<'a> WatchRegistry<'a> {
 }
 
 /// Watches one directory, without those below it.
-fn watch(library: &mut RecommendedWatcher, dir: &Path) -> Result<(), Unwatchable> {
+fn watch(library: &mut RecommendedWatcher, dir: &Path) -> Result<(), Failure> {
     let watched = library.watch(dir, RecursiveMode::NonRecursive);
-    watched.map_err(Unwatchable::of)
+    watched.map_err(|error| Failure::of(&error))
 }
 
 /// Whether the directory is a root, or one that its folder searches.

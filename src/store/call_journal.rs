@@ -1,58 +1,21 @@
 //! The journal: every mutating call word for word, before it is sent.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
 use super::{
-    Error, Result, Store, items,
+    Error, Reader, Result, Store, Tx, items,
     quota_usage::{self, Sending},
 };
 use crate::{
     clock,
     model::{
         batch_plan::Position,
+        call::CallKind,
         ids::{AlbumRow, CallId, ItemId},
         item::Event,
     },
 };
-
-/// What a call does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CallKind {
-    /// mediaItems.batchCreate
-    CreateItems,
-    /// albums.create
-    CreateAlbum,
-    /// albums.batchAddMediaItems
-    AddItems,
-    /// albums.batchRemoveMediaItems
-    RemoveItems,
-    /// mediaItems.patch
-    DescribeItem,
-}
-
-impl CallKind {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::CreateItems => "create_items",
-            Self::CreateAlbum => "create_album",
-            Self::AddItems => "add_items",
-            Self::RemoveItems => "remove_items",
-            Self::DescribeItem => "describe_item",
-        }
-    }
-
-    fn parse(word: &str) -> Result<Self> {
-        match word {
-            "create_items" => Ok(Self::CreateItems),
-            "create_album" => Ok(Self::CreateAlbum),
-            "add_items" => Ok(Self::AddItems),
-            "remove_items" => Ok(Self::RemoveItems),
-            "describe_item" => Ok(Self::DescribeItem),
-            other => Err(Error::Corrupt(format!("a call of kind `{other}`"))),
-        }
-    }
-}
 
 /// A call that is about to be sent for the first time.
 #[derive(Debug, Clone)]
@@ -109,7 +72,7 @@ impl Store {
                 "INSERT INTO calls (kind, album_id, position, path, body, sent_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
             .execute(params![
-                call.kind.as_str(),
+                <&'static str>::from(call.kind),
                 call.album.0,
                 position,
                 call.path,
@@ -149,7 +112,7 @@ impl Store {
 
     /// The call whose answer is not recorded, if there is one.
     pub async fn unanswered(&self) -> Result<Option<Journalled>> {
-        self.write(unanswered).await
+        self.write(|tx| unanswered(tx)).await
     }
 
     /// When the last call was answered, if it was with "too many requests".
@@ -193,7 +156,7 @@ impl Store {
     }
 }
 
-pub(super) fn unanswered(db: &Connection) -> Result<Option<Journalled>> {
+pub(super) fn unanswered(db: &Reader) -> Result<Option<Journalled>> {
     let row = db
         .prepare_cached(UNANSWERED)?
         .query_row([], |row| {
@@ -213,7 +176,9 @@ pub(super) fn unanswered(db: &Connection) -> Result<Option<Journalled>> {
     };
     Ok(Some(Journalled {
         id,
-        kind: CallKind::parse(&kind)?,
+        kind: kind
+            .parse()
+            .map_err(|_| Error::Corrupt(format!("a call of kind `{kind}`")))?,
         album,
         path,
         body,
@@ -224,7 +189,7 @@ pub(super) fn unanswered(db: &Connection) -> Result<Option<Journalled>> {
 }
 
 /// What a call carries, in order.
-pub(super) fn items_of(db: &Connection, call: CallId) -> Result<Vec<ItemId>> {
+pub(super) fn items_of(db: &Reader, call: CallId) -> Result<Vec<ItemId>> {
     let items = db
         .prepare_cached("SELECT item_id FROM call_items WHERE call_id = ?1 ORDER BY ordinal")?
         .query_map([call.0], |row| row.get(0).map(ItemId))?
@@ -232,7 +197,7 @@ pub(super) fn items_of(db: &Connection, call: CallId) -> Result<Vec<ItemId>> {
     Ok(items)
 }
 
-fn with_attempts(db: &Connection, call: CallId) -> Result<Vec<(ItemId, u32)>> {
+fn with_attempts(db: &Reader, call: CallId) -> Result<Vec<(ItemId, u32)>> {
     let items = db
         .prepare_cached(
             "SELECT items.id, items.attempts FROM call_items JOIN items ON items.id = call_items.item_id
@@ -245,7 +210,7 @@ fn with_attempts(db: &Connection, call: CallId) -> Result<Vec<(ItemId, u32)>> {
 
 /// The call has its answer; its words are not needed any more.
 pub(super) fn answered(
-    db: &Connection,
+    db: &Tx,
     call: CallId,
     http_status: Option<u16>,
     error: Option<&str>,

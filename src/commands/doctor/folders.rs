@@ -71,7 +71,8 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
 }
 
 fn must_be_watched(config: &Config, folder: &Folder) -> bool {
-    config.watch.poll == Poll::Never || watcher::must_poll(&folder.settings.path).is_none()
+    config.watch.poll == Poll::Never
+        || watcher::network_file_system(&folder.settings.path).is_none()
 }
 
 /// What a walk saw.
