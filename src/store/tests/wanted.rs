@@ -72,21 +72,3 @@ async fn what_was_taken_out_of_the_next_part_is_made_when_the_part_before_is_ful
     assert_eq!(place(&bench, items[1], 0), "wanted");
     bench.check();
 }
-
-#[tokio::test]
-async fn what_an_older_version_left_without_any_place_is_made_after_the_next_start() {
-    let (bench, items) = two_in_album().await;
-    bench
-        .store
-        .write(|db| {
-            db.execute("UPDATE placements SET state = 'gone'", [])?;
-            Ok(())
-        })
-        .await
-        .unwrap();
-    bench.store.recover(t(1)).await.unwrap();
-    let calls = bench.make_all(backfill(), t(1)).await;
-    assert_eq!(calls, [(items, None)]);
-    assert!(bench.store.is_drained().await.unwrap());
-    bench.check();
-}
