@@ -330,7 +330,7 @@ impl<'a> Diff<'a> {
         if let Some(sidecars) = sidecars.filter(|_| !changed) {
             self.compare_sidecars(dir, row, sidecars);
         }
-        let is_sent = row.state == FileState::Held || row.imported;
+        let is_sent = row.state == FileState::Attached || row.imported;
         let mut stability = Stability::Unknown;
         match row.state {
             // The upload worker, or the second look, deals with them.
@@ -342,13 +342,13 @@ impl<'a> Diff<'a> {
             FileState::Queued if self.request.reclassify && !changed => {
                 stability = Stability::Stable;
             }
-            FileState::Held | FileState::Queued | FileState::Refused if !changed => {
+            FileState::Attached | FileState::Queued | FileState::Refused if !changed => {
                 if row.missed > 0 {
                     self.send(Change::Back(row.id));
                 }
                 return;
             }
-            FileState::Held | FileState::Queued | FileState::Refused | FileState::Gone => {}
+            FileState::Attached | FileState::Queued | FileState::Refused | FileState::Gone => {}
         }
         self.candidates.push(Candidate {
             file: Some(row.id),
@@ -375,7 +375,7 @@ impl<'a> Diff<'a> {
         let settle = self.request.settings.settle(0);
         let is_unsettled = match row.state {
             // A backfill does not look a second time.
-            FileState::Held => self.request.reports_missing && is_younger(settle),
+            FileState::Attached => self.request.reports_missing && is_younger(settle),
             FileState::Claimed => is_younger(CLAIM_TIME),
             _ => false,
         };
@@ -384,7 +384,7 @@ impl<'a> Diff<'a> {
             if dirs.last().is_none_or(|last| last != dir) {
                 dirs.push(dir.to_owned());
             }
-        } else if row.state == FileState::Held {
+        } else if row.state == FileState::Attached {
             let words = description::find(&path.join(&row.name), sidecars).words();
             self.send(Change::Described {
                 file: row.id,
@@ -402,7 +402,7 @@ impl<'a> Diff<'a> {
             FileState::Settling | FileState::Claimed | FileState::Gone => return,
             // The rules need no second scan.
             FileState::Queued if !is_taken => return self.leave_out(row.id),
-            FileState::Held | FileState::Queued | FileState::Refused => {}
+            FileState::Attached | FileState::Queued | FileState::Refused => {}
         }
         if !self.request.reports_missing {
             return;

@@ -79,7 +79,7 @@ pub(super) fn named(db: &Connection, title_or_id: &str) -> Result<Vec<AlbumRow>>
 pub(super) fn task(db: &Connection, album: AlbumRow) -> Result<Option<AlbumTask>> {
     let row: Option<(String, i64, Option<i64>, u32)> = db
         .prepare_cached(
-            "SELECT title, part, asked_at, looked FROM albums WHERE id = ?1 AND id <> 0 AND album_id IS NULL",
+            "SELECT title, part, create_sent_at, list_checks FROM albums WHERE id = ?1 AND id <> 0 AND album_id IS NULL",
         )?
         .query_row([album.0], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
@@ -116,7 +116,7 @@ impl Store {
     pub async fn album_not_listed(&self, album: AlbumRow, not_before: Timestamp) -> Result<()> {
         self.write(move |db| {
             db.prepare_cached(
-                "UPDATE albums SET looked = looked + 1, not_before = ?2 WHERE id = ?1",
+                "UPDATE albums SET list_checks = list_checks + 1, not_before = ?2 WHERE id = ?1",
             )?
             .execute(params![album.0, not_before.as_millisecond()])?;
             Ok(())
@@ -143,7 +143,7 @@ impl Store {
     pub async fn album_id(&self, album: AlbumRow) -> Result<Option<(AlbumId, Option<Timestamp>)>> {
         self.write(move |db| {
             let row: Option<(Option<String>, Option<i64>)> = db
-                .prepare_cached("SELECT album_id, made_at FROM albums WHERE id = ?1")?
+                .prepare_cached("SELECT album_id, created_at FROM albums WHERE id = ?1")?
                 .query_row([album.0], |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()?;
             Ok(row.and_then(|(id, made_at)| {
@@ -170,11 +170,11 @@ impl Store {
     pub async fn album_absent(&self, album: AlbumRow, now: Timestamp) -> Result<Timestamp> {
         self.write(move |db| {
             db.prepare_cached(
-                "UPDATE albums SET absent_at = coalesce(absent_at, ?2) WHERE id = ?1",
+                "UPDATE albums SET not_found_at = coalesce(not_found_at, ?2) WHERE id = ?1",
             )?
             .execute(params![album.0, now.as_millisecond()])?;
             let first: i64 = db
-                .prepare_cached("SELECT absent_at FROM albums WHERE id = ?1")?
+                .prepare_cached("SELECT not_found_at FROM albums WHERE id = ?1")?
                 .query_row([album.0], |row| row.get(0))?;
             Ok(clock::from_millis(first))
         })
@@ -184,8 +184,10 @@ impl Store {
     /// albums.get says that the album is there after all.
     pub async fn album_present(&self, album: AlbumRow) -> Result<()> {
         self.write(move |db| {
-            db.prepare_cached("UPDATE albums SET absent_at = NULL, reason = NULL WHERE id = ?1")?
-                .execute([album.0])?;
+            db.prepare_cached(
+                "UPDATE albums SET not_found_at = NULL, reason = NULL WHERE id = ?1",
+            )?
+            .execute([album.0])?;
             Ok(())
         })
         .await
@@ -204,8 +206,8 @@ impl Store {
             )?
             .execute([album.0])?;
             db.prepare_cached(
-                "UPDATE albums SET album_id = NULL, unread = 0, found = 0, product_url = NULL, made_at = NULL, asked_at = NULL,
-                        looked = 0, not_before = 0, absent_at = NULL,
+                "UPDATE albums SET album_id = NULL, order_unknown = 0, pre_existing = 0, product_url = NULL, created_at = NULL, create_sent_at = NULL,
+                        list_checks = 0, not_before = 0, not_found_at = NULL,
                         reason = 'it was deleted in Google Photos and is made again'
                  WHERE id = ?1",
             )?
@@ -244,7 +246,7 @@ impl Store {
     ) -> Result<()> {
         self.write_durably(move |db| {
             db.prepare_cached(
-                "UPDATE albums SET asked_at = iif(?2, asked_at, NULL), looked = 0, not_before = ?3, reason = ?4
+                "UPDATE albums SET create_sent_at = iif(?2, create_sent_at, NULL), list_checks = 0, not_before = ?3, reason = ?4
                  WHERE id = ?1",
             )?
             .execute(params![album.0, open, not_before.as_millisecond(), error])?;
@@ -263,8 +265,8 @@ pub(super) fn stands(
     now: Timestamp,
 ) -> Result<()> {
     db.prepare_cached(
-        "UPDATE albums SET album_id = ?2, product_url = ?3, made_at = ?4, asked_at = NULL, looked = 0,
-                not_before = 0, reason = NULL, absent_at = NULL
+        "UPDATE albums SET album_id = ?2, product_url = ?3, created_at = ?4, create_sent_at = NULL, list_checks = 0,
+                not_before = 0, reason = NULL, not_found_at = NULL
          WHERE id = ?1",
     )?
     .execute(params![album.0, album_id.as_str(), product_url, now.as_millisecond()])?;

@@ -128,7 +128,7 @@ impl Store {
                 }
             }
             if call.kind == CallKind::CreateAlbum {
-                db.prepare_cached("UPDATE albums SET asked_at = ?2, looked = 0 WHERE id = ?1")?
+                db.prepare_cached("UPDATE albums SET create_sent_at = ?2, list_checks = 0 WHERE id = ?1")?
                     .execute(params![call.album.0, now.as_millisecond()])?;
             }
             let sending = if call.for_order { Sending::OrderCall } else { Sending::Request };

@@ -25,7 +25,7 @@ pub(super) const ITEMS: &str = "UPDATE items SET not_before = 0
 
 /// Media items that join a further album.
 pub(super) const PLACEMENTS: &str = "UPDATE placements SET not_before = 0
-     WHERE state = 'wanted' AND made = 1 AND not_before > ?1";
+     WHERE state = 'wanted' AND item_exists = 1 AND not_before > ?1";
 
 /// Media items that the service is asked for.
 pub(super) const TO_VERIFY: &str =
@@ -33,15 +33,15 @@ pub(super) const TO_VERIFY: &str =
 
 /// DescriptionSource that are to be told; an index holds what has some.
 pub(super) const DESCRIPTIONS: &str = "UPDATE items SET describe_at = 0
-     WHERE describe_at IS NOT NULL AND description IS NOT described AND state IN ('created', 'verified')
+     WHERE describe_at IS NOT NULL AND description IS NOT sent_description AND state IN ('created', 'verified')
            AND describe_at > ?1";
 
 /// Files that are to be moved or deleted.
-pub(super) const ACTS: &str =
-    "UPDATE files SET act_at = ?2 WHERE afterwards IN ('waits', 'ready') AND act_at > ?1";
+pub(super) const ACTS: &str = "UPDATE files SET next_action_at = ?2 WHERE action_state IN ('waiting', 'ready') AND next_action_at > ?1";
 
 /// Nothing has gone in the future. How long it is gone is then counted from now.
-const DEPARTURES: &str = "UPDATE departures SET gone_at = ?1 WHERE held = 0 AND gone_at > ?1";
+const DEPARTURES: &str =
+    "UPDATE pending_removals SET gone_at = ?1 WHERE needs_confirmation = 0 AND gone_at > ?1";
 
 /// The few thousand albums that there are have no index for it.
 const ALBUMS: &str = "UPDATE albums SET not_before = 0 WHERE not_before > ?1";

@@ -71,7 +71,7 @@ pub struct Order {
     pub report: Option<String>,
 }
 
-const COLUMNS: &str = "id, args, begun_at, exit_code, report";
+const COLUMNS: &str = "id, args, started_at, exit_code, report";
 
 /// The columns of an order as they stand.
 type Raw = (i64, String, Option<i64>, Option<i32>, Option<String>);
@@ -87,13 +87,13 @@ fn order(row: &Row<'_>) -> rusqlite::Result<Raw> {
 }
 
 fn parsed(raw: Raw) -> Result<Order> {
-    let (id, args, begun_at, exit_code, report) = raw;
+    let (id, args, started_at, exit_code, report) = raw;
     let kind = serde_json::from_str(&args)
         .map_err(|error| Error::Corrupt(format!("order {id}: {error}")))?;
     Ok(Order {
         id: OrderId(id),
         kind,
-        begun_at: begun_at.map(clock::from_millis),
+        begun_at: started_at.map(clock::from_millis),
         exit_code,
         report,
     })
@@ -106,7 +106,7 @@ impl Store {
             let args =
                 serde_json::to_string(&order).map_err(|error| Error::Corrupt(error.to_string()))?;
             db.execute(
-                "INSERT INTO orders (kind, args, asked_at) VALUES (?1, ?2, ?3)",
+                "INSERT INTO commands (kind, args, requested_at) VALUES (?1, ?2, ?3)",
                 params![order.word(), args, now.as_millisecond()],
             )?;
             Ok(OrderId(db.last_insert_rowid()))
@@ -119,13 +119,13 @@ impl Store {
         self.write(move |db| {
             let raw = db
                 .prepare_cached(&format!(
-                    "SELECT {COLUMNS} FROM orders WHERE id = ?1 AND begun_at IS NULL"
+                    "SELECT {COLUMNS} FROM commands WHERE id = ?1 AND started_at IS NULL"
                 ))?
                 .query_row([id.0], order)
                 .optional()?;
             let Some(raw) = raw else { return Ok(None) };
             db.execute(
-                "UPDATE orders SET begun_at = ?2 WHERE id = ?1",
+                "UPDATE commands SET started_at = ?2 WHERE id = ?1",
                 params![id.0, now.as_millisecond()],
             )?;
             parsed(raw).map(Some)
@@ -143,7 +143,7 @@ impl Store {
     ) -> Result<()> {
         self.write(move |db| {
             db.execute(
-                "UPDATE orders SET done_at = ?2, exit_code = ?3, report = ?4 WHERE id = ?1",
+                "UPDATE commands SET done_at = ?2, exit_code = ?3, report = ?4 WHERE id = ?1",
                 params![id.0, now.as_millisecond(), exit_code, report],
             )?;
             Ok(())
@@ -155,11 +155,11 @@ impl Store {
     pub async fn forget_orders(&self, now: Timestamp) -> Result<()> {
         self.write(move |db| {
             db.execute(
-                "UPDATE orders SET done_at = ?1 WHERE done_at IS NULL AND begun_at IS NOT NULL",
+                "UPDATE commands SET done_at = ?1 WHERE done_at IS NULL AND started_at IS NOT NULL",
                 [now.as_millisecond()],
             )?;
             db.execute(
-                "DELETE FROM orders WHERE done_at < ?1",
+                "DELETE FROM commands WHERE done_at < ?1",
                 [now.as_millisecond() - 7 * 24 * 3_600_000],
             )?;
             Ok(())
@@ -221,7 +221,7 @@ fn retry_item(db: &Connection, item: ItemId, now: Timestamp) -> Result<bool> {
     }
     items::apply(db, item, Event::Retried, &items::Reason::default(), now)?;
     db.prepare_cached(
-        "UPDATE placements SET state = 'wanted', in_sequence = 0, append = 0, attempts = 0, not_before = 0,
+        "UPDATE placements SET state = 'wanted', in_sequence = 0, append_only = 0, attempts = 0, not_before = 0,
                 reason = NULL
          WHERE item_id = ?1 AND state IN ('wanted', 'placed', 'refused')",
     )?

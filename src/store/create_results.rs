@@ -240,7 +240,7 @@ fn is_overtaken(db: &Connection, item: ItemId) -> Result<bool> {
 /// The next call that takes the item takes nothing else.
 fn alone(db: &Connection, item: ItemId, because: &items::Reason<'_>, now: Timestamp) -> Result<()> {
     items::apply(db, item, Event::CreateDeferred, because, now)?;
-    db.prepare_cached("UPDATE items SET alone = 1 WHERE id = ?1")?
+    db.prepare_cached("UPDATE items SET retry_alone = 1 WHERE id = ?1")?
         .execute([item.0])?;
     Ok(())
 }
@@ -310,8 +310,8 @@ fn made(
     let before = items::state_of(db, item)?;
     let after = before.after(Event::Made)?;
     db.prepare_cached(
-        "UPDATE items SET state = ?2, media_item_id = ?3, product_url = ?4, made_at = coalesce(made_at, ?5),
-                verify_at = iif(?2 = 'verified', verify_at, ?6), alone = 0, matched = 0, attempts = 0, not_before = 0,
+        "UPDATE items SET state = ?2, media_item_id = ?3, product_url = ?4, created_at = coalesce(created_at, ?5),
+                verify_at = iif(?2 = 'verified', verify_at, ?6), retry_alone = 0, matched_by_name = 0, attempts = 0, not_before = 0,
                 reason = NULL, code = NULL, message = NULL, changed_at = ?5
          WHERE id = ?1",
     )?

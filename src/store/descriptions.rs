@@ -31,7 +31,7 @@ impl Store {
     ) -> Result<()> {
         self.write(move |db| {
             db.prepare_cached(
-                "UPDATE items SET described = ?2, describe_at = 0, describe_attempts = 0, describe_error = NULL
+                "UPDATE items SET sent_description = ?2, describe_at = 0, describe_attempts = 0, describe_error = NULL
                  WHERE id = ?1",
             )?
             .execute(params![item.0, text])?;
@@ -76,7 +76,7 @@ pub(super) fn found(
     file: FileId,
     words: &DescriptionSource,
 ) -> Result<()> {
-    db.prepare_cached("UPDATE files SET sidecars = ?2 WHERE id = ?1")?
+    db.prepare_cached("UPDATE files SET sidecars_hash = ?2 WHERE id = ?1")?
         .execute(params![file.0, words.sidecars])?;
     match &words.text {
         Some(text) => {
@@ -85,8 +85,8 @@ pub(super) fn found(
         }
         None => {
             db.prepare_cached(
-                "UPDATE items SET description = NULL, described_by = NULL
-                 WHERE id = ?1 AND described_by = ?2 AND described IS NULL
+                "UPDATE items SET description = NULL, description_file_id = NULL
+                 WHERE id = ?1 AND description_file_id = ?2 AND sent_description IS NULL
                        AND state IN ('queued', 'uploading', 'uploaded', 'failed', 'skipped')",
             )?
             .execute(params![item.0, file.0])?;
@@ -97,16 +97,16 @@ pub(super) fn found(
 
 /// New words of an item; those of another file that still holds it are left as they are.
 pub(super) const TAKEN_OVER: &str = "UPDATE items
-     SET description = ?3, described_by = ?2, describe_at = 0, describe_attempts = 0, describe_error = NULL
+     SET description = ?3, description_file_id = ?2, describe_at = 0, describe_attempts = 0, describe_error = NULL
      WHERE id = ?1 AND description IS NOT ?3
-           AND (description IS NULL OR described_by IS ?2 OR NOT EXISTS (
-                SELECT 1 FROM files WHERE files.id = items.described_by AND files.item_id = items.id
+           AND (description IS NULL OR description_file_id IS ?2 OR NOT EXISTS (
+                SELECT 1 FROM files WHERE files.id = items.description_file_id AND files.item_id = items.id
                                           AND files.state <> 'gone'))";
 
 /// A scan found other sidecars beside a file than before.
 pub(super) fn changed(db: &Connection, file: FileId, words: &DescriptionSource) -> Result<()> {
     let item: Option<i64> = db
-        .prepare_cached("SELECT item_id FROM files WHERE id = ?1 AND state = 'held'")?
+        .prepare_cached("SELECT item_id FROM files WHERE id = ?1 AND state = 'attached'")?
         .query_row([file.0], |row| row.get(0))
         .optional()?
         .flatten();
@@ -125,8 +125,8 @@ pub(super) fn library_client_id(
     description: Option<&str>,
 ) -> Result<()> {
     db.prepare_cached(
-        "UPDATE items SET described = ?2, describe_at = 0, describe_attempts = 0, describe_error = NULL
-         WHERE id = ?1 AND state = 'creating' AND (described IS NOT ?2 OR describe_at IS NOT 0)",
+        "UPDATE items SET sent_description = ?2, describe_at = 0, describe_attempts = 0, describe_error = NULL
+         WHERE id = ?1 AND state = 'creating' AND (sent_description IS NOT ?2 OR describe_at IS NOT 0)",
     )?
     .execute(params![item.0, description])?;
     Ok(())

@@ -146,7 +146,7 @@ fn copies(db: &Connection, file: FileId, item: Option<i64>) -> Result<Vec<PathBu
         .prepare(
             "SELECT roots.path, dirs.path, files.name FROM files
              JOIN dirs ON dirs.id = files.dir_id JOIN roots ON roots.id = files.root_id
-             WHERE files.item_id = ?1 AND files.id <> ?2 AND files.state = 'held'
+             WHERE files.item_id = ?1 AND files.id <> ?2 AND files.state = 'attached'
              ORDER BY files.id LIMIT ?3",
         )?
         .query_map(params![item, file.0, COPIES], |row| {
@@ -191,7 +191,7 @@ fn row_of(db: &Connection, root: i64, relative: &Path) -> Result<Option<Found>> 
         .prepare(
             "SELECT files.state, files.reason, files.item_id, max(files.not_before, coalesce(items.not_before, 0)),
                     items.state, items.reason, items.message, items.attempts, items.product_url, files.attempts,
-                    items.description, items.described, items.describe_error, files.id
+                    items.description, items.sent_description, items.describe_error, files.id
              FROM dirs CROSS JOIN files ON files.dir_id = dirs.id LEFT JOIN items ON items.id = files.item_id
              WHERE dirs.root_id = ?1 AND dirs.path = ?2 AND files.name = ?3",
         )?

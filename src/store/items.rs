@@ -87,7 +87,7 @@ pub(super) fn apply(
         "UPDATE items SET state = ?2, changed_at = ?3, reason = ?4, code = ?5, message = ?6,
                 upload_token = iif(?7, upload_token, NULL), token_at = iif(?7, token_at, NULL),
                 media_item_id = iif(?8, media_item_id, NULL), product_url = iif(?8, product_url, NULL),
-                verify_at = iif(?8, verify_at, NULL), read_back = iif(?10, read_back, NULL),
+                verify_at = iif(?8, verify_at, NULL), verify_result = iif(?10, verify_result, NULL),
                 attempts = iif(?9, 0, attempts), not_before = iif(?9, 0, not_before)
          WHERE id = ?1",
     )?

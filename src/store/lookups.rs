@@ -49,7 +49,7 @@ impl Reader {
         let row = self
             .connection
             .prepare_cached(
-                "SELECT begun_at IS NOT NULL, done_at IS NOT NULL, exit_code, report FROM orders WHERE id = ?1",
+                "SELECT started_at IS NOT NULL, done_at IS NOT NULL, exit_code, report FROM commands WHERE id = ?1",
             )?
             .query_row([id.0], |row| {
                 Ok(OrderView {
@@ -107,7 +107,7 @@ impl Reader {
             .connection
             .prepare_cached(
                 "SELECT files.name, files.size, files.mtime_ns, files.state, files.reason, items.state,
-                        files.afterwards IS 'stays'
+                        files.action_state IS 'kept'
                  FROM roots JOIN dirs ON dirs.root_id = roots.id JOIN files ON files.dir_id = dirs.id
                  LEFT JOIN items ON items.id = files.item_id
                  WHERE roots.path = ?1 AND dirs.path = ?2 AND files.state <> 'gone'",

@@ -183,7 +183,7 @@ impl Store {
             Ok(db
                 .prepare_cached(
                     "SELECT album_id, not_before FROM albums
-                     WHERE id = ?1 AND unread = 1 AND album_id IS NOT NULL",
+                     WHERE id = ?1 AND order_unknown = 1 AND album_id IS NOT NULL",
                 )?
                 .query_row([album.0], |row| {
                     let album_id = AlbumId::new(row.get::<_, String>(0)?);
@@ -215,7 +215,7 @@ pub(super) fn doubt(db: &Connection, settled: RecordedCall, album: AlbumRow) -> 
         }
     };
     db.prepare_cached(
-        "UPDATE albums SET unread = 1 WHERE id = ?1 AND id <> 0 AND (?2 IS NULL OR placed <= ?2)",
+        "UPDATE albums SET order_unknown = 1 WHERE id = ?1 AND id <> 0 AND (?2 IS NULL OR placed <= ?2)",
     )?
     .execute(params![album.0, most.map(|most| most as i64)])?;
     Ok(())
@@ -236,7 +236,7 @@ fn is_last(db: &Connection, item: ItemId, album: AlbumRow) -> Result<bool> {
 
 fn left(db: &Connection, item: ItemId, album: AlbumRow) -> Result<()> {
     db.prepare_cached(
-        "UPDATE placements SET state = iif(state = 'leaving', 'gone', 'wanted'), in_sequence = 0, append = 0,
+        "UPDATE placements SET state = iif(state = 'leaving', 'gone', 'wanted'), in_sequence = 0, append_only = 0,
                 attempts = 0, not_before = 0
          WHERE item_id = ?1 AND album_id = ?2 AND state IN ('leaving', 'placed')",
     )?
@@ -264,15 +264,15 @@ fn read(db: &Connection, album: AlbumRow, standing: &[MediaItemId]) -> Result<()
     let keys: Vec<&[u8]> = seen.iter().map(|(.., key)| key.as_slice()).collect();
     for ((_, item, _), in_sequence) in seen.iter().zip(order_key::in_sequence(&keys)) {
         db.prepare_cached(
-            "UPDATE placements SET in_sequence = ?3, state = 'placed', reason = NULL, doubtful = 0
+            "UPDATE placements SET in_sequence = ?3, state = 'placed', reason = NULL, position_unknown = 0
              WHERE item_id = ?1 AND album_id = ?2 AND state IN ('placed', 'wanted')
-                   AND (in_sequence <> ?3 OR state = 'wanted' OR doubtful = 1)",
+                   AND (in_sequence <> ?3 OR state = 'wanted' OR position_unknown = 1)",
         )?
         .execute(params![item.0, album.0, in_sequence])?;
     }
     // As long as more is to come, more of it may be there already.
     db.prepare_cached(
-        "UPDATE albums SET unread = 0, found = found AND (queued > 0 OR wanted > 0) WHERE id = ?1",
+        "UPDATE albums SET order_unknown = 0, pre_existing = pre_existing AND (queued > 0 OR wanted > 0) WHERE id = ?1",
     )?
     .execute([album.0])?;
     Ok(())
@@ -294,10 +294,10 @@ pub(super) fn in_doubt(db: &Connection, now: Timestamp) -> Result<Option<(AlbumR
 /// items in doubt.
 macro_rules! may_be_read {
     () => {
-        "unread = 1 AND album_id IS NOT NULL AND EXISTS (
+        "order_unknown = 1 AND album_id IS NOT NULL AND EXISTS (
              SELECT 1 FROM placements
-             WHERE placements.album_id = albums.id AND doubtful = 1 AND placements.state = 'placed')
-         AND (found = 0 OR (queued = 0
+             WHERE placements.album_id = albums.id AND position_unknown = 1 AND placements.state = 'placed')
+         AND (pre_existing = 0 OR (queued = 0
               AND NOT EXISTS (SELECT 1 FROM files WHERE state = 'claimed' AND files.album_id = albums.id)
               AND NOT EXISTS (
                   SELECT 1 FROM placements CROSS JOIN items ON items.id = placements.item_id
@@ -315,7 +315,7 @@ pub(super) const IN_DOUBT: &str = concat!(
 
 /// Whether an album that was found is still to be read: a backfill is not done before.
 pub(super) const TO_READ: &str = concat!(
-    "SELECT EXISTS (SELECT 1 FROM albums WHERE found = 1 AND ",
+    "SELECT EXISTS (SELECT 1 FROM albums WHERE pre_existing = 1 AND ",
     may_be_read!(),
     ")"
 );
@@ -329,12 +329,12 @@ pub(super) const IN_ALBUM: &str =
      UNION ALL
      SELECT items.id, placements.order_key, items.media_item_id
      FROM placements CROSS JOIN items ON items.id = placements.item_id
-     WHERE placements.album_id = ?1 AND placements.doubtful = 1 AND placements.state = 'placed'
+     WHERE placements.album_id = ?1 AND placements.position_unknown = 1 AND placements.state = 'placed'
            AND items.media_item_id IS NOT NULL
      UNION ALL
      SELECT items.id, placements.order_key, items.media_item_id
      FROM placements CROSS JOIN items ON items.id = placements.item_id
-     WHERE placements.album_id = ?1 AND placements.state = 'wanted' AND placements.made = 1
+     WHERE placements.album_id = ?1 AND placements.state = 'wanted' AND placements.item_exists = 1
            AND items.media_item_id IS NOT NULL";
 
 /// Whether an earlier call with this item for this album (?1, ?2; the present call is ?3) was refused
@@ -345,6 +345,6 @@ pub(super) const REFUSED_BEFORE: &str = "SELECT EXISTS (
            AND calls.position LIKE 'after %' AND calls.http_status IN (400, 403, 404))";
 
 /// What stands in sequence with this media item is not known to stand there any more.
-pub(super) const NO_NEIGHBOUR: &str = "UPDATE placements SET in_sequence = 0, doubtful = 1
+pub(super) const NO_NEIGHBOUR: &str = "UPDATE placements SET in_sequence = 0, position_unknown = 1
      WHERE album_id = ?1 AND in_sequence = 1
            AND (SELECT media_item_id FROM items WHERE items.id = placements.item_id) = ?2";

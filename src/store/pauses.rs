@@ -136,7 +136,7 @@ pub(super) fn hint(db: &Connection) -> Result<Option<String>> {
 /// The row of uploads, and whether the service asked for the wait.
 pub(super) fn uploads(db: &Connection) -> Result<(Pause<UploadsState>, bool)> {
     let ((state, reason, until), asked) = db
-        .prepare_cached("SELECT state, reason, until, asked FROM uploads")?
+        .prepare_cached("SELECT state, reason, until, asked_by_service FROM uploads")?
         .query_row([], |row| Ok((raw(row)?, row.get(3)?)))?;
     let pause = Pause {
         state: UploadsState::parse(&state)?,
@@ -210,7 +210,7 @@ impl Store {
     pub async fn lane(&self) -> Result<(Pause<WriterState>, u32)> {
         self.write(|db| {
             let refusals = db
-                .prepare_cached("SELECT refusals FROM lane")?
+                .prepare_cached("SELECT concurrent_refusals FROM lane")?
                 .query_row([], |row| row.get(0))?;
             Ok((lane(db)?, refusals))
         })
@@ -244,7 +244,7 @@ impl Store {
     pub async fn uploads_wait(&self, reason: String, until: Timestamp, asked: bool) -> Result<()> {
         self.write(move |db| {
             db.prepare_cached(
-                "UPDATE uploads SET state = 'waiting', reason = ?1, until = ?2, asked = ?3",
+                "UPDATE uploads SET state = 'waiting', reason = ?1, until = ?2, asked_by_service = ?3",
             )?
             .execute(params![reason, until.as_millisecond(), asked])?;
             Ok(())
@@ -256,7 +256,7 @@ impl Store {
     pub async fn uploads_go_on(&self) -> Result<()> {
         self.write(|db| {
             db.prepare_cached(
-                "UPDATE uploads SET state = 'open', reason = NULL, until = NULL, asked = 0",
+                "UPDATE uploads SET state = 'open', reason = NULL, until = NULL, asked_by_service = 0",
             )?
             .execute([])?;
             Ok(())
@@ -267,7 +267,7 @@ impl Store {
     /// Which rung of the concurrent-write ladder the lane stands on; 0 is off it.
     pub async fn lane_refusals(&self, refusals: u32) -> Result<()> {
         self.write(move |db| {
-            db.prepare_cached("UPDATE lane SET refusals = ?1")?
+            db.prepare_cached("UPDATE lane SET concurrent_refusals = ?1")?
                 .execute([refusals])?;
             Ok(())
         })

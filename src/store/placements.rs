@@ -11,7 +11,7 @@ use crate::model::ids::{AlbumRow, ItemId};
 /// the album tells.
 pub(super) fn mark_position_unknown(db: &Connection, item: ItemId, album: AlbumRow) -> Result<()> {
     db.prepare_cached(
-        "UPDATE placements SET doubtful = 1
+        "UPDATE placements SET position_unknown = 1
          WHERE item_id = ?1 AND album_id = ?2 AND album_id <> 0 AND state = 'wanted'",
     )?
     .execute(params![item.0, album.0])?;
@@ -26,9 +26,9 @@ pub(super) fn mark_position_unknown_if_alone(
     album: AlbumRow,
 ) -> Result<()> {
     db.prepare_cached(
-        "UPDATE placements SET doubtful = 1
+        "UPDATE placements SET position_unknown = 1
          WHERE item_id = ?1 AND album_id = ?2 AND album_id <> 0 AND state = 'wanted'
-               AND EXISTS (SELECT 1 FROM items WHERE id = ?1 AND alone = 1)",
+               AND EXISTS (SELECT 1 FROM items WHERE id = ?1 AND retry_alone = 1)",
     )?
     .execute(params![item.0, album.0])?;
     Ok(())
@@ -59,8 +59,8 @@ pub(super) fn refuse(db: &Connection, item: ItemId, album: AlbumRow, reason: &st
 }
 
 /// Where a doubtful item stands is for the album to tell.
-const DOUBT: &str = "UPDATE albums SET unread = 1 WHERE id = ?2 AND unread = 0
-     AND EXISTS (SELECT 1 FROM placements WHERE item_id = ?1 AND album_id = ?2 AND doubtful = 1)";
+const DOUBT: &str = "UPDATE albums SET order_unknown = 1 WHERE id = ?2 AND order_unknown = 0
+     AND EXISTS (SELECT 1 FROM placements WHERE item_id = ?1 AND album_id = ?2 AND position_unknown = 1)";
 
 /// The item stands in the album. In one that was found it may have stood before, anywhere.
 pub(super) fn placed(
@@ -70,14 +70,14 @@ pub(super) fn placed(
     at_its_place: bool,
 ) -> Result<()> {
     db.prepare_cached(
-        "UPDATE placements SET doubtful = 1
+        "UPDATE placements SET position_unknown = 1
          WHERE item_id = ?1 AND album_id = ?2 AND state = 'wanted'
-               AND EXISTS (SELECT 1 FROM albums WHERE id = ?2 AND found = 1)",
+               AND EXISTS (SELECT 1 FROM albums WHERE id = ?2 AND pre_existing = 1)",
     )?
     .execute(params![item.0, album.0])?;
     db.prepare_cached(
         "UPDATE placements SET state = 'placed', reason = NULL,
-                in_sequence = ?3 AND append = 0 AND album_id <> 0 AND doubtful = 0
+                in_sequence = ?3 AND append_only = 0 AND album_id <> 0 AND position_unknown = 0
          WHERE item_id = ?1 AND album_id = ?2 AND state = 'wanted'",
     )?
     .execute(params![item.0, album.0, at_its_place])?;

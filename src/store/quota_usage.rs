@@ -31,7 +31,7 @@ pub struct Ledger {
 /// The ledger of the service's day that holds `now`.
 pub(super) fn of_day(db: &Connection, now: Timestamp) -> Result<Ledger> {
     let found = db
-        .prepare_cached("SELECT requests, uploads, order_calls FROM ledger WHERE day = ?1")?
+        .prepare_cached("SELECT requests, uploads, order_calls FROM quota_usage WHERE day = ?1")?
         .query_row([clock::service_day(now).to_string()], |row| {
             Ok(Ledger {
                 requests: status::amount(row.get(0)?),
@@ -51,7 +51,7 @@ pub(super) fn count(db: &Connection, sending: Sending, now: Timestamp) -> Result
         Sending::Upload => (0, 1, 0),
     };
     db.prepare_cached(
-        "INSERT INTO ledger (day, requests, uploads, order_calls) VALUES (?1, ?2, ?3, ?4)
+        "INSERT INTO quota_usage (day, requests, uploads, order_calls) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (day) DO UPDATE SET requests = requests + ?2, uploads = uploads + ?3,
                                          order_calls = order_calls + ?4",
     )?

@@ -29,7 +29,7 @@ pub(super) fn of_item(db: &Connection, item: ItemId) -> Result<Option<Session>> 
     Ok(db
         .prepare_cached(
             "SELECT url, granularity, offset, dev, inode, size, mtime_ns, ctime_ns, opened_at
-             FROM sessions WHERE item_id = ?1",
+             FROM upload_sessions WHERE item_id = ?1",
         )?
         .query_row([item.0], |row| {
             Ok(Session {
@@ -51,7 +51,7 @@ pub(super) fn of_item(db: &Connection, item: ItemId) -> Result<Option<Session>> 
 
 /// The session is over.
 pub(super) fn drop_of(db: &Connection, item: ItemId) -> Result<()> {
-    db.prepare_cached("DELETE FROM sessions WHERE item_id = ?1")?
+    db.prepare_cached("DELETE FROM upload_sessions WHERE item_id = ?1")?
         .execute([item.0])?;
     Ok(())
 }
@@ -61,7 +61,7 @@ impl Store {
     pub async fn session_opened(&self, item: ItemId, session: Session) -> Result<()> {
         self.write(move |db| {
             db.prepare_cached(
-                "INSERT OR REPLACE INTO sessions (item_id, url, granularity, offset, dev, inode, size,
+                "INSERT OR REPLACE INTO upload_sessions (item_id, url, granularity, offset, dev, inode, size,
                                                   mtime_ns, ctime_ns, opened_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?
@@ -85,7 +85,7 @@ impl Store {
     /// The service is known to have so many bytes of the session.
     pub async fn session_at(&self, item: ItemId, offset: u64) -> Result<()> {
         self.write(move |db| {
-            db.prepare_cached("UPDATE sessions SET offset = ?2 WHERE item_id = ?1")?
+            db.prepare_cached("UPDATE upload_sessions SET offset = ?2 WHERE item_id = ?1")?
                 .execute(params![item.0, offset as i64])?;
             Ok(())
         })

@@ -125,7 +125,7 @@ impl Store {
             let n: i64 = db
                 .prepare_cached(
                     "SELECT (SELECT sum(n) FROM counters WHERE name IN ('item.created', 'item.verified'))
-                          - (SELECT count(*) FROM meta JOIN items ON items.made_at < CAST(meta.value AS INTEGER)
+                          - (SELECT count(*) FROM meta JOIN items ON items.created_at < CAST(meta.value AS INTEGER)
                              WHERE meta.key = ?1 AND items.state IN ('created', 'verified'))",
                 )?
                 .query_row([oauth_client::CLIENT_SINCE], |row| row.get(0))?;
@@ -155,10 +155,10 @@ impl Store {
         self.write(move |db| {
             let rows = db
                 .prepare_cached(
-                    "SELECT id, media_item_id, verify_tries, 0, absent_at, question FROM items
+                    "SELECT id, media_item_id, verify_tries, 0, not_found_at, verify_generation FROM items
                      WHERE id > ?1 AND state IN ('created', 'verified')
-                           AND (made_at IS NULL OR made_at >= coalesce(
-                                (SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?3), made_at))
+                           AND (created_at IS NULL OR created_at >= coalesce(
+                                (SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?3), created_at))
                      ORDER BY id LIMIT ?2",
                 )?
                 .query_map(
@@ -241,9 +241,9 @@ fn judge(db: &Connection, item: ItemId, verdict: &Verdict, now: Timestamp) -> Re
         }
     };
     db.prepare_cached(
-        "UPDATE items SET verify_at = ?2, verify_tries = iif(?3, verify_tries + 1, 0), read_back = ?4,
-                absent_at = iif(?5, coalesce(absent_at, ?6), iif(?3, absent_at, NULL)),
-                read_back_at = iif(?4 IS NULL, read_back_at, ?6)
+        "UPDATE items SET verify_at = ?2, verify_tries = iif(?3, verify_tries + 1, 0), verify_result = ?4,
+                not_found_at = iif(?5, coalesce(not_found_at, ?6), iif(?3, not_found_at, NULL)),
+                verify_result_at = iif(?4 IS NULL, verify_result_at, ?6)
          WHERE id = ?1",
     )?
     .execute(params![
@@ -264,7 +264,7 @@ fn judge(db: &Connection, item: ItemId, verdict: &Verdict, now: Timestamp) -> Re
 /// proves nothing about what is now: a file that waits for it goes on waiting.
 fn there(db: &Connection, item: ItemId, question: i64, now: Timestamp) -> Result<Follows> {
     let (verify_at, is_answered): (Option<i64>, bool) = db
-        .prepare_cached("SELECT verify_at, question = ?2 FROM items WHERE id = ?1")?
+        .prepare_cached("SELECT verify_at, verify_generation = ?2 FROM items WHERE id = ?1")?
         .query_row([item.0, question], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let is_early = verify_at.is_some_and(|due| due > now.as_millisecond());
     let goes_on = (is_early || !is_answered) && source_actions::is_waited_for(db, item)?;
@@ -295,7 +295,7 @@ fn path_of(db: &Connection, item: ItemId) -> Result<PathBuf> {
 }
 
 /// What is due, the longest first.
-pub(super) const DUE: &str = "SELECT id, media_item_id, verify_tries, verify_at, absent_at, question FROM items
+pub(super) const DUE: &str = "SELECT id, media_item_id, verify_tries, verify_at, not_found_at, verify_generation FROM items
                      WHERE verify_at <= ?1 AND media_item_id IS NOT NULL ORDER BY verify_at LIMIT ?2";
 
 /// When the next is due.
@@ -303,15 +303,15 @@ pub(super) const NEXT_DUE: &str = "SELECT min(verify_at) FROM items WHERE verify
 
 /// What is due and waited for by a file; the index has those files by the time of the question.
 pub(super) const DUE_FOR_FILES: &str =
-    "SELECT DISTINCT items.id, items.media_item_id, items.verify_tries, items.verify_at, items.absent_at,
-            items.question
+    "SELECT DISTINCT items.id, items.media_item_id, items.verify_tries, items.verify_at, items.not_found_at,
+            items.verify_generation
      FROM files CROSS JOIN items ON items.id = files.item_id
-     WHERE files.afterwards = 'waits' AND files.act_at > 0 AND files.act_at <= ?1
+     WHERE files.action_state = 'waiting' AND files.next_action_at > 0 AND files.next_action_at <= ?1
            AND items.verify_at <= ?1 AND items.media_item_id IS NOT NULL LIMIT ?2";
 
 /// When the next of those is due.
 pub(super) const NEXT_DUE_FOR_FILES: &str =
-    "SELECT min(act_at) FROM files WHERE afterwards = 'waits' AND act_at > 0";
+    "SELECT min(next_action_at) FROM files WHERE action_state = 'waiting' AND next_action_at > 0";
 
 /// A file of an item, one that is there before one that is gone.
 pub(super) const PATH_OF: &str = "SELECT roots.path, dirs.path, files.name FROM files

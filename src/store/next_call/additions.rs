@@ -30,7 +30,7 @@ use crate::{
 pub(in crate::store) const JOINED: &str = "SELECT id, album_id, not_before, placed FROM albums
      WHERE id <> 0 AND wanted > 0 AND EXISTS (
          SELECT 1 FROM placements CROSS JOIN items ON items.id = placements.item_id
-         WHERE placements.album_id = albums.id AND placements.state = 'wanted' AND placements.made = 1
+         WHERE placements.album_id = albums.id AND placements.state = 'wanted' AND placements.item_exists = 1
                AND placements.not_before <= ?1
                AND (items.token_at IS NULL OR items.token_at <= ?2 OR items.token_at > ?3))
      ORDER BY not_before, id";
@@ -38,9 +38,9 @@ pub(in crate::store) const JOINED: &str = "SELECT id, album_id, not_before, plac
 /// What joins one of them. One that was refused before goes by itself: the call is all or nothing.
 pub(in crate::store) const JOINING: &str =
     "SELECT items.id, items.media_item_id, placements.attempts, placements.wanted_at,
-            EXISTS (SELECT 1 FROM files WHERE files.item_id = items.id AND files.fresh = 1)
+            EXISTS (SELECT 1 FROM files WHERE files.item_id = items.id AND files.new_arrival = 1)
      FROM placements CROSS JOIN items ON items.id = placements.item_id
-     WHERE placements.album_id = ?4 AND placements.state = 'wanted' AND placements.made = 1
+     WHERE placements.album_id = ?4 AND placements.state = 'wanted' AND placements.item_exists = 1
            AND placements.not_before <= ?1
            AND (items.token_at IS NULL OR items.token_at <= ?2 OR items.token_at > ?3)
      ORDER BY placements.attempts, placements.order_key LIMIT ?5";
@@ -136,8 +136,8 @@ pub(super) fn ahead_of(
 /// The statement behind [`ahead_of`]: ?5 is the key of the item, ?6 how many there can be.
 pub(in crate::store) const AHEAD: &str = "SELECT items.id, items.media_item_id
      FROM placements CROSS JOIN items ON items.id = placements.item_id
-     WHERE placements.album_id = ?4 AND placements.state = 'wanted' AND placements.made = 1
-           AND placements.not_before <= ?1 AND placements.attempts = 0 AND placements.append = 0
+     WHERE placements.album_id = ?4 AND placements.state = 'wanted' AND placements.item_exists = 1
+           AND placements.not_before <= ?1 AND placements.attempts = 0 AND placements.append_only = 0
            AND (items.token_at IS NULL OR items.token_at <= ?2 OR items.token_at > ?3)
            AND placements.order_key < ?5
            AND placements.order_key > coalesce((SELECT max(order_key) FROM placements

@@ -21,7 +21,7 @@ impl Store {
         self.write(move |db| {
             let holds_something: bool = db
                 .prepare_cached(
-                    "SELECT placed > 0 OR found = 1 FROM albums WHERE id = ?1 AND id <> 0",
+                    "SELECT placed > 0 OR pre_existing = 1 FROM albums WHERE id = ?1 AND id <> 0",
                 )?
                 .query_row([album.0], |row| row.get(0))
                 .optional()?
@@ -85,7 +85,7 @@ pub(in crate::store) fn roll_over(db: &Connection, album: AlbumRow) -> Result<()
 
 /// The statements behind [`roll_over`]: ?1 is the full part, ?2 the last one, ?3 a root.
 pub(in crate::store) const ROLL_OVER: [&str; 5] = [
-    "UPDATE files SET album_id = ?2 WHERE album_id = ?1 AND state = 'held' AND item_id IN (
+    "UPDATE files SET album_id = ?2 WHERE album_id = ?1 AND state = 'attached' AND item_id IN (
          SELECT item_id FROM placements WHERE album_id = ?1 AND state = 'wanted')",
     "UPDATE OR IGNORE placements SET album_id = ?2 WHERE album_id = ?1 AND state = 'wanted'",
     "UPDATE placements SET state = 'gone' WHERE album_id = ?1 AND state = 'wanted' RETURNING item_id",

@@ -22,7 +22,7 @@ pub struct Description {
 
 /// The one that is due longest.
 pub(in crate::store) const NEXT: &str = "SELECT id, media_item_id, description, describe_at FROM items
-     WHERE describe_at IS NOT NULL AND description IS NOT described AND state IN ('created', 'verified')
+     WHERE describe_at IS NOT NULL AND description IS NOT sent_description AND state IN ('created', 'verified')
      ORDER BY describe_at LIMIT 1";
 
 /// The next description that the service is to be told; only what is not kept for fresh files is

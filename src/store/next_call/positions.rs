@@ -203,7 +203,7 @@ pub(super) fn of_part(
     for item in wanted {
         let row = db
             .prepare_cached(
-                "SELECT items.upload_token, items.file_name, placements.order_key, placements.append,
+                "SELECT items.upload_token, items.file_name, placements.order_key, placements.append_only,
                         items.description
                  FROM items
                  JOIN placements ON placements.item_id = items.id AND placements.album_id = ?2
@@ -255,7 +255,7 @@ pub(in crate::store) fn append(
 ) -> Result<()> {
     for item in items {
         db.prepare_cached(
-            "UPDATE placements SET append = 1 WHERE item_id = ?1 AND album_id = ?2 AND state = 'wanted'",
+            "UPDATE placements SET append_only = 1 WHERE item_id = ?1 AND album_id = ?2 AND state = 'wanted'",
         )?
         .execute(params![item.0, album.0])?;
     }

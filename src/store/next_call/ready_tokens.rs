@@ -92,14 +92,14 @@ const READY: &str =
                                               AND other.album_id <> 0))";
 /// A media item that joins a further album by the token it was made with.
 const READY_TWICE: &str =
-    "placements.state = 'wanted' AND placements.made = 1 AND placements.not_before <= ?1
+    "placements.state = 'wanted' AND placements.item_exists = 1 AND placements.not_before <= ?1
     AND items.token_at > ?2 AND items.token_at <= ?3";
 
 /// The statement behind [`groups`].
 pub(in crate::store) fn groups_sql() -> String {
     format!(
         "SELECT albums.id, albums.album_id IS NOT NULL OR albums.id = 0, albums.not_before, albums.placed,
-                iif(albums.unread AND NOT albums.found, albums.album_id, NULL)
+                iif(albums.order_unknown AND NOT albums.pre_existing, albums.album_id, NULL)
          FROM albums WHERE albums.id IN (
              SELECT placements.album_id FROM items
              CROSS JOIN placements ON placements.item_id = items.id WHERE {READY}
@@ -135,7 +135,7 @@ pub(super) fn groups(db: &Connection, now: Timestamp) -> Result<Vec<Group>> {
 pub(in crate::store) fn ready_sql() -> String {
     const COLUMNS: &str =
         "items.id, items.upload_token, items.file_name, placements.order_key AS order_key,
-                           items.token_at, items.fresh, items.alone, placements.append AS append, items.description";
+                           items.token_at, items.new_arrival, items.retry_alone, placements.append_only AS append_only, items.description";
     format!(
         "SELECT {COLUMNS} FROM items CROSS JOIN placements ON placements.item_id = items.id
          WHERE {READY} AND placements.album_id = ?4
@@ -190,7 +190,7 @@ pub(in crate::store) const SMALLEST: &str = "SELECT placements.album_id, items.i
      CROSS JOIN placements ON placements.item_id = items.id AND placements.state = 'wanted'
      CROSS JOIN albums ON albums.id = placements.album_id
                        AND (albums.id = 0 OR albums.album_id IS NOT NULL)
-                       AND albums.not_before <= ?1 AND albums.unread = 0
+                       AND albums.not_before <= ?1 AND albums.order_unknown = 0
      WHERE items.state IN ('uploading', 'uploaded', 'creating') AND items.state = 'uploaded'
            AND items.not_before <= ?1
      ORDER BY items.size, placements.album_id DESC LIMIT 1";
@@ -211,8 +211,8 @@ pub(super) fn next_held_back(db: &Connection, now: Timestamp) -> Result<Option<T
 pub(in crate::store) const HELD_BACK: [&str; 3] = [
     "SELECT min(not_before) FROM items
      WHERE state IN ('uploading', 'uploaded', 'creating') AND state = 'uploaded' AND not_before > ?1",
-    "SELECT min(not_before) FROM placements WHERE state = 'wanted' AND made = 1 AND not_before > ?1",
-    "SELECT min(not_before) FROM albums WHERE unread = 1 AND album_id IS NOT NULL AND not_before > ?1
-     AND EXISTS (SELECT 1 FROM placements WHERE placements.album_id = albums.id AND doubtful = 1
+    "SELECT min(not_before) FROM placements WHERE state = 'wanted' AND item_exists = 1 AND not_before > ?1",
+    "SELECT min(not_before) FROM albums WHERE order_unknown = 1 AND album_id IS NOT NULL AND not_before > ?1
+     AND EXISTS (SELECT 1 FROM placements WHERE placements.album_id = albums.id AND position_unknown = 1
                                                 AND placements.state = 'placed')",
 ];

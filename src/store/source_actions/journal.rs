@@ -31,7 +31,7 @@ impl Store {
                     Act::Delete => ("delete", None),
                 };
                 db.prepare_cached(
-                    "INSERT INTO source_acts (file_id, item_id, action, from_path, to_path, intended_at)
+                    "INSERT INTO source_actions (file_id, item_id, action, from_path, to_path, intended_at)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 )?
                 .execute(params![
@@ -54,21 +54,21 @@ impl Store {
     pub async fn acted(&self, id: ActId, file: FileId, now: Timestamp) -> Result<()> {
         self.write(move |db| {
             let item: Option<i64> = db
-                .prepare_cached("SELECT item_id FROM source_acts WHERE id = ?1")?
+                .prepare_cached("SELECT item_id FROM source_actions WHERE id = ?1")?
                 .query_row([id.0], |row| row.get(0))
                 .optional()?;
-            db.prepare_cached("UPDATE source_acts SET done_at = ?2 WHERE id = ?1 AND error IS NULL")?
+            db.prepare_cached("UPDATE source_actions SET done_at = ?2 WHERE id = ?1 AND error IS NULL")?
                 .execute(params![id.0, now.as_millisecond()])?;
             // Something else may have taken the name meanwhile, and a scan may have seen that.
             let detach_file = db
                 .prepare_cached(
-                    "UPDATE files SET state = 'gone', missed = 0, changed_at = ?3
-                     WHERE id = ?1 AND item_id = ?2 AND state IN ('held', 'gone')",
+                    "UPDATE files SET state = 'gone', missed_scans = 0, changed_at = ?3
+                     WHERE id = ?1 AND item_id = ?2 AND state IN ('attached', 'gone')",
                 )?
                 .execute(params![file.0, item, now.as_millisecond()])?;
             if let (1, Some(item)) = (detach_file, item) {
                 db.prepare_cached(
-                    "UPDATE files SET afterwards = 'done', act_at = NULL, stays = NULL WHERE id = ?1",
+                    "UPDATE files SET action_state = 'done', next_action_at = NULL, kept_reason = NULL WHERE id = ?1",
                 )?
                 .execute([file.0])?;
                 items::detach_file(db, ItemId(item), file, now)?;
@@ -88,7 +88,7 @@ impl Store {
     ) -> Result<()> {
         self.write(move |db| {
             db.prepare_cached(
-                "UPDATE source_acts SET error = ?2 WHERE id = ?1 AND done_at IS NULL",
+                "UPDATE source_actions SET error = ?2 WHERE id = ?1 AND done_at IS NULL",
             )?
             .execute(params![id.0, reason])?;
             match again {
@@ -104,7 +104,7 @@ impl Store {
     pub async fn target_mount(&self, target: PathBuf) -> Result<Option<PathBuf>> {
         self.write(move |db| {
             let mount = db
-                .prepare_cached("SELECT mount FROM targets WHERE path = ?1")?
+                .prepare_cached("SELECT mount FROM move_targets WHERE path = ?1")?
                 .query_row([target.as_os_str().as_bytes()], |row| row.get(0))
                 .optional()?;
             Ok(mount.map(scan_result::path_from))
@@ -115,7 +115,7 @@ impl Store {
     /// Files are about to be moved to this folder, whose disk is mounted there.
     pub async fn target_is(&self, target: PathBuf, mount: PathBuf) -> Result<()> {
         self.write(move |db| {
-            db.prepare_cached("INSERT OR REPLACE INTO targets (path, mount) VALUES (?1, ?2)")?
+            db.prepare_cached("INSERT OR REPLACE INTO move_targets (path, mount) VALUES (?1, ?2)")?
                 .execute([target.as_os_str().as_bytes(), mount.as_os_str().as_bytes()])?;
             Ok(())
         })
@@ -148,9 +148,9 @@ fn still_free(db: &Connection, source: &Source) -> Result<bool> {
     Ok(db
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM files JOIN items ON items.id = files.item_id
-                            WHERE files.id = ?1 AND items.id = ?2 AND files.state = 'held'
-                                  AND files.afterwards = 'ready' AND files.size = ?3 AND files.mtime_ns = ?4
-                                  AND items.state = 'verified' AND items.read_back = 'sound'
+                            WHERE files.id = ?1 AND items.id = ?2 AND files.state = 'attached'
+                                  AND files.action_state = 'ready' AND files.size = ?3 AND files.mtime_ns = ?4
+                                  AND items.state = 'verified' AND items.verify_result = 'sound'
                                   AND items.hash = ?5)",
         )?
         .query_row(
@@ -169,9 +169,9 @@ fn still_free(db: &Connection, source: &Source) -> Result<bool> {
 pub(in crate::store) const OPEN: &str = concat!(
     "SELECT ",
     columns!(),
-    ", source_acts.id, source_acts.to_path
-      FROM source_acts CROSS JOIN files ON files.id = source_acts.file_id
+    ", source_actions.id, source_actions.to_path
+      FROM source_actions CROSS JOIN files ON files.id = source_actions.file_id
       CROSS JOIN roots ON roots.id = files.root_id
-      CROSS JOIN dirs ON dirs.id = files.dir_id CROSS JOIN items ON items.id = source_acts.item_id
-      WHERE source_acts.done_at IS NULL AND source_acts.error IS NULL ORDER BY source_acts.id"
+      CROSS JOIN dirs ON dirs.id = files.dir_id CROSS JOIN items ON items.id = source_actions.item_id
+      WHERE source_actions.done_at IS NULL AND source_actions.error IS NULL ORDER BY source_actions.id"
 );

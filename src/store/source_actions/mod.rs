@@ -106,7 +106,7 @@ impl Store {
     pub async fn roots_act(&self, acting: Vec<PathBuf>) -> Result<()> {
         self.write(move |db| {
             let before: Vec<(i64, Vec<u8>)> = db
-                .prepare("SELECT id, path FROM roots WHERE acts = 1")?
+                .prepare("SELECT id, path FROM roots WHERE has_action = 1")?
                 .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect::<rusqlite::Result<_>>()?;
             for (root, path) in before {
@@ -114,10 +114,10 @@ impl Store {
                     .iter()
                     .any(|kept| kept.as_os_str().as_bytes() == path)
                 {
-                    db.execute("UPDATE roots SET acts = 0 WHERE id = ?1", [root])?;
+                    db.execute("UPDATE roots SET has_action = 0 WHERE id = ?1", [root])?;
                     db.execute(
-                        "UPDATE files SET afterwards = NULL, act_at = NULL, stays = NULL
-                         WHERE afterwards IN ('waits', 'ready', 'stays') AND root_id = ?1",
+                        "UPDATE files SET action_state = NULL, next_action_at = NULL, kept_reason = NULL
+                         WHERE action_state IN ('waiting', 'ready', 'kept') AND root_id = ?1",
                         [root],
                     )?;
                 }
@@ -195,7 +195,7 @@ impl Store {
         self.write(move |db| {
             for file in files {
                 db.prepare_cached(
-                    "UPDATE files SET act_at = NULL WHERE id = ?1 AND afterwards IN ('waits', 'ready')",
+                    "UPDATE files SET next_action_at = NULL WHERE id = ?1 AND action_state IN ('waiting', 'ready')",
                 )?
                 .execute([file.0])?;
             }
@@ -219,24 +219,24 @@ fn root_acts(db: &Connection, path: &std::path::Path) -> Result<()> {
         [path],
     )?;
     let changed = db.execute(
-        "UPDATE roots SET acts = 1 WHERE path = ?1 AND acts = 0",
+        "UPDATE roots SET has_action = 1 WHERE path = ?1 AND has_action = 0",
         [path],
     )?;
     if changed > 0 {
         db.execute(
-            "UPDATE items SET question = question + 1
+            "UPDATE items SET verify_generation = verify_generation + 1
              WHERE id IN (SELECT files.item_id FROM roots JOIN dirs ON dirs.root_id = roots.id
                                  JOIN files ON files.dir_id = dirs.id
-                          WHERE roots.path = ?1 AND files.state = 'held')",
+                          WHERE roots.path = ?1 AND files.state = 'attached')",
             [path],
         )?;
         db.execute(
-            "UPDATE files SET (afterwards, act_at, stays) =
-                 (SELECT iif(afterwards = 'ready', 'waits', afterwards), act_at, stays
-                  FROM afterwards_of_items WHERE item_id = files.item_id)
+            "UPDATE files SET (action_state, next_action_at, kept_reason) =
+                 (SELECT iif(action_state = 'ready', 'waiting', action_state), next_action_at, kept_reason
+                  FROM action_states WHERE item_id = files.item_id)
              WHERE dir_id IN (SELECT dirs.id FROM dirs JOIN roots ON roots.id = dirs.root_id
                               WHERE roots.path = ?1)
-                   AND state = 'held'",
+                   AND state = 'attached'",
             [path],
         )?;
     }
@@ -244,15 +244,17 @@ fn root_acts(db: &Connection, path: &std::path::Path) -> Result<()> {
 }
 
 fn waits(db: &Connection, file: FileId, act_at: Timestamp) -> Result<()> {
-    db.prepare_cached("UPDATE files SET act_at = ?2 WHERE id = ?1 AND afterwards = 'ready'")?
-        .execute(params![file.0, act_at.as_millisecond()])?;
+    db.prepare_cached(
+        "UPDATE files SET next_action_at = ?2 WHERE id = ?1 AND action_state = 'ready'",
+    )?
+    .execute(params![file.0, act_at.as_millisecond()])?;
     Ok(())
 }
 
 fn stays(db: &Connection, file: FileId, reason: &str) -> Result<()> {
     db.prepare_cached(
-        "UPDATE files SET afterwards = 'stays', act_at = iif(afterwards = 'waits', 0, NULL), stays = ?2
-         WHERE id = ?1 AND afterwards IN ('waits', 'ready')",
+        "UPDATE files SET action_state = 'kept', next_action_at = iif(action_state = 'waiting', 0, NULL), kept_reason = ?2
+         WHERE id = ?1 AND action_state IN ('waiting', 'ready')",
     )?
     .execute(params![file.0, reason])?;
     Ok(())
@@ -295,29 +297,28 @@ fn source(row: &Row<'_>) -> rusqlite::Result<Source> {
 pub(super) const READY: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM files CROSS JOIN roots ON roots.id = files.root_id AND roots.open = 1 AND roots.away = 0
+    " FROM files CROSS JOIN roots ON roots.id = files.root_id AND roots.claimable = 1 AND roots.away = 0
       CROSS JOIN dirs ON dirs.id = files.dir_id CROSS JOIN items ON items.id = files.item_id
-      WHERE files.afterwards = 'ready' AND files.act_at <= ?1 ORDER BY files.act_at LIMIT ?2"
+      WHERE files.action_state = 'ready' AND files.next_action_at <= ?1 ORDER BY files.next_action_at LIMIT ?2"
 );
 
 /// When something of all this is due in a root that is present.
 pub(super) const NEXT_SOURCE: &str = "SELECT min(due) FROM (
-     SELECT (SELECT act_at FROM files CROSS JOIN roots ON roots.id = files.root_id AND roots.open = 1 AND roots.away = 0
-             WHERE files.afterwards = 'ready' AND files.act_at >= 0 ORDER BY files.act_at LIMIT 1) AS due
+     SELECT (SELECT next_action_at FROM files CROSS JOIN roots ON roots.id = files.root_id AND roots.claimable = 1 AND roots.away = 0
+             WHERE files.action_state = 'ready' AND files.next_action_at >= 0 ORDER BY files.next_action_at LIMIT 1) AS due
      UNION ALL
-     SELECT (SELECT act_at FROM files CROSS JOIN roots ON roots.id = files.root_id AND roots.open = 1 AND roots.away = 0
-             WHERE files.afterwards = 'waits' AND files.act_at >= 0 ORDER BY files.act_at LIMIT 1))";
+     SELECT (SELECT next_action_at FROM files CROSS JOIN roots ON roots.id = files.root_id AND roots.claimable = 1 AND roots.away = 0
+             WHERE files.action_state = 'waiting' AND files.next_action_at >= 0 ORDER BY files.next_action_at LIMIT 1))";
 
 /// What stayed is looked at anew. One that stayed before it was asked for (0) is to be asked for first.
-pub(super) const RECONSIDER: &str = "UPDATE files SET (afterwards, act_at, stays) =
-         (SELECT iif(after.afterwards = 'ready' AND files.act_at = 0, 'waits', after.afterwards),
-                 after.act_at, after.stays
-          FROM afterwards_of_items AS after WHERE after.item_id = files.item_id)
-     WHERE afterwards = 'stays'";
+pub(super) const RECONSIDER: &str = "UPDATE files SET (action_state, next_action_at, kept_reason) =
+         (SELECT iif(after.action_state = 'ready' AND files.next_action_at = 0, 'waiting', after.action_state),
+                 after.next_action_at, after.kept_reason
+          FROM action_states AS after WHERE after.item_id = files.item_id)
+     WHERE action_state = 'kept'";
 
 /// What rested in an earlier run is considered.
-pub(super) const WAKE: &str =
-    "UPDATE files SET act_at = 0 WHERE afterwards IN ('waits', 'ready') AND act_at IS NULL";
+pub(super) const WAKE: &str = "UPDATE files SET next_action_at = 0 WHERE action_state IN ('waiting', 'ready') AND next_action_at IS NULL";
 
 /// A placement that keeps the item's files where they are; a refused one counts after all others.
 pub(super) const HELD_BY: &str =
@@ -327,8 +328,8 @@ pub(super) const HELD_BY: &str =
 
 /// Whether a file of a root that is present waits for its time. What rests has none.
 pub(super) const SOURCES_MOVE: &str = "SELECT EXISTS (
-         SELECT 1 FROM files CROSS JOIN roots ON roots.id = files.root_id AND roots.open = 1 AND roots.away = 0
-         WHERE files.afterwards = 'waits' AND files.act_at >= 0)
+         SELECT 1 FROM files CROSS JOIN roots ON roots.id = files.root_id AND roots.claimable = 1 AND roots.away = 0
+         WHERE files.action_state = 'waiting' AND files.next_action_at >= 0)
      OR EXISTS (
-         SELECT 1 FROM files CROSS JOIN roots ON roots.id = files.root_id AND roots.open = 1 AND roots.away = 0
-         WHERE files.afterwards = 'ready' AND files.act_at >= 0)";
+         SELECT 1 FROM files CROSS JOIN roots ON roots.id = files.root_id AND roots.claimable = 1 AND roots.away = 0
+         WHERE files.action_state = 'ready' AND files.next_action_at >= 0)";

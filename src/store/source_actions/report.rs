@@ -28,9 +28,9 @@ impl Reader {
     /// What becomes of the file, or has become of it; none if nothing does.
     pub fn afterwards(&self, file: FileId) -> Result<Option<AfterView>> {
         let found = self.connection.prepare(
-            "SELECT files.afterwards, files.act_at, files.stays, source_acts.to_path, source_acts.done_at
-             FROM files LEFT JOIN source_acts ON source_acts.id = (
-                 SELECT max(id) FROM source_acts WHERE file_id = files.id AND done_at IS NOT NULL)
+            "SELECT files.action_state, files.next_action_at, files.kept_reason, source_actions.to_path, source_actions.done_at
+             FROM files LEFT JOIN source_actions ON source_actions.id = (
+                 SELECT max(id) FROM source_actions WHERE file_id = files.id AND done_at IS NOT NULL)
              WHERE files.id = ?1",
         );
         let mut statement = match found {
@@ -47,9 +47,9 @@ impl Reader {
                 let at = act_at.filter(|at| *at > 1).map(clock::from_millis);
                 let word: Option<String> = row.get(0)?;
                 Ok(match word.as_deref() {
-                    Some("waits") => Some(AfterView::Waits(at)),
+                    Some("waiting") => Some(AfterView::Waits(at)),
                     Some("ready") => Some(AfterView::Ready(at)),
-                    Some("stays") => {
+                    Some("kept") => {
                         let reason: Option<String> = row.get(2)?;
                         Some(AfterView::Stays(reason.unwrap_or_default()))
                     }

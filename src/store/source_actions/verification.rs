@@ -84,10 +84,10 @@ fn request_verification(
     });
     // What was said before was no answer to this question.
     db.prepare_cached(
-        "UPDATE items SET verify_at = ?2, read_back = NULL WHERE id = ?1 AND verify_at IS NULL",
+        "UPDATE items SET verify_at = ?2, verify_result = NULL WHERE id = ?1 AND verify_at IS NULL",
     )?
     .execute([item, due])?;
-    db.prepare_cached("UPDATE files SET act_at = ?2 WHERE id = ?1")?
+    db.prepare_cached("UPDATE files SET next_action_at = ?2 WHERE id = ?1")?
         .execute([file.0, due.max(1)])?;
     Ok(())
 }
@@ -95,7 +95,7 @@ fn request_verification(
 /// Whether the item was read back lately. A time ahead of the clock is of no use.
 pub(super) fn is_recent(db: &Connection, item: ItemId, now: Timestamp) -> Result<bool> {
     let at: Option<i64> = db
-        .prepare_cached("SELECT read_back_at FROM items WHERE id = ?1")?
+        .prepare_cached("SELECT verify_result_at FROM items WHERE id = ?1")?
         .query_row([item.0], |row| row.get(0))?;
     Ok(at
         .map(clock::from_millis)
@@ -108,34 +108,37 @@ pub(in crate::store) const UNARRANGED: &str = concat!(
     columns!(),
     " FROM files CROSS JOIN roots ON roots.id = files.root_id
       CROSS JOIN dirs ON dirs.id = files.dir_id CROSS JOIN items ON items.id = files.item_id
-      WHERE files.afterwards = 'waits' AND files.act_at = 0 LIMIT ?1"
+      WHERE files.action_state = 'waiting' AND files.next_action_at = 0 LIMIT ?1"
 );
 
 /// The item of one of those, when it is asked for, when it was made, and whether another client made it.
-const TO_ARRANGE: &str = "SELECT items.id, items.verify_at, items.made_at,
-            coalesce(items.made_at < (SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?2), 0)
+const TO_ARRANGE: &str = "SELECT items.id, items.verify_at, items.created_at,
+            coalesce(items.created_at < (SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?2), 0)
      FROM files JOIN items ON items.id = files.item_id
-     WHERE files.id = ?1 AND files.afterwards = 'waits' AND files.act_at = 0";
+     WHERE files.id = ?1 AND files.action_state = 'waiting' AND files.next_action_at = 0";
 
 /// What the service said of an item counts no more.
-pub(super) const ASK_ANEW: &str = "UPDATE items SET read_back = NULL, question = question + 1
-     WHERE id = ?1 AND read_back = 'sound'";
+pub(super) const ASK_ANEW: &str =
+    "UPDATE items SET verify_result = NULL, verify_generation = verify_generation + 1
+     WHERE id = ?1 AND verify_result = 'sound'";
 
 /// What an earlier run arranged for.
 pub(in crate::store) const ARRANGED: &str =
-    "UPDATE files SET act_at = 0 WHERE afterwards = 'waits' AND act_at > 0";
+    "UPDATE files SET next_action_at = 0 WHERE action_state = 'waiting' AND next_action_at > 0";
 
 /// A row of `verify_at` that nobody fills would be waited for for ever.
 pub(in crate::store) fn asked_again(db: &Connection, item: ItemId, verify_at: i64) -> Result<()> {
-    db.prepare_cached("UPDATE files SET act_at = ?2 WHERE item_id = ?1 AND afterwards = 'waits'")?
-        .execute(params![item.0, verify_at.max(1)])?;
+    db.prepare_cached(
+        "UPDATE files SET next_action_at = ?2 WHERE item_id = ?1 AND action_state = 'waiting'",
+    )?
+    .execute(params![item.0, verify_at.max(1)])?;
     Ok(())
 }
 
 /// Whether any file waits for this item to be read back.
 pub(in crate::store) fn is_waited_for(db: &Connection, item: ItemId) -> Result<bool> {
     db.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM files WHERE item_id = ?1 AND afterwards = 'waits')",
+        "SELECT EXISTS (SELECT 1 FROM files WHERE item_id = ?1 AND action_state = 'waiting')",
     )?
     .query_row([item.0], |row| row.get(0))
     .map_err(Error::from)

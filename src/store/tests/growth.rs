@@ -145,7 +145,7 @@ async fn a_late_one_for_a_full_part_that_is_in_the_next_already_is_not_made_twic
         .store
         .write(|db| {
             db.execute(
-                "INSERT INTO placements (item_id, album_id, order_key, state, made)
+                "INSERT INTO placements (item_id, album_id, order_key, state, item_exists)
                  SELECT item_id, 1, order_key, 'wanted', 1 FROM placements WHERE album_id = 2",
                 [],
             )?;

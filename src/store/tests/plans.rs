@@ -15,7 +15,7 @@ const LARGE: [&str; 7] = [
     "call_items",
     "calls",
     "dirs",
-    "source_acts",
+    "source_actions",
 ];
 
 /// The steps of SQLite's plan for `sql` that walk over a whole large table.
@@ -52,15 +52,15 @@ const PARTIAL: [&str; 18] = [
     "files_settling",
     "files_by_inode",
     "files_imported",
-    "files_held_back",
+    "files_delayed",
     "files_refused",
     "placements_joining",
     "placements_leaving",
-    "placements_doubtful",
+    "placements_position_unknown",
     "calls_unanswered",
     "items_to_describe",
-    "files_afterwards",
-    "source_acts_open",
+    "files_actions",
+    "source_actions_open",
 ];
 
 #[test]
@@ -167,7 +167,7 @@ const DAILY: &[&str] = &[
     byte_sources::LOOK_AGAIN,
     byte_sources::WAITING[0],
     byte_sources::WAITING[1],
-    "UPDATE placements SET made = 1 WHERE item_id = ?1",
+    "UPDATE placements SET item_exists = 1 WHERE item_id = ?1",
 ];
 
 #[test]
