@@ -1,49 +1,52 @@
-//! Named moments at which a test has the program killed: between every two steps that touch the
-//! service, the store, or a file that somebody would miss.
+//! Failpoints: named points at which a test kills the program, between every two steps that touch the
+//! service, the store or a file of the user.
 //!
-//! `ALBUMEN_CRASH=NAME:N` kills the process, without a word and without a last write, when the moment
-//! NAME comes for the Nth time. Like `ALBUMEN_CLOCK` it is honoured only with a loopback endpoint, and
-//! where nobody asks for it a moment costs one look at an empty cell.
+//! `ALBUMEN_CRASH=NAME:N` kills the process as `kill -9` does when it reaches the point NAME for the Nth
+//! time. Like `ALBUMEN_CLOCK` it works only with a loopback endpoint. Without it a point costs one read of
+//! an empty cell.
 
 use std::sync::{
     OnceLock,
     atomic::{AtomicU64, Ordering},
 };
 
-/// A moment at which the program may be killed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+use strum::{EnumString, IntoStaticStr};
+
+/// A point at which the program may be killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Moment {
     /// Before a transaction is committed.
     BeforeCommit,
-    /// After it was committed, before anybody was told.
+    /// After a transaction was committed, before its caller gets the result.
     AfterCommit,
     /// Before a request is sent.
     BeforeRequest,
-    /// After its answer came, before anything is made of it.
+    /// After the answer to a request came, before it is used.
     AfterRequest,
-    /// While the bytes of an upload are on their way.
+    /// While the body of an upload is being sent.
     MidBody,
-    /// The file of the database is there, and not a table in it.
+    /// The database file exists, without any table.
     BeforeSchema,
-    /// The tables are made, or brought up to date.
+    /// The tables are created, or migrated.
     AfterSchema,
-    /// A new access token is on the disk, beside the file that it is to replace.
+    /// A new access token is written to a temporary file.
     BeforeTokenFile,
-    /// It has replaced that file.
+    /// The temporary file has replaced the token file.
     AfterTokenFile,
-    /// A backup is written, and the older ones stand where they stood.
+    /// A backup is written to a temporary file; the older backups are not renamed yet.
     BeforeBackup,
-    /// The older ones have moved on, and none is the newest.
+    /// The older backups are renamed; the place of the newest is empty.
     MidBackup,
-    /// The backup is in its place, and nobody knows.
+    /// The backup is in place; this is not recorded yet.
     AfterBackup,
-    /// A person's file is to be moved or deleted: that is journalled, and nothing is done.
+    /// The move or deletion of a user's file is journalled and not begun.
     BeforeAct,
-    /// A part of it is copied to another file system.
+    /// A part of the file is copied to another file system.
     MidCopy,
-    /// It is there under both names.
+    /// The file exists under both names.
     MidAct,
-    /// It has gone, and that is not recorded.
+    /// The file is moved or deleted; this is not recorded yet.
     AfterAct,
 }
 
@@ -68,30 +71,13 @@ impl Moment {
         Self::AfterAct,
     ];
 
-    /// The name that `ALBUMEN_CRASH` knows.
+    /// The name in `ALBUMEN_CRASH`.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::BeforeCommit => "before-commit",
-            Self::AfterCommit => "after-commit",
-            Self::BeforeRequest => "before-request",
-            Self::AfterRequest => "after-request",
-            Self::MidBody => "mid-body",
-            Self::BeforeSchema => "before-schema",
-            Self::AfterSchema => "after-schema",
-            Self::BeforeTokenFile => "before-token-file",
-            Self::AfterTokenFile => "after-token-file",
-            Self::BeforeBackup => "before-backup",
-            Self::MidBackup => "mid-backup",
-            Self::AfterBackup => "after-backup",
-            Self::BeforeAct => "before-act",
-            Self::MidCopy => "mid-copy",
-            Self::MidAct => "mid-act",
-            Self::AfterAct => "after-act",
-        }
+        self.into()
     }
 }
 
-/// Which moment it shall be, and how many of it are still survived.
+/// The point to be killed at, and how often it is still to be passed, this time included.
 struct Plan {
     moment: Moment,
     left: AtomicU64,
@@ -99,40 +85,39 @@ struct Plan {
 
 static PLAN: OnceLock<Plan> = OnceLock::new();
 
-/// Arms the plan `NAME:N`; one that cannot be read is no plan.
+/// Arms the plan `NAME:N`; a plan that does not parse is ignored.
 pub fn arm(plan: &str) {
     let Some((name, number)) = plan.split_once(':') else {
         return;
     };
-    let moment = Moment::ALL.into_iter().find(|it| it.name() == name);
-    if let (Some(moment), Ok(number)) = (moment, number.parse::<u64>()) {
+    if let (Ok(moment), Ok(number)) = (name.parse(), number.parse::<u64>()) {
         let left = AtomicU64::new(number.max(1));
         let _ = PLAN.set(Plan { moment, left });
     }
 }
 
-/// The moment has come; if it is the one that was asked for, this does not return.
+/// Passes a point. Does not return if the plan says that the process is killed here.
 pub fn point(moment: Moment) {
     let Some(plan) = PLAN.get().filter(|plan| plan.moment == moment) else {
         return;
     };
     if plan.left.fetch_sub(1, Ordering::SeqCst) == 1 {
-        die();
+        kill_self();
     }
 }
 
-/// As `kill -9` would: no destructor, no flush.
+/// Kills the process as `kill -9` does: no destructor runs, nothing is flushed.
 #[cfg(unix)]
-fn die() {
+fn kill_self() {
     use rustix::process::{Signal, getpid, kill_process};
     let _ = kill_process(getpid(), Signal::KILL);
-    // The signal may reach another thread first; this one must not go a step further.
+    // The signal may be delivered to another thread first: this one must not do another step.
     loop {
         std::thread::park();
     }
 }
 
 #[cfg(not(unix))]
-fn die() {
+fn kill_self() {
     std::process::abort();
 }

@@ -5,7 +5,7 @@
 //! - Words: [`ids`], [`shown`], [`clock`], [`cli`], [`config`]; and [`crash`], the moments at which tests pull the plug.
 //! - The pure cores: [`item`] (the state machine), [`album`] (order and positions).
 //! - The truth: [`store`], all SQL, one writer.
-//! - The service: [`api`], the client; [`sandbox`], a stand-in that shares no code with it.
+//! - The service: [`api`], the client; the crate `photos_sandbox` is a stand-in that shares no code with it.
 //! - The work: [`pipeline`], stages that claim from the store and ring bells; [`run`] puts them together,
 //!   under the [`lock`] of the state folder.
 //! - The edge: [`commands`], [`status`], [`progress`].
@@ -18,6 +18,7 @@ pub mod config;
 pub mod context;
 pub mod daemon;
 pub mod escape;
+pub mod exit_code;
 pub mod failpoint;
 pub mod lock;
 pub mod media;
@@ -26,10 +27,10 @@ pub mod photos_api;
 pub mod progress;
 pub mod rebuild;
 pub mod safe_open;
-pub mod sandbox;
 pub mod scan;
 pub mod status;
 pub mod store;
+mod ui;
 pub mod upload;
 pub mod verify;
 pub mod writer;

@@ -1,18 +1,18 @@
-//! `albumen`: parse, run, give the exit code. Nothing else ends the process.
+//! `albumen`: parses the command line, runs the command, gives the exit code. Nothing else ends the process.
 
 use std::process::ExitCode;
 
-use albumen::{cli, commands};
+use albumen::{cli, commands, exit_code};
 
 fn main() -> ExitCode {
     let invocation = match cli::parse(std::env::args_os()) {
         Ok(invocation) => invocation,
         Err(error) => {
-            // Help that nobody reads to its end is no error.
+            // It is no error if the reader of the help closes the pipe.
             let _ = error.print();
             return match error.exit_code() {
-                0 => cli::ExitCode::Done,
-                _ => cli::ExitCode::Unusable,
+                0 => exit_code::ExitCode::Done,
+                _ => exit_code::ExitCode::Unusable,
             }
             .into();
         }
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         Err(error) => return commands::report(&error.into()).into(),
     };
     let code = runtime.block_on(commands::run(invocation));
-    // A thread that hangs in a file system must not keep the process.
+    // Do not wait for threads that are blocked in a file system.
     runtime.shutdown_background();
     code.into()
 }

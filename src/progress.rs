@@ -1,195 +1,213 @@
-//! Counts what moves. The core counts; the edge decides between bars, lines and silence.
+//! Counters of one run: bytes and files on their way, items checked. The tasks count; `ui` and the daemon's
+//! reporter show the counts.
 
 use std::{
     collections::{BTreeMap, VecDeque},
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
 
 use crate::model::ids::FileId;
 
-/// The rate is that of the last so many seconds: long enough to be steady, short enough to be true.
-const WINDOW: Duration = Duration::from_secs(30);
+/// The rate is averaged over this time: long enough to be steady, short enough to be current.
+const RATE_WINDOW: Duration = Duration::from_secs(30);
 
-/// A handle on the counts of one run; cheap to clone.
+/// The counters of one run; cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Progress(Arc<Inner>);
+pub struct Progress(Arc<Counters>);
 
 #[derive(Debug, Default)]
-struct Inner {
-    transfers: Mutex<BTreeMap<FileId, Moving>>,
+struct Counters {
+    uploads: Mutex<BTreeMap<FileId, Arc<Upload>>>,
+    /// Bytes of finished uploads.
     bytes_done: AtomicU64,
-    uploads_done: AtomicU64,
+    checked: AtomicU64,
+    to_check: AtomicU64,
 }
 
-#[derive(Debug, Clone)]
-struct Moving {
+#[derive(Debug)]
+struct Upload {
     path: PathBuf,
     size: u64,
     position: Arc<AtomicU64>,
-    before: Arc<AtomicU64>,
+    /// How many of the bytes an earlier run had sent.
+    resumed_at: AtomicU64,
 }
 
-/// One file on its way, as it is now.
+impl Upload {
+    fn sent(&self) -> u64 {
+        self.position.load(Relaxed).min(self.size)
+    }
+}
+
+/// An upload as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transferring {
-    /// Which.
+    /// The file.
     pub file: FileId,
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// How many bytes were handed to the connection.
+    /// Bytes handed to the connection.
     pub sent: u64,
-    /// Of how many.
+    /// Size of the file in bytes.
     pub size: u64,
 }
 
-/// A file on its way; it is forgotten when this is dropped.
+/// The handle of a running upload. Dropping it removes the upload from the counters.
 #[derive(Debug)]
 pub struct Transfer {
     file: FileId,
-    position: Arc<AtomicU64>,
-    /// How many of the bytes an earlier run had sent.
-    before: Arc<AtomicU64>,
+    upload: Arc<Upload>,
     progress: Progress,
 }
 
 impl Progress {
-    /// A file begins to move.
+    /// Adds an upload that starts now.
     pub fn begin(&self, file: FileId, path: PathBuf, size: u64) -> Transfer {
-        let (position, before) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
-        let moving = Moving {
+        let upload = Arc::new(Upload {
             path,
             size,
-            position: Arc::clone(&position),
-            before: Arc::clone(&before),
-        };
-        self.transfers().insert(file, moving);
+            position: Arc::default(),
+            resumed_at: AtomicU64::default(),
+        });
+        self.uploads().insert(file, Arc::clone(&upload));
         Transfer {
             file,
-            position,
-            before,
+            upload,
             progress: self.clone(),
         }
     }
 
-    /// What is on its way now.
-    pub fn moving(&self) -> Vec<Transferring> {
-        self.transfers()
-            .iter()
-            .map(|(file, moving)| Transferring {
-                file: *file,
-                path: moving.path.clone(),
-                sent: moving.position.load(Ordering::Relaxed).min(moving.size),
-                size: moving.size,
-            })
-            .collect()
+    /// The running uploads.
+    pub fn transfers(&self) -> Vec<Transferring> {
+        let uploads = self.uploads();
+        let view = |(file, upload): (&FileId, &Arc<Upload>)| Transferring {
+            file: *file,
+            path: upload.path.clone(),
+            sent: upload.sent(),
+            size: upload.size,
+        };
+        uploads.iter().map(view).collect()
     }
 
-    /// Bytes that this run has sent, those of files on their way included.
-    pub fn bytes(&self) -> u64 {
-        let transfers = self.transfers();
-        let sent = transfers.values().map(|moving| {
-            let position = moving.position.load(Ordering::Relaxed).min(moving.size);
-            position.saturating_sub(moving.before.load(Ordering::Relaxed))
-        });
-        self.0.bytes_done.load(Ordering::Relaxed) + sent.sum::<u64>()
+    /// Bytes that this run has sent, including those of running uploads.
+    pub fn bytes_sent(&self) -> u64 {
+        let uploads = self.uploads();
+        let sent = uploads
+            .values()
+            .map(|it| it.sent().saturating_sub(it.resumed_at.load(Relaxed)));
+        self.0.bytes_done.load(Relaxed) + sent.sum::<u64>()
     }
 
-    /// Uploads that arrived whole.
-    pub fn uploads(&self) -> u64 {
-        self.0.uploads_done.load(Ordering::Relaxed)
+    /// Sets how many items are to be checked in all.
+    pub fn set_to_check(&self, all: u64) {
+        self.0.to_check.store(all, Relaxed);
     }
 
-    fn transfers(&self) -> std::sync::MutexGuard<'_, BTreeMap<FileId, Moving>> {
-        // A panic elsewhere leaves counts behind that are still counts.
+    /// Counts one more checked item.
+    pub fn add_checked(&self) {
+        self.0.checked.fetch_add(1, Relaxed);
+    }
+
+    /// How many items are checked, and of how many.
+    pub fn checked(&self) -> (u64, u64) {
+        let done = self.0.checked.load(Relaxed);
+        (done, self.0.to_check.load(Relaxed).max(done))
+    }
+
+    fn uploads(&self) -> MutexGuard<'_, BTreeMap<FileId, Arc<Upload>>> {
+        // The counters are still valid after a panic of another task.
         self.0
-            .transfers
+            .uploads
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Transfer {
-    /// Where the connection writes how far it is.
+    /// The counter into which the connection writes how many bytes it was handed.
     pub fn position(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.position)
+        Arc::clone(&self.upload.position)
     }
 
-    /// The service has so much of it from an earlier run; nothing once this one has sent any.
-    pub fn goes_on_from(&self, offset: u64) {
-        if self.position.load(Ordering::Relaxed) == 0 {
-            self.before.store(offset, Ordering::Relaxed);
-            self.position.store(offset, Ordering::Relaxed);
+    /// Starts at `offset`, because the service has these bytes from an earlier run. Ignored once this run has
+    /// sent some itself.
+    pub fn resume_at(&self, offset: u64) {
+        if self.upload.position.load(Relaxed) == 0 {
+            self.upload.resumed_at.store(offset, Relaxed);
+            self.upload.position.store(offset, Relaxed);
         }
     }
 
-    /// The whole file arrived.
-    pub fn arrived(self, size: u64) {
-        let sent = size.saturating_sub(self.before.load(Ordering::Relaxed));
-        self.progress
-            .0
-            .bytes_done
-            .fetch_add(sent, Ordering::Relaxed);
-        self.progress.0.uploads_done.fetch_add(1, Ordering::Relaxed);
+    /// Counts the upload as complete.
+    pub fn finish(self, size: u64) {
+        let sent = size.saturating_sub(self.upload.resumed_at.load(Relaxed));
+        self.progress.0.bytes_done.fetch_add(sent, Relaxed);
     }
 }
 
 impl Drop for Transfer {
     fn drop(&mut self) {
-        self.progress.transfers().remove(&self.file);
+        self.progress.uploads().remove(&self.file);
     }
 }
 
-/// How far a piece of work is that goes item by item; cheap to clone.
+/// Counts items; cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Count(Arc<(AtomicU64, AtomicU64)>);
+pub struct Count(Progress);
 
 impl Count {
-    /// So many items are to be dealt with in all.
+    /// Sets how many items there are in all.
     pub fn is_of(&self, all: u64) {
-        self.0.1.store(all, Ordering::Relaxed);
+        self.0.set_to_check(all);
     }
 
-    /// So many more were dealt with.
+    /// Counts `n` more items.
     pub fn add(&self, n: u64) {
-        self.0.0.fetch_add(n, Ordering::Relaxed);
+        for _ in 0..n {
+            self.0.add_checked();
+        }
     }
 
-    /// How many were dealt with, and of how many.
+    /// How many are done, and of how many.
     pub fn so_far(&self) -> (u64, u64) {
-        let done = self.0.0.load(Ordering::Relaxed);
-        (done, self.0.1.load(Ordering::Relaxed).max(done))
+        self.0.checked()
     }
 }
 
-/// How fast bytes go, from what was counted lately.
+/// Bytes per second over the last [`RATE_WINDOW`], from samples of a byte counter.
 #[derive(Debug, Default)]
-pub struct Pace(VecDeque<(Instant, u64)>);
+pub struct Rate(VecDeque<(Instant, u64)>);
 
-impl Pace {
-    /// So many bytes have been sent in all.
+impl Rate {
+    /// Adds a sample: so many bytes were sent in all.
     pub fn add(&mut self, at: Instant, bytes: u64) {
-        // A new process counts from zero again.
+        // A restarted process counts from zero again.
         if self.0.back().is_some_and(|(_, last)| *last > bytes) {
             self.0.clear();
         }
         self.0.push_back((at, bytes));
-        while self.0.len() > 2 && self.0.get(1).is_some_and(|(then, _)| at - *then >= WINDOW) {
+        while self.0.len() > 2
+            && self
+                .0
+                .get(1)
+                .is_some_and(|(then, _)| at - *then >= RATE_WINDOW)
+        {
             self.0.pop_front();
         }
     }
 
-    /// Nothing moves: that is no part of the rate, which begins anew when something does.
-    pub fn rest(&mut self) {
+    /// Forgets the samples, because nothing is being sent: idle time is not part of the rate.
+    pub fn reset(&mut self) {
         self.0.clear();
     }
 
-    /// Bytes a second; none before anything moved.
-    pub fn rate(&self) -> Option<f64> {
+    /// Bytes per second; none if nothing was sent yet.
+    pub fn bytes_per_second(&self) -> Option<f64> {
         let ((begin, before), (end, after)) = (self.0.front()?, self.0.back()?);
         let seconds = end.duration_since(*begin).as_secs_f64();
         (after > before && seconds > 0.0).then(|| (after - before) as f64 / seconds)
@@ -201,45 +219,49 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_count_while_they_move_and_after_they_arrived_but_not_twice() {
+    fn bytes_count_while_they_are_sent_and_not_twice_after_the_end() {
         let progress = Progress::default();
         let transfer = progress.begin(FileId(1), PathBuf::from("a.jpg"), 100);
-        transfer.position().store(40, Ordering::Relaxed);
-        assert_eq!((progress.bytes(), progress.uploads()), (40, 0));
-        transfer.arrived(100);
-        assert_eq!((progress.bytes(), progress.uploads()), (100, 1));
-        assert!(progress.moving().is_empty());
+        transfer.position().store(40, Relaxed);
+        assert_eq!(progress.bytes_sent(), 40);
+        transfer.finish(100);
+        assert_eq!(progress.bytes_sent(), 100);
+        assert!(progress.transfers().is_empty());
     }
 
     #[test]
-    fn what_an_earlier_run_has_sent_is_shown_and_not_counted() {
+    fn bytes_that_an_earlier_run_sent_are_shown_and_not_counted() {
         let progress = Progress::default();
         let transfer = progress.begin(FileId(1), PathBuf::from("a.mp4"), 100);
-        transfer.goes_on_from(60);
-        assert_eq!((progress.bytes(), progress.moving()[0].sent), (0, 60));
-        transfer.position().store(90, Ordering::Relaxed);
-        // It broke off, and less of this run's bytes arrived than were handed over.
-        transfer.goes_on_from(70);
-        assert_eq!(progress.bytes(), 30);
-        transfer.arrived(100);
-        assert_eq!(progress.bytes(), 40);
+        transfer.resume_at(60);
+        assert_eq!(
+            (progress.bytes_sent(), progress.transfers()[0].sent),
+            (0, 60)
+        );
+        transfer.position().store(90, Relaxed);
+        // After a broken connection the service may have fewer bytes than were handed over.
+        transfer.resume_at(70);
+        assert_eq!(progress.bytes_sent(), 30);
+        transfer.finish(100);
+        assert_eq!(progress.bytes_sent(), 40);
     }
 
     #[test]
-    fn an_upload_that_is_given_up_is_forgotten() {
+    fn an_upload_that_is_given_up_is_not_counted() {
         let progress = Progress::default();
         drop(progress.begin(FileId(1), PathBuf::from("a.jpg"), 100));
-        assert_eq!((progress.bytes(), progress.uploads()), (0, 0));
+        assert_eq!(progress.bytes_sent(), 0);
+        assert!(progress.transfers().is_empty());
     }
 
     #[test]
-    fn the_pace_is_that_of_the_last_seconds() {
-        let mut pace = Pace::default();
+    fn the_rate_is_that_of_the_last_seconds() {
+        let mut rate = Rate::default();
         let begin = Instant::now();
         let second = |n: u64| begin + Duration::from_secs(n);
-        assert_eq!(pace.rate(), None);
-        pace.add(begin, 0);
-        assert_eq!(pace.rate(), None, "one look is no pace");
+        assert_eq!(rate.bytes_per_second(), None);
+        rate.add(begin, 0);
+        assert_eq!(rate.bytes_per_second(), None, "one sample gives no rate");
         for n in 1..=100 {
             // A hundred bytes a second, and a thousand for the last thirty.
             let bytes = if n <= 70 {
@@ -247,10 +269,10 @@ mod tests {
             } else {
                 7_000 + (n - 70) * 1000
             };
-            pace.add(second(n), bytes);
+            rate.add(second(n), bytes);
         }
-        assert_eq!(pace.rate(), Some(1000.0));
-        pace.add(second(101), 5);
-        assert_eq!(pace.rate(), None, "another process began");
+        assert_eq!(rate.bytes_per_second(), Some(1000.0));
+        rate.add(second(101), 5);
+        assert_eq!(rate.bytes_per_second(), None, "another process counts");
     }
 }

@@ -19,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use albumen::sandbox::{Options, Sandbox};
+use photos_sandbox::{Options, Sandbox};
 use serde_json::{Value, json};
 
 /// A runtime with a sandbox, folders of photos, and a state folder.

@@ -13,11 +13,11 @@ use clap::{
 use clap_complete::Shell;
 use tracing::level_filters::LevelFilter;
 
-mod exit;
+use crate::exit_code::ExitCode;
+
 mod import;
 mod sandbox;
 
-pub use exit::ExitCode;
 pub use import::{FromGphotosUploader, FromRclone, Import};
 pub use sandbox::Sandbox;
 
@@ -357,7 +357,7 @@ pub fn definition() -> clap::Command {
     long_about = "Takes folders of photos and videos to Google Photos and keeps them in step: all of \
                   it, once, in order, in the right albums.",
     after_help = EXAMPLES,
-    after_long_help = format!("{EXAMPLES}\n\n{}", exit::table()),
+    after_long_help = format!("{EXAMPLES}\n\n{}", ExitCode::table()),
     override_usage = "albumen [OPTIONS] <COMMAND>\n       albumen [OPTIONS] --status [--json]",
     arg_required_else_help = true,
     max_term_width = 100,

@@ -3,17 +3,17 @@
 use std::fmt::Write as _;
 
 use crate::{
-    cli::{self, ExitCode},
+    cli,
     config::Config,
     daemon,
     escape::Escaped,
+    exit_code::ExitCode,
     status::format,
     store::{AlbumMembership, OrderKind},
 };
 
-use super::{
-    Edge, backfill, delegate, error_report::Failure, output, read_state, signals::Signals,
-};
+use super::{app::App, backfill, delegate, read_state, signals::Signals};
+use crate::ui::{error_report::Failure, output};
 
 /// Files that a plan lists one by one.
 const LISTED: usize = 20;
@@ -26,8 +26,8 @@ const STAYS: &str =
     "They stay in your Google Photos library: the service lets no program delete a photo.";
 
 /// Takes items out of an album.
-pub(crate) async fn run(edge: &Edge, flags: &cli::AlbumRemove) -> anyhow::Result<ExitCode> {
-    let config = edge.config()?;
+pub(crate) async fn run(app: &App, flags: &cli::AlbumRemove) -> anyhow::Result<ExitCode> {
+    let config = app.config()?;
     let places = match &flags.album {
         None if flags.yes => Vec::new(),
         None => {
@@ -39,7 +39,7 @@ pub(crate) async fn run(edge: &Edge, flags: &cli::AlbumRemove) -> anyhow::Result
             return Ok(ExitCode::Done);
         }
         Some(album) => {
-            let paths = edge.typed(&flags.paths);
+            let paths = app.absolute(&flags.paths);
             let known = match read_state::reader(&config)? {
                 Some(reader) => reader.leavers(album, &backfill::bytes(&paths))?,
                 None => None,
@@ -60,11 +60,11 @@ pub(crate) async fn run(edge: &Edge, flags: &cli::AlbumRemove) -> anyhow::Result
             leavers.iter().map(|one| (one.item, one.album)).collect()
         }
     };
-    do_it(edge, &config, places, flags.held).await
+    do_it(app, &config, places, flags.held).await
 }
 
 async fn do_it(
-    edge: &Edge,
+    app: &App,
     config: &std::sync::Arc<Config>,
     places: daemon::Places,
     held: bool,
@@ -78,7 +78,7 @@ async fn do_it(
     };
     let ours = async |lock| {
         let words = "stopping; what is left leaves with the next run";
-        let signals = Signals::listen(&edge.screen, words)?;
+        let signals = Signals::listen(&app.screen, words)?;
         let work = daemon::remove(lock, config.clone(), places, held, signals.stop());
         let Some(result) = signals.bound(work).await else {
             return Ok(ExitCode::Interrupted);
@@ -87,7 +87,7 @@ async fn do_it(
         output::print_lines(&report)?;
         Ok(code)
     };
-    delegate::carried_out(edge, config, order, ours).await
+    delegate::carried_out(app, config, order, ours).await
 }
 
 fn unknown(album: &str) -> Failure {

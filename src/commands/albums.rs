@@ -2,19 +2,20 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::{cli::ExitCode, escape::Escaped, status::format, store::AlbumView};
+use crate::{escape::Escaped, exit_code::ExitCode, status::format, store::AlbumView};
 
-use super::{Edge, output, read_state};
+use super::{app::App, read_state};
+use crate::ui::output;
 
 /// Lists the albums.
-pub(crate) fn run(edge: &Edge) -> anyhow::Result<ExitCode> {
-    let config = edge.config_or_defaults()?;
+pub(crate) fn run(app: &App) -> anyhow::Result<ExitCode> {
+    let config = app.config_or_defaults()?;
     let albums = match read_state::reader(&config)? {
         Some(reader) => reader.albums()?,
         None => Vec::new(),
     };
     if albums.is_empty() {
-        edge.screen
+        app.screen
             .say("no album is known yet; `album` of a [[folder]] names one");
         return Ok(ExitCode::Done);
     }

@@ -8,10 +8,11 @@ use std::{
 };
 
 use crate::{
-    cli::{self, ExitCode},
+    cli,
     clock::Clock,
     config::Config,
     daemon::{self, Job, clients},
+    exit_code::ExitCode,
     lock::Lock,
     progress::Progress,
     status::{
@@ -22,22 +23,25 @@ use crate::{
 };
 
 use super::{
-    Edge, delegate, dry_run,
-    error_report::{Failure, quoted},
-    here, output,
+    app::{App, local_time},
+    delegate, dry_run,
     progress::Follower,
     read_state,
     signals::Signals,
 };
+use crate::ui::{
+    error_report::{Failure, quoted},
+    output,
+};
 
 /// Uploads everything that is not there yet.
-pub(crate) async fn run(edge: &Edge, flags: &cli::Backfill) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(app: &App, flags: &cli::Backfill) -> anyhow::Result<ExitCode> {
     let config = if flags.paths.is_empty() {
-        with_folders(edge.config()?)?
+        with_folders(app.config()?)?
     } else {
-        edge.config_or_defaults()?
+        app.config_or_defaults()?
     };
-    let paths = edge.typed(&flags.paths);
+    let paths = app.absolute(&flags.paths);
     paths.iter().try_for_each(|path| exists(path))?;
     if flags.dry_run {
         return dry_run::run(config, paths).await;
@@ -47,8 +51,8 @@ pub(crate) async fn run(edge: &Edge, flags: &cli::Backfill) -> anyhow::Result<Ex
         no_wait: flags.no_wait,
     };
     let ours =
-        async |lock| here_and_now(edge, Arc::clone(&config), lock, paths, flags.no_wait).await;
-    delegate::carried_out(edge, &config, order, ours).await
+        async |lock| here_and_now(app, Arc::clone(&config), lock, paths, flags.no_wait).await;
+    delegate::carried_out(app, &config, order, ours).await
 }
 
 /// Paths as an order carries them.
@@ -85,18 +89,18 @@ pub(crate) fn tally(config: &Config, clock: &Clock) -> anyhow::Result<Tally> {
 
 /// Runs the pipeline in this process, with progress and a summary.
 pub(crate) async fn here_and_now(
-    edge: &Edge,
+    app: &App,
     config: Arc<Config>,
     lock: Lock,
     paths: Vec<PathBuf>,
     no_wait: bool,
 ) -> anyhow::Result<ExitCode> {
     let words = "stopping; what is under way ends first, another signal ends it at once";
-    let signals = Signals::listen(&edge.screen, words)?;
+    let signals = Signals::listen(&app.screen, words)?;
     let clock = clients::clock(&config);
     let before = tally(&config, &clock)?;
     let (began, progress) = (Instant::now(), Progress::default());
-    let follower = Follower::start(edge, &config, &clock, before, Some(progress.clone()));
+    let follower = Follower::start(app, &config, &clock, before, Some(progress.clone()));
     let reach = daemon::reach(&paths);
     let job = Job::Backfill { paths, no_wait };
     let work = daemon::run(
@@ -117,7 +121,7 @@ pub(crate) async fn here_and_now(
         &config,
         &clock,
         (before, reach),
-        Some(progress.bytes()),
+        Some(progress.bytes_sent()),
         took,
         code,
     )? {
@@ -142,7 +146,7 @@ pub(crate) fn summary(
     let Some(overview) = read_state::overview(&reader, clock)? else {
         return Ok(None);
     };
-    let here = here(clock);
+    let here = local_time(clock);
     let bytes = bytes.unwrap_or_else(|| overview.bytes_sent.saturating_sub(before.bytes_sent));
     let summary = Summary::new(before, &overview, &reader, reach, bytes, took)?;
     let summary = match code {

@@ -3,23 +3,24 @@
 use std::sync::Arc;
 
 use crate::{
-    cli::ExitCode,
     daemon::{self, Job},
+    exit_code::ExitCode,
     progress::Progress,
 };
 
-use super::{Edge, error_report::Failure, signals::Signals};
+use super::{app::App, signals::Signals};
+use crate::ui::error_report::Failure;
 
 /// Runs until SIGINT or SIGTERM.
-pub(crate) async fn run(edge: &Edge) -> anyhow::Result<ExitCode> {
-    let config = edge.config()?;
+pub(crate) async fn run(app: &App) -> anyhow::Result<ExitCode> {
+    let config = app.config()?;
     if config.folders.is_empty() {
         let words = "the configuration names no folder, so there is nothing to watch";
         let hint = "add a [[folder]] with its path";
         return Err(Failure::new(ExitCode::Unusable, words).hint(hint).into());
     }
     let words = "stopping; what is under way ends first, another signal ends it at once";
-    let signals = Signals::listen(&edge.screen, words)?;
+    let signals = Signals::listen(&app.screen, words)?;
     let work = async {
         let lock = daemon::lock_for_daemon(&config).await?;
         daemon::run(

@@ -14,18 +14,17 @@ use tokio::{
 };
 
 use crate::{
-    cli::ExitCode,
     clock::Clock,
     config::Config,
     daemon::{self, Door, clients},
+    exit_code::ExitCode,
     lock::{self, Lock},
     model::ids::OrderId,
     store::{self, Cause, OrderKind, OrderView, Store, Trouble},
 };
 
-use super::{
-    Edge, backfill, error_report::Failure, output, progress::Follower, read_state, signals::Signals,
-};
+use super::{app::App, backfill, progress::Follower, read_state, signals::Signals};
+use crate::ui::{error_report::Failure, output};
 
 /// How long a holder of the state folder may take to answer (the design, section 2).
 const ANSWER: Duration = Duration::from_secs(10);
@@ -83,7 +82,7 @@ fn left_with_it() -> Failure {
 
 /// Has the order carried out: by whoever holds the state folder, or by `ours` where nobody does.
 pub(crate) async fn carried_out(
-    edge: &Edge,
+    app: &App,
     config: &Arc<Config>,
     order: OrderKind,
     ours: impl AsyncFnOnce(Lock) -> anyhow::Result<ExitCode>,
@@ -94,7 +93,7 @@ pub(crate) async fn carried_out(
             Turn::Ours(lock) => return ours(lock).await,
             Turn::Theirs(stream) => stream,
         };
-        match follow(edge, config, stream, order.clone()).await? {
+        match follow(app, config, stream, order.clone()).await? {
             Some(code) => return Ok(code),
             None if Instant::now() < deadline => sleep(AGAIN).await,
             None => return Err(silent().into()),
@@ -105,7 +104,7 @@ pub(crate) async fn carried_out(
 /// Asks the holder to do `order`, follows it to its end, and tells what came of it. None if the holder
 /// went before it took the order: it was about to end, and nobody does it.
 async fn follow(
-    edge: &Edge,
+    app: &App,
     config: &Arc<Config>,
     stream: UnixStream,
     order: OrderKind,
@@ -120,7 +119,7 @@ async fn follow(
     let is_backfill = reach.is_some();
     let began = Instant::now();
     let words = "not waiting any longer; the running albumen goes on with it";
-    let signals = Signals::listen(&edge.screen, words)?;
+    let signals = Signals::listen(&app.screen, words)?;
     let stop = signals.stop();
     let no_wait = matches!(order, OrderKind::Backfill { no_wait: true, .. });
     let left = tokio::select! {
@@ -146,10 +145,10 @@ async fn follow(
         Err(_) => return Err(left_with_it().into()),
     }
     if is_backfill {
-        edge.screen
+        app.screen
             .say("an albumen is at work in the state folder; it takes this over");
     }
-    let follower = is_backfill.then(|| Follower::start(edge, config, &clock, before, None));
+    let follower = is_backfill.then(|| Follower::start(app, config, &clock, before, None));
     let done = tokio::select! {
         done = word(&mut lines, "done") => Some(Ok(done)),
         words = disk_trouble(config), if no_wait => Some(Err(words)),
@@ -245,7 +244,8 @@ fn outcome(order: Option<OrderView>) -> anyhow::Result<(ExitCode, String)> {
         return Err(Failure::new(ExitCode::WorkLeft, words).hint(hint).into());
     };
     let code = ExitCode::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .find(|code| i32::from(code.number()) == number)
         .with_context(|| format!("the running albumen gave the exit code {number}"))?;
     Ok((code, report.unwrap_or_default()))

@@ -5,9 +5,7 @@ use std::io;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::cli::ExitCode;
-
-use super::{definition, output};
+use crate::{cli::definition, exit_code::ExitCode, ui::output};
 
 /// Prints the completions of a shell.
 pub(crate) fn completions(shell: Shell) -> anyhow::Result<ExitCode> {

@@ -8,18 +8,18 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::{cli::ExitCode, config};
+use crate::{config, exit_code::ExitCode};
 
-use super::{
-    Edge,
+use super::app::App;
+use crate::ui::{
     error_report::{Failure, quoted},
     output,
 };
 
 /// Writes the example, unless there is a file already.
-pub(crate) fn run(edge: &Edge) -> anyhow::Result<ExitCode> {
-    let named = edge.global.config.as_ref().map(|file| edge.env.typed(file));
-    let Some(file) = named.or_else(|| edge.env.own_file()) else {
+pub(crate) fn run(app: &App) -> anyhow::Result<ExitCode> {
+    let named = app.global.config.as_ref().map(|file| app.env.typed(file));
+    let Some(file) = named.or_else(|| app.env.own_file()) else {
         let words = "this user has no home, so a configuration has no place";
         let hint = "`albumen --config FILE init` names one";
         return Err(Failure::new(ExitCode::Unusable, words).hint(hint).into());
@@ -33,7 +33,7 @@ pub(crate) fn run(edge: &Edge) -> anyhow::Result<ExitCode> {
         Err(error) => Err(error).with_context(|| format!("cannot write {}", quoted(&file))),
         Ok(()) => {
             output::print(&format!("{}\n", crate::escape::Escaped::path(&file)))?;
-            edge.screen.say(
+            app.screen.say(
                 "Put your folders into it, and the file from the Google Cloud console beside it; then `albumen login`.",
             );
             Ok(ExitCode::Done)

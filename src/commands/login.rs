@@ -14,13 +14,14 @@ use tokio::sync::mpsc;
 use url::Url;
 
 use crate::{
-    cli::ExitCode,
     config::Config,
     daemon::clients,
+    exit_code::ExitCode,
     photos_api::{self, Granted, Kind, Login},
 };
 
-use super::{Edge, output, read_state};
+use super::{app::App, read_state};
+use crate::ui::output;
 
 /// How long a browser of this machine may take; without one, it takes as long as it takes.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -35,12 +36,12 @@ const SIGNED_IN: &str =
 /// Signs in: in a browser, or with the token file of a sign-in that was made elsewhere. The sign-in of
 /// another client than the one that filled the library is refused unless it is meant.
 pub(crate) async fn login(
-    edge: &Edge,
+    app: &App,
     no_browser: bool,
     from: Option<&Path>,
     new_client: bool,
 ) -> anyhow::Result<ExitCode> {
-    let config = edge.config_or_defaults()?;
+    let config = app.config_or_defaults()?;
     let auth = clients::auth(&config)?;
     if !new_client && let Some(library_client_id) = library_client_id(&config)? {
         let now_with = auth.client_id().await?;
@@ -50,26 +51,26 @@ pub(crate) async fn login(
     }
     if let Some(from) = from {
         auth.carry_over(from, new_client).await?;
-        edge.screen.say(SIGNED_IN);
+        app.screen.say(SIGNED_IN);
         return Ok(ExitCode::Done);
     }
     let login = Login::begin(&auth).await?.with_new_client(new_client);
     let opened = !no_browser && open(login.address());
     if opened {
-        edge.screen
+        app.screen
             .say("Your browser should open now. If it does not, open this address in it:");
     } else {
-        edge.screen.say("Open this address in a browser:");
+        app.screen.say("Open this address in a browser:");
     }
     output::print(&format!("{}\n", login.address()))?;
     let granted = if opened {
         login.finish(Some(PATIENCE)).await?
     } else {
-        edge.screen.say(&elsewhere(login.address()));
-        here_or_pasted(edge, &login).await?
+        app.screen.say(&elsewhere(login.address()));
+        here_or_pasted(app, &login).await?
     };
     tracing::info!(scopes = granted.scopes.len(), "signed in");
-    edge.screen.say(SIGNED_IN);
+    app.screen.say(SIGNED_IN);
     Ok(ExitCode::Done)
 }
 
@@ -112,7 +113,7 @@ fn elsewhere(address: &Url) -> String {
 }
 
 /// Waits for the browser, or for the address that it was sent to, whichever comes first.
-async fn here_or_pasted(edge: &Edge, login: &Login) -> Result<Granted, photos_api::Error> {
+async fn here_or_pasted(app: &App, login: &Login) -> Result<Granted, photos_api::Error> {
     let mut pasted = lines_of_stdin();
     let browser = login.finish(None);
     tokio::pin!(browser);
@@ -128,7 +129,7 @@ async fn here_or_pasted(edge: &Edge, login: &Login) -> Result<Granted, photos_ap
             // What was pasted is not it, or its code did not work: another may.
             Err(error) if error.kind() == Kind::LoginNeeded => {
                 let hint = error.hint().map(|hint| format!("; {hint}"));
-                edge.screen
+                app.screen
                     .say(&format!("{error}{}", hint.unwrap_or_default()));
             }
             done => return done,
@@ -151,17 +152,17 @@ fn lines_of_stdin() -> mpsc::Receiver<String> {
 }
 
 /// Gives the access back. What is queued stays queued.
-pub(crate) async fn logout(edge: &Edge) -> anyhow::Result<ExitCode> {
-    let config = edge.config_or_defaults()?;
+pub(crate) async fn logout(app: &App) -> anyhow::Result<ExitCode> {
+    let config = app.config_or_defaults()?;
     let auth = clients::auth(&config)?;
     match auth.revoke().await {
-        Ok(()) => edge
+        Ok(()) => app
             .screen
             .say("The access was given back; the queue stays."),
         Err(error) if error.kind() == Kind::LoginNeeded => {
             // A damaged file holds nothing that could be given back.
             auth.forget()?;
-            edge.screen.say("Nobody is signed in.");
+            app.screen.say("Nobody is signed in.");
         }
         Err(error) => return Err(error.into()),
     }

@@ -1,26 +1,22 @@
-//! The commands: what was typed becomes work, words on stderr, data on stdout, and an exit code.
+//! The commands. [`run`] is all that `main` calls; each command is a module with one function.
 //!
-//! [`run`] is all that `main` calls. Each command is a module with one function; what they share is
-//! here too: where they speak (`output`, `logging`), how they stop (`signals`), how an error is told
-//! (`failure`), how progress is shown (`progress`), and how they reach the process that holds the
-//! state folder (`ask`). Only this edge prints.
+//! Shared by several: [`app`] (what each is given), [`read_state`] (reads the state folder without its
+//! lock), [`delegate`] (executes a command here or in the process that holds the state folder) and
+//! [`signals`].
 
 mod album_remove;
 mod albums;
+mod app;
 mod backfill;
 mod daemon;
 mod delegate;
 mod doctor;
 mod dry_run;
-mod error_report;
 mod explain;
 mod generate;
 pub mod import;
 mod init;
-mod logging;
 mod login;
-mod output;
-mod permission_hint;
 mod progress;
 mod read_state;
 mod rebuild;
@@ -32,59 +28,60 @@ mod signals;
 mod status;
 mod try_cmd;
 
-use std::{path::PathBuf, sync::Arc};
-
-use jiff::tz::TimeZone;
 use tracing::level_filters::LevelFilter;
 
 use crate::{
-    cli::{self, Album, Command, ExitCode, Global, Invocation, LogFormat, Shared},
-    clock::Clock,
-    config::{self, Config, Environment},
-    status::text::LocalTime,
+    cli::{Album, Command, Invocation, LogFormat, Shared},
+    config::Environment,
+    exit_code::ExitCode,
+    ui::{
+        error_report::ErrorReport,
+        logging,
+        output::{self, Log, Screen},
+    },
 };
 
-use error_report::Told;
-use output::{Log, Screen};
+use app::App;
 
-/// What every command is given.
-#[derive(Debug, Clone)]
-pub(crate) struct Edge {
-    global: Global,
-    env: Environment,
-    screen: Screen,
-}
-
-impl Edge {
-    /// The configuration; it is an error if there is none.
-    fn config(&self) -> Result<Arc<Config>, config::Error> {
-        let (file, state_dir) = (&self.global.config, &self.global.state_dir);
-        Config::load(file.as_deref(), state_dir.as_deref(), &self.env).map(Arc::new)
-    }
-
-    /// The configuration, or the defaults if there is none.
-    fn config_or_defaults(&self) -> Result<Arc<Config>, config::Error> {
-        let (file, state_dir) = (&self.global.config, &self.global.state_dir);
-        Config::load_or_defaults(file.as_deref(), state_dir.as_deref(), &self.env).map(Arc::new)
-    }
-
-    /// Paths that were typed, absolute.
-    fn typed(&self, paths: &[PathBuf]) -> Vec<PathBuf> {
-        paths.iter().map(|path| self.env.typed(path)).collect()
-    }
-}
-
-/// Now and here, for times that people read.
-fn here(clock: &Clock) -> LocalTime {
-    LocalTime {
-        now: clock.now(),
-        zone: TimeZone::system(),
+/// Runs the command, and reports its error.
+pub async fn run(invocation: Invocation) -> ExitCode {
+    disable_core_dumps();
+    let Invocation { global, command } = invocation;
+    let screen = Screen::new(Log {
+        json: global.log_format == LogFormat::Json,
+        quiet: global.quiet,
+    });
+    let default_level = match command {
+        // The last two may read a whole library, and log their progress.
+        Command::Daemon | Command::Rebuild { .. } | Command::Import(_) => LevelFilter::INFO,
+        _ => LevelFilter::WARN,
+    };
+    logging::start(&global, default_level, &screen);
+    let app = App {
+        global,
+        env: Environment::of_process(),
+        screen,
+    };
+    match dispatch(&app, command).await {
+        Ok(code) => code,
+        Err(error) => {
+            let report = ErrorReport::of(&error);
+            app.screen.print_error(&report);
+            report.code
+        }
     }
 }
 
-/// Memory holds the tokens of the account, and so would the core that a crash leaves somewhere, for
-/// somebody's bug report. Where the limit cannot be set, somebody else has set it.
-fn leaves_no_core() {
+/// Reports an error from outside of any command, and gives its exit code.
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    let report = ErrorReport::of(error);
+    output::print_error(&report.text());
+    report.code
+}
+
+/// The memory holds the tokens of the account: a core dump would contain them, and might be attached to a
+/// bug report. If the limit cannot be set, an administrator has set it.
+fn disable_core_dumps() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = Rlimit {
         current: Some(0),
@@ -93,75 +90,34 @@ fn leaves_no_core() {
     let _ = setrlimit(Resource::Core, limit);
 }
 
-/// Does what was typed. Errors are told here.
-pub async fn run(invocation: Invocation) -> ExitCode {
-    leaves_no_core();
-    let Invocation { global, command } = invocation;
-    let screen = Screen::new(Log {
-        json: global.log_format == LogFormat::Json,
-        quiet: global.quiet,
-    });
-    let usual = match command {
-        // The last two may read a whole library, and say how far they are.
-        Command::Daemon | Command::Rebuild { .. } | Command::Import(_) => LevelFilter::INFO,
-        _ => LevelFilter::WARN,
-    };
-    logging::start(&global, usual, &screen);
-    let edge = Edge {
-        global,
-        env: Environment::of_process(),
-        screen,
-    };
-    match dispatch(&edge, command).await {
-        Ok(code) => code,
-        Err(error) => {
-            let told = Told::of(&error);
-            edge.screen.complain(&told);
-            told.code
-        }
-    }
-}
-
-/// Tells an error from outside of any command, and gives the exit code for it.
-pub fn report(error: &anyhow::Error) -> ExitCode {
-    let told = Told::of(error);
-    output::complain(&told.text());
-    told.code
-}
-
-async fn dispatch(edge: &Edge, command: Command) -> anyhow::Result<ExitCode> {
+async fn dispatch(app: &App, command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Daemon => daemon::run(edge).await,
-        Command::Backfill(flags) => backfill::run(edge, &flags).await,
-        Command::Status(flags) => status::run(edge, &flags).await,
-        Command::Verify => retry::verify(edge).await,
-        Command::Retry(flags) => retry::retry(edge, &flags).await,
-        Command::Rebuild { dry_run } => rebuild::run(edge, dry_run).await,
-        Command::Import(from) => import::run(edge, &from).await,
-        Command::Explain { path } => explain::run(edge, &path),
-        Command::Albums => albums::run(edge),
-        Command::Album(Album::Remove(flags)) => album_remove::run(edge, &flags).await,
-        Command::Shared(Shared::Leave { token }) => shared_leave::leave(edge, &token).await,
+        Command::Daemon => daemon::run(app).await,
+        Command::Backfill(flags) => backfill::run(app, &flags).await,
+        Command::Status(flags) => status::run(app, &flags).await,
+        Command::Verify => retry::verify(app).await,
+        Command::Retry(flags) => retry::retry(app, &flags).await,
+        Command::Rebuild { dry_run } => rebuild::run(app, dry_run).await,
+        Command::Import(from) => import::run(app, &from).await,
+        Command::Explain { path } => explain::run(app, &path),
+        Command::Albums => albums::run(app),
+        Command::Album(Album::Remove(flags)) => album_remove::run(app, &flags).await,
+        Command::Shared(Shared::Leave { token }) => shared_leave::leave(app, &token).await,
         Command::Login {
             no_browser,
             from,
             new_client,
         } => {
-            let from = from.map(|from| edge.env.typed(&from));
-            login::login(edge, no_browser, from.as_deref(), new_client).await
+            let from = from.map(|from| app.env.typed(&from));
+            login::login(app, no_browser, from.as_deref(), new_client).await
         }
-        Command::Logout => login::logout(edge).await,
-        Command::Doctor => doctor::run(edge).await,
-        Command::Sandbox(flags) => sandbox::run(edge, flags).await,
-        Command::Try { paths } => try_cmd::run(edge, &paths).await,
-        Command::Restore { file } => restore::run(edge, file.as_deref()),
-        Command::Init => init::run(edge),
+        Command::Logout => login::logout(app).await,
+        Command::Doctor => doctor::run(app).await,
+        Command::Sandbox(flags) => sandbox::run(app, flags).await,
+        Command::Try { paths } => try_cmd::run(app, &paths).await,
+        Command::Restore { file } => restore::run(app, file.as_deref()),
+        Command::Init => init::run(app),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man => generate::man(),
     }
-}
-
-/// The definition of the command line, for the pages that are made from it.
-fn definition() -> clap::Command {
-    cli::definition()
 }

@@ -8,17 +8,18 @@ use std::{
 };
 
 use crate::{
-    cli::ExitCode,
     clock::Clock,
     config::Config,
     daemon::{ASK_STATE, Door, clients},
     escape::Escaped,
+    exit_code::ExitCode,
     photos_api::{SignedIn, changed_at},
     status::{DatabaseState, Status, StatusInputs},
     store::{self, Overview, Reader},
 };
 
-use super::{error_report::Failure, permission_hint};
+use crate::ui::error_report::Failure;
+use crate::ui::error_report::{is_denied, owner_hint, unreadable};
 
 /// How long a process that works in the state folder may take to say how its database is.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -31,9 +32,7 @@ const LINE_BYTES: u64 = 16 << 10;
 pub(crate) fn reader(config: &Config) -> anyhow::Result<Option<Reader>> {
     let file = config.state_dir.join(store::FILE_NAME);
     match std::fs::File::open(&file).and_then(|file| file.metadata()) {
-        Err(error) if permission_hint::is_denied(&error) => {
-            Err(denied(&config.state_dir, &file).into())
-        }
+        Err(error) if is_denied(&error) => Err(denied(&config.state_dir, &file).into()),
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Ok(Reader::open(&config.state_dir)?)
         }
@@ -46,8 +45,8 @@ pub(crate) fn reader(config: &Config) -> anyhow::Result<Option<Reader>> {
 }
 
 fn denied(state_dir: &Path, file: &Path) -> Failure {
-    let failure = Failure::new(ExitCode::Unusable, permission_hint::words(state_dir));
-    failure.hint(permission_hint::hint(state_dir).unwrap_or_else(|| {
+    let failure = Failure::new(ExitCode::Unusable, unreadable(state_dir));
+    failure.hint(owner_hint(state_dir).unwrap_or_else(|| {
         let (dir, file) = (Escaped::path(state_dir), Escaped::path(file));
         format!("give yourself the right to it: `chmod 700 {dir}; chmod 600 {file}`")
     }))

@@ -3,24 +3,25 @@
 use std::{fmt::Write as _, path::Path};
 
 use crate::{
-    cli::ExitCode,
     daemon::clients,
     escape::Escaped,
+    exit_code::ExitCode,
     lock::Lock,
     status::{format, text::LocalTime},
     store::{self, Restored},
 };
 
-use super::{Edge, here, output};
+use super::app::{App, local_time};
+use crate::ui::output;
 
 /// Restores; a process that works in the state folder must be stopped first.
-pub(crate) fn run(edge: &Edge, file: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let config = edge.config_or_defaults()?;
+pub(crate) fn run(app: &App, file: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let config = app.config_or_defaults()?;
     let clock = clients::clock(&config);
-    let file = file.map(|file| edge.env.typed(file));
+    let file = file.map(|file| app.env.typed(file));
     let _lock = Lock::take(&config.state_dir)?;
     let restored = store::restore(&config.state_dir, file.as_deref(), clock.now())?;
-    output::print(&text(&restored, &here(&clock)))?;
+    output::print(&text(&restored, &local_time(&clock)))?;
     Ok(ExitCode::Done)
 }
 

@@ -5,26 +5,28 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use crate::{
-    cli::{self, ExitCode},
+    cli,
     config::Config,
     daemon::{self, clients},
+    exit_code::ExitCode,
     lock::Lock,
     progress::Count,
     status::summary,
     store::{OrderKind, Store},
 };
 
-use super::{Edge, backfill, delegate, output, progress::Counter, read_state, signals::Signals};
+use super::{app::App, backfill, delegate, progress::Counter, read_state, signals::Signals};
+use crate::ui::output;
 
 /// Puts failed and missing items back into the queue.
-pub(crate) async fn retry(edge: &Edge, flags: &cli::Retry) -> anyhow::Result<ExitCode> {
-    let config = edge.config_or_defaults()?;
-    let paths = backfill::bytes(&edge.typed(&flags.paths));
+pub(crate) async fn retry(app: &App, flags: &cli::Retry) -> anyhow::Result<ExitCode> {
+    let config = app.config_or_defaults()?;
+    let paths = backfill::bytes(&app.absolute(&flags.paths));
     let order = OrderKind::Retry {
         paths: paths.clone(),
     };
     let ours = async |lock| retry_here(&config, paths, lock).await;
-    delegate::carried_out(edge, &config, order, ours).await
+    delegate::carried_out(app, &config, order, ours).await
 }
 
 async fn retry_here(config: &Config, paths: Vec<Vec<u8>>, _lock: Lock) -> anyhow::Result<ExitCode> {
@@ -41,17 +43,17 @@ async fn retry_here(config: &Config, paths: Vec<Vec<u8>>, _lock: Lock) -> anyhow
 }
 
 /// Asks the service for every created item.
-pub(crate) async fn verify(edge: &Edge) -> anyhow::Result<ExitCode> {
-    let config = edge.config()?;
-    let ours = async |lock| verify_here(edge, Arc::clone(&config), lock).await;
-    delegate::carried_out(edge, &config, OrderKind::Verify, ours).await
+pub(crate) async fn verify(app: &App) -> anyhow::Result<ExitCode> {
+    let config = app.config()?;
+    let ours = async |lock| verify_here(app, Arc::clone(&config), lock).await;
+    delegate::carried_out(app, &config, OrderKind::Verify, ours).await
 }
 
-async fn verify_here(edge: &Edge, config: Arc<Config>, lock: Lock) -> anyhow::Result<ExitCode> {
+async fn verify_here(app: &App, config: Arc<Config>, lock: Lock) -> anyhow::Result<ExitCode> {
     let words = "stopping; what was asked so far is kept";
-    let signals = Signals::listen(&edge.screen, words)?;
+    let signals = Signals::listen(&app.screen, words)?;
     let count = Count::default();
-    let counter = Counter::start(edge, count.clone(), "asked for");
+    let counter = Counter::start(app, count.clone(), "asked for");
     let work = daemon::verify(lock, config, signals.stop(), &count);
     let result = signals.bound(work).await;
     counter.end().await;

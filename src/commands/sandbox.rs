@@ -1,19 +1,18 @@
 //! `albumen sandbox`: the stand-in for the service, served until it is interrupted.
 
-use crate::{
-    cli::{self, ExitCode},
-    config::Api,
-    sandbox::{Error, Options, Sandbox},
-};
+use photos_sandbox::{Error, Options, Sandbox};
 
-use super::{Edge, error_report::Failure, output, signals::Signals};
+use crate::{cli, config::Api, exit_code::ExitCode};
+
+use super::{app::App, signals::Signals};
+use crate::ui::{error_report::Failure, output};
 
 /// Serves until SIGINT or SIGTERM.
-pub(crate) async fn run(edge: &Edge, flags: cli::Sandbox) -> anyhow::Result<ExitCode> {
-    let signals = Signals::listen(&edge.screen, "the sandbox is closing")?;
+pub(crate) async fn run(app: &App, flags: cli::Sandbox) -> anyhow::Result<ExitCode> {
+    let signals = Signals::listen(&app.screen, "the sandbox is closing")?;
     let options = Options {
         listen: flags.listen,
-        data_dir: flags.data.map(|dir| edge.env.typed(&dir)),
+        data_dir: flags.data.map(|dir| app.env.typed(&dir)),
     };
     let sandbox = Sandbox::start(options)
         .await

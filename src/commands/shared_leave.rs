@@ -3,20 +3,21 @@
 use anyhow::Context as _;
 
 use crate::{
-    cli::ExitCode,
     daemon::clients,
+    exit_code::ExitCode,
     photos_api::{self, Call},
 };
 
-use super::{Edge, error_report::Failure};
+use super::app::App;
+use crate::ui::error_report::Failure;
 
 /// Asks the service to leave the shared album with this share token.
-pub(crate) async fn leave(edge: &Edge, share_token: &str) -> anyhow::Result<ExitCode> {
-    let config = edge.config()?;
+pub(crate) async fn leave(app: &App, share_token: &str) -> anyhow::Result<ExitCode> {
+    let config = app.config()?;
     let client = clients::client(&config)?;
     match send(&client, share_token).await {
         Ok(()) => {
-            edge.screen.say("the album was left");
+            app.screen.say("the album was left");
             Ok(ExitCode::Done)
         }
         Err(error) if error.http_status() == Some(403) && is_refusal(error.kind()) => {

@@ -15,7 +15,7 @@ use std::{
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::output::Screen;
+use crate::ui::output::Screen;
 
 /// Listens for the signals until it is dropped.
 #[derive(Debug)]

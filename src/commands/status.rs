@@ -3,14 +3,19 @@
 use std::time::Duration;
 
 use crate::{
-    cli::{self, ExitCode},
+    cli,
     clock::Clock,
     config::Config,
     daemon::clients,
+    exit_code::ExitCode,
     status::{Status, text},
 };
 
-use super::{Edge, here, output, read_state};
+use super::{
+    app::{App, local_time},
+    read_state,
+};
+use crate::ui::output;
 
 /// From one look to the next.
 const EVERY: Duration = Duration::from_secs(1);
@@ -19,8 +24,8 @@ const EVERY: Duration = Duration::from_secs(1);
 const CLEAR: &str = "\x1b[H\x1b[J";
 
 /// Tells how things stand.
-pub(crate) async fn run(edge: &Edge, flags: &cli::Status) -> anyhow::Result<ExitCode> {
-    let config = edge.config_or_defaults()?;
+pub(crate) async fn run(app: &App, flags: &cli::Status) -> anyhow::Result<ExitCode> {
+    let config = app.config_or_defaults()?;
     let clock = clients::clock(&config);
     if flags.watch {
         return watch(&config, &clock, flags.json).await;
@@ -30,7 +35,7 @@ pub(crate) async fn run(edge: &Edge, flags: &cli::Status) -> anyhow::Result<Exit
     if flags.json {
         output::print(&format!("{}\n", serde_json::to_string_pretty(&status)?))?;
     } else {
-        output::print_with_headline(&text::text(&status, &here(&clock)))?;
+        output::print_with_headline(&text::text(&status, &local_time(&clock)))?;
     }
     Ok(ExitCode::Done)
 }
@@ -51,7 +56,7 @@ async fn watch(config: &Config, clock: &Clock, json: bool) -> anyhow::Result<Exi
         let reader = read_state::reader(config)?;
         let status = read_state::status(config, clock, reader.as_ref())?;
         let shown = shown(&status, clock, json, redraw)?;
-        if !output::print_or_gone(&shown)? {
+        if !output::print_or_closed(&shown)? {
             return Ok(ExitCode::Done);
         }
     }
@@ -61,7 +66,7 @@ fn shown(status: &Status, clock: &Clock, json: bool, redraw: bool) -> anyhow::Re
     if json {
         return Ok(serde_json::to_string(status)? + "\n");
     }
-    let text = text::text(status, &here(clock));
+    let text = text::text(status, &local_time(clock));
     Ok(if redraw {
         format!("{CLEAR}{text}")
     } else {

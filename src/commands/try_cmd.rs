@@ -9,26 +9,27 @@ use std::{
 };
 
 use anyhow::Context as _;
+use photos_sandbox::{Options, Sandbox};
 use secrecy::SecretString;
 use serde_json::json;
 
 use crate::{
-    cli::ExitCode,
     config::{AlbumRule, Api, Config, Folder, Order},
     daemon::clients,
+    exit_code::ExitCode,
     lock::Lock,
-    sandbox::{Options, Sandbox},
     status::format,
 };
 
-use super::{Edge, backfill, login, output, signals::Signals};
+use super::{app::App, backfill, login, signals::Signals};
+use crate::ui::output;
 
 /// Writes a minute that no machine reaches: a sandbox has no user to be fair to.
 const LIFTED: u32 = 1_000_000;
 
 /// Takes `paths` to a sandbox and shows them there until it is interrupted.
-pub(crate) async fn run(edge: &Edge, paths: &[PathBuf]) -> anyhow::Result<ExitCode> {
-    let paths = edge.typed(paths);
+pub(crate) async fn run(app: &App, paths: &[PathBuf]) -> anyhow::Result<ExitCode> {
+    let paths = app.absolute(paths);
     paths.iter().try_for_each(|path| backfill::exists(path))?;
     let dir = tempfile::Builder::new().prefix("albumen-try-").tempdir()?;
     let sandbox = Sandbox::start(Options {
@@ -37,44 +38,43 @@ pub(crate) async fn run(edge: &Edge, paths: &[PathBuf]) -> anyhow::Result<ExitCo
     })
     .await
     .context("the sandbox cannot be started")?;
-    let code = upload_and_show(edge, &paths, dir.path(), &sandbox).await;
+    let code = upload_and_show(app, &paths, dir.path(), &sandbox).await;
     sandbox.stop().await;
     code
 }
 
 async fn upload_and_show(
-    edge: &Edge,
+    app: &App,
     paths: &[PathBuf],
     dir: &Path,
     sandbox: &Sandbox,
 ) -> anyhow::Result<ExitCode> {
-    let config = Arc::new(config(edge, paths, dir, sandbox)?);
+    let config = Arc::new(config(app, paths, dir, sandbox)?);
     client_secret(&config.account.client_secret_file)?;
     // The sandbox grants any refresh token that was not revoked.
     let auth = clients::auth(&config)?;
     auth.adopt(SecretString::from("albumen-try")).await?;
     let lock = Lock::take(&config.state_dir)?;
-    let code =
-        backfill::here_and_now(edge, Arc::clone(&config), lock, paths.to_vec(), true).await?;
+    let code = backfill::here_and_now(app, Arc::clone(&config), lock, paths.to_vec(), true).await?;
     if code == ExitCode::Interrupted {
         return Ok(code);
     }
-    show(edge, sandbox).await?;
+    show(app, sandbox).await?;
     Ok(code)
 }
 
-async fn show(edge: &Edge, sandbox: &Sandbox) -> anyhow::Result<()> {
-    let signals = Signals::listen(&edge.screen, "closing; nothing of it is kept")?;
+async fn show(app: &App, sandbox: &Sandbox) -> anyhow::Result<()> {
+    let signals = Signals::listen(&app.screen, "closing; nothing of it is kept")?;
     output::print(&format!("\nThe gallery: {}\n", sandbox.gallery()))?;
-    edge.screen
+    app.screen
         .say("Ctrl-C closes it. Nothing has left this machine.");
     signals.stop().cancelled().await;
     Ok(())
 }
 
 /// The defaults, with every folder an album, and no limit that only slows a machine talking to itself.
-fn config(edge: &Edge, paths: &[PathBuf], dir: &Path, sandbox: &Sandbox) -> anyhow::Result<Config> {
-    let mut config = Config::defaults(&edge.env)?;
+fn config(app: &App, paths: &[PathBuf], dir: &Path, sandbox: &Sandbox) -> anyhow::Result<Config> {
+    let mut config = Config::defaults(&app.env)?;
     config.state_dir = dir.join("state");
     config.account.client_secret_file = dir.join("client_secret.json");
     config.api = Api::at(&sandbox.url().parse()?);
@@ -114,7 +114,7 @@ fn client_secret(file: &Path) -> anyhow::Result<()> {
         "redirect_uris": ["http://localhost"],
     }});
     login::write_private(file, secret.to_string().as_bytes())
-        .with_context(|| format!("cannot write {}", super::error_report::quoted(file)))
+        .with_context(|| format!("cannot write {}", crate::ui::error_report::quoted(file)))
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 use super::Context;
 use crate::daemon::build_context;
 use crate::{
-    cli::ExitCode,
     config::Config,
+    exit_code::ExitCode,
     lock::Lock,
     model::ids::{AlbumRow, ItemId},
     status::summary,

@@ -12,9 +12,9 @@ use jiff::Timestamp;
 
 use super::control_socket::Taken;
 use crate::{
-    cli::ExitCode,
     clock,
     context::{self, Context},
+    exit_code::ExitCode,
     store::{self, AccountState, Reach, Reader, UNREADABLE, UploadsState, WriterState},
     verify::day_is_used_up,
 };
@@ -155,7 +155,7 @@ async fn waits_long(context: &Context) -> anyhow::Result<bool> {
     let (lane, _) = context.store.lane().await?;
     let lane_waits = lane.state == WriterState::Waiting && long(lane.until);
     let idle = lane.state == WriterState::Idle && !context.store.lane_has_work().await?;
-    let bytes_wait = context.progress.moving().is_empty()
+    let bytes_wait = context.progress.transfers().is_empty()
         && context
             .store
             .next_settled()

@@ -19,9 +19,9 @@ use tokio::{
 
 use super::{Door, SOCKET_NAME, album_remove, completion, verification};
 use crate::{
-    cli::ExitCode,
     context::Context,
     escape::Escaped,
+    exit_code::ExitCode,
     model::ids::{AlbumRow, ItemId, OrderId},
     progress::Count,
     scan::ScanRequests,

@@ -32,9 +32,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     after_upload::Afterwards,
-    cli::ExitCode,
     config::{AfterUpload, Config},
     context::{self, Context, Mode},
+    exit_code::ExitCode,
     failpoint,
     lock::{self, Lock},
     progress::Progress,

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::{
     clock,
     context::{self, Context},
-    progress::Pace,
+    progress::Rate,
     status::sign_in,
     store::{self, AccountState, Reader, Transfer},
 };
@@ -112,11 +112,11 @@ impl Warnings {
 struct Told {
     transfers: Vec<Transfer>,
     bytes: u64,
-    pace: Pace,
+    pace: Rate,
 }
 
 async fn transfers(context: &Context, told: &mut Told) -> anyhow::Result<()> {
-    let moving = context.progress.moving();
+    let moving = context.progress.transfers();
     let now: Vec<Transfer> = moving
         .iter()
         .map(|moving| Transfer {
@@ -125,10 +125,10 @@ async fn transfers(context: &Context, told: &mut Told) -> anyhow::Result<()> {
             size: moving.size,
         })
         .collect();
-    let bytes = context.progress.bytes();
+    let bytes = context.progress.bytes_sent();
     if now == told.transfers && bytes == told.bytes {
         if now.is_empty() {
-            told.pace.rest();
+            told.pace.reset();
         }
         return Ok(());
     }
@@ -138,7 +138,11 @@ async fn transfers(context: &Context, told: &mut Told) -> anyhow::Result<()> {
         .map(|moving| moving.file)
         .zip(now.clone())
         .collect();
-    match context.store.transfers_are(rows, told.pace.rate()).await {
+    match context
+        .store
+        .transfers_are(rows, told.pace.bytes_per_second())
+        .await
+    {
         Ok(()) => (told.transfers, told.bytes) = (now, bytes),
         // `status` is a little old until the store takes writes again; the stages say why.
         Err(error) if error.is_transient() => {}

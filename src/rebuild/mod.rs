@@ -31,10 +31,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::daemon::build_context;
 use crate::{
-    cli::ExitCode,
     config::Config,
     context::{Context, Mode, account},
     escape::Escaped,
+    exit_code::ExitCode,
     lock::Lock,
     model::ids::{AlbumId, AlbumRow, ItemId},
     photos_api,

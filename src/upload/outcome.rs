@@ -61,7 +61,7 @@ impl Slot {
                     .store
                     .token_received(item, upload_token, size, now)
                     .await?;
-                transfer.arrived(size);
+                transfer.finish(size);
                 tracing::debug!(item.id = item.0, path = %Escaped::path(&self.claim.path), size_bytes = size, "uploaded");
                 self.context.wakes.writer.notify();
                 Ok(Ended::Sent)

@@ -169,11 +169,11 @@ impl Sending<'_> {
                 Ok(SessionAnswer::Active { received }) => {
                     let received = received.unwrap_or(0).min(self.source.stat.size);
                     self.got_to(received);
-                    self.transfer.goes_on_from(received);
+                    self.transfer.resume_at(received);
                     self.at(&mut session, received).await?;
                 }
                 Ok(SessionAnswer::Final(Some(token))) => {
-                    self.transfer.goes_on_from(self.source.stat.size);
+                    self.transfer.resume_at(self.source.stat.size);
                     return self.complete(token).await;
                 }
                 // The service has the bytes and will not say the token again: they go once more.

@@ -10,8 +10,8 @@ use albumen::{
         Timeouts,
         wire::{BatchCreated, NewItem, Position},
     },
-    sandbox::{Options, Sandbox},
 };
+use photos_sandbox::{Options, Sandbox};
 use serde_json::{Value, json};
 
 /// A sandbox, and a client that has signed in to it in a folder of its own.

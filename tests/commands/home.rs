@@ -77,7 +77,7 @@ impl Ran {
         };
         for said in [&output.stdout, &output.stderr] {
             let said = String::from_utf8_lossy(said);
-            assert!(!said.contains(albumen::sandbox::SECRET_MARK), "{said}");
+            assert!(!said.contains(photos_sandbox::SECRET_MARK), "{said}");
         }
         Self {
             code: output.status.code().unwrap(),

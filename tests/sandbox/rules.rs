@@ -201,10 +201,10 @@ async fn addresses_and_parameters_that_are_not_there_are_blamed() {
 
 #[tokio::test]
 async fn the_sandbox_listens_on_loopback_only() {
-    let options = albumen::sandbox::Options {
+    let options = photos_sandbox::Options {
         listen: ([0, 0, 0, 0], 0).into(),
         data_dir: None,
     };
-    let error = albumen::sandbox::Sandbox::start(options).await.unwrap_err();
+    let error = photos_sandbox::Sandbox::start(options).await.unwrap_err();
     assert!(error.to_string().contains("hint:"));
 }

@@ -5,7 +5,10 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value};
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
-    serde_json::from_str(include_str!("../discovery/photoslibrary-v1.json")).unwrap()
+    serde_json::from_str(include_str!(
+        "../../crates/photos-sandbox/photoslibrary-v1.json"
+    ))
+    .unwrap()
 });
 
 /// What is wrong with one JSON call, in words; nothing if it is as documented.

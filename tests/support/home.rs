@@ -14,7 +14,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use albumen::sandbox::{Options, Sandbox};
+use photos_sandbox::{Options, Sandbox};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -6,7 +6,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, thread};
 
-pub(crate) use albumen::sandbox::SECRET_MARK as MARK;
+pub(crate) use photos_sandbox::SECRET_MARK as MARK;
 
 /// What is shown around a secret that was found.
 const AROUND: usize = 120;

@@ -1,7 +1,7 @@
 //! A sandbox of one's own, and the plainest of clients for it: it knows no types, sends what it is
 //! told, and checks nothing.
 
-use albumen::sandbox::{Options, Sandbox};
+use photos_sandbox::{Options, Sandbox};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 

@@ -10,9 +10,12 @@ mod state;
 
 use std::{fmt::Write as _, sync::Arc};
 
-use crate::{cli::ExitCode, config::Config, daemon::clients, escape::Escaped, status::format};
+use crate::{
+    config::Config, daemon::clients, escape::Escaped, exit_code::ExitCode, status::format,
+};
 
-use super::{Edge, output};
+use super::app::App;
+use crate::ui::output;
 
 /// How a finding is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,8 +77,8 @@ impl Finding {
 }
 
 /// Checks everything; exit code 2 if there is a fault.
-pub(crate) async fn run(edge: &Edge) -> anyhow::Result<ExitCode> {
-    let config = match edge.config() {
+pub(crate) async fn run(app: &App) -> anyhow::Result<ExitCode> {
+    let config = match app.config() {
         Ok(config) => config,
         Err(error) => {
             // The error shows file, line and remedy; nothing else can be checked without it.
@@ -89,7 +92,7 @@ pub(crate) async fn run(edge: &Edge) -> anyhow::Result<ExitCode> {
     tally.tell([configuration(&config)])?;
     let clock = clients::clock(&config);
     let local = {
-        let (config, env, clock) = (Arc::clone(&config), edge.env.clone(), clock.clone());
+        let (config, env, clock) = (Arc::clone(&config), app.env.clone(), clock.clone());
         tokio::task::spawn_blocking(move || {
             let mut findings = folders::check(&config);
             findings.extend(state::check(&config, &env));

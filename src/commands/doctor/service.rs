@@ -12,12 +12,10 @@ use crate::{
     photos_api::{Error, Kind, SignedIn, client_id_of, login::SCOPES, other_client},
     status::{format, sign_in, text},
     store::AccountState,
+    ui::error_report::is_denied,
 };
 
-use super::{
-    super::{permission_hint, read_state},
-    Finding, Verdict,
-};
+use super::{super::read_state, Finding, Verdict};
 
 /// Checks everything that the files of this machine tell about the account.
 pub(super) fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
@@ -34,9 +32,7 @@ pub(super) fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
 fn client_secret(file: &Path, client_id: Result<String, Error>) -> Finding {
     let shown = Escaped::path(file);
     match client_id {
-        Err(_)
-            if std::fs::File::open(file).is_err_and(|error| permission_hint::is_denied(&error)) =>
-        {
+        Err(_) if std::fs::File::open(file).is_err_and(|error| is_denied(&error)) => {
             let remedy =
                 format!("let the user who runs albumen read it: chown it, then chmod 600 {shown}");
             let words = format!("{shown} may not be read");

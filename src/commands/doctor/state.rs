@@ -14,12 +14,10 @@ use crate::{
     escape::Escaped,
     status::format,
     store,
+    ui::error_report::{ErrorReport, owner_hint, user_name},
 };
 
-use super::{
-    super::{error_report::Told, permission_hint, read_state},
-    Finding, Verdict,
-};
+use super::{super::read_state, Finding, Verdict};
 
 /// Bytes that should be free beside the database: it grows by about a GB with a million files.
 const ROOM: u64 = 500_000_000;
@@ -51,14 +49,14 @@ fn folder(dir: &Path) -> Finding {
             return Finding::good("state", format!("{shown} will be made when it is needed"));
         }
         Err(error) => {
-            let remedy = permission_hint::hint(dir);
+            let remedy = owner_hint(dir);
             let remedy = remedy.unwrap_or_else(|| "see who may read it".to_owned());
             return Finding::fault("state", format!("{shown} cannot be used: {error}"), remedy);
         }
     };
     let us = rustix::process::geteuid().as_raw();
     if metadata.uid() != us {
-        let whose = permission_hint::name_of(metadata.uid());
+        let whose = user_name(metadata.uid());
         return Finding::fault(
             "state",
             format!("{shown} belongs to {whose}"),
@@ -140,7 +138,7 @@ fn files(dir: &Path) -> Vec<Finding> {
 
 fn not_ours(path: &Path) -> Finding {
     let shown = Escaped::path(path);
-    let remedy = permission_hint::hint(path).unwrap_or_else(|| format!("chmod 600 {shown}"));
+    let remedy = owner_hint(path).unwrap_or_else(|| format!("chmod 600 {shown}"));
     Finding::fault(
         "state",
         format!("{shown} may not be read and written"),
@@ -170,11 +168,11 @@ fn database(config: &Config) -> Finding {
             "stop albumen, then `albumen restore` brings its newest backup back; see whether the disk is failing",
         ),
         Err(error) => {
-            let told = Told::of(&error);
+            let told = ErrorReport::of(&error);
             let remedy = told
                 .hint
                 .unwrap_or_else(|| "see whether the disk is full or broken".to_owned());
-            Finding::fault("database", told.words, remedy)
+            Finding::fault("database", told.message, remedy)
         }
     }
 }

@@ -15,10 +15,10 @@ use std::{
 use jiff::Timestamp;
 
 use crate::{
-    cli::ExitCode,
     config::Config,
     daemon::clients,
     escape::Escaped,
+    exit_code::ExitCode,
     scan::{
         folder::{Folder, Folders, ResolvedPaths},
         walk::{Entry, Listing, RootState, Scope},
@@ -27,7 +27,8 @@ use crate::{
     store::{FileStatus, Reader},
 };
 
-use super::{explain, output, read_state};
+use super::{explain, read_state};
+use crate::ui::output;
 
 mod after_upload;
 mod cost;

@@ -10,11 +10,11 @@ use std::{
 use jiff::Timestamp;
 
 use crate::{
-    cli::ExitCode,
     clock::Clock,
     config::{self, AlbumRule, Config, Order},
     daemon::clients,
     escape::Escaped,
+    exit_code::ExitCode,
     media::file_type::{self, HEAD_BYTES},
     model::album_title,
     scan::{
@@ -28,16 +28,20 @@ use crate::{
 
 mod after_upload;
 
-use super::{Edge, error_report::quoted, here, output, read_state};
+use super::{
+    app::{App, local_time},
+    read_state,
+};
+use crate::ui::{error_report::quoted, output};
 
 mod description;
 mod stored;
 
 /// Explains one path.
-pub(crate) fn run(edge: &Edge, path: &Path) -> anyhow::Result<ExitCode> {
-    let config = edge.config_or_defaults()?;
+pub(crate) fn run(app: &App, path: &Path) -> anyhow::Result<ExitCode> {
+    let config = app.config_or_defaults()?;
     let clock = clients::clock(&config);
-    let path = edge.env.typed(path);
+    let path = app.env.typed(path);
     let reader = read_state::reader(&config)?;
     output::print(&text(&config, &clock, reader.as_ref(), &path)?)?;
     Ok(ExitCode::Done)
@@ -87,7 +91,7 @@ fn text(
         (Some(reader), Some(known)) => reader.afterwards(known.file)?,
         _ => None,
     };
-    let here = here(clock);
+    let here = local_time(clock);
     text += &match &known {
         Some(known) => {
             let mut text = stored::text(known, metadata.is_ok(), &here);

@@ -25,37 +25,33 @@ use std::{
 use anyhow::Context as _;
 
 use crate::{
-    cli::{ExitCode, FromGphotosUploader, FromRclone, Import},
+    cli::{FromGphotosUploader, FromRclone, Import},
     config::{self, Config},
     daemon::clients,
     escape::Escaped,
+    exit_code::ExitCode,
     lock::Lock,
     status::format,
     store::Store,
 };
 
-use super::{
-    Edge,
-    error_report::{Failure, quoted},
-};
+use super::app::App;
+use crate::ui::error_report::{Failure, quoted};
 use mark_uploaded::Tally;
 
 /// The largest configuration that is read, in bytes; real ones have a few hundred.
 const MAX_CONFIG: u64 = 1 << 20;
 
 /// Takes over from another uploader.
-pub(crate) async fn run(edge: &Edge, from: &Import) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(app: &App, from: &Import) -> anyhow::Result<ExitCode> {
     match from {
-        Import::GphotosUploaderCli(flags) => from_gphotos_uploader(edge, flags).await,
-        Import::Rclone(flags) => from_rclone(edge, flags),
+        Import::GphotosUploaderCli(flags) => from_gphotos_uploader(app, flags).await,
+        Import::Rclone(flags) => from_rclone(app, flags),
     }
 }
 
-async fn from_gphotos_uploader(
-    edge: &Edge,
-    flags: &FromGphotosUploader,
-) -> anyhow::Result<ExitCode> {
-    let dir = edge.env.typed(&flags.dir);
+async fn from_gphotos_uploader(app: &App, flags: &FromGphotosUploader) -> anyhow::Result<ExitCode> {
+    let dir = app.env.typed(&flags.dir);
     let (file, text) = read_first(&["config.hjson", "config.json"].map(|name| dir.join(name)))?;
     let setup = gphotos_uploader::parse(&text).map_err(|why| {
         let words = format!("{} cannot be understood: {why}", quoted(&file));
@@ -63,36 +59,36 @@ async fn from_gphotos_uploader(
         Failure::new(ExitCode::Unusable, words).hint(hint)
     })?;
     for note in &setup.notes {
-        edge.screen.say(&format!("note: {}", Escaped::text(note)));
+        app.screen.say(&format!("note: {}", Escaped::text(note)));
     }
-    let config = config(edge)?;
-    let written = write_config::folders(&edge.env, &setup);
+    let config = config(app)?;
+    let written = write_config::folders(&app.env, &setup);
     for note in &written.notes {
-        edge.screen.say(&format!("note: {note}"));
+        app.screen.say(&format!("note: {note}"));
     }
     let lock = Lock::take(&config.state_dir)?;
     if let Some(client) = &setup.client {
-        write_config::client_secret(edge, &config, client)?;
+        write_config::client_secret(app, &config, client)?;
     } else {
-        edge.screen
+        app.screen
             .say("note: it names no client id and secret of its own, so none is taken over");
     }
     let tally = if let Some(found) = tracker::find(&dir) {
-        record(edge, &config, &written.folders, found, flags.trust_times).await?
+        record(app, &config, &written.folders, found, flags.trust_times).await?
     } else {
         let words = "note: there is no file tracker in it, so nothing is known to be sent";
-        edge.screen.say(words);
+        app.screen.say(words);
         Tally::default()
     };
     drop(lock);
-    tell(edge, tally);
-    write_config::configuration(edge, &config, &written.text, flags.write)?;
+    tell(app, tally);
+    write_config::configuration(app, &config, &written.text, flags.write)?;
     Ok(ExitCode::Done)
 }
 
 /// Records what the tracker says, as far as it is still true.
 async fn record(
-    edge: &Edge,
+    app: &App,
     config: &Config,
     folders: &[config::Folder],
     found: PathBuf,
@@ -104,7 +100,7 @@ async fn record(
         Ok(tracked) => {
             let all = config.folders.iter().chain(folders).cloned();
             let now = clients::clock(config).now();
-            let cwd = edge.env.typed(Path::new(""));
+            let cwd = app.env.typed(Path::new(""));
             mark_uploaded::record(&store, all, tracked, &cwd, trust_times, now).await
         }
         Err(error) => Err(error),
@@ -113,7 +109,7 @@ async fn record(
     tally
 }
 
-fn tell(edge: &Edge, tally: Tally) {
+fn tell(app: &App, tally: Tally) {
     let told = [
         (tally.taken, "will not go up again: sent before"),
         (tally.known, "known to Albumen already"),
@@ -125,49 +121,49 @@ fn tell(edge: &Edge, tally: Tally) {
     ];
     for (n, what) in told {
         if n > 0 {
-            edge.screen.say(&format!("{} {what}", format::files(n)));
+            app.screen.say(&format!("{} {what}", format::files(n)));
         }
     }
     if tally.taken > 0 {
-        edge.screen.say(
+        app.screen.say(
             "`albumen login` with the same client, then `albumen rebuild`, finds their media items",
         );
     }
 }
 
 /// The configuration, or the defaults. One that is named and not there yet is where `--write` writes.
-fn config(edge: &Edge) -> Result<Config, config::Error> {
-    let named = edge.global.config.as_ref().map(|file| edge.env.typed(file));
+fn config(app: &App) -> Result<Config, config::Error> {
+    let named = app.global.config.as_ref().map(|file| app.env.typed(file));
     let Some(file) = named.filter(|file| std::fs::metadata(file).is_err_and(|it| is_missing(&it)))
     else {
-        return edge.config_or_defaults().map(Arc::unwrap_or_clone);
+        return app.config_or_defaults().map(Arc::unwrap_or_clone);
     };
-    let mut config = Config::defaults(&edge.env)?;
+    let mut config = Config::defaults(&app.env)?;
     let name = config.account.client_secret_file.file_name();
     if let (Some(folder), Some(name)) = (file.parent(), name) {
         config.account.client_secret_file = folder.join(name);
     }
-    if let Some(typed) = &edge.global.state_dir {
-        config.state_dir = edge.env.typed(typed);
+    if let Some(typed) = &app.global.state_dir {
+        config.state_dir = app.env.typed(typed);
     }
     Ok(config)
 }
 
-fn from_rclone(edge: &Edge, flags: &FromRclone) -> anyhow::Result<ExitCode> {
-    let usual = rclone::usual_files(&edge.env);
+fn from_rclone(app: &App, flags: &FromRclone) -> anyhow::Result<ExitCode> {
+    let usual = rclone::usual_files(&app.env);
     let files = match &flags.from {
-        Some(file) => vec![edge.env.typed(file)],
+        Some(file) => vec![app.env.typed(file)],
         None => usual,
     };
     let (file, text) = read_first(&files)?;
     let remote =
         rclone::parse(&text, flags.remote.as_deref()).map_err(|refusal| refusal.in_file(&file))?;
-    let config = config(edge)?;
+    let config = config(app)?;
     for note in remote.notes() {
-        edge.screen.say(&format!("note: {note}"));
+        app.screen.say(&format!("note: {note}"));
     }
-    write_config::client_secret(edge, &config, &remote.client)?;
-    write_config::configuration(edge, &config, &remote.configuration(), flags.write)?;
+    write_config::client_secret(app, &config, &remote.client)?;
+    write_config::configuration(app, &config, &remote.configuration(), flags.write)?;
     Ok(ExitCode::Done)
 }
 

@@ -6,10 +6,10 @@ use ini::{Ini, ParseOption};
 
 use super::gphotos_uploader::Client;
 use crate::{
-    cli::ExitCode,
-    commands::error_report::{Failure, quoted},
     config::Environment,
     escape::Escaped,
+    exit_code::ExitCode,
+    ui::error_report::{Failure, quoted},
 };
 
 /// How the line begins behind which everything is encrypted; the number is the version of the form.

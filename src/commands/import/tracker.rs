@@ -21,8 +21,8 @@ use anyhow::Context as _;
 use rusty_leveldb::{DB, LdbIterator as _, Options};
 
 use crate::{
-    cli::ExitCode,
-    commands::error_report::{Failure, quoted},
+    exit_code::ExitCode,
+    ui::error_report::{Failure, quoted},
 };
 
 /// Where the tracker is, the newest layout first.

@@ -14,9 +14,10 @@ use serde_json::json;
 
 use super::gphotos_uploader::{Client, Job, Setup};
 use crate::{
-    commands::{Edge, error_report::quoted, output},
+    commands::app::App,
     config::{Config, Environment, Folder},
     escape::Escaped,
+    ui::{error_report::quoted, output},
 };
 
 /// Folders as a configuration says them, and as it is understood.
@@ -123,7 +124,7 @@ fn understood(env: &Environment, text: &str) -> Result<Vec<Folder>, String> {
 }
 
 /// Puts the client where the configuration looks for it, unless there is one.
-pub(super) fn client_secret(edge: &Edge, config: &Config, client: &Client) -> anyhow::Result<()> {
+pub(super) fn client_secret(app: &App, config: &Config, client: &Client) -> anyhow::Result<()> {
     let file = &config.account.client_secret_file;
     // The addresses are those of the files that the console hands out.
     let document = json!({"installed": {
@@ -136,7 +137,7 @@ pub(super) fn client_secret(edge: &Edge, config: &Config, client: &Client) -> an
     match write_new(file, 0o600, &format!("{document:#}\n")) {
         Ok(()) => {
             let words = format!("the client is in {}; now run `albumen login`", quoted(file));
-            edge.screen.say(&words);
+            app.screen.say(&words);
             Ok(())
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -148,7 +149,7 @@ pub(super) fn client_secret(edge: &Edge, config: &Config, client: &Client) -> an
                  sent can only be seen with that client",
                 quoted(file)
             );
-            edge.screen.say(&words);
+            app.screen.say(&words);
             Ok(())
         }
         Err(error) => Err(error).with_context(|| format!("cannot write {}", quoted(file))),
@@ -169,7 +170,7 @@ fn is_of(file: &Path, client_id: &str) -> bool {
 
 /// Prints the configuration; or writes it, if that was asked for and there is none.
 pub(super) fn configuration(
-    edge: &Edge,
+    app: &App,
     config: &Config,
     text: &str,
     writes: bool,
@@ -178,14 +179,10 @@ pub(super) fn configuration(
         output::print(text)?;
         return Ok(());
     }
-    let named = edge.global.config.as_ref().map(|file| edge.env.typed(file));
-    let place: Option<PathBuf> = config
-        .file
-        .clone()
-        .or(named)
-        .or_else(|| edge.env.own_file());
+    let named = app.global.config.as_ref().map(|file| app.env.typed(file));
+    let place: Option<PathBuf> = config.file.clone().or(named).or_else(|| app.env.own_file());
     let Some(file) = place else {
-        edge.screen.say("note: this user has no home, so a configuration has no place; `--config FILE` names one");
+        app.screen.say("note: this user has no home, so a configuration has no place; `--config FILE` names one");
         output::print(text)?;
         return Ok(());
     };
@@ -196,7 +193,7 @@ pub(super) fn configuration(
                 "note: {} stays as it is; take over by hand what you want of this:",
                 quoted(&file)
             );
-            edge.screen.say(&words);
+            app.screen.say(&words);
             output::print(text)?;
         }
         Err(error) => {

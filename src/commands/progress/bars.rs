@@ -9,7 +9,8 @@ use crate::{
     status::{Transfer, format, text},
 };
 
-use super::{super::here, Sight};
+use super::super::app::local_time;
+use super::Sight;
 
 /// Files on their way that have a bar; more would push the log off the screen.
 const TRANSFERS: usize = 8;
@@ -126,7 +127,7 @@ pub(super) fn sentence(sight: &Sight, clock: &Clock) -> String {
     if sight.is_looking() {
         return "looking for files".to_owned();
     }
-    let here = here(clock);
+    let here = local_time(clock);
     let headline = text::headline(&sight.status, &here);
     // A wait of the lane beside uploads is not in the headline, and is what one wants to know.
     match text::waits_for(&sight.status, &here) {

@@ -7,7 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{progress::Count, status::format};
 
-use super::{BARS_EVERY, Edge, LINES_EVERY, bars};
+use super::super::app::App;
+use super::{BARS_EVERY, LINES_EVERY, bars};
 
 const WHOLE: &str = "{wide_bar} {msg}";
 
@@ -20,10 +21,10 @@ pub(crate) struct Counter {
 
 impl Counter {
     /// Begins to show; `done` is what becomes of the items, as in "12 of 40 asked for".
-    pub(crate) fn start(edge: &Edge, count: Count, done: &'static str) -> Self {
+    pub(crate) fn start(app: &App, count: Count, done: &'static str) -> Self {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
-        let screen = edge.screen.clone();
+        let screen = app.screen.clone();
         let task = (!screen.is_quiet()).then(|| {
             tokio::spawn(async move {
                 let bar = screen

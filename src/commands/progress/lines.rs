@@ -2,7 +2,8 @@
 
 use crate::{clock::Clock, status::format};
 
-use super::{super::output::Screen, Sight, bars};
+use super::{Sight, bars};
+use crate::ui::output::Screen;
 
 /// The lines.
 #[derive(Debug)]

@@ -15,12 +15,13 @@ use crate::{
     clock::Clock,
     config::Config,
     escape::Escaped,
-    progress::{Pace, Progress},
+    progress::{Progress, Rate},
     status::{Status, Transfer, summary::Tally},
     store::Reader,
 };
 
-use super::{Edge, output::Screen, read_state};
+use super::{app::App, read_state};
+use crate::ui::output::Screen;
 
 mod bars;
 mod counter;
@@ -79,7 +80,7 @@ impl Follower {
     /// Begins to show. `before` is how things stood when the work began; `progress` is there if this
     /// process does the work.
     pub(crate) fn start(
-        edge: &Edge,
+        app: &App,
         config: &Arc<Config>,
         clock: &Clock,
         before: Tally,
@@ -92,9 +93,9 @@ impl Follower {
             reader: None,
             before,
             progress,
-            pace: Pace::default(),
+            pace: Rate::default(),
         };
-        let face = Face::of(&edge.screen, clock);
+        let face = Face::of(&app.screen, clock);
         let task = face.map(|face| tokio::spawn(follow(looker, face, stop.clone())));
         Self { stop, task }
     }
@@ -188,7 +189,7 @@ struct Looker {
     reader: Option<Reader>,
     before: Tally,
     progress: Option<Progress>,
-    pace: Pace,
+    pace: Rate,
 }
 
 impl Looker {
@@ -204,11 +205,16 @@ impl Looker {
             return Ok(None);
         };
         let sent_there = overview.bytes_sent;
-        let around = read_state::around(&self.config, &self.clock, true, self.pace.rate());
+        let around = read_state::around(
+            &self.config,
+            &self.clock,
+            true,
+            self.pace.bytes_per_second(),
+        );
         let mut status = Status::new(Some(&overview), around);
         let sent = if let Some(progress) = &self.progress {
-            status.transfers = progress.moving().iter().map(transfer).collect();
-            progress.bytes()
+            status.transfers = progress.transfers().iter().map(transfer).collect();
+            progress.bytes_sent()
         } else {
             let moving: u64 = status.transfers.iter().map(|one| one.sent).sum();
             (sent_there + moving).saturating_sub(self.before.bytes_sent)
@@ -218,7 +224,7 @@ impl Looker {
             done: status.items.done().saturating_sub(self.before.done),
             status,
             sent,
-            rate: self.pace.rate(),
+            rate: self.pace.bytes_per_second(),
         }))
     }
 }

@@ -9,10 +9,10 @@ use tokio_util::sync::CancellationToken;
 use super::Context;
 use crate::daemon::build_context;
 use crate::{
-    cli::ExitCode,
     clock,
     config::Config,
     context::{account, backoff},
+    exit_code::ExitCode,
     lock::Lock,
     model::ids::ItemId,
     photos_api::{Error, Kind},

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, path::PathBuf};
 
-use crate::{cli::ExitCode, escape::Escaped, status::format};
+use crate::{escape::Escaped, exit_code::ExitCode, status::format};
 
 /// Files that are named of each kind; the rest is counted.
 const NAMED: usize = 20;

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use albumen::sandbox::{Options, Sandbox};
+use photos_sandbox::{Options, Sandbox};
 use tokio::{runtime::Runtime, sync::oneshot};
 
 use super::files::runtime;

@@ -1,4 +1,4 @@
-//! Where commands speak: data to stdout, everything else to stderr, past the bars if there are any.
+//! Prints data to stdout and everything else to stderr, past the progress bars if there are any.
 
 use std::{
     io::{self, IsTerminal as _, Write},
@@ -9,23 +9,32 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::error_report::ErrorReport;
+
 const BOLD: Style = Style::new().bold();
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
 
-/// Writes data to stdout. Who reads it may stop reading: that is no error.
+/// The target of messages of a command itself: they are logged also at a low log level.
+pub(crate) const MESSAGES: &str = "albumen::said";
+
+/// Prints data to stdout. It is no error if the reader has closed the pipe.
 pub(crate) fn print(text: &str) -> io::Result<()> {
-    print_or_gone(text).map(drop)
+    print_or_closed(text).map(drop)
 }
 
-/// The same, with the end of the last line if it is missing.
+/// Prints data to stdout, and a newline at the end if it is missing.
 pub(crate) fn print_lines(text: &str) -> io::Result<()> {
-    let missing = !text.is_empty() && !text.ends_with('\n');
-    print(&format!("{text}{}", if missing { "\n" } else { "" }))
+    let newline = if text.is_empty() || text.ends_with('\n') {
+        ""
+    } else {
+        "\n"
+    };
+    print(&format!("{text}{newline}"))
 }
 
-/// Writes data to stdout; gives whether somebody still reads.
-pub(crate) fn print_or_gone(text: &str) -> io::Result<bool> {
+/// Prints data to stdout; returns false if the reader has closed the pipe.
+pub(crate) fn print_or_closed(text: &str) -> io::Result<bool> {
     let mut stdout = anstream::stdout().lock();
     match stdout
         .write_all(text.as_bytes())
@@ -37,47 +46,52 @@ pub(crate) fn print_or_gone(text: &str) -> io::Result<bool> {
     }
 }
 
-/// Writes data to stdout, with the first line in bold where that can be shown.
+/// Prints data to stdout, with the first line in bold if stdout can show it.
 pub(crate) fn print_with_headline(text: &str) -> io::Result<()> {
     let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
     print(&format!("{BOLD}{first}{BOLD:#}\n{rest}"))
 }
 
-/// Writes the words of an error to stderr. A stderr that is gone hears nothing.
-pub(crate) fn complain(text: &str) {
+/// Whether stdout is a terminal.
+pub(crate) fn stdout_is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Prints the text of an error report to stderr. A closed stderr is ignored.
+pub(crate) fn print_error(text: &str) {
     let mut stderr = anstream::stderr().lock();
     for line in text.lines() {
-        let marked =
+        let styled =
             [("error: ", ERROR), ("hint: ", HINT)]
                 .into_iter()
                 .find_map(|(lead, style)| {
                     let rest = line.strip_prefix(lead)?;
                     Some(format!("{style}{lead}{style:#}{rest}"))
                 });
-        let _ = writeln!(stderr, "{}", marked.as_deref().unwrap_or(line));
+        let _ = writeln!(stderr, "{}", styled.as_deref().unwrap_or(line));
     }
 }
 
-/// The terminal on stderr, or what is there instead; cheap to clone.
+/// The terminal on stderr, or the file or pipe in its place; cheap to clone.
 ///
-/// Bars are drawn in place, so that everything that is written beside them has to ask them aside.
+/// Bars are redrawn in place: everything else that is written to stderr must suspend them.
 #[derive(Debug, Clone)]
 pub(crate) struct Screen {
     bars: MultiProgress,
     log: Arc<Log>,
 }
 
-/// How and how much is logged.
+/// The format and the level of the log.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Log {
     /// Every line is JSON.
     pub(crate) json: bool,
-    /// Only what needs attention.
+    /// Only warnings and errors.
     pub(crate) quiet: bool,
 }
 
 impl Screen {
-    /// The stderr of this process. No bars where there is no terminal, and none between lines of JSON.
+    /// The stderr of this process. It shows no bars if it is no terminal, or if the log is JSON or quiet.
     pub(crate) fn new(log: Log) -> Self {
         let target = if log.json || log.quiet {
             ProgressDrawTarget::hidden()
@@ -90,20 +104,20 @@ impl Screen {
         }
     }
 
-    /// The bars, if somebody can see them.
+    /// The bars, if they are visible.
     pub(crate) fn bars(&self) -> Option<&MultiProgress> {
         (!self.bars.is_hidden()).then_some(&self.bars)
     }
 
-    /// Whether only what needs attention is wanted.
+    /// Whether only warnings and errors are wanted.
     pub(crate) fn is_quiet(&self) -> bool {
         self.log.quiet
     }
 
-    /// Says a line on stderr, past the bars.
+    /// Prints a message to stderr, in the format of the log.
     pub(crate) fn say(&self, line: &str) {
         if self.log.json {
-            tracing::info!(target: super::logging::SAID, "{line}");
+            tracing::info!(target: MESSAGES, "{line}");
         } else {
             self.bars.suspend(|| {
                 let _ = writeln!(anstream::stderr(), "{line}");
@@ -111,26 +125,24 @@ impl Screen {
         }
     }
 
-    /// Says how an error is told, in the format of the log.
-    pub(crate) fn complain(&self, told: &super::error_report::Told) {
+    /// Prints an error to stderr, in the format of the log.
+    pub(crate) fn print_error(&self, error: &ErrorReport) {
         if self.log.json {
-            let hint = told.hint.as_deref();
-            tracing::error!(target: super::logging::SAID, hint, exit_code = told.code.number(), "{}", told.words);
+            let hint = error.hint.as_deref();
+            tracing::error!(target: MESSAGES, hint, exit_code = error.code.number(), "{}", error.message);
         } else {
-            self.bars.suspend(|| complain(&told.text()));
+            self.bars.suspend(|| print_error(&error.text()));
         }
     }
 }
 
-/// A line of the log on its way to stderr.
+/// Writes log lines to stderr.
 #[derive(Debug)]
-pub(crate) struct Line {
-    screen: Screen,
-}
+pub(crate) struct LogWriter(MultiProgress);
 
-impl Write for Line {
+impl Write for LogWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.screen.bars.suspend(|| io::stderr().write(bytes))
+        self.0.suspend(|| io::stderr().write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -139,16 +151,9 @@ impl Write for Line {
 }
 
 impl<'a> MakeWriter<'a> for Screen {
-    type Writer = Line;
+    type Writer = LogWriter;
 
-    fn make_writer(&'a self) -> Line {
-        Line {
-            screen: self.clone(),
-        }
+    fn make_writer(&'a self) -> LogWriter {
+        LogWriter(self.bars.clone())
     }
-}
-
-/// Whether stdout is a terminal.
-pub(crate) fn stdout_is_terminal() -> bool {
-    io::stdout().is_terminal()
 }

@@ -25,7 +25,7 @@ const CODE_LIFETIME: Millis = 600 * SECOND;
 
 impl Oauth {
     /// The consent page, which consents at once.
-    pub(in crate::sandbox) fn auth(
+    pub(crate) fn auth(
         &mut self,
         query: &[(String, String)],
         effect: &Effect,
@@ -87,7 +87,7 @@ impl Oauth {
     }
 
     /// The token address.
-    pub(in crate::sandbox) fn token(
+    pub(crate) fn token(
         &mut self,
         headers: &HeaderMap,
         form: &[(String, String)],

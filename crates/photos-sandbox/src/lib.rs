@@ -1,7 +1,7 @@
 //! A strict, faithful stand-in for the Google Photos Library API, on the loopback interface.
 //!
 //! It serves the API under `/v1`, sign-in under the service's own paths, and, for people, a gallery
-//! page under `/`. It uses nothing else of this crate and writes its JSON by hand: a fake that shared
+//! page under `/`. It shares no code with any client and writes its JSON by hand: a fake that shared
 //! the client's types would agree with the client's mistakes. What it does where the service's
 //! behaviour is not known is said where it is done.
 //!
@@ -257,11 +257,7 @@ enum Home {
 
 impl Home {
     fn of(data_dir: Option<PathBuf>) -> io::Result<Self> {
-        let temporary = || {
-            tempfile::Builder::new()
-                .prefix("albumen-sandbox-")
-                .tempdir()
-        };
+        let temporary = || tempfile::Builder::new().prefix("photos-sandbox-").tempdir();
         data_dir.map_or_else(
             || temporary().map(Self::Temporary),
             |dir| Ok(Self::Kept(dir)),
