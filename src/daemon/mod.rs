@@ -151,7 +151,7 @@ async fn with_store(
         let verify = Verify::for_files(context.clone());
         spawn(&mut tasks, "verification", verify.run());
     }
-    if acts || context.store.any_act_is_open().await? {
+    if acts || !context.store.open_acts().await?.is_empty() {
         let afterwards = Afterwards::new(context.clone(), &paths)?;
         spawn(&mut tasks, "moves and deletions", afterwards.run());
     }

@@ -80,7 +80,7 @@ impl<'a> Recording<'a> {
             Change::Described { file, words } => descriptions::changed(self.db, file, &words),
             Change::Back(file) => {
                 self.db
-                    .prepare_cached("UPDATE files SET missed = 0 WHERE id = ?1")?
+                    .prepare_cached("UPDATE files SET missed_scans = 0 WHERE id = ?1")?
                     .execute([file.0])?;
                 Ok(())
             }
@@ -187,14 +187,14 @@ impl<'a> Recording<'a> {
         let Some(columns) = self.columns(fate)? else {
             return keep_as_is(db, file, stat);
         };
-        if let Some(item) = item.filter(|_| state == "held") {
+        if let Some(item) = item.filter(|_| state == "attached") {
             db.prepare_cached(FORMER)?
                 .execute(params![file.0, item, now.as_millisecond()])?;
         }
         db.prepare_cached(
             "UPDATE files SET size = ?2, mtime_ns = ?3, ctime_ns = ?4, dev = ?5, inode = ?6, state = ?7,
-                    item_id = NULL, album_id = ?8, order_key = ?9, large = ?10, fresh = coalesce(?11, fresh),
-                    due_at = ?12, settle_ms = max(settle_ms, ?13), reason_kind = ?14, reason = ?15, missed = 0,
+                    item_id = NULL, album_id = ?8, order_key = ?9, large = ?10, new_arrival = coalesce(?11, new_arrival),
+                    due_at = ?12, settle_ms = max(settle_ms, ?13), reason_kind = ?14, reason = ?15, missed_scans = 0,
                     not_before = 0, attempts = 0, changed_at = ?16
              WHERE id = ?1",
         )?
@@ -314,8 +314,8 @@ fn ensure_dir(db: &Tx, root: RootId, dir: &Path) -> Result<DirId> {
 
 fn keep_as_is(db: &Tx, file: FileId, stat: FileStat) -> Result<()> {
     db.prepare_cached(
-        "UPDATE files SET size = ?2, mtime_ns = ?3, ctime_ns = ?4, dev = ?5, inode = ?6, missed = 0,
-                edited = 1
+        "UPDATE files SET size = ?2, mtime_ns = ?3, ctime_ns = ?4, dev = ?5, inode = ?6, missed_scans = 0,
+                edit_ignored = 1
          WHERE id = ?1",
     )?
     .execute(params![
@@ -332,7 +332,7 @@ fn keep_as_is(db: &Tx, file: FileId, stat: FileStat) -> Result<()> {
 /// A new file. A name that is known already keeps its row.
 pub(super) const INSERT: &str =
     "INSERT INTO files (root_id, dir_id, name, size, mtime_ns, ctime_ns, dev, inode, state, album_id,
-                        order_key, large, fresh, due_at, settle_ms, reason_kind, reason, changed_at)
+                        order_key, large, new_arrival, due_at, settle_ms, reason_kind, reason, changed_at)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,
              coalesce(?13, (SELECT scanned_at IS NOT NULL FROM roots WHERE id = ?1)),
              ?14, ?15, ?16, ?17, ?18)

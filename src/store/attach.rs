@@ -52,7 +52,7 @@ pub(super) fn hold(
         None => renames::known_part(db, item, AlbumRow(album))?,
     };
     db.prepare_cached(
-        "UPDATE files SET state = 'held', item_id = ?2, album_id = ?3, edited = 0, attempts = 0, changed_at = ?4
+        "UPDATE files SET state = 'attached', item_id = ?2, album_id = ?3, edit_ignored = 0, attempts = 0, changed_at = ?4
          WHERE id = ?1",
     )?
     .execute(params![file.0, item.0, album.0, now.as_millisecond()])?;
@@ -103,7 +103,7 @@ fn want_placement(
     }
     let key = distinct(db, item, album, key)?;
     db.prepare_cached(
-        "INSERT INTO placements (item_id, album_id, order_key, state, made, wanted_at)
+        "INSERT INTO placements (item_id, album_id, order_key, state, item_exists, wanted_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (item_id, album_id) DO UPDATE SET state = 'wanted', order_key = ?3, wanted_at = ?6
          WHERE state = 'gone' AND reason IS NULL",
@@ -169,14 +169,14 @@ pub(super) const HELD_ELSEWHERE: &str = "SELECT EXISTS (
            AND albums.title = (SELECT title FROM albums WHERE id = ?2)
            AND CASE
                WHEN files.state <> 'gone' THEN roots.configured = 1
-                    OR (roots.dropped_at > ?4
+                    OR (roots.unconfigured_at > ?4
                         AND NOT EXISTS (SELECT 1 FROM files AS departing
                                         WHERE departing.id = ?3 AND departing.inode = files.inode
                                               AND departing.dev = files.dev))
-               ELSE files.afterwards IS 'done'
-                    AND NOT EXISTS (SELECT 1 FROM source_acts CROSS JOIN roots AS target
-                                    WHERE source_acts.file_id = files.id AND source_acts.done_at IS NOT NULL
+               ELSE files.action_state IS 'done'
+                    AND NOT EXISTS (SELECT 1 FROM source_actions CROSS JOIN roots AS target
+                                    WHERE source_actions.file_id = files.id AND source_actions.done_at IS NOT NULL
                                           AND target.configured = 1
-                                          AND substr(source_acts.to_path, 1, length(target.path) + 1)
+                                          AND substr(source_actions.to_path, 1, length(target.path) + 1)
                                               = CAST(target.path || '/' AS BLOB))
                END)";

@@ -53,8 +53,8 @@ impl Reader {
 pub(super) fn unavailable_files(db: &Reader, reach: Reach) -> Result<Vec<UnavailableFiles>> {
     let which = match reach {
         Reach::Asked => "away = 1",
-        Reach::Everything => "away = 1 OR open = 0",
-        Reach::Unwatched => "away = 0 AND open = 0 AND configured = 0",
+        Reach::Everything => "away = 1 OR claimable = 0",
+        Reach::Unwatched => "away = 0 AND claimable = 0 AND configured = 0",
     };
     let roots: Vec<(i64, Vec<u8>, bool)> = db
         .prepare_cached(&format!(
@@ -107,7 +107,7 @@ pub(super) fn queue(db: &Tx, file: FileId, not_before: Timestamp, now: Timestamp
 pub(super) fn is_at_hand(db: &Reader, file: FileId) -> Result<bool> {
     Ok(db
         .prepare_cached(
-            "SELECT roots.open = 1 AND roots.away = 0 FROM files
+            "SELECT roots.claimable = 1 AND roots.away = 0 FROM files
              JOIN roots ON roots.id = files.root_id WHERE files.id = ?1",
         )?
         .query_row([file.0], |row| row.get(0))?)
@@ -132,13 +132,13 @@ pub(super) fn reattach(db: &Tx, item: ItemId, now: Timestamp) -> Result<()> {
 pub(super) const HAS_SOURCE_AT_HAND: &str = "SELECT EXISTS (
      SELECT 1 FROM files CROSS JOIN roots ON roots.id = files.root_id
      WHERE files.item_id = ?1 AND files.state IN ('queued', 'claimed') AND files.id IS NOT ?2
-           AND roots.open = 1 AND roots.away = 0)";
+           AND roots.claimable = 1 AND roots.away = 0)";
 
 /// A file that holds the item's bytes and can be read now.
 pub(super) const HOLDER_AT_HAND: &str =
     "SELECT files.id FROM files CROSS JOIN roots ON roots.id = files.root_id
-     WHERE files.item_id = ?1 AND files.state = 'held' AND files.id IS NOT ?2
-           AND roots.open = 1 AND roots.away = 0
+     WHERE files.item_id = ?1 AND files.state = 'attached' AND files.id IS NOT ?2
+           AND roots.claimable = 1 AND roots.away = 0
      ORDER BY files.id LIMIT 1";
 
 /// Whether any file waits in the queue with the item's bytes.
@@ -150,7 +150,7 @@ pub(super) const HAS_SOURCE: &str =
 /// opened again by themselves.
 pub(super) const HOLDER: &str =
     "SELECT files.id FROM files CROSS JOIN roots ON roots.id = files.root_id
-     WHERE files.item_id = ?1 AND files.state = 'held' AND files.id IS NOT ?2
+     WHERE files.item_id = ?1 AND files.state = 'attached' AND files.id IS NOT ?2
      ORDER BY roots.configured DESC, files.id LIMIT 1";
 
 /// One file at hand for each waiting item that has none in the queue.
@@ -158,17 +158,17 @@ pub(super) const LOOK_AGAIN: &str = "UPDATE files SET state = 'queued', not_befo
             SELECT items.not_before FROM items WHERE items.id = files.item_id)
      WHERE id IN (
          SELECT (SELECT files.id FROM files CROSS JOIN roots ON roots.id = files.root_id
-                 WHERE files.item_id = items.id AND files.state = 'held'
-                       AND roots.open = 1 AND roots.away = 0
+                 WHERE files.item_id = items.id AND files.state = 'attached'
+                       AND roots.claimable = 1 AND roots.away = 0
                  ORDER BY files.id LIMIT 1)
          FROM items WHERE items.state = 'queued' AND NOT EXISTS (
              SELECT 1 FROM files CROSS JOIN roots ON roots.id = files.root_id
              WHERE files.item_id = items.id AND files.state IN ('queued', 'claimed')
-                   AND roots.open = 1 AND roots.away = 0))";
+                   AND roots.claimable = 1 AND roots.away = 0))";
 
 /// A queued file that names an item held it when it was queued, and no scan has seen it otherwise since.
 pub(super) const HOLD_AGAIN: &str =
-    "UPDATE files SET state = 'held', changed_at = ?2 WHERE item_id = ?1 AND state = 'queued'";
+    "UPDATE files SET state = 'attached', changed_at = ?2 WHERE item_id = ?1 AND state = 'queued'";
 
 /// Files of one root that are still to be sent, but for those whose bytes are on their way or up.
 pub(super) const WAITING: [&str; 2] = [
@@ -177,7 +177,7 @@ pub(super) const WAITING: [&str; 2] = [
            SELECT 1 FROM items WHERE items.id = files.item_id AND items.state = 'queued'
            AND NOT EXISTS (SELECT 1 FROM files AS other CROSS JOIN roots ON roots.id = other.root_id
                            WHERE other.item_id = items.id AND other.state IN ('queued', 'claimed')
-                                 AND roots.open = 1 AND roots.away = 0)))
+                                 AND roots.claimable = 1 AND roots.away = 0)))
      ORDER BY files.album_id, files.order_key LIMIT ?2",
     "SELECT dirs.path, files.name FROM files CROSS JOIN dirs ON dirs.id = files.dir_id
      WHERE files.state = 'settling' AND files.root_id = ?1 LIMIT ?2",

@@ -9,13 +9,13 @@ use crate::model::ids::{FileId, ItemId};
 /// A scan did not see the file; `finally` if an earlier one did not either.
 pub(super) fn missed(db: &Tx, file: FileId, finally: bool, now: Timestamp) -> Result<()> {
     if !finally {
-        db.prepare_cached("UPDATE files SET missed = missed + 1 WHERE id = ?1")?
+        db.prepare_cached("UPDATE files SET missed_scans = missed_scans + 1 WHERE id = ?1")?
             .execute([file.0])?;
         return Ok(());
     }
     // Also what had no token yet: its item may be made of the bytes of another file.
     let was_held: bool = db
-        .prepare_cached("SELECT state IN ('held', 'queued') FROM files WHERE id = ?1")?
+        .prepare_cached("SELECT state IN ('attached', 'queued') FROM files WHERE id = ?1")?
         .query_row([file.0], |row| row.get(0))
         .optional()?
         .unwrap_or(false);
@@ -34,7 +34,7 @@ pub(super) fn gone(db: &Tx, file: FileId, now: Timestamp) -> Result<()> {
         .optional()?
         .flatten();
     db.prepare_cached(
-        "UPDATE files SET state = 'gone', due_at = NULL, reason_kind = NULL, reason = NULL, missed = 0,
+        "UPDATE files SET state = 'gone', due_at = NULL, reason_kind = NULL, reason = NULL, missed_scans = 0,
                 changed_at = ?2
          WHERE id = ?1 AND state <> 'claimed'",
     )?

@@ -3,9 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, params};
 
-use super::{
-    Reader, Result, Store, Tx, call_journal, items, next_call::ready_tokens, remote_albums,
-};
+use super::{Reader, Result, Store, Tx, call_journal, items, ready_tokens, remote_albums};
 use crate::{
     clock,
     model::{
@@ -51,7 +49,7 @@ impl Store {
             send_again(db, now)?;
             leave_albums(db)?;
             db.execute_batch(
-                "DELETE FROM sessions;
+                "DELETE FROM upload_sessions;
                  UPDATE items SET upload_token = NULL, token_at = NULL
                  WHERE upload_token IS NOT NULL AND state IN ('created', 'verified');
                  UPDATE items SET verify_at = NULL WHERE verify_at IS NOT NULL;
@@ -133,13 +131,13 @@ fn send_again(db: &Tx, now: Timestamp) -> Result<()> {
 fn leave_albums(db: &Tx) -> Result<()> {
     db.execute(
         "UPDATE placements SET state = 'refused', in_sequence = 0, reason = ?1
-         WHERE album_id <> 0 AND (state = 'leaving' OR (state = 'wanted' AND made = 1))",
+         WHERE album_id <> 0 AND (state = 'leaving' OR (state = 'wanted' AND item_exists = 1))",
         params![OF_ANOTHER],
     )?;
     db.execute_batch(
         "UPDATE placements SET in_sequence = 0 WHERE in_sequence = 1;
-         UPDATE albums SET album_id = NULL, unread = 0, found = 0, product_url = NULL, made_at = NULL, asked_at = NULL,
-                looked = 0, not_before = 0, absent_at = NULL, reason = NULL
+         UPDATE albums SET album_id = NULL, order_unknown = 0, pre_existing = 0, product_url = NULL, created_at = NULL, create_sent_at = NULL,
+                list_checks = 0, not_before = 0, not_found_at = NULL, reason = NULL
          WHERE id <> 0;",
     )?;
     Ok(())

@@ -13,7 +13,7 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use super::{
     Reader, Result, Store, Tx, albums,
     attach::{self, HELD_ELSEWHERE},
-    backup, explain, next_call, row,
+    backup, explain, row,
 };
 use crate::{
     clock,
@@ -38,13 +38,13 @@ const LONGEST: u32 = 10;
 /// may have forgotten.
 pub(super) fn schedule_removal(db: &Tx, file: FileId, now: Timestamp) -> Result<()> {
     db.prepare_cached(
-        "INSERT OR REPLACE INTO departures (file_id, root_id, item_id, album_id, gone_at)
+        "INSERT OR REPLACE INTO pending_removals (file_id, root_id, item_id, album_id, gone_at)
          SELECT files.id, files.root_id, files.item_id, files.album_id, ?2
          FROM files JOIN roots ON roots.id = files.root_id
-         WHERE files.id = ?1 AND roots.removes = 1 AND files.item_id IS NOT NULL AND files.album_id <> 0
-               AND NOT EXISTS (SELECT 1 FROM source_acts
+         WHERE files.id = ?1 AND roots.removes_from_albums = 1 AND files.item_id IS NOT NULL AND files.album_id <> 0
+               AND NOT EXISTS (SELECT 1 FROM source_actions
                                WHERE file_id = files.id AND done_at IS NULL AND error IS NULL)
-               AND NOT (roots.acts = 1 AND EXISTS (SELECT 1 FROM meta WHERE key = ?3))",
+               AND NOT (roots.has_action = 1 AND EXISTS (SELECT 1 FROM meta WHERE key = ?3))",
     )?
     .execute(params![file.0, now.as_millisecond(), backup::RESTORED_AT])?;
     Ok(())
@@ -77,19 +77,19 @@ pub(super) fn settle(
             .min(clock::after(clock::from_millis(first), quiet * LONGEST));
         // A departure from the future is a clock that was set back.
         if due > now && clock::from_millis(last) <= now {
-            next_call::sooner(wake, due);
+            clock::sooner(wake, due);
             continue;
         }
         if n > MANY && is_much(db, root)? {
             db.prepare_cached(
-                "UPDATE departures SET held = 1 WHERE root_id = ?1 AND held = 0 AND released = 0",
+                "UPDATE pending_removals SET needs_confirmation = 1 WHERE root_id = ?1 AND needs_confirmation = 0 AND confirmed = 0",
             )?
             .execute([root.0])?;
         }
         match step(db, root, now)? {
             Left::Nothing => {}
-            Left::More => next_call::sooner(wake, now),
-            Left::ToCome => next_call::sooner(wake, clock::after(now, quiet)),
+            Left::More => clock::sooner(wake, now),
+            Left::ToCome => clock::sooner(wake, clock::after(now, quiet)),
         }
     }
     Ok(())
@@ -108,7 +108,7 @@ enum Left {
 fn is_much(db: &Tx, root: RootId) -> Result<bool> {
     let departing: i64 = db
         .prepare_cached(
-            "SELECT count(*) FROM departures WHERE root_id = ?1 AND held = 0 AND released = 0",
+            "SELECT count(*) FROM pending_removals WHERE root_id = ?1 AND needs_confirmation = 0 AND confirmed = 0",
         )?
         .query_row([root.0], |row| row.get(0))?;
     if departing as u64 <= MANY {
@@ -141,7 +141,7 @@ fn step(db: &Tx, root: RootId, now: Timestamp) -> Result<Left> {
     for departure in due {
         if coming.contains(&departure.size) {
             // Perhaps the other half of a move: it is asked again after another time of quiet.
-            db.prepare_cached("UPDATE departures SET gone_at = ?2 WHERE file_id = ?1")?
+            db.prepare_cached("UPDATE pending_removals SET gone_at = ?2 WHERE file_id = ?1")?
                 .execute(params![departure.file.0, now.as_millisecond()])?;
             if matches!(left, Left::Nothing) {
                 left = Left::ToCome;
@@ -184,7 +184,7 @@ fn is_held_elsewhere(db: &Reader, departure: &Departure, now: Timestamp) -> Resu
 pub(super) fn leave(db: &Tx, item: ItemId, album: AlbumRow) -> Result<bool> {
     let n = db
         .prepare_cached(
-            "UPDATE placements SET state = iif(state = 'placed' AND made = 1, 'leaving', 'gone'), in_sequence = 0,
+            "UPDATE placements SET state = iif(state = 'placed' AND item_exists = 1, 'leaving', 'gone'), in_sequence = 0,
                     attempts = 0, not_before = 0, reason = NULL
              WHERE item_id = ?1 AND state IN ('wanted', 'placed') AND album_id IN (
                  SELECT id FROM albums WHERE id <> 0 AND title = (SELECT title FROM albums WHERE id = ?2))",
@@ -229,7 +229,7 @@ impl Reader {
                 for part in &parts {
                     let Some(item) = below.item else { continue };
                     if seen.insert((item, *part)) {
-                        found.extend(leaver(db, below.file, ItemId(item), *part)?);
+                        found.extend(leaver(db, below.file, item, *part)?);
                     }
                 }
             }
@@ -242,7 +242,7 @@ impl Reader {
         let held: Vec<(i64, i64, i64)> = self
             .connection
             .prepare(
-                "SELECT file_id, item_id, album_id FROM departures WHERE held = 1 ORDER BY file_id",
+                "SELECT file_id, item_id, album_id FROM pending_removals WHERE needs_confirmation = 1 ORDER BY file_id",
             )?
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
             .collect::<rusqlite::Result<_>>()?;
@@ -304,7 +304,7 @@ impl Store {
     pub async fn release_held(&self, now: Timestamp) -> Result<Vec<(ItemId, AlbumRow)>> {
         self.write_durably(move |db| {
             db.execute(
-                "UPDATE departures SET held = 0, released = 1, gone_at = ?1 WHERE held = 1",
+                "UPDATE pending_removals SET needs_confirmation = 0, confirmed = 1, gone_at = ?1 WHERE needs_confirmation = 1",
                 [now.as_millisecond()],
             )?;
             let coming = sizes_to_come(db)?;
@@ -333,7 +333,7 @@ impl Store {
         self.write_durably(move |db| {
             for (item, album) in places {
                 db.prepare_cached(
-                    "UPDATE placements SET state = iif(state IN ('placed', 'refused') AND made = 1, 'leaving', 'gone'),
+                    "UPDATE placements SET state = iif(state IN ('placed', 'refused') AND item_exists = 1, 'leaving', 'gone'),
                             in_sequence = 0, attempts = 0, not_before = 0,
                             reason = 'it was taken out with `albumen album remove`'
                      WHERE item_id = ?1 AND album_id = ?2 AND state IN ('wanted', 'placed', 'refused')",
@@ -367,26 +367,26 @@ fn departure(row: &Row<'_>) -> rusqlite::Result<Departure> {
 }
 
 fn forget(db: &Tx, file: FileId) -> Result<()> {
-    db.prepare_cached("DELETE FROM departures WHERE file_id = ?1")?
+    db.prepare_cached("DELETE FROM pending_removals WHERE file_id = ?1")?
         .execute([file.0])?;
     Ok(())
 }
 
 /// Departures that a person let go.
 pub(super) const RELEASED: &str =
-    "SELECT departures.file_id, departures.item_id, departures.album_id, items.size
-     FROM departures CROSS JOIN items ON items.id = departures.item_id WHERE departures.released = 1";
+    "SELECT pending_removals.file_id, pending_removals.item_id, pending_removals.album_id, items.size
+     FROM pending_removals CROSS JOIN items ON items.id = pending_removals.item_id WHERE pending_removals.confirmed = 1";
 
 /// Roots with departures that wait: the first, the last, how many.
 pub(super) const WAITING: &str =
-    "SELECT root_id, min(gone_at), max(gone_at), count(*) FROM departures
-     WHERE held = 0 GROUP BY root_id";
+    "SELECT root_id, min(gone_at), max(gone_at), count(*) FROM pending_removals
+     WHERE needs_confirmation = 0 GROUP BY root_id";
 
 /// Those of one root, the longest waiting first.
 pub(super) const DUE: &str =
-    "SELECT departures.file_id, departures.item_id, departures.album_id, items.size
-     FROM departures CROSS JOIN items ON items.id = departures.item_id
-     WHERE departures.root_id = ?1 AND departures.held = 0 ORDER BY departures.gone_at LIMIT ?2";
+    "SELECT pending_removals.file_id, pending_removals.item_id, pending_removals.album_id, items.size
+     FROM pending_removals CROSS JOIN items ON items.id = pending_removals.item_id
+     WHERE pending_removals.root_id = ?1 AND pending_removals.needs_confirmation = 0 ORDER BY pending_removals.gone_at LIMIT ?2";
 
 /// Files that are not hashed yet, each by an index that holds little else.
 pub(super) const TO_COME: [&str; 3] = [

@@ -186,7 +186,7 @@ fn take_over(db: &Tx, album: &ListedAlbum, now: Timestamp) -> Result<Option<Adop
         }
     };
     let url = album.product_url.as_deref();
-    albums::stands(db, row, &album.album_id, url, now)?;
+    albums::has_id(db, row, &album.album_id, url, now)?;
     Ok(Some(AdoptedDescription {
         row,
         title: album.title.clone(),
@@ -210,13 +210,13 @@ fn hold(
     };
     let file = queued(db, found, recording)?;
     db.prepare_cached(
-        "UPDATE files SET state = 'held', item_id = ?2, album_id = ?3, changed_at = ?4 WHERE id = ?1",
+        "UPDATE files SET state = 'attached', item_id = ?2, album_id = ?3, changed_at = ?4 WHERE id = ?1",
     )?
     .execute(params![file.0, item.0, album.0, now.as_millisecond()])?;
     let is_there = found.listed_in.is_some() || album == albums::LIBRARY;
     let state = if is_there { "placed" } else { "wanted" };
     db.prepare_cached(
-        "INSERT INTO placements (item_id, album_id, order_key, state, made) VALUES (?1, ?2, ?3, ?4, 1)
+        "INSERT INTO placements (item_id, album_id, order_key, state, item_exists) VALUES (?1, ?2, ?3, ?4, 1)
          ON CONFLICT (item_id, album_id) DO UPDATE SET state = excluded.state
          WHERE state = 'wanted' AND excluded.state = 'placed'",
     )?
@@ -256,8 +256,8 @@ fn item_of(
     });
     // An item is create_item where its life is found to be: no event of the machine leads here.
     db.prepare_cached(
-        "INSERT INTO items (hash, size, mime, file_name, state, media_item_id, product_url, made_at,
-                            verify_at, changed_at, description, described, matched)
+        "INSERT INTO items (hash, size, mime, file_name, state, media_item_id, product_url, created_at,
+                            verify_at, changed_at, description, sent_description, matched_by_name)
          VALUES (?1, ?2, ?3, ?4, 'created', ?5, ?6, ?7, ?8, ?7, ?9, ?9, 1)",
     )?
     .execute(params![

@@ -42,10 +42,10 @@ impl Store {
     /// The service's list of albums was read to its end; this is all of it.
     pub async fn albums_listed(&self, list: Vec<RemoteAlbum>, now: Timestamp) -> Result<()> {
         self.write_durably(move |db| {
-            db.prepare_cached("DELETE FROM listed_albums")?.execute([])?;
+            db.prepare_cached("DELETE FROM remote_albums")?.execute([])?;
             for album in list {
                 db.prepare_cached(
-                    "INSERT OR IGNORE INTO listed_albums (album_id, title, product_url, items)
+                    "INSERT OR IGNORE INTO remote_albums (album_id, title, product_url, items)
                      SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS (SELECT 1 FROM albums WHERE album_id = ?1)",
                 )?
                 .execute(params![
@@ -69,11 +69,11 @@ impl Store {
         now: Timestamp,
     ) -> Result<()> {
         self.write_durably(move |db| {
-            albums::stands(db, album, &album_id, product_url.as_deref(), now)?;
-            db.prepare_cached("UPDATE albums SET found = 1 WHERE id = ?1")?
+            albums::has_id(db, album, &album_id, product_url.as_deref(), now)?;
+            db.prepare_cached("UPDATE albums SET pre_existing = 1 WHERE id = ?1")?
                 .execute([album.0])?;
             // Should it be deleted by hand, it must not be found once more.
-            db.prepare_cached("DELETE FROM listed_albums WHERE album_id = ?1")?
+            db.prepare_cached("DELETE FROM remote_albums WHERE album_id = ?1")?
                 .execute([album_id.as_str()])?;
             Ok(())
         })
@@ -95,9 +95,9 @@ pub(super) fn before(db: &Reader, title: &str) -> Result<Before> {
     }
     let found = db
         .prepare_cached(
-            "SELECT album_id, product_url FROM listed_albums
+            "SELECT album_id, product_url FROM remote_albums
              WHERE title = ?1
-                   AND NOT EXISTS (SELECT 1 FROM albums WHERE albums.album_id = listed_albums.album_id)
+                   AND NOT EXISTS (SELECT 1 FROM albums WHERE albums.album_id = remote_albums.album_id)
              ORDER BY items DESC, album_id LIMIT 1",
         )?
         .query_row([title], |row| {
@@ -119,11 +119,11 @@ pub(super) fn are_listed(db: &Tx, now: Timestamp) -> Result<()> {
 
 /// Forgets the list of albums: it is read again before the next album is made.
 pub(super) const FORGET: &str =
-    "DELETE FROM meta WHERE key = 'albums_listed'; DELETE FROM listed_albums;";
+    "DELETE FROM meta WHERE key = 'albums_listed'; DELETE FROM remote_albums;";
 
 /// Another client cannot change what was listed, and makes albums of its own.
 pub(super) fn are_of_another(db: &Tx) -> Result<()> {
-    db.execute("DELETE FROM listed_albums", [])?;
+    db.execute("DELETE FROM remote_albums", [])?;
     Ok(())
 }
 

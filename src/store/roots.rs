@@ -72,7 +72,7 @@ pub enum FileState {
     /// An upload slot reads it.
     Claimed,
     /// Its bytes are an item.
-    Held,
+    Attached,
     /// It does not go up.
     Refused,
     /// Two scans agree that it is gone.
@@ -95,7 +95,7 @@ impl Store {
     pub async fn roots(&self, specs: Vec<RootSpec>) -> Result<Vec<RootRow>> {
         self.write(move |db| {
             db.execute(
-                "UPDATE roots SET open = 0, away = 0 WHERE open <> 0 OR away <> 0",
+                "UPDATE roots SET claimable = 0, away = 0 WHERE claimable <> 0 OR away <> 0",
                 [],
             )?;
             mounts::none_is_away(db)?;
@@ -118,7 +118,7 @@ impl Store {
                     .any(|folder| folder.as_os_str().as_bytes() == path)
                 {
                     db.prepare_cached(
-                        "UPDATE roots SET configured = 0, dropped_at = ?2 WHERE id = ?1",
+                        "UPDATE roots SET configured = 0, unconfigured_at = ?2 WHERE id = ?1",
                     )?
                     .execute(params![root, now.as_millisecond()])?;
                 }
@@ -149,7 +149,7 @@ impl Store {
         self.write(move |db| {
             let opened = db
                 .prepare_cached(
-                    "UPDATE roots SET open = 1, away = 0 WHERE id = ?1 AND (open = 0 OR away = 1)",
+                    "UPDATE roots SET claimable = 1, away = 0 WHERE id = ?1 AND (claimable = 0 OR away = 1)",
                 )?
                 .execute([root.0])?;
             if scanned {
@@ -204,15 +204,15 @@ impl Store {
 fn root_row(db: &Tx, spec: &RootSpec) -> Result<RootRow> {
     let path = spec.path.as_os_str().as_bytes();
     db.prepare_cached(
-        "INSERT INTO roots (path, configured, rule, removes) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (path) DO UPDATE SET configured = ?2, removes = ?4,
-                                          dropped_at = iif(?2, NULL, dropped_at)
-         WHERE configured <> ?2 OR removes <> ?4",
+        "INSERT INTO roots (path, configured, rule, removes_from_albums) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (path) DO UPDATE SET configured = ?2, removes_from_albums = ?4,
+                                          unconfigured_at = iif(?2, NULL, unconfigured_at)
+         WHERE configured <> ?2 OR removes_from_albums <> ?4",
     )?
     .execute(params![path, spec.configured, spec.rule, spec.removes])?;
     // What waits to leave its album waits in vain once the configuration says "keep".
     db.prepare_cached(
-        "DELETE FROM departures WHERE root_id IN (SELECT id FROM roots WHERE path = ?1 AND removes = 0)",
+        "DELETE FROM pending_removals WHERE root_id IN (SELECT id FROM roots WHERE path = ?1 AND removes_from_albums = 0)",
     )?
     .execute([path])?;
     let row = db
@@ -234,7 +234,7 @@ pub(super) const UNCLAIM_ALL: &str = "UPDATE files SET state = 'queued' WHERE st
 pub(super) const INTERRUPTED: &str = "SELECT id FROM items WHERE state IN ('uploading', 'uploaded', 'creating') AND state = 'uploading'";
 
 const KNOWN: &str = "files.id, files.name, files.size, files.mtime_ns, files.ctime_ns, files.dev, files.inode, \
-                     files.state, files.missed, files.settle_ms, files.fresh, files.sidecars, \
+                     files.state, files.missed_scans, files.settle_ms, files.new_arrival, files.sidecars_hash, \
                      files.reason_kind IS 'imported'";
 
 fn known(row: &Row<'_>) -> rusqlite::Result<KnownFile> {
@@ -242,7 +242,7 @@ fn known(row: &Row<'_>) -> rusqlite::Result<KnownFile> {
         "settling" => FileState::Settling,
         "queued" => FileState::Queued,
         "claimed" => FileState::Claimed,
-        "held" => FileState::Held,
+        "attached" => FileState::Attached,
         "refused" => FileState::Refused,
         // The schema allows no other word.
         _ => FileState::Gone,

@@ -3,7 +3,7 @@
 use std::{ffi::OsString, os::unix::ffi::OsStringExt as _, path::PathBuf};
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{Row, params};
 
 use super::{
     DescriptionSource, FileStat, Reader, Result, Session, Store, Tx, attach, descriptions, items,
@@ -74,7 +74,7 @@ pub(super) struct OpenRoot {
 /// itself: a closed root with a million files in the queue then costs nothing.
 pub(super) fn open_roots(db: &Reader) -> Result<Vec<OpenRoot>> {
     let roots = db
-        .prepare_cached("SELECT id, path FROM roots WHERE open = 1 AND away = 0 ORDER BY id")?
+        .prepare_cached("SELECT id, path FROM roots WHERE claimable = 1 AND away = 0 ORDER BY id")?
         .query_map([], |row| {
             Ok(OpenRoot {
                 id: row.get(0)?,
@@ -92,7 +92,7 @@ pub(super) const CLAIMABLE: &str =
      WHERE files.state = 'queued' AND files.root_id = ?1 AND files.not_before <= ?2";
 
 /// What stands first among fresh files: the oldest.
-pub(super) const FRESH: &str = "AND files.fresh = 1 ORDER BY files.id LIMIT ?3";
+pub(super) const FRESH: &str = "AND files.new_arrival = 1 ORDER BY files.id LIMIT ?3";
 /// What stands first in one album.
 pub(super) const IN_ALBUM: &str = "AND files.album_id = ?4 ORDER BY files.order_key LIMIT ?3";
 /// What stands first of all: album by album.
@@ -304,16 +304,14 @@ impl ClaimBuilder {
 
 fn hashed(db: &Tx, file: FileId, content: &Content, now: Timestamp) -> Result<Hashed> {
     let (former, fresh): (Option<i64>, bool) = db
-        .prepare_cached("SELECT item_id, fresh FROM files WHERE id = ?1")?
+        .prepare_cached("SELECT item_id, new_arrival FROM files WHERE id = ?1")?
         .query_row([file.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let known: Option<(i64, String)> = db
-        .prepare_cached("SELECT id, state FROM items WHERE hash = ?1")?
-        .query_row([content.hash.0.as_slice()], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .optional()?;
+    let known: Option<(ItemId, State)> = db.opt(
+        "SELECT id, state FROM items WHERE hash = ?1",
+        super::row::params![content.hash],
+    )?;
     let (item, state) = match known {
-        Some((id, word)) => (ItemId(id), items::parse_state(&word)?),
+        Some(known) => known,
         None => (create_item(db, content, fresh, now)?, State::Queued),
     };
     attach::hold(db, file, item, state, now)?;
@@ -343,7 +341,7 @@ fn hashed(db: &Tx, file: FileId, content: &Content, now: Timestamp) -> Result<Ha
 
 fn create_item(db: &Tx, content: &Content, fresh: bool, now: Timestamp) -> Result<ItemId> {
     db.prepare_cached(
-        "INSERT INTO items (hash, size, mime, file_name, state, fresh, changed_at)
+        "INSERT INTO items (hash, size, mime, file_name, state, new_arrival, changed_at)
          VALUES (?1, ?2, ?3, ?4, 'queued', ?5, ?6)",
     )?
     .execute(params![

@@ -222,7 +222,7 @@ impl Store {
 fn still_held(db: &Reader, file: FileId, item: ItemId) -> Result<bool> {
     Ok(db
         .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM files WHERE id = ?1 AND item_id = ?2 AND state = 'held')",
+            "SELECT EXISTS (SELECT 1 FROM files WHERE id = ?1 AND item_id = ?2 AND state = 'attached')",
         )?
         .query_row([file.0, item.0], |row| row.get(0))?)
 }
