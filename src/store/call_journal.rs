@@ -11,25 +11,10 @@ use super::{
 };
 use crate::model::{
     batch_plan::Position,
+    call::CallKind,
     ids::{AlbumRow, CallId, ItemId},
     item::Event,
 };
-
-/// Which method a call calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr)]
-#[strum(serialize_all = "snake_case")]
-pub enum CallKind {
-    /// mediaItems.batchCreate
-    CreateItems,
-    /// albums.create
-    CreateAlbum,
-    /// albums.batchAddMediaItems
-    AddItems,
-    /// albums.batchRemoveMediaItems
-    RemoveItems,
-    /// mediaItems.patch
-    DescribeItem,
-}
 
 word_column!(CallKind);
 
