@@ -345,18 +345,17 @@ pub(super) fn carry_over(present: &Path, restored: &Connection) {
                 params![day, requests, uploads, order_calls],
             )?;
         }
-        for table in ["account", "lane"] {
-            let row: Option<(String, Option<String>, Option<i64>)> = present
-                .query_row(&format!("SELECT state, reason, until FROM {table}"), [], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-                })
-                .optional()?;
-            if let Some((state, reason, until)) = row {
-                restored.execute(
-                    &format!("UPDATE {table} SET state = ?1, reason = ?2, until = ?3"),
-                    params![state, reason, until],
-                )?;
-            }
+        let pauses: Vec<(String, String, Option<String>, Option<i64>)> = present
+            .prepare("SELECT scope, state, reason, until FROM pauses WHERE scope <> 'uploads'")?
+            .query_map([], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })?
+            .collect::<rusqlite::Result<_>>()?;
+        for (scope, state, reason, until) in pauses {
+            restored.execute(
+                "UPDATE pauses SET state = ?2, reason = ?3, until = ?4 WHERE scope = ?1",
+                params![scope, state, reason, until],
+            )?;
         }
         Ok(())
     });

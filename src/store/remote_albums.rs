@@ -45,7 +45,7 @@ impl Store {
             db.prepare_cached("DELETE FROM remote_albums")?.execute([])?;
             for album in list {
                 db.prepare_cached(
-                    "INSERT OR IGNORE INTO remote_albums (album_id, title, product_url, items)
+                    "INSERT OR IGNORE INTO remote_albums (album_id, title, product_url, item_count)
                      SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS (SELECT 1 FROM albums WHERE album_id = ?1)",
                 )?
                 .execute(params![
@@ -98,7 +98,7 @@ pub(super) fn before(db: &Reader, title: &str) -> Result<Before> {
             "SELECT album_id, product_url FROM remote_albums
              WHERE title = ?1
                    AND NOT EXISTS (SELECT 1 FROM albums WHERE albums.album_id = remote_albums.album_id)
-             ORDER BY items DESC, album_id LIMIT 1",
+             ORDER BY item_count DESC, album_id LIMIT 1",
         )?
         .query_row([title], |row| {
             Ok(Before::Album(

@@ -66,4 +66,4 @@ INSERT INTO commands VALUES
 INSERT INTO quota_usage VALUES ('2026-11-21', 40, 90, 2);
 INSERT INTO process VALUES (1, 'daemon', 7, 1795219200000, 1000, 12.5);
 INSERT INTO transfers VALUES (2, x'2f612f622e6a7067', 5, 10);
-UPDATE account SET reason = 'so it is', until = 1795305900000;
+UPDATE pauses SET reason = 'so it is', until = 1795305900000 WHERE scope = 'account';
