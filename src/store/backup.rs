@@ -18,7 +18,7 @@ use std::{
 
 use jiff::Timestamp;
 use rusqlite::{
-    Connection, OpenFlags, OptionalExtension as _,
+    Connection, OpenFlags,
     backup::{Backup, StepResult},
     params,
 };
