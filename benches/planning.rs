@@ -173,9 +173,9 @@ impl Bench {
         };
         let call = self.store.journal(call, now()).await.unwrap();
         let made = made(&batch);
-        let answered = self
-            .store
-            .items_answered(call.id, batch.album, 200, made, None, now());
+        let answered =
+            self.store
+                .items_answered(call.id.into(), batch.album, 200, made, None, now());
         answered.await.unwrap();
         Some((batch.position?, took))
     }

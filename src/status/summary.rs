@@ -50,14 +50,15 @@ impl Tally {
         let item = |state| overview.count("item", state);
         Self {
             done: item("created") + item("verified"),
-            attached: file("held"),
+            attached: file("attached"),
             in_trouble: item("failed") + item("missing"),
             refused: file("refused"),
             files_pending: file("settling") + file("queued") + file("claimed"),
             items_pending: item("uploading") + item("uploaded") + item("creating"),
             wanted: overview.count("placement", "wanted"),
-            actions_pending: overview.count("after", "waits") + overview.count("after", "ready"),
-            actions_done: overview.count("after", "done"),
+            actions_pending: overview.count("action", "waiting")
+                + overview.count("action", "ready"),
+            actions_done: overview.count("action", "done"),
             bytes_sent: overview.bytes_sent,
         }
     }

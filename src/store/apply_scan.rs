@@ -120,13 +120,13 @@ impl Tx {
     fn set_missing(&self, file: FileId, finally: bool, now: Timestamp) -> Result<()> {
         if !finally {
             self.execute(
-                "UPDATE files SET missed = missed + 1 WHERE id = ?1",
+                "UPDATE files SET missed_scans = missed_scans + 1 WHERE id = ?1",
                 params![file],
             )?;
             return Ok(());
         }
         // Queued files too: their item may be created from the bytes of another file.
-        let sql = "SELECT 1 FROM files WHERE id = ?1 AND state IN ('held', 'queued')";
+        let sql = "SELECT 1 FROM files WHERE id = ?1 AND state IN ('attached', 'queued')";
         let was_held = self.exists(sql, params![file])?;
         self.set_gone(file, now)?;
         if was_held {
@@ -141,7 +141,7 @@ impl Tx {
         let sql = "SELECT item_id FROM files WHERE id = ?1 AND state <> 'claimed'";
         let item: Option<Option<ItemId>> = self.opt(sql, params![file])?;
         self.execute(
-            "UPDATE files SET state = 'gone', due_at = NULL, reason_kind = NULL, reason = NULL, missed = 0,
+            "UPDATE files SET state = 'gone', due_at = NULL, reason_kind = NULL, reason = NULL, missed_scans = 0,
                     changed_at = ?2
              WHERE id = ?1 AND state <> 'claimed'",
             params![file, now],
@@ -217,8 +217,10 @@ impl<'a> Recording<'a> {
             }
             Change::Described { file, words } => descriptions::changed(self.db, file, &words),
             Change::Back(file) => {
-                self.db
-                    .execute("UPDATE files SET missed = 0 WHERE id = ?1", params![file])?;
+                self.db.execute(
+                    "UPDATE files SET missed_scans = 0 WHERE id = ?1",
+                    params![file],
+                )?;
                 Ok(())
             }
         }
@@ -316,12 +318,12 @@ impl<'a> Recording<'a> {
         let Some(columns) = self.columns(fate)? else {
             return keep_as_is(db, file, stat);
         };
-        if let Some(item) = item.filter(|_| state == FileState::Held) {
+        if let Some(item) = item.filter(|_| state == FileState::Attached) {
             db.execute(FORMER, params![file, item, now])?;
         }
         db.execute("UPDATE files SET size = ?2, mtime_ns = ?3, ctime_ns = ?4, dev = ?5, inode = ?6, state = ?7,
-                    item_id = NULL, album_id = ?8, order_key = ?9, large = ?10, fresh = coalesce(?11, fresh),
-                    due_at = ?12, settle_ms = max(settle_ms, ?13), reason_kind = ?14, reason = ?15, missed = 0,
+                    item_id = NULL, album_id = ?8, order_key = ?9, large = ?10, new_arrival = coalesce(?11, new_arrival),
+                    due_at = ?12, settle_ms = max(settle_ms, ?13), reason_kind = ?14, reason = ?15, missed_scans = 0,
                     not_before = 0, attempts = 0, changed_at = ?16
              WHERE id = ?1", params![file, stat.size, stat.mtime_ns, stat.ctime_ns, stat.dev, stat.inode, columns.state, columns.album, columns.key, columns.large, columns.fresh, columns.due_at, columns.settle_ms, columns.reason_kind, columns.reason, now])?;
         self.moved_here(file, &columns, stat)?;
@@ -416,8 +418,8 @@ fn ensure_dir(db: &Tx, root: RootId, dir: &Path) -> Result<DirId> {
 }
 
 fn keep_as_is(db: &Tx, file: FileId, stat: FileStat) -> Result<()> {
-    db.execute("UPDATE files SET size = ?2, mtime_ns = ?3, ctime_ns = ?4, dev = ?5, inode = ?6, missed = 0,
-                edited = 1
+    db.execute("UPDATE files SET size = ?2, mtime_ns = ?3, ctime_ns = ?4, dev = ?5, inode = ?6, missed_scans = 0,
+                edit_ignored = 1
          WHERE id = ?1", params![file, stat.size, stat.mtime_ns, stat.ctime_ns, stat.dev, stat.inode])?;
     Ok(())
 }
@@ -425,7 +427,7 @@ fn keep_as_is(db: &Tx, file: FileId, stat: FileStat) -> Result<()> {
 /// A new file. A name that is known already keeps its row.
 pub(super) const INSERT: &str =
     "INSERT INTO files (root_id, dir_id, name, size, mtime_ns, ctime_ns, dev, inode, state, album_id,
-                        order_key, large, fresh, due_at, settle_ms, reason_kind, reason, changed_at)
+                        order_key, large, new_arrival, due_at, settle_ms, reason_kind, reason, changed_at)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,
              coalesce(?13, (SELECT scanned_at IS NOT NULL FROM roots WHERE id = ?1)),
              ?14, ?15, ?16, ?17, ?18)

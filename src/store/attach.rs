@@ -48,7 +48,7 @@ pub(super) fn attach(
         None => renames::known_part(db, item, album)?,
     };
     db.execute(
-        "UPDATE files SET state = 'held', item_id = ?2, album_id = ?3, edited = 0, attempts = 0, changed_at = ?4
+        "UPDATE files SET state = 'attached', item_id = ?2, album_id = ?3, edit_ignored = 0, attempts = 0, changed_at = ?4
          WHERE id = ?1",
         params![file, item, album, now],
     )?;
@@ -85,7 +85,7 @@ fn want_placement(
         return Ok(());
     }
     let key = unique_key(db, item, album, key)?;
-    db.execute("INSERT INTO placements (item_id, album_id, order_key, state, made, wanted_at)
+    db.execute("INSERT INTO placements (item_id, album_id, order_key, state, item_exists, wanted_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (item_id, album_id) DO UPDATE SET state = 'wanted', order_key = ?3, wanted_at = ?6
          WHERE state = 'gone' AND reason IS NULL", params![item, album, key, if in_library { "placed" } else { "wanted" }, made, now])?;
@@ -134,14 +134,14 @@ pub(super) const HELD_ELSEWHERE: &str = "SELECT EXISTS (
            AND albums.title = (SELECT title FROM albums WHERE id = ?2)
            AND CASE
                WHEN files.state <> 'gone' THEN roots.configured = 1
-                    OR (roots.dropped_at > ?4
+                    OR (roots.unconfigured_at > ?4
                         AND NOT EXISTS (SELECT 1 FROM files AS departing
                                         WHERE departing.id = ?3 AND departing.inode = files.inode
                                               AND departing.dev = files.dev))
-               ELSE files.afterwards IS 'done'
-                    AND NOT EXISTS (SELECT 1 FROM source_acts CROSS JOIN roots AS target
-                                    WHERE source_acts.file_id = files.id AND source_acts.done_at IS NOT NULL
+               ELSE files.action_state IS 'done'
+                    AND NOT EXISTS (SELECT 1 FROM source_actions CROSS JOIN roots AS target
+                                    WHERE source_actions.file_id = files.id AND source_actions.done_at IS NOT NULL
                                           AND target.configured = 1
-                                          AND substr(source_acts.to_path, 1, length(target.path) + 1)
+                                          AND substr(source_actions.to_path, 1, length(target.path) + 1)
                                               = CAST(target.path || '/' AS BLOB))
                END)";

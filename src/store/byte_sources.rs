@@ -49,8 +49,8 @@ impl Reader {
     pub fn unavailable_files(&self, filter: RootFilter) -> Result<Vec<UnavailableFiles>> {
         let which = match filter {
             RootFilter::Asked => "away = 1",
-            RootFilter::Everything => "away = 1 OR open = 0",
-            RootFilter::Unwatched => "away = 0 AND open = 0 AND configured = 0",
+            RootFilter::Everything => "away = 1 OR claimable = 0",
+            RootFilter::Unwatched => "away = 0 AND claimable = 0 AND configured = 0",
         };
         let sql = format!("SELECT id, path, away FROM roots WHERE {which} ORDER BY path");
         let roots: Vec<(RootId, Vec<u8>, bool)> = self.all(&sql, [])?;
@@ -91,7 +91,7 @@ pub(super) fn queue(db: &Tx, file: FileId, not_before: Timestamp, now: Timestamp
 /// Whether the file's root is open and not away.
 pub(super) fn is_readable(db: &Reader, file: FileId) -> Result<bool> {
     db.one(
-        "SELECT roots.open = 1 AND roots.away = 0 FROM files
+        "SELECT roots.claimable = 1 AND roots.away = 0 FROM files
          JOIN roots ON roots.id = files.root_id WHERE files.id = ?1",
         params![file],
     )
@@ -115,13 +115,13 @@ pub(super) fn reattach(db: &Tx, item: ItemId, now: Timestamp) -> Result<()> {
 pub(super) const HAS_READABLE_SOURCE: &str = "SELECT EXISTS (
      SELECT 1 FROM files CROSS JOIN roots ON roots.id = files.root_id
      WHERE files.item_id = ?1 AND files.state IN ('queued', 'claimed') AND files.id IS NOT ?2
-           AND roots.open = 1 AND roots.away = 0)";
+           AND roots.claimable = 1 AND roots.away = 0)";
 
 /// A readable file that holds the item's bytes.
 pub(super) const READABLE_HOLDER: &str =
     "SELECT files.id FROM files CROSS JOIN roots ON roots.id = files.root_id
-     WHERE files.item_id = ?1 AND files.state = 'held' AND files.id IS NOT ?2
-           AND roots.open = 1 AND roots.away = 0
+     WHERE files.item_id = ?1 AND files.state = 'attached' AND files.id IS NOT ?2
+           AND roots.claimable = 1 AND roots.away = 0
      ORDER BY files.id LIMIT 1";
 
 /// Whether any file with the item's bytes is queued or claimed.
@@ -133,7 +133,7 @@ pub(super) const HAS_SOURCE: &str =
 /// opened again without a command.
 pub(super) const HOLDER: &str =
     "SELECT files.id FROM files CROSS JOIN roots ON roots.id = files.root_id
-     WHERE files.item_id = ?1 AND files.state = 'held' AND files.id IS NOT ?2
+     WHERE files.item_id = ?1 AND files.state = 'attached' AND files.id IS NOT ?2
      ORDER BY roots.configured DESC, files.id LIMIT 1";
 
 /// Queues one readable file for each waiting item that has none in the queue.
@@ -141,18 +141,18 @@ pub(super) const QUEUE_READABLE_SOURCES: &str = "UPDATE files SET state = 'queue
             SELECT items.not_before FROM items WHERE items.id = files.item_id)
      WHERE id IN (
          SELECT (SELECT files.id FROM files CROSS JOIN roots ON roots.id = files.root_id
-                 WHERE files.item_id = items.id AND files.state = 'held'
-                       AND roots.open = 1 AND roots.away = 0
+                 WHERE files.item_id = items.id AND files.state = 'attached'
+                       AND roots.claimable = 1 AND roots.away = 0
                  ORDER BY files.id LIMIT 1)
          FROM items WHERE items.state = 'queued' AND NOT EXISTS (
              SELECT 1 FROM files CROSS JOIN roots ON roots.id = files.root_id
              WHERE files.item_id = items.id AND files.state IN ('queued', 'claimed')
-                   AND roots.open = 1 AND roots.away = 0))";
+                   AND roots.claimable = 1 AND roots.away = 0))";
 
 /// A queued file with an item was queued only so that the bytes of an item that it already holds are read
 /// again, and no scan has seen a change of it since.
 pub(super) const REATTACH: &str =
-    "UPDATE files SET state = 'held', changed_at = ?2 WHERE item_id = ?1 AND state = 'queued'";
+    "UPDATE files SET state = 'attached', changed_at = ?2 WHERE item_id = ?1 AND state = 'queued'";
 
 /// Files of one root that are still to be uploaded, without those whose bytes are being uploaded, or were,
 /// from another file.
@@ -162,7 +162,7 @@ pub(super) const WAITING: [&str; 2] = [
            SELECT 1 FROM items WHERE items.id = files.item_id AND items.state = 'queued'
            AND NOT EXISTS (SELECT 1 FROM files AS other CROSS JOIN roots ON roots.id = other.root_id
                            WHERE other.item_id = items.id AND other.state IN ('queued', 'claimed')
-                                 AND roots.open = 1 AND roots.away = 0)))
+                                 AND roots.claimable = 1 AND roots.away = 0)))
      ORDER BY files.album_id, files.order_key LIMIT ?2",
     "SELECT dirs.path, files.name FROM files CROSS JOIN dirs ON dirs.id = files.dir_id
      WHERE files.state = 'settling' AND files.root_id = ?1 LIMIT ?2",

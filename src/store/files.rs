@@ -51,7 +51,7 @@ from_row!(KnownFile {
 
 /// The columns of a [`KnownFile`].
 const KNOWN: &str = "files.id, files.name, files.size, files.mtime_ns, files.ctime_ns, files.dev, files.inode, \
-                     files.state, files.missed, files.settle_ms, files.fresh, files.sidecars, \
+                     files.state, files.missed_scans, files.settle_ms, files.new_arrival, files.sidecars_hash, \
                      files.reason_kind IS 'imported'";
 
 /// The state of a file; see the schema.
@@ -65,7 +65,7 @@ pub enum FileState {
     /// An upload worker reads it.
     Claimed,
     /// Its bytes are an item.
-    Held,
+    Attached,
     /// It is not uploaded.
     Refused,
     /// Two scans did not find it.

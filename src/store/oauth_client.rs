@@ -3,8 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Reader, Result, Tx, call_journal, items, next_call::ready_tokens, row::params,
-    writer::store_methods,
+    Reader, Result, Tx, call_journal, items, ready_tokens, row::params, writer::store_methods,
 };
 use crate::model::item::{Event, State};
 
@@ -60,13 +59,13 @@ impl Tx {
         send_again(self, now)?;
         leave_albums(self)?;
         self.execute_batch(
-            "DELETE FROM sessions;
+            "DELETE FROM upload_sessions;
              UPDATE items SET upload_token = NULL, token_at = NULL
              WHERE upload_token IS NOT NULL AND state IN ('created', 'verified');
              UPDATE items SET verify_at = NULL WHERE verify_at IS NOT NULL;
              UPDATE items SET describe_at = NULL
              WHERE describe_at IS NOT NULL AND state IN ('created', 'verified');
-             DELETE FROM listed_albums;",
+             DELETE FROM remote_albums;",
         )?;
         self.set_client_id(client_id)?;
         self.set_meta(CLIENT_SINCE, &now.as_millisecond().to_string())?;
@@ -114,13 +113,13 @@ fn send_again(db: &Tx, now: Timestamp) -> Result<()> {
 fn leave_albums(db: &Tx) -> Result<()> {
     db.execute(
         "UPDATE placements SET state = 'refused', in_sequence = 0, reason = ?1
-         WHERE album_id <> 0 AND (state = 'leaving' OR (state = 'wanted' AND made = 1))",
+         WHERE album_id <> 0 AND (state = 'leaving' OR (state = 'wanted' AND item_exists = 1))",
         params![OF_ANOTHER],
     )?;
     db.execute_batch(
         "UPDATE placements SET in_sequence = 0 WHERE in_sequence = 1;
-         UPDATE albums SET album_id = NULL, unread = 0, found = 0, product_url = NULL, made_at = NULL, asked_at = NULL,
-                looked = 0, not_before = 0, absent_at = NULL, reason = NULL
+         UPDATE albums SET album_id = NULL, order_unknown = 0, pre_existing = 0, product_url = NULL, created_at = NULL, create_sent_at = NULL,
+                list_checks = 0, not_before = 0, not_found_at = NULL, reason = NULL
          WHERE id <> 0;",
     )?;
     Ok(())

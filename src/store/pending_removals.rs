@@ -39,13 +39,13 @@ const LONGEST: u32 = 10;
 /// a restored database may have forgotten it.
 pub(super) fn schedule_removal(db: &Tx, file: FileId, now: Timestamp) -> Result<()> {
     db.execute(
-        "INSERT OR REPLACE INTO departures (file_id, root_id, item_id, album_id, gone_at)
+        "INSERT OR REPLACE INTO pending_removals (file_id, root_id, item_id, album_id, gone_at)
          SELECT files.id, files.root_id, files.item_id, files.album_id, ?2
          FROM files JOIN roots ON roots.id = files.root_id
-         WHERE files.id = ?1 AND roots.removes = 1 AND files.item_id IS NOT NULL AND files.album_id <> 0
-               AND NOT EXISTS (SELECT 1 FROM source_acts
+         WHERE files.id = ?1 AND roots.removes_from_albums = 1 AND files.item_id IS NOT NULL AND files.album_id <> 0
+               AND NOT EXISTS (SELECT 1 FROM source_actions
                                WHERE file_id = files.id AND done_at IS NULL AND error IS NULL)
-               AND NOT (roots.acts = 1 AND EXISTS (SELECT 1 FROM meta WHERE key = ?3))",
+               AND NOT (roots.has_action = 1 AND EXISTS (SELECT 1 FROM meta WHERE key = ?3))",
         params![file, now, backup::RESTORED_AT],
     )?;
     Ok(())
@@ -79,19 +79,19 @@ pub(super) fn settle(
         let due = clock::after(last, quiet).min(clock::after(first, quiet * LONGEST));
         // A time in the future means that the clock was set back: then the removal is due.
         if due > now && last <= now {
-            wake_at(wake, due);
+            clock::sooner(wake, due);
             continue;
         }
         if n > MANY && is_much(db, root)? {
             db.execute(
-                "UPDATE departures SET held = 1 WHERE root_id = ?1 AND held = 0 AND released = 0",
+                "UPDATE pending_removals SET needs_confirmation = 1 WHERE root_id = ?1 AND needs_confirmation = 0 AND confirmed = 0",
                 params![root],
             )?;
         }
         match step(db, root, now)? {
             Left::Nothing => {}
-            Left::More => wake_at(wake, now),
-            Left::MaybeRenamed => wake_at(wake, clock::after(now, quiet)),
+            Left::More => clock::sooner(wake, now),
+            Left::MaybeRenamed => clock::sooner(wake, clock::after(now, quiet)),
         }
     }
     Ok(())
@@ -109,7 +109,7 @@ enum Left {
 /// Whether too many unconfirmed removals of the root are pending.
 fn is_much(db: &Tx, root: RootId) -> Result<bool> {
     let pending: u64 = db.one(
-        "SELECT count(*) FROM departures WHERE root_id = ?1 AND held = 0 AND released = 0",
+        "SELECT count(*) FROM pending_removals WHERE root_id = ?1 AND needs_confirmation = 0 AND confirmed = 0",
         params![root],
     )?;
     if pending <= MANY {
@@ -139,7 +139,7 @@ fn step(db: &Tx, root: RootId, now: Timestamp) -> Result<Left> {
         if unhashed.contains(&departure.size) {
             // That file may be this one under a new name: decided again after another quiet time.
             db.execute(
-                "UPDATE departures SET gone_at = ?2 WHERE file_id = ?1",
+                "UPDATE pending_removals SET gone_at = ?2 WHERE file_id = ?1",
                 params![departure.file, now],
             )?;
             if matches!(left, Left::Nothing) {
@@ -178,7 +178,7 @@ fn is_held_elsewhere(db: &Reader, departure: &PendingRemoval, now: Timestamp) ->
 
 /// Removes the item from all parts of the album; returns whether it was wanted or placed there.
 pub(super) fn leave(db: &Tx, item: ItemId, album: AlbumRow) -> Result<bool> {
-    let n = db.execute("UPDATE placements SET state = iif(state = 'placed' AND made = 1, 'leaving', 'gone'), in_sequence = 0,
+    let n = db.execute("UPDATE placements SET state = iif(state = 'placed' AND item_exists = 1, 'leaving', 'gone'), in_sequence = 0,
                     attempts = 0, not_before = 0, reason = NULL
              WHERE item_id = ?1 AND state IN ('wanted', 'placed') AND album_id IN (
                  SELECT id FROM albums WHERE id <> 0 AND title = (SELECT title FROM albums WHERE id = ?2))", params![item, album])?;
@@ -220,7 +220,7 @@ impl Reader {
                 for part in &parts {
                     let Some(item) = below.item else { continue };
                     if seen.insert((item, *part)) {
-                        found.extend(self.membership(below.file, ItemId(item), *part)?);
+                        found.extend(self.membership(below.file, item, *part)?);
                     }
                 }
             }
@@ -230,8 +230,7 @@ impl Reader {
 
     /// The removals that are held because too many files were deleted at once.
     pub fn held_back(&self) -> Result<Vec<AlbumMembership>> {
-        let sql =
-            "SELECT file_id, item_id, album_id FROM departures WHERE held = 1 ORDER BY file_id";
+        let sql = "SELECT file_id, item_id, album_id FROM pending_removals WHERE needs_confirmation = 1 ORDER BY file_id";
         let mut found = Vec::new();
         for (file, item, album) in self.all(sql, [])? {
             found.extend(self.membership(file, item, album)?);
@@ -298,7 +297,7 @@ impl Tx {
     /// another name, and returns them. Removals of files that may have been renamed wait a little longer.
     pub fn release_held(&self, now: Timestamp) -> Result<Vec<(ItemId, AlbumRow)>> {
         self.execute(
-            "UPDATE departures SET held = 0, released = 1, gone_at = ?1 WHERE held = 1",
+            "UPDATE pending_removals SET needs_confirmation = 0, confirmed = 1, gone_at = ?1 WHERE needs_confirmation = 1",
             params![now],
         )?;
         let unhashed = unhashed_sizes(self)?;
@@ -320,7 +319,7 @@ impl Tx {
     pub fn remove_by_user(&self, places: Vec<(ItemId, AlbumRow)>) -> Result<()> {
         for (item, album) in places {
             self.execute(
-                "UPDATE placements SET state = iif(state IN ('placed', 'refused') AND made = 1, 'leaving', 'gone'),
+                "UPDATE placements SET state = iif(state IN ('placed', 'refused') AND item_exists = 1, 'leaving', 'gone'),
                         in_sequence = 0, attempts = 0, not_before = 0,
                         reason = 'it was taken out with `albumen album remove`'
                  WHERE item_id = ?1 AND album_id = ?2 AND state IN ('wanted', 'placed', 'refused')",
@@ -334,30 +333,28 @@ impl Tx {
 
 /// The removal is decided.
 fn forget(db: &Tx, file: FileId) -> Result<()> {
-    db.execute("DELETE FROM departures WHERE file_id = ?1", params![file])?;
+    db.execute(
+        "DELETE FROM pending_removals WHERE file_id = ?1",
+        params![file],
+    )?;
     Ok(())
-}
-
-/// Adds another time to wake at.
-fn wake_at(wake: &mut Option<Timestamp>, due: Timestamp) {
-    *wake = Some(wake.map_or(due, |earlier| earlier.min(due)));
 }
 
 /// Removals that the user confirmed.
 pub(super) const RELEASED: &str =
-    "SELECT departures.file_id, departures.item_id, departures.album_id, items.size
-     FROM departures CROSS JOIN items ON items.id = departures.item_id WHERE departures.released = 1";
+    "SELECT pending_removals.file_id, pending_removals.item_id, pending_removals.album_id, items.size
+     FROM pending_removals CROSS JOIN items ON items.id = pending_removals.item_id WHERE pending_removals.confirmed = 1";
 
 /// Roots with pending removals that are not held: the times of the first and the last, and the count.
 pub(super) const WAITING: &str =
-    "SELECT root_id, min(gone_at), max(gone_at), count(*) FROM departures
-     WHERE held = 0 GROUP BY root_id";
+    "SELECT root_id, min(gone_at), max(gone_at), count(*) FROM pending_removals
+     WHERE needs_confirmation = 0 GROUP BY root_id";
 
 /// Pending removals of one root, the longest waiting first.
 pub(super) const DUE: &str =
-    "SELECT departures.file_id, departures.item_id, departures.album_id, items.size
-     FROM departures CROSS JOIN items ON items.id = departures.item_id
-     WHERE departures.root_id = ?1 AND departures.held = 0 ORDER BY departures.gone_at LIMIT ?2";
+    "SELECT pending_removals.file_id, pending_removals.item_id, pending_removals.album_id, items.size
+     FROM pending_removals CROSS JOIN items ON items.id = pending_removals.item_id
+     WHERE pending_removals.root_id = ?1 AND pending_removals.needs_confirmation = 0 ORDER BY pending_removals.gone_at LIMIT ?2";
 
 /// The sizes of files that are not hashed yet, each by an index with little else in it.
 pub(super) const UNHASHED_SIZES: [&str; 3] = [

@@ -169,7 +169,7 @@ fn adopt_album(db: &Tx, album: ListedAlbum, now: Timestamp) -> Result<Option<Ado
                 .map(AlbumRow)?
         }
     };
-    albums::stands(db, row, &album.album_id, album.product_url.as_deref(), now)?;
+    albums::has_id(db, row, &album.album_id, album.product_url.as_deref(), now)?;
     Ok(Some(AdoptedAlbum {
         row,
         title: album.title,
@@ -193,13 +193,13 @@ fn attach_recovered(
     };
     let file = queue(db, found, recording)?;
     db.execute(
-        "UPDATE files SET state = 'held', item_id = ?2, album_id = ?3, changed_at = ?4 WHERE id = ?1",
+        "UPDATE files SET state = 'attached', item_id = ?2, album_id = ?3, changed_at = ?4 WHERE id = ?1",
         params![file, item, album, now],
     )?;
     let is_there = found.listed_in.is_some() || album == albums::LIBRARY;
     let state = if is_there { "placed" } else { "wanted" };
     db.execute(
-        "INSERT INTO placements (item_id, album_id, order_key, state, made) VALUES (?1, ?2, ?3, ?4, 1)
+        "INSERT INTO placements (item_id, album_id, order_key, state, item_exists) VALUES (?1, ?2, ?3, ?4, 1)
          ON CONFLICT (item_id, album_id) DO UPDATE SET state = excluded.state
          WHERE state = 'wanted' AND excluded.state = 'placed'",
         params![item, album, found.key, state],
@@ -231,8 +231,8 @@ fn item_of(
     let verify_at = verify_after.map(|wait| clock::after(now, Duration::from_millis(wait as u64)));
     // The item begins in the state that it is found in; no event of the state machine leads here.
     let item = db.insert(
-        "INSERT INTO items (hash, size, mime, file_name, state, media_item_id, product_url, made_at,
-                            verify_at, changed_at, description, described, matched)
+        "INSERT INTO items (hash, size, mime, file_name, state, media_item_id, product_url, created_at,
+                            verify_at, changed_at, description, sent_description, matched_by_name)
          VALUES (?1, ?2, ?3, ?4, 'created', ?5, ?6, ?7, ?8, ?7, ?9, ?9, 1)",
         params![
             content.hash,

@@ -44,10 +44,10 @@ store_methods! {
 impl Tx {
     /// The service's list of albums was read completely; this is all of it.
     pub fn albums_listed(&self, list: Vec<RemoteAlbum>, now: Timestamp) -> Result<()> {
-        self.execute("DELETE FROM listed_albums", [])?;
+        self.execute("DELETE FROM remote_albums", [])?;
         for album in list {
             self.execute(
-                "INSERT OR IGNORE INTO listed_albums (album_id, title, product_url, items)
+                "INSERT OR IGNORE INTO remote_albums (album_id, title, product_url, item_count)
                  SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS (SELECT 1 FROM albums WHERE album_id = ?1)",
                 params![
                     album.album_id,
@@ -68,10 +68,13 @@ impl Tx {
         product_url: Option<String>,
         now: Timestamp,
     ) -> Result<()> {
-        albums::stands(self, album, &album_id, product_url.as_deref(), now)?;
-        self.execute("UPDATE albums SET found = 1 WHERE id = ?1", params![album])?;
+        albums::has_id(self, album, &album_id, product_url.as_deref(), now)?;
+        self.execute(
+            "UPDATE albums SET pre_existing = 1 WHERE id = ?1",
+            params![album],
+        )?;
         // If the user deletes it later, it must not be found again.
-        let sql = "DELETE FROM listed_albums WHERE album_id = ?1";
+        let sql = "DELETE FROM remote_albums WHERE album_id = ?1";
         self.execute(sql, params![album_id])?;
         Ok(())
     }
@@ -90,10 +93,10 @@ pub(super) fn before(db: &Reader, title: &str) -> Result<Before> {
         return Ok(Before::Unknown);
     }
     let found = db.opt(
-        "SELECT album_id, product_url FROM listed_albums
+        "SELECT album_id, product_url FROM remote_albums
          WHERE title = ?1
-               AND NOT EXISTS (SELECT 1 FROM albums WHERE albums.album_id = listed_albums.album_id)
-         ORDER BY items DESC, album_id LIMIT 1",
+               AND NOT EXISTS (SELECT 1 FROM albums WHERE albums.album_id = remote_albums.album_id)
+         ORDER BY item_count DESC, album_id LIMIT 1",
         params![title],
     )?;
     Ok(found.map_or(Before::Nothing, |(id, url)| Before::Album(id, url)))
@@ -110,4 +113,4 @@ pub(super) fn set_listed(db: &Tx, now: Timestamp) -> Result<()> {
 
 /// Forgets the list of albums: it is read again before the next album is created.
 pub(super) const FORGET: &str =
-    "DELETE FROM meta WHERE key = 'albums_listed'; DELETE FROM listed_albums;";
+    "DELETE FROM meta WHERE key = 'albums_listed'; DELETE FROM remote_albums;";

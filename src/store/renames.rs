@@ -52,7 +52,7 @@ impl Reader {
         };
         if let Some(item) = item_of(self, UNKNOWN, stat)? {
             let state = items::state_of(self, item)?.as_str();
-            return Ok(Some(status("held", None, Some(state.to_owned()))));
+            return Ok(Some(status("attached", None, Some(state.to_owned()))));
         }
         let reason = imported_as(self, UNKNOWN, stat)?;
         Ok(reason.map(|reason| status("refused", Some(reason), None)))
@@ -75,7 +75,7 @@ pub(super) fn possible(db: &Reader) -> Result<bool> {
 
 /// Each of the two indexes holds just such files.
 pub(super) const POSSIBLE: &str = "SELECT EXISTS (SELECT 1 FROM files INDEXED BY files_by_inode
-     WHERE state IN ('held', 'gone') AND item_id IS NOT NULL)
+     WHERE state IN ('attached', 'gone') AND item_id IS NOT NULL)
      OR EXISTS (SELECT 1 FROM files INDEXED BY files_imported
      WHERE state = 'refused' AND reason_kind = 'imported')";
 
@@ -88,16 +88,16 @@ pub(super) const IMPORTED_BY_INODE: &str = "SELECT reason FROM files
 pub(super) const OTHER_NAMES: &str = "SELECT coalesce(sum(n - 1), 0) FROM (
      SELECT count(*) AS n FROM (
          SELECT inode FROM files INDEXED BY files_by_inode
-         WHERE state IN ('held', 'gone') AND item_id IS NOT NULL AND inode <> 0
+         WHERE state IN ('attached', 'gone') AND item_id IS NOT NULL AND inode <> 0
          GROUP BY inode HAVING count(*) > 1) AS shared
-     CROSS JOIN files ON files.inode = shared.inode AND files.state IN ('held', 'gone')
-                     AND files.item_id IS NOT NULL AND files.state = 'held'
+     CROSS JOIN files ON files.inode = shared.inode AND files.state IN ('attached', 'gone')
+                     AND files.item_id IS NOT NULL AND files.state = 'attached'
      GROUP BY files.inode, files.dev, files.item_id HAVING count(*) > 1)";
 
 /// The item of a file with this inode.
 pub(super) const BY_INODE: &str = "SELECT item_id FROM files
-     WHERE state IN ('held', 'gone') AND item_id IS NOT NULL AND inode = ?1 AND dev = ?2 AND size = ?3
-           AND mtime_ns = ?4 AND edited = 0 AND id <> ?5
+     WHERE state IN ('attached', 'gone') AND item_id IS NOT NULL AND inode = ?1 AND dev = ?2 AND size = ?3
+           AND mtime_ns = ?4 AND edit_ignored = 0 AND id <> ?5
      ORDER BY changed_at DESC LIMIT 1";
 
 /// The album that the file has added its item to: the only album that the item is in, if no other file

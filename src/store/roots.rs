@@ -60,7 +60,7 @@ impl Tx {
     /// Inserts or updates the rows of `specs` and returns them in this order. All roots are closed until
     /// a scan opens them.
     pub fn roots(&self, specs: Vec<RootSpec>) -> Result<Vec<RootRow>> {
-        let sql = "UPDATE roots SET open = 0, away = 0 WHERE open <> 0 OR away <> 0";
+        let sql = "UPDATE roots SET claimable = 0, away = 0 WHERE claimable <> 0 OR away <> 0";
         self.execute(sql, [])?;
         self.execute(NONE_AWAY, [])?;
         specs
@@ -75,7 +75,7 @@ impl Tx {
         let sql = "SELECT id, path FROM roots WHERE configured = 1";
         for (root, path) in self.all::<(RootId, PathBuf)>(sql, [])? {
             if !folders.contains(&path) {
-                let sql = "UPDATE roots SET configured = 0, dropped_at = ?2 WHERE id = ?1";
+                let sql = "UPDATE roots SET configured = 0, unconfigured_at = ?2 WHERE id = ?1";
                 self.execute(sql, params![root, now])?;
             }
         }
@@ -93,16 +93,16 @@ impl Tx {
             removes,
         } = spec;
         self.execute(
-            "INSERT INTO roots (path, configured, rule, removes) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (path) DO UPDATE SET configured = ?2, removes = ?4,
-                                              dropped_at = iif(?2, NULL, dropped_at)
-             WHERE configured <> ?2 OR removes <> ?4",
+            "INSERT INTO roots (path, configured, rule, removes_from_albums) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (path) DO UPDATE SET configured = ?2, removes_from_albums = ?4,
+                                              unconfigured_at = iif(?2, NULL, unconfigured_at)
+             WHERE configured <> ?2 OR removes_from_albums <> ?4",
             params![path, configured, rule, removes],
         )?;
         // Pending removals are dropped once the configuration says that deleted files keep their place.
         self.execute(
-            "DELETE FROM departures
-             WHERE root_id IN (SELECT id FROM roots WHERE path = ?1 AND removes = 0)",
+            "DELETE FROM pending_removals
+             WHERE root_id IN (SELECT id FROM roots WHERE path = ?1 AND removes_from_albums = 0)",
             params![path],
         )?;
         self.one(
@@ -122,7 +122,7 @@ impl Tx {
     /// Items that wait for bytes which only this root has are queued.
     pub fn root_opened(&self, root: RootId, scanned: bool, now: Timestamp) -> Result<()> {
         let opened = self.execute(
-            "UPDATE roots SET open = 1, away = 0 WHERE id = ?1 AND (open = 0 OR away = 1)",
+            "UPDATE roots SET claimable = 1, away = 0 WHERE id = ?1 AND (claimable = 0 OR away = 1)",
             params![root],
         )?;
         if scanned {

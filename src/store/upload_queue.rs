@@ -72,7 +72,7 @@ from_row!(OpenRoot { id, path });
 /// The roots whose files may be claimed. The queue is read separately for each of them, so that a closed
 /// root with a million files in the queue costs nothing.
 pub(super) fn open_roots(db: &Reader) -> Result<Vec<OpenRoot>> {
-    let sql = "SELECT id, path FROM roots WHERE open = 1 AND away = 0 ORDER BY id";
+    let sql = "SELECT id, path FROM roots WHERE claimable = 1 AND away = 0 ORDER BY id";
     db.all(sql, [])
 }
 
@@ -84,7 +84,7 @@ pub(super) const CLAIMABLE: &str =
      WHERE files.state = 'queued' AND files.root_id = ?1 AND files.not_before <= ?2";
 
 /// New arrivals, the oldest first.
-pub(super) const FRESH: &str = "AND files.fresh = 1 ORDER BY files.id LIMIT ?3";
+pub(super) const FRESH: &str = "AND files.new_arrival = 1 ORDER BY files.id LIMIT ?3";
 /// Files of one album in its order.
 pub(super) const IN_ALBUM: &str = "AND files.album_id = ?4 ORDER BY files.order_key LIMIT ?3";
 /// All files, album by album.
@@ -192,7 +192,7 @@ impl Tx {
 
     /// The claimed file has this content: finds or creates its item, and says what is to be done.
     pub fn hashed(&self, file: FileId, content: Content, now: Timestamp) -> Result<Hashed> {
-        let sql = "SELECT item_id, fresh FROM files WHERE id = ?1";
+        let sql = "SELECT item_id, new_arrival FROM files WHERE id = ?1";
         let (former, fresh): (Option<ItemId>, bool) = self.one(sql, params![file])?;
         let sql = "SELECT id, state FROM items WHERE hash = ?1";
         let (item, state) = match self.opt(sql, params![content.hash])? {
@@ -322,7 +322,7 @@ impl ClaimBuilder {
 
 fn create_item(db: &Tx, content: &Content, fresh: bool, now: Timestamp) -> Result<ItemId> {
     let id = db.insert(
-        "INSERT INTO items (hash, size, mime, file_name, state, fresh, changed_at)
+        "INSERT INTO items (hash, size, mime, file_name, state, new_arrival, changed_at)
          VALUES (?1, ?2, ?3, ?4, 'queued', ?5, ?6)",
         params![
             content.hash,

@@ -188,7 +188,7 @@ const UNCLAIM: &str = "UPDATE files SET state = 'queued' WHERE id = ?1 AND state
 /// Whether the file still holds the item, as far as scans know.
 fn still_held(db: &Reader, file: FileId, item: ItemId) -> Result<bool> {
     db.exists(
-        "SELECT 1 FROM files WHERE id = ?1 AND item_id = ?2 AND state = 'held'",
+        "SELECT 1 FROM files WHERE id = ?1 AND item_id = ?2 AND state = 'attached'",
         params![file, item],
     )
 }

@@ -42,7 +42,7 @@ async fn two() -> Two {
         files,
         item,
     };
-    assert_eq!(two.states(), ["queued", "held"]);
+    assert_eq!(two.states(), ["queued", "attached"]);
     two
 }
 
@@ -101,7 +101,7 @@ async fn an_upload_that_ends_as_its_root_goes_away_goes_on_from_another_one() {
     store.root_away(two.roots[0]).await.unwrap();
     let again = store.upload_again(file, two.item, t(2), None, t(2));
     again.await.unwrap();
-    assert_eq!(two.states(), ["held", "queued"]);
+    assert_eq!(two.states(), ["attached", "queued"]);
     assert_eq!(two.claimable().await, [other]);
     two.bench.check();
 }
@@ -115,7 +115,7 @@ async fn a_file_that_waited_for_bytes_that_came_from_elsewhere_holds_them_unread
     assert_eq!(two.claimable().await, [two.files[1]]);
     store.hashed(two.files[1], content(0), t(2)).await.unwrap();
     two.bench.token(two.item, t(2)).await;
-    assert_eq!(two.states(), ["held", "held"]);
+    assert_eq!(two.states(), ["attached", "attached"]);
     two.bench.check();
 }
 

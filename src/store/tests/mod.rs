@@ -215,7 +215,7 @@ impl Bench {
                     let call = self.journal(&batch, now).await;
                     let outcomes = batch.items.iter().map(|b| made(b.item)).collect();
                     self.store
-                        .items_answered(call.id, batch.album, 200, outcomes, None, now)
+                        .items_answered(call.id.into(), batch.album, 200, outcomes, None, now)
                         .await
                         .unwrap();
                     let items = batch.items.iter().map(|b| b.item).collect();

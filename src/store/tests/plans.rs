@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::store::{
-    self, apply_scan, attach, command_queue, explain, files, lookups, membership,
-    next_call::{self, *},
-    pending_removals, renames, roots, source_actions, status, upload_queue,
+    self, apply_scan, attach, command_queue, descriptions, explain, files, next_call, pauses,
+    pending_removals, placements, positions, ready_tokens, renames, roots, source_actions, status,
+    upload_queue,
 };
 
 /// Tables that grow with the library.
@@ -15,7 +15,7 @@ const LARGE: [&str; 7] = [
     "call_items",
     "calls",
     "dirs",
-    "source_acts",
+    "source_actions",
 ];
 
 /// The steps of SQLite's plan for `sql` that walk over a whole large table.
@@ -52,15 +52,15 @@ const PARTIAL: [&str; 18] = [
     "files_settling",
     "files_by_inode",
     "files_imported",
-    "files_held_back",
+    "files_delayed",
     "files_refused",
     "placements_joining",
     "placements_leaving",
-    "placements_doubtful",
+    "placements_position_unknown",
     "calls_unanswered",
     "items_to_describe",
-    "files_afterwards",
-    "source_acts_open",
+    "files_actions",
+    "source_actions_open",
 ];
 
 #[test]
@@ -81,7 +81,7 @@ fn a_walk_over_a_large_table_is_noticed() {
 const DAILY: &[&str] = &[
     upload_queue::BEGUN,
     upload_queue::NEXT_CLAIM,
-    ready_tokens::DEAD,
+    ready_tokens::EXPIRED,
     ready_tokens::SMALLEST,
     positions::PREDECESSOR,
     positions::SUCCESSOR,
@@ -89,12 +89,12 @@ const DAILY: &[&str] = &[
     positions::AWAITED,
     positions::AWAITED_AT_TAIL,
     positions::UPLOADING,
-    additions::AHEAD,
-    additions::JOINED,
-    additions::JOINING,
-    lookups::SEQUENCE,
-    next_call::descriptions::NEXT,
-    store::descriptions::TAKEN_OVER,
+    next_call::JOINING_BEFORE,
+    next_call::JOINED,
+    next_call::JOINING,
+    explain::SEQUENCE,
+    next_call::NEXT_DESCRIPTION,
+    descriptions::TAKEN_OVER,
     status::CAN_MOVE,
     status::JOINING,
     status::TO_DESCRIBE,
@@ -108,12 +108,13 @@ const DAILY: &[&str] = &[
     roots::INTERRUPTED,
     "SELECT id FROM files WHERE state = 'settling' AND due_at <= ?1 ORDER BY due_at",
     roots::UNCLAIM_ALL,
-    store::clock_rollback::FILES,
-    store::clock_rollback::SETTLING,
-    store::clock_rollback::ITEMS,
-    store::clock_rollback::TO_VERIFY,
-    store::clock_rollback::DESCRIPTIONS,
-    store::clock_rollback::ACTS,
+    pauses::UPLOAD_WAITS[0],
+    pauses::UPLOAD_WAITS[1],
+    pauses::WAITS[0],
+    pauses::WAITS[1],
+    pauses::SETTLING,
+    pauses::VERIFICATIONS[0],
+    pauses::VERIFICATIONS[1],
     ready_tokens::WITH_TOKEN,
     verification::DUE,
     verification::NEXT_DUE,
@@ -123,12 +124,12 @@ const DAILY: &[&str] = &[
     verification::MISSING,
     source_actions::READY,
     source_actions::OPEN,
-    source_actions::UNARRANGED,
+    source_actions::UNREQUESTED,
     source_actions::WAKE,
-    source_actions::ARRANGED,
+    source_actions::REQUESTED,
     source_actions::NEXT_SOURCE,
     source_actions::RECONSIDER,
-    source_actions::HELD_BY,
+    source_actions::BLOCKED_BY,
     source_actions::SOURCES_MOVE,
     call_journal::UNANSWERED,
     renames::KNOWN_PART,
@@ -140,8 +141,8 @@ const DAILY: &[&str] = &[
     files::SOME_OF_ROOT,
     "SELECT path FROM dirs WHERE root_id = ?1 AND mount IS NOT NULL",
     attach::WANTED_SOMEWHERE,
-    membership::REFUSED_BEFORE,
-    membership::NO_NEIGHBOUR,
+    placements::REFUSED_BEFORE,
+    placements::NO_NEIGHBOUR,
     pending_removals::WAITING,
     pending_removals::DUE,
     attach::HELD_ELSEWHERE,
@@ -149,15 +150,15 @@ const DAILY: &[&str] = &[
     pending_removals::UNHASHED_SIZES[0],
     pending_removals::UNHASHED_SIZES[1],
     pending_removals::UNHASHED_SIZES[2],
-    membership::IN_ALBUM,
-    membership::IN_DOUBT,
-    membership::TO_READ,
+    placements::IN_ALBUM,
+    placements::TO_READ_NOW,
+    placements::TO_READ,
     renames::BY_INODE,
     renames::IMPORTED_BY_INODE,
     renames::OTHER_NAMES,
     renames::POSSIBLE,
-    removals::LEFT,
-    removals::LEAVING,
+    next_call::LEFT,
+    next_call::LEAVING,
     byte_sources::HAS_SOURCE,
     byte_sources::HAS_READABLE_SOURCE,
     byte_sources::HOLDER,
@@ -166,7 +167,7 @@ const DAILY: &[&str] = &[
     byte_sources::QUEUE_READABLE_SOURCES,
     byte_sources::WAITING[0],
     byte_sources::WAITING[1],
-    "UPDATE placements SET made = 1 WHERE item_id = ?1",
+    "UPDATE placements SET item_exists = 1 WHERE item_id = ?1",
 ];
 
 #[test]
@@ -182,8 +183,8 @@ fn the_daily_work_never_walks_over_a_large_table() {
     .map(|order| format!("{} {order}", upload_queue::CLAIMABLE))
     .collect();
     statements.extend([ready_tokens::groups_sql(), ready_tokens::ready_sql()]);
-    statements.extend(ready_tokens::HELD_BACK.map(str::to_owned));
-    statements.extend(album_overflow::ROLL_OVER.map(str::to_owned));
+    statements.extend(ready_tokens::DELAYED.map(str::to_owned));
+    statements.extend(store::albums::ROLL_OVER.map(str::to_owned));
     statements.extend(DAILY.iter().map(|sql| (*sql).to_owned()));
     for sql in statements {
         let found = walks(db, &sql);

@@ -33,7 +33,7 @@ async fn trouble_blames_nobody_and_the_last_allowed_blame_fails_the_item() {
         }
     }
     assert_eq!(s.bench.state(s.item), "failed");
-    assert_eq!(s.bench.file_state(s.file), "held");
+    assert_eq!(s.bench.file_state(s.file), "attached");
     let failures = s.bench.reader().overview(t(20)).unwrap().failures;
     assert_eq!(
         failures[0].reason.as_deref(),
@@ -124,7 +124,7 @@ async fn numbers_that_nobody_wrote_can_still_be_added_up() {
     for n in [i64::MAX, i64::MIN] {
         db.execute("UPDATE counters SET n = ?1, bytes = ?1", [n])
             .unwrap();
-        db.execute("UPDATE ledger SET requests = ?1, uploads = ?1", [n])
+        db.execute("UPDATE quota_usage SET requests = ?1, uploads = ?1", [n])
             .unwrap();
         db.execute(
             "INSERT OR REPLACE INTO transfers (file_id, path, sent, size) VALUES (1, x'61', ?1, ?1)",

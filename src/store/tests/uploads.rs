@@ -87,9 +87,10 @@ async fn a_token_makes_the_item_ready_and_ends_its_session() {
     assert_eq!(s.bench.state(s.item), "uploaded");
     assert_eq!(s.bench.store.tokens_ready().await.unwrap(), 1);
     assert_eq!(s.bench.reader().overview(t(3)).unwrap().bytes_sent, 100);
-    let sessions: i64 = s
-        .bench
-        .one("SELECT count(*) FROM sessions WHERE item_id = ?1", s.item.0);
+    let sessions: i64 = s.bench.one(
+        "SELECT count(*) FROM upload_sessions WHERE item_id = ?1",
+        s.item.0,
+    );
     assert_eq!(sessions, 0);
     s.bench.check();
 }
@@ -167,7 +168,7 @@ async fn a_scan_that_sees_the_change_first_does_no_harm() {
                         .upload_again(s.file, s.item, t(3), None, t(3))
                         .await
                         .unwrap();
-                    assert_ne!(s.bench.file_state(s.file), "held");
+                    assert_ne!(s.bench.file_state(s.file), "attached");
                     assert_eq!(s.bench.state(s.item), "skipped");
                 }
                 _ => {

@@ -324,7 +324,7 @@ impl World {
         }
         self.bench
             .store
-            .items_answered(sent.call.id, *album, 200, outcomes, None, self.now)
+            .items_answered(sent.call.id.into(), *album, 200, outcomes, None, self.now)
             .await
             .unwrap();
     }

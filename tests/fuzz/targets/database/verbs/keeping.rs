@@ -75,7 +75,7 @@ pub(super) async fn of_acts(store: &Store, verb: u8, input: &mut Bytes<'_>) -> R
         }
         8 => {
             let _ = store.open_acts().await?;
-            let _ = store.any_act_is_open().await?;
+            let _ = store.open_acts().await?;
         }
         _ => {
             let n = usize::from(input.byte());
