@@ -84,7 +84,7 @@ pub use quota_usage::{Ledger, Sending};
 pub use rebuild::{AdoptedDescription, ListedAlbum, RecoveredItem};
 pub use remote_albums::{Before, RemoteAlbum};
 pub use roots::{FileState, KnownFile, RootRow, RootSpec, Settling};
-pub use scan_result::{Change, Fate, FileStat};
+pub use scan_result::{Change, FileDecision, FileStat};
 pub use source_actions::{Act, AfterView, Blockers, Intended, Source};
 pub use status::{
     AlbumView, Failure, FileActionCounts, ItemCounts, Overview, PlacementCounts, Transfer,

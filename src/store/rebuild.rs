@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
-    Change, Content, Fate, FileStat, Reader, Result, Store, albums, apply_scan::Recording,
+    Change, Content, FileDecision, FileStat, Reader, Result, Store, albums, apply_scan::Recording,
     placements, remote_albums,
 };
 use crate::{
@@ -280,7 +280,7 @@ fn item_of(
 
 /// The row of the file, as intake would have queued it.
 fn queued(db: &Connection, found: &RecoveredItem, recording: &mut Recording<'_>) -> Result<FileId> {
-    let fate = Fate::Queue {
+    let decision = FileDecision::Queue {
         album: found.title.clone(),
         key: found.key.clone(),
         large: found.large,
@@ -288,7 +288,11 @@ fn queued(db: &Connection, found: &RecoveredItem, recording: &mut Recording<'_>)
     };
     let stat = found.stat;
     if let Some(file) = found.file {
-        recording.apply(Change::Modified { file, stat, fate })?;
+        recording.apply(Change::Modified {
+            file,
+            stat,
+            decision,
+        })?;
         return Ok(file);
     }
     let change = Change::Found {
@@ -296,7 +300,7 @@ fn queued(db: &Connection, found: &RecoveredItem, recording: &mut Recording<'_>)
         dir: found.dir.clone(),
         name: found.name.clone(),
         stat,
-        fate,
+        decision,
     };
     recording.apply(change)?;
     let row = db

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
-    Change, Fate, FileStat, Result, Store, UNREADABLE, apply_scan::Recording, byte_sources, items,
-    missing_files, pending_removals, upload_sessions,
+    Change, FileDecision, FileStat, Result, Store, UNREADABLE, apply_scan::Recording, byte_sources,
+    items, missing_files, pending_removals, upload_sessions,
 };
 use crate::{
     clock,
@@ -196,8 +196,12 @@ impl Store {
                 "UPDATE files SET state = 'queued' WHERE id = ?1 AND state = 'claimed'",
             )?
             .execute([file.0])?;
-            let fate = Fate::Settle { due_at, settle_ms };
-            Recording::new(db, now).apply(Change::Modified { file, stat, fate })
+            let decision = FileDecision::Settle { due_at, settle_ms };
+            Recording::new(db, now).apply(Change::Modified {
+                file,
+                stat,
+                decision,
+            })
         })
         .await
     }
