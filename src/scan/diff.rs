@@ -23,7 +23,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
     availability::{Mounts, Unavailable},
-    folder::{Candidate, Folder, Stability, settle_time},
+    folder::{Candidate, Folder, settle_time},
     walk::{Entry, Listing, Look, Scope, is_not_found},
 };
 use crate::{
@@ -269,7 +269,7 @@ impl Diff {
                     dir: dir.clone(),
                     entry,
                     is_new_arrival: self.request.is_rescan,
-                    stability: Stability::Unknown,
+                    is_stable: None,
                 }),
             }
             if self.candidates.len() >= BATCH {
@@ -304,7 +304,7 @@ impl Diff {
             self.compare_sidecars(dir, &row, sidecars);
         }
         let is_sent = row.state == FileState::Held || row.imported;
-        let mut stability = Stability::Unknown;
+        let mut is_stable = None;
         match row.state {
             // The upload worker, or the second look, deals with them.
             FileState::Claimed | FileState::Settling => return,
@@ -317,7 +317,7 @@ impl Diff {
                 });
             }
             FileState::Queued if self.request.reclassify && !changed => {
-                stability = Stability::Stable;
+                is_stable = Some(true);
             }
             FileState::Held | FileState::Queued | FileState::Refused if !changed => {
                 if row.missed > 0 {
@@ -332,7 +332,7 @@ impl Diff {
             row: Some(row),
             dir: dir.to_owned(),
             entry,
-            stability,
+            is_stable,
         });
     }
 

@@ -70,8 +70,8 @@ pub(super) struct Candidate {
     pub(super) entry: Entry,
     /// Whether it was first seen after its folder's first full scan.
     pub(super) is_new_arrival: bool,
-    /// Whether it has stopped changing.
-    pub(super) stability: Stability,
+    /// Whether two looks, its settle time apart, saw the same; none after one look.
+    pub(super) is_stable: Option<bool>,
 }
 
 impl Candidate {
@@ -108,17 +108,6 @@ pub struct Preview {
     pub taken: Taken,
     /// Width and height.
     pub pixels: Option<(u32, u32)>,
-}
-
-/// Whether a file has stopped changing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stability {
-    /// It was looked at once: only its own times can tell.
-    Unknown,
-    /// Two looks, its settle time apart, saw the same.
-    Stable,
-    /// Two looks saw different sizes or times.
-    Changing,
 }
 
 /// The settle time of a file whose row says `settle_ms`.
@@ -197,11 +186,8 @@ impl Folder {
         // Longer than configured after the file was changed during an upload.
         let settle_ms = file.row.as_ref().map_or(0, |row| row.settle_ms);
         let settle = settle_time(config, settle_ms);
-        let has_settled = match file.stability {
-            Stability::Unknown => is_older(entry, settle, now),
-            Stability::Stable => true,
-            Stability::Changing => false,
-        };
+        let is_stable = file.is_stable;
+        let has_settled = is_stable.unwrap_or_else(|| is_older(entry, settle, now));
         if !has_settled {
             let due_at = clock::after(now, settle);
             return FileDecision::Settle { due_at, settle_ms };
@@ -289,7 +275,7 @@ impl Folder {
             dir: dir.to_owned(),
             entry: entry.clone(),
             is_new_arrival: false,
-            stability: Stability::Unknown,
+            is_stable: None,
         };
         let decision = self.classify(&candidate, config, now);
         let FileDecision::Queue {

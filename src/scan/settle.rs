@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    folder::{Candidate, Folder, Stability, settle_time},
+    folder::{Candidate, Folder, settle_time},
     walk::{Look, is_not_found},
 };
 use crate::{
@@ -78,11 +78,7 @@ pub(super) fn check_settled(
                     row: Some(file),
                     dir,
                     entry,
-                    stability: if is_same {
-                        Stability::Stable
-                    } else {
-                        Stability::Changing
-                    },
+                    is_stable: Some(is_same),
                 });
             }
             // The rules do not take it any more, or it has become something else.
