@@ -15,8 +15,9 @@
 
 use std::fmt;
 
-/// Where an item stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The state of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::EnumString, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum State {
     /// Its bytes are to be sent.
     Queued,
@@ -209,22 +210,12 @@ impl State {
 
     /// The word that the store and `status` use.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Uploading => "uploading",
-            Self::Uploaded => "uploaded",
-            Self::Creating => "creating",
-            Self::Created => "created",
-            Self::Verified => "verified",
-            Self::Failed => "failed",
-            Self::Skipped => "skipped",
-            Self::Missing => "missing",
-        }
+        self.into()
     }
 
     /// The state with this word.
     pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == word)
+        word.parse().ok()
     }
 }
 

@@ -38,6 +38,11 @@ impl OrderKey {
         Self(key)
     }
 
+    /// A key that the store kept.
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
     /// The key as the store keeps it.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

@@ -50,9 +50,6 @@ const REQUESTS_AHEAD: usize = 16;
 /// Watcher events that are handled at once.
 const EVENTS: usize = 1_024;
 
-/// After this time the store is tried again, if its error may pass: mostly a full disk.
-const STORE_RETRY: Duration = Duration::from_secs(5);
-
 /// The roots are checked this long after something was mounted or unmounted: mounts come in groups.
 const MOUNT_DELAY: Duration = Duration::from_millis(500);
 
@@ -840,22 +837,13 @@ impl Scanner {
         read.await
     }
 
-    /// Repeats a call of the store while its error may pass. The store itself logs such an error once.
+    /// Repeats a call of the store while its error is transient.
     async fn retry<T, F: Future<Output = store::Result<T>>>(
         &self,
         call: impl Fn() -> F,
     ) -> Flow<T> {
-        loop {
-            match call().await {
-                Ok(done) => return Ok(done),
-                Err(error) if error.is_transient() => {}
-                Err(error) => return Err(error.into()),
-            }
-            tokio::select! {
-                () = self.context.stop.cancelled() => return Err(End::Stopped),
-                () = tokio::time::sleep(STORE_RETRY) => {}
-            }
-        }
+        let done = store::retry_transient(&self.context.stop, call).await?;
+        done.ok_or(End::Stopped)
     }
 }
 

@@ -1,10 +1,10 @@
 //! Albums: a title, and the service's id once it is known.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
 use super::{
-    Result, Store, call_journal,
+    Reader, Result, Store, Tx, call_journal,
     remote_albums::{self, Before},
 };
 use crate::{
@@ -40,7 +40,7 @@ pub(super) fn part_title(title: &str, part: i64) -> String {
 }
 
 /// The row of the album with this title, made if need be; without a title, the library.
-pub(super) fn row_of(db: &Connection, title: Option<&str>) -> Result<AlbumRow> {
+pub(super) fn row_of(db: &Tx, title: Option<&str>) -> Result<AlbumRow> {
     let Some(title) = title else {
         return Ok(LIBRARY);
     };
@@ -57,7 +57,7 @@ pub(super) fn row_of(db: &Connection, title: Option<&str>) -> Result<AlbumRow> {
 }
 
 /// The albums that a person means by a title or an id: every part by the bare title, one by its own.
-pub(super) fn named(db: &Connection, title_or_id: &str) -> Result<Vec<AlbumRow>> {
+pub(super) fn named(db: &Reader, title_or_id: &str) -> Result<Vec<AlbumRow>> {
     let rows: Vec<(AlbumRow, String, i64, Option<String>)> = db
         .prepare_cached("SELECT id, title, part, album_id FROM albums WHERE id <> 0 ORDER BY id")?
         .query_map([], |row| {
@@ -76,7 +76,7 @@ pub(super) fn named(db: &Connection, title_or_id: &str) -> Result<Vec<AlbumRow>>
 }
 
 /// What is to be known before a batch may go to this album; none if it has its id.
-pub(super) fn task(db: &Connection, album: AlbumRow) -> Result<Option<AlbumTask>> {
+pub(super) fn task(db: &Reader, album: AlbumRow) -> Result<Option<AlbumTask>> {
     let row: Option<(String, i64, Option<i64>, u32)> = db
         .prepare_cached(
             "SELECT title, part, asked_at, looked FROM albums WHERE id = ?1 AND id <> 0 AND album_id IS NULL",
@@ -256,7 +256,7 @@ impl Store {
 
 /// The album has this id now.
 pub(super) fn stands(
-    db: &Connection,
+    db: &Tx,
     album: AlbumRow,
     album_id: &AlbumId,
     product_url: Option<&str>,

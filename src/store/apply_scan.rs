@@ -7,10 +7,10 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
 use super::{
-    Change, FileDecision, FileStat, IMPORTED, Result, albums, attach, descriptions, items,
+    Change, FileDecision, FileStat, IMPORTED, Result, Tx, albums, attach, descriptions, items,
     missing_files, mounts, renames,
 };
 use crate::model::ids::{AlbumRow, DirId, FileId, ItemId, RootId};
@@ -18,7 +18,7 @@ use crate::model::ids::{AlbumRow, DirId, FileId, ItemId, RootId};
 /// Records changes in one transaction. Neighbours mostly share directory and album, so the last ones
 /// are kept at hand.
 pub(super) struct Recording<'a> {
-    db: &'a Connection,
+    db: &'a Tx,
     now: Timestamp,
     dir: Option<(RootId, PathBuf, DirId)>,
     album: Option<(String, AlbumRow)>,
@@ -28,7 +28,7 @@ pub(super) struct Recording<'a> {
 
 impl<'a> Recording<'a> {
     /// Records what one transaction brings.
-    pub(super) fn new(db: &'a Connection, now: Timestamp) -> Self {
+    pub(super) fn new(db: &'a Tx, now: Timestamp) -> Self {
         Self {
             db,
             now,
@@ -40,7 +40,7 @@ impl<'a> Recording<'a> {
 
     /// The same for changes that only a scan found: where no file holds an item, and none is gone, no
     /// new one is looked for among them.
-    pub(super) fn of_scan(db: &'a Connection, now: Timestamp) -> Result<Self> {
+    pub(super) fn of_scan(db: &'a Tx, now: Timestamp) -> Result<Self> {
         Ok(Self {
             may_have_moved: renames::possible(db)?,
             ..Self::new(db, now)
@@ -302,7 +302,7 @@ struct Columns<'a> {
     reason: Option<&'a str>,
 }
 
-fn ensure_dir(db: &Connection, root: RootId, dir: &Path) -> Result<DirId> {
+fn ensure_dir(db: &Tx, root: RootId, dir: &Path) -> Result<DirId> {
     let path = dir.as_os_str().as_bytes();
     let known = db
         .prepare_cached("SELECT id FROM dirs WHERE root_id = ?1 AND path = ?2")?
@@ -316,7 +316,7 @@ fn ensure_dir(db: &Connection, root: RootId, dir: &Path) -> Result<DirId> {
     Ok(DirId(db.last_insert_rowid()))
 }
 
-fn keep_as_is(db: &Connection, file: FileId, stat: FileStat) -> Result<()> {
+fn keep_as_is(db: &Tx, file: FileId, stat: FileStat) -> Result<()> {
     db.prepare_cached(
         "UPDATE files SET size = ?2, mtime_ns = ?3, ctime_ns = ?4, dev = ?5, inode = ?6, missed = 0,
                 edited = 1

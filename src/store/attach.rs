@@ -1,9 +1,9 @@
 //! Files that hold an item, and what they want of albums.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
-use super::{Result, items, renames};
+use super::{Reader, Result, Tx, items, renames};
 use crate::model::{
     ids::{AlbumRow, FileId, ItemId},
     item::State,
@@ -11,12 +11,7 @@ use crate::model::{
 
 /// The file holds what a media item was made of, or is being made of, and not a byte has to be read.
 /// One that still waits for its bytes is left alone: the file goes through the queue.
-pub(super) fn attach_known(
-    db: &Connection,
-    file: FileId,
-    item: ItemId,
-    now: Timestamp,
-) -> Result<()> {
+pub(super) fn attach_known(db: &Tx, file: FileId, item: ItemId, now: Timestamp) -> Result<()> {
     let state = items::state_of(db, item)?;
     match state {
         State::Queued | State::Skipped => Ok(()),
@@ -32,7 +27,7 @@ pub(super) fn attach_known(
 
 /// The queued or claimed file holds this item now, and brings it to its album.
 pub(super) fn hold(
-    db: &Connection,
+    db: &Tx,
     file: FileId,
     item: ItemId,
     state: State,
@@ -67,14 +62,14 @@ pub(super) fn hold(
 
 /// What is not made yet and wanted in no album goes to the library alone. Its bytes are up, or shall go
 /// up, and nothing else would ever make it: whoever takes a placement back calls this.
-pub(super) fn ensure_library_placement(db: &Connection, item: ItemId) -> Result<()> {
+pub(super) fn ensure_library_placement(db: &Tx, item: ItemId) -> Result<()> {
     db.prepare_cached(WANTED_SOMEWHERE)?.execute([item.0])?;
     Ok(())
 }
 
 /// The same for all that is on its way, at each start: up to version 0.1.0 an item that was taken out of
 /// its album before it was made was left without any.
-pub(super) fn all_wanted_somewhere(db: &Connection) -> Result<()> {
+pub(super) fn all_wanted_somewhere(db: &Tx) -> Result<()> {
     let nowhere: Vec<ItemId> = db
         .prepare_cached(WANTED_NOWHERE)?
         .query_map([], |row| row.get(0).map(ItemId))?
@@ -88,7 +83,7 @@ pub(super) fn all_wanted_somewhere(db: &Connection) -> Result<()> {
 /// because its file had gone stays, and counts as out of order from then on; one that a person took
 /// out, as the reason tells, stays out, be it on its way or gone.
 fn want_placement(
-    db: &Connection,
+    db: &Tx,
     item: ItemId,
     album: AlbumRow,
     key: &[u8],
@@ -127,7 +122,7 @@ fn want_placement(
 /// The key, made different where another item of the album has the very same: a file that was edited
 /// keeps its name and perhaps its time. The new picture stands behind the old one, and what comes
 /// next knows which of the two is its neighbour.
-fn distinct(db: &Connection, item: ItemId, album: AlbumRow, key: &[u8]) -> Result<Vec<u8>> {
+fn distinct(db: &Reader, item: ItemId, album: AlbumRow, key: &[u8]) -> Result<Vec<u8>> {
     let is_taken: bool = album.0 != 0
         && db
             .prepare_cached(SAME_KEY)?

@@ -79,7 +79,7 @@ pub struct Restored {
 impl Store {
     /// Writes a backup beside the database, in its own time.
     pub async fn back_up(&self, stop: CancellationToken) -> Result<BackedUp> {
-        let path = self.path.clone();
+        let path = self.path().to_owned();
         let work = tokio::task::spawn_blocking(move || {
             let connection = connection::for_reading(&path)?;
             write(&connection, &path, || stop.is_cancelled())
@@ -308,7 +308,7 @@ fn prepare(restoring: &Path, present: &Path, now: Timestamp) -> Result<u64> {
         "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)",
         params![RESTORED_AT, now.as_millisecond().to_string()],
     )?;
-    remote_albums::forget(&transaction)?;
+    transaction.execute_batch(remote_albums::FORGET)?;
     transaction.execute_batch("DELETE FROM transfers; DELETE FROM orders")?;
     let items: i64 = transaction.query_row(
         "SELECT sum(n) FROM counters WHERE name IN ('item.created', 'item.verified')",

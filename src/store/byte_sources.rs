@@ -9,9 +9,9 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
-use super::{Reader, Result, scan_result, status};
+use super::{Reader, Result, Tx, row};
 use crate::model::ids::{FileId, ItemId};
 
 /// Files out of reach are counted up to this: a disk that is away may have a million in the queue, and
@@ -45,12 +45,12 @@ pub struct UnavailableFiles {
 impl Reader {
     /// Files in the queue that nobody can read now, and that are not up by way of another file.
     pub fn unavailable_files(&self, reach: Reach) -> Result<Vec<UnavailableFiles>> {
-        unavailable_files(&self.connection, reach)
+        unavailable_files(self, reach)
     }
 }
 
 /// See [`Reader::unavailable_files`].
-pub(super) fn unavailable_files(db: &Connection, reach: Reach) -> Result<Vec<UnavailableFiles>> {
+pub(super) fn unavailable_files(db: &Reader, reach: Reach) -> Result<Vec<UnavailableFiles>> {
     let which = match reach {
         Reach::Asked => "away = 1",
         Reach::Everything => "away = 1 OR open = 0",
@@ -71,7 +71,7 @@ pub(super) fn unavailable_files(db: &Connection, reach: Reach) -> Result<Vec<Una
                 .prepare_cached(sql)?
                 .query_map(params![id, left], |row| {
                     let root = Some(path.clone());
-                    Ok(status::joined(root, row.get(0)?, row.get(1)?))
+                    Ok(row::joined(root, row.get(0)?, row.get(1)?))
                 })?
                 .collect::<rusqlite::Result<Vec<_>>>()?;
             files.extend(more);
@@ -80,7 +80,7 @@ pub(super) fn unavailable_files(db: &Connection, reach: Reach) -> Result<Vec<Una
         files.truncate(COUNTED as usize);
         if !files.is_empty() {
             found.push(UnavailableFiles {
-                root: scan_result::path_from(path),
+                root: row::path_from(path),
                 is_away,
                 files,
                 and_more,
@@ -91,12 +91,7 @@ pub(super) fn unavailable_files(db: &Connection, reach: Reach) -> Result<Vec<Una
 }
 
 /// The file is in the queue, not to be claimed before `not_before`.
-pub(super) fn queue(
-    db: &Connection,
-    file: FileId,
-    not_before: Timestamp,
-    now: Timestamp,
-) -> Result<()> {
+pub(super) fn queue(db: &Tx, file: FileId, not_before: Timestamp, now: Timestamp) -> Result<()> {
     db.prepare_cached(
         "UPDATE files SET state = 'queued', not_before = ?2, changed_at = ?3 WHERE id = ?1",
     )?
@@ -109,7 +104,7 @@ pub(super) fn queue(
 }
 
 /// Whether the file's root is open and not away.
-pub(super) fn is_at_hand(db: &Connection, file: FileId) -> Result<bool> {
+pub(super) fn is_at_hand(db: &Reader, file: FileId) -> Result<bool> {
     Ok(db
         .prepare_cached(
             "SELECT roots.open = 1 AND roots.away = 0 FROM files
@@ -120,14 +115,14 @@ pub(super) fn is_at_hand(db: &Connection, file: FileId) -> Result<bool> {
 
 /// Other roots are at hand than before: what waits for bytes that are only there now, or no longer
 /// where they were expected, gets another source.
-pub(super) fn look_again(db: &Connection) -> Result<()> {
+pub(super) fn look_again(db: &Tx) -> Result<()> {
     db.prepare_cached(LOOK_AGAIN)?.execute([])?;
     Ok(())
 }
 
 /// Nobody needs the item's bytes any more. Its files that were in the queue for them hold it as they
 /// did before, and are not read once more.
-pub(super) fn reattach(db: &Connection, item: ItemId, now: Timestamp) -> Result<()> {
+pub(super) fn reattach(db: &Tx, item: ItemId, now: Timestamp) -> Result<()> {
     db.prepare_cached(HOLD_AGAIN)?
         .execute(params![item.0, now.as_millisecond()])?;
     Ok(())

@@ -1,10 +1,10 @@
 //! The journal: every mutating call word for word, before it is sent.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
 use super::{
-    Error, Result, Store, items,
+    Error, Reader, Result, Store, Tx, items,
     quota_usage::{self, Sending},
 };
 use crate::{
@@ -149,7 +149,7 @@ impl Store {
 
     /// The call whose answer is not recorded, if there is one.
     pub async fn unanswered(&self) -> Result<Option<Journalled>> {
-        self.write(unanswered).await
+        self.write(|tx| unanswered(tx)).await
     }
 
     /// When the last call was answered, if it was with "too many requests".
@@ -193,7 +193,7 @@ impl Store {
     }
 }
 
-pub(super) fn unanswered(db: &Connection) -> Result<Option<Journalled>> {
+pub(super) fn unanswered(db: &Reader) -> Result<Option<Journalled>> {
     let row = db
         .prepare_cached(UNANSWERED)?
         .query_row([], |row| {
@@ -224,7 +224,7 @@ pub(super) fn unanswered(db: &Connection) -> Result<Option<Journalled>> {
 }
 
 /// What a call carries, in order.
-pub(super) fn items_of(db: &Connection, call: CallId) -> Result<Vec<ItemId>> {
+pub(super) fn items_of(db: &Reader, call: CallId) -> Result<Vec<ItemId>> {
     let items = db
         .prepare_cached("SELECT item_id FROM call_items WHERE call_id = ?1 ORDER BY ordinal")?
         .query_map([call.0], |row| row.get(0).map(ItemId))?
@@ -232,7 +232,7 @@ pub(super) fn items_of(db: &Connection, call: CallId) -> Result<Vec<ItemId>> {
     Ok(items)
 }
 
-fn with_attempts(db: &Connection, call: CallId) -> Result<Vec<(ItemId, u32)>> {
+fn with_attempts(db: &Reader, call: CallId) -> Result<Vec<(ItemId, u32)>> {
     let items = db
         .prepare_cached(
             "SELECT items.id, items.attempts FROM call_items JOIN items ON items.id = call_items.item_id
@@ -245,7 +245,7 @@ fn with_attempts(db: &Connection, call: CallId) -> Result<Vec<(ItemId, u32)>> {
 
 /// The call has its answer; its words are not needed any more.
 pub(super) fn answered(
-    db: &Connection,
+    db: &Tx,
     call: CallId,
     http_status: Option<u16>,
     error: Option<&str>,

@@ -6,9 +6,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::Connection;
 
-use super::{Result, Store};
+use super::{Result, Store, Tx};
 use crate::clock;
 
 /// Files in the queue; the partial index on `not_before` has them.
@@ -80,7 +79,7 @@ impl Store {
     }
 }
 
-fn due(db: &Connection, waits: &str, far: i64, now: Timestamp) -> Result<usize> {
+fn due(db: &Tx, waits: &str, far: i64, now: Timestamp) -> Result<usize> {
     Ok(db
         .prepare_cached(waits)?
         .execute([far, now.as_millisecond()])?)

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Result, Store, explain, items};
+use super::{Error, Reader, Result, Store, Tx, explain, items};
 use crate::{
     clock,
     model::{
@@ -206,7 +206,7 @@ pub(super) const UNREADABLE: &str = "SELECT id FROM files
      WHERE state = 'refused' AND reason_kind NOT IN ('other_kind', 'imported')
        AND reason_kind = 'unreadable'";
 
-fn ids(db: &Connection, sql: &str) -> Result<Vec<i64>> {
+fn ids(db: &Reader, sql: &str) -> Result<Vec<i64>> {
     let ids = db
         .prepare_cached(sql)?
         .query_map([], |row| row.get(0))?
@@ -215,7 +215,7 @@ fn ids(db: &Connection, sql: &str) -> Result<Vec<i64>> {
 }
 
 /// Whether the item is in the queue now. One that no file holds any more cannot be sent again.
-fn retry_item(db: &Connection, item: ItemId, now: Timestamp) -> Result<bool> {
+fn retry_item(db: &Tx, item: ItemId, now: Timestamp) -> Result<bool> {
     if !matches!(items::state_of(db, item)?, State::Failed | State::Missing) {
         return Ok(false);
     }

@@ -1,10 +1,11 @@
 //! What came of a call: the result of each item, in the transaction that closes the journal's row.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
 use super::{
-    RecordedCall, Result, Store, albums, call_journal, descriptions, items, membership, placements,
+    Reader, RecordedCall, Result, Store, Tx, albums, call_journal, descriptions, items, membership,
+    placements,
 };
 use crate::{
     clock,
@@ -148,7 +149,7 @@ impl Store {
     }
 }
 
-fn note_result(db: &Connection, call: CallId, outcome: &ItemOutcome) -> Result<()> {
+fn note_result(db: &Tx, call: CallId, outcome: &ItemOutcome) -> Result<()> {
     db.prepare_cached(
         "UPDATE call_items SET code = ?3, message = ?4 WHERE call_id = ?1 AND item_id = ?2",
     )?
@@ -162,7 +163,7 @@ fn note_result(db: &Connection, call: CallId, outcome: &ItemOutcome) -> Result<(
 }
 
 fn settle_outcome(
-    db: &Connection,
+    db: &Tx,
     album: AlbumRow,
     outcome: &ItemOutcome,
     verify_after: Option<i64>,
@@ -231,21 +232,21 @@ fn settle_outcome(
 
 /// Whether the item went its own way while a call for a further album was under way: the media item
 /// was found missing, and perhaps its bytes go up again. What the call says is not of what it is now.
-fn is_overtaken(db: &Connection, item: ItemId) -> Result<bool> {
+fn is_overtaken(db: &Reader, item: ItemId) -> Result<bool> {
     Ok(items::state_of(db, item)?
         .after(Event::CreateDeferred)
         .is_err())
 }
 
 /// The next call that takes the item takes nothing else.
-fn alone(db: &Connection, item: ItemId, because: &items::Reason<'_>, now: Timestamp) -> Result<()> {
+fn alone(db: &Tx, item: ItemId, because: &items::Reason<'_>, now: Timestamp) -> Result<()> {
     items::apply(db, item, Event::CreateDeferred, because, now)?;
     db.prepare_cached("UPDATE items SET alone = 1 WHERE id = ?1")?
         .execute([item.0])?;
     Ok(())
 }
 
-fn wait(db: &Connection, item: ItemId, album: AlbumRow, not_before: Timestamp) -> Result<()> {
+fn wait(db: &Tx, item: ItemId, album: AlbumRow, not_before: Timestamp) -> Result<()> {
     match items::state_of(db, item)? {
         State::Created | State::Verified => placements::delay_until(db, item, album, not_before),
         _ => items::delay_until(db, item, not_before),
@@ -254,7 +255,7 @@ fn wait(db: &Connection, item: ItemId, album: AlbumRow, not_before: Timestamp) -
 
 /// What the call carried and nobody gave an outcome for is ready again: once the call is answered,
 /// nothing else would ever move it.
-fn left_out(db: &Connection, call: CallId, now: Timestamp) -> Result<()> {
+fn left_out(db: &Tx, call: CallId, now: Timestamp) -> Result<()> {
     for item in call_journal::items_of(db, call)? {
         if items::state_of(db, item)? == State::Creating {
             items::apply(
@@ -269,7 +270,7 @@ fn left_out(db: &Connection, call: CallId, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-fn attempts_exhausted(db: &Connection, item: ItemId, blamed: Option<u32>) -> Result<bool> {
+fn attempts_exhausted(db: &Tx, item: ItemId, blamed: Option<u32>) -> Result<bool> {
     match blamed {
         Some(max_attempts) => Ok(item::attempts_exhausted(
             items::blame(db, item)?,
@@ -281,7 +282,7 @@ fn attempts_exhausted(db: &Connection, item: ItemId, blamed: Option<u32>) -> Res
 
 /// An item that is made already only loses this placement.
 fn give_up(
-    db: &Connection,
+    db: &Tx,
     item: ItemId,
     album: AlbumRow,
     because: &items::Reason<'_>,
@@ -300,7 +301,7 @@ fn give_up(
 }
 
 fn made(
-    db: &Connection,
+    db: &Tx,
     item: ItemId,
     media_item_id: &MediaItemId,
     product_url: Option<&str>,

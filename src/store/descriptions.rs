@@ -5,9 +5,9 @@
 //! that vanish take nothing back: the service keeps what it has.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
-use super::{Result, Store, call_journal};
+use super::{Result, Store, Tx, call_journal};
 use crate::model::ids::{CallId, FileId, ItemId};
 
 /// What was found of a person's words about one file.
@@ -70,12 +70,7 @@ impl Store {
 }
 
 /// DescriptionSource were looked for beside and inside of a file that holds `item`.
-pub(super) fn found(
-    db: &Connection,
-    item: ItemId,
-    file: FileId,
-    words: &DescriptionSource,
-) -> Result<()> {
+pub(super) fn found(db: &Tx, item: ItemId, file: FileId, words: &DescriptionSource) -> Result<()> {
     db.prepare_cached("UPDATE files SET sidecars = ?2 WHERE id = ?1")?
         .execute(params![file.0, words.sidecars])?;
     match &words.text {
@@ -104,7 +99,7 @@ pub(super) const TAKEN_OVER: &str = "UPDATE items
                                           AND files.state <> 'gone'))";
 
 /// A scan found other sidecars beside a file than before.
-pub(super) fn changed(db: &Connection, file: FileId, words: &DescriptionSource) -> Result<()> {
+pub(super) fn changed(db: &Tx, file: FileId, words: &DescriptionSource) -> Result<()> {
     let item: Option<i64> = db
         .prepare_cached("SELECT item_id FROM files WHERE id = ?1 AND state = 'held'")?
         .query_row([file.0], |row| row.get(0))
@@ -119,11 +114,7 @@ pub(super) fn changed(db: &Connection, file: FileId, words: &DescriptionSource) 
 
 /// The service makes the media item with this description, or none. One that it had made before, and
 /// that joins a further album by its token, keeps what it has.
-pub(super) fn library_client_id(
-    db: &Connection,
-    item: ItemId,
-    description: Option<&str>,
-) -> Result<()> {
+pub(super) fn library_client_id(db: &Tx, item: ItemId, description: Option<&str>) -> Result<()> {
     db.prepare_cached(
         "UPDATE items SET described = ?2, describe_at = 0, describe_attempts = 0, describe_error = NULL
          WHERE id = ?1 AND state = 'creating' AND (described IS NOT ?2 OR describe_at IS NOT 0)",

@@ -80,7 +80,7 @@ fn look_closer(database: &Path) -> Cause {
     let dir = database.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new();
     let written = file.prefix(CLOSER_LOOK).tempfile_in(dir).and_then(|file| {
-        file.as_file().write_all(&vec![0; super::PROBE])?;
+        file.as_file().write_all(&vec![0; super::writer::PROBE])?;
         file.as_file().sync_all()
     });
     match written.map_err(|error| error.kind()) {

@@ -7,9 +7,9 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
-use super::{Reader, Result, albums, scan_result};
+use super::{Reader, Result, albums, row};
 use crate::{
     clock,
     model::ids::{FileId, MediaItemId},
@@ -81,7 +81,7 @@ pub struct Former {
 impl Reader {
     /// What is known of the file at this absolute path.
     pub fn explain(&self, path: &Path) -> Result<Option<Explained>> {
-        explain(&self.connection, path)
+        explain(self, path)
     }
 }
 
@@ -91,7 +91,7 @@ type Found = (Explained, FileId, Option<i64>);
 /// The most copies that are named.
 const COPIES: i64 = 10;
 
-fn explain(db: &Connection, path: &Path) -> Result<Option<Explained>> {
+fn explain(db: &Reader, path: &Path) -> Result<Option<Explained>> {
     let Some((mut explained, file, item)) = find(db, path)? else {
         return Ok(None);
     };
@@ -118,7 +118,7 @@ fn explain(db: &Connection, path: &Path) -> Result<Option<Explained>> {
 }
 
 /// What the file, or its item, was before; the oldest first.
-fn former(db: &Connection, file: FileId, item: Option<i64>) -> Result<Vec<Former>> {
+fn former(db: &Reader, file: FileId, item: Option<i64>) -> Result<Vec<Former>> {
     let rows = db
         .prepare(
             "SELECT items.media_item_id, items.product_url, former_items.until AS until, 1
@@ -141,7 +141,7 @@ fn former(db: &Connection, file: FileId, item: Option<i64>) -> Result<Vec<Former
 }
 
 /// Other files that hold the same item.
-fn copies(db: &Connection, file: FileId, item: Option<i64>) -> Result<Vec<PathBuf>> {
+fn copies(db: &Reader, file: FileId, item: Option<i64>) -> Result<Vec<PathBuf>> {
     let rows = db
         .prepare(
             "SELECT roots.path, dirs.path, files.name FROM files
@@ -150,9 +150,9 @@ fn copies(db: &Connection, file: FileId, item: Option<i64>) -> Result<Vec<PathBu
              ORDER BY files.id LIMIT ?3",
         )?
         .query_map(params![item, file.0, COPIES], |row| {
-            let mut path = scan_result::path_from(row.get(0)?);
-            path.push(scan_result::path_from(row.get(1)?));
-            path.push(scan_result::path_from(row.get(2)?));
+            let mut path = row::path_from(row.get(0)?);
+            path.push(row::path_from(row.get(1)?));
+            path.push(row::path_from(row.get(2)?));
             Ok(path)
         })?
         .collect::<rusqlite::Result<_>>()?;
@@ -161,7 +161,7 @@ fn copies(db: &Connection, file: FileId, item: Option<i64>) -> Result<Vec<PathBu
 
 /// The row of this path below the root that holds it most closely. Roots that the configuration had
 /// once may hold it more closely still, with rows that are gone or none at all.
-fn find(db: &Connection, path: &Path) -> Result<Option<Found>> {
+fn find(db: &Reader, path: &Path) -> Result<Option<Found>> {
     let mut gone = None;
     for ancestor in path.ancestors().skip(1) {
         let root: Option<i64> = db
@@ -182,7 +182,7 @@ fn find(db: &Connection, path: &Path) -> Result<Option<Found>> {
     Ok(gone)
 }
 
-fn row_of(db: &Connection, root: i64, relative: &Path) -> Result<Option<Found>> {
+fn row_of(db: &Reader, root: i64, relative: &Path) -> Result<Option<Found>> {
     let dir = relative.parent().unwrap_or(Path::new(""));
     let Some(name) = relative.file_name() else {
         return Ok(None);
@@ -236,7 +236,7 @@ pub(super) const FILES_BELOW: &str =
      FROM files WHERE dir_id = ?1 AND (?2 IS NULL OR name = ?2)";
 
 /// The file at `path`, or all files below it, in whichever root.
-pub(super) fn files_below(db: &Connection, path: &[u8]) -> Result<Vec<Below>> {
+pub(super) fn files_below(db: &Reader, path: &[u8]) -> Result<Vec<Below>> {
     let path = Path::new(OsStr::from_bytes(path));
     let roots: Vec<(i64, Vec<u8>)> = db
         .prepare_cached("SELECT id, path FROM roots")?
@@ -276,7 +276,7 @@ pub(super) fn files_below(db: &Connection, path: &[u8]) -> Result<Vec<Below>> {
     Ok(found)
 }
 
-fn files_in(db: &Connection, dir: i64, name: Option<&OsStr>, found: &mut Vec<Below>) -> Result<()> {
+fn files_in(db: &Reader, dir: i64, name: Option<&OsStr>, found: &mut Vec<Below>) -> Result<()> {
     let mut statement = db.prepare_cached(FILES_BELOW)?;
     let rows = statement.query_map(params![dir, name.map(OsStr::as_bytes)], |row| {
         Ok(Below {

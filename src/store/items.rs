@@ -1,9 +1,9 @@
 //! The one place where an item changes state, and what a change drags along.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
-use super::{Error, Result, byte_sources};
+use super::{Error, Reader, Result, Tx, byte_sources};
 use crate::model::{
     ids::{FileId, ItemId, UploadToken},
     item::{Event, State},
@@ -18,7 +18,7 @@ pub(super) struct Reason<'a> {
 }
 
 /// The state of an item.
-pub(super) fn state_of(db: &Connection, item: ItemId) -> Result<State> {
+pub(super) fn state_of(db: &Reader, item: ItemId) -> Result<State> {
     let word: String = db
         .prepare_cached("SELECT state FROM items WHERE id = ?1")?
         .query_row([item.0], |row| row.get(0))?;
@@ -26,7 +26,7 @@ pub(super) fn state_of(db: &Connection, item: ItemId) -> Result<State> {
 }
 
 /// Whether the item is a media item now, as far as is known.
-pub(super) fn is_made(db: &Connection, item: ItemId) -> Result<bool> {
+pub(super) fn is_made(db: &Reader, item: ItemId) -> Result<bool> {
     Ok(matches!(
         state_of(db, item)?,
         State::Created | State::Verified
@@ -41,7 +41,7 @@ pub(super) fn parse_state(word: &str) -> Result<State> {
 ///
 /// What a state excludes is cleared here: a token beside `queued`, a media item id beside `failed`.
 pub(super) fn apply(
-    db: &Connection,
+    db: &Tx,
     item: ItemId,
     event: Event,
     because: &Reason<'_>,
@@ -108,7 +108,7 @@ pub(super) fn apply(
 
 /// The item's upload ended with a token. State and token change together, as the schema wants it.
 pub(super) fn token_received(
-    db: &Connection,
+    db: &Tx,
     item: ItemId,
     upload_token: &UploadToken,
     now: Timestamp,
@@ -130,7 +130,7 @@ pub(super) fn token_received(
 }
 
 /// Counts an outcome that blames the item, and says how often it was blamed before.
-pub(super) fn blame(db: &Connection, item: ItemId) -> Result<u32> {
+pub(super) fn blame(db: &Tx, item: ItemId) -> Result<u32> {
     let before: u32 = db
         .prepare_cached("SELECT attempts FROM items WHERE id = ?1")?
         .query_row([item.0], |row| row.get(0))?;
@@ -140,7 +140,7 @@ pub(super) fn blame(db: &Connection, item: ItemId) -> Result<u32> {
 }
 
 /// Nothing happens to the item before `not_before`.
-pub(super) fn delay_until(db: &Connection, item: ItemId, not_before: Timestamp) -> Result<()> {
+pub(super) fn delay_until(db: &Tx, item: ItemId, not_before: Timestamp) -> Result<()> {
     db.prepare_cached("UPDATE items SET not_before = ?2 WHERE id = ?1")?
         .execute(params![item.0, not_before.as_millisecond()])?;
     Ok(())
@@ -150,7 +150,7 @@ pub(super) fn delay_until(db: &Connection, item: ItemId, not_before: Timestamp) 
 /// read now, if there is any. Without any file the item has lost its source. `not` is a file that is
 /// no holder any more.
 pub(super) fn queue_source(
-    db: &Connection,
+    db: &Tx,
     item: ItemId,
     not: Option<FileId>,
     not_before: Timestamp,
@@ -188,12 +188,7 @@ pub(super) fn queue_source(
 }
 
 /// A file no longer holds `item`. Whatever still needs its bytes looks for them elsewhere.
-pub(super) fn detach_file(
-    db: &Connection,
-    item: ItemId,
-    file: FileId,
-    now: Timestamp,
-) -> Result<()> {
+pub(super) fn detach_file(db: &Tx, item: ItemId, file: FileId, now: Timestamp) -> Result<()> {
     match state_of(db, item)? {
         State::Queued => queue_source(db, item, Some(file), now, now),
         State::Uploading

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
-use super::{Result, Store, call_journal, items, next_call::positions, placements};
+use super::{Reader, Result, Store, Tx, call_journal, items, next_call::positions, placements};
 use crate::{
     clock,
     model::{
@@ -203,7 +203,7 @@ impl Store {
 }
 
 /// Notes what the call leaves open.
-pub(super) fn doubt(db: &Connection, settled: RecordedCall, album: AlbumRow) -> Result<()> {
+pub(super) fn doubt(db: &Tx, settled: RecordedCall, album: AlbumRow) -> Result<()> {
     let most = match settled.doubt {
         Uncertain::Nothing => return Ok(()),
         Uncertain::Order(most) => most,
@@ -222,7 +222,7 @@ pub(super) fn doubt(db: &Connection, settled: RecordedCall, album: AlbumRow) -> 
 }
 
 /// Whether the item is later than all that stands in sequence: then the end is its place.
-fn is_last(db: &Connection, item: ItemId, album: AlbumRow) -> Result<bool> {
+fn is_last(db: &Reader, item: ItemId, album: AlbumRow) -> Result<bool> {
     let is_last = db
         .prepare_cached(
             "SELECT order_key > coalesce((SELECT max(order_key) FROM placements
@@ -234,7 +234,7 @@ fn is_last(db: &Connection, item: ItemId, album: AlbumRow) -> Result<bool> {
     Ok(is_last.unwrap_or(false))
 }
 
-fn left(db: &Connection, item: ItemId, album: AlbumRow) -> Result<()> {
+fn left(db: &Tx, item: ItemId, album: AlbumRow) -> Result<()> {
     db.prepare_cached(
         "UPDATE placements SET state = iif(state = 'leaving', 'gone', 'wanted'), in_sequence = 0, append = 0,
                 attempts = 0, not_before = 0
@@ -244,7 +244,7 @@ fn left(db: &Connection, item: ItemId, album: AlbumRow) -> Result<()> {
     Ok(())
 }
 
-fn read(db: &Connection, album: AlbumRow, standing: &[MediaItemId]) -> Result<()> {
+fn read(db: &Tx, album: AlbumRow, standing: &[MediaItemId]) -> Result<()> {
     let places: HashMap<&str, usize> = standing
         .iter()
         .enumerate()
@@ -279,7 +279,7 @@ fn read(db: &Connection, album: AlbumRow, standing: &[MediaItemId]) -> Result<()
 }
 
 /// An album that holds what may stand elsewhere than planned, and can be read now.
-pub(super) fn in_doubt(db: &Connection, now: Timestamp) -> Result<Option<(AlbumRow, AlbumId)>> {
+pub(super) fn in_doubt(db: &Reader, now: Timestamp) -> Result<Option<(AlbumRow, AlbumId)>> {
     Ok(db
         .prepare_cached(IN_DOUBT)?
         .query_row([now.as_millisecond()], |row| {

@@ -1,13 +1,13 @@
 //! Files that a scan did not see, and those that are gone for good.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
-use super::{Result, items, pending_removals};
+use super::{Result, Tx, items, pending_removals};
 use crate::model::ids::{FileId, ItemId};
 
 /// A scan did not see the file; `confirmed` if an earlier one did not either.
-pub(super) fn missed(db: &Connection, file: FileId, confirmed: bool, now: Timestamp) -> Result<()> {
+pub(super) fn missed(db: &Tx, file: FileId, confirmed: bool, now: Timestamp) -> Result<()> {
     if !confirmed {
         db.prepare_cached("UPDATE files SET missed = missed + 1 WHERE id = ?1")?
             .execute([file.0])?;
@@ -27,7 +27,7 @@ pub(super) fn missed(db: &Connection, file: FileId, confirmed: bool, now: Timest
 }
 
 /// The file is gone for good; what it held looks for another holder.
-pub(super) fn gone(db: &Connection, file: FileId, now: Timestamp) -> Result<()> {
+pub(super) fn gone(db: &Tx, file: FileId, now: Timestamp) -> Result<()> {
     let item: Option<i64> = db
         .prepare_cached("SELECT item_id FROM files WHERE id = ?1 AND state <> 'claimed'")?
         .query_row([file.0], |row| row.get(0))

@@ -6,34 +6,34 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Row, params};
 
-use super::{Reader, Result, Store, scan_result, status};
+use super::{Reader, Result, Store, Tx, row};
 use crate::model::ids::{DirId, RootId};
 
 /// The directory is, or is not, the top of a file system of its own.
-pub(super) fn seen(db: &Connection, dir: DirId, is_mount: bool) -> Result<()> {
+pub(super) fn seen(db: &Tx, dir: DirId, is_mount: bool) -> Result<()> {
     db.prepare_cached("UPDATE dirs SET mount = iif(?2, 'there', NULL) WHERE id = ?1")?
         .execute(params![dir.0, is_mount])?;
     Ok(())
 }
 
 /// At each start nothing is known to be away; the first look finds out.
-pub(super) fn none_is_away(db: &Connection) -> Result<()> {
+pub(super) fn none_is_away(db: &Tx) -> Result<()> {
     db.prepare_cached(NONE_AWAY)?.execute([])?;
     Ok(())
 }
 
 /// Roots that are away, and directories of others on which nothing is mounted any more.
-pub(super) fn away(db: &Connection) -> Result<Vec<PathBuf>> {
+pub(super) fn away(db: &Reader) -> Result<Vec<PathBuf>> {
     let mut away: Vec<PathBuf> = db
         .prepare("SELECT path FROM roots WHERE away = 1")?
-        .query_map([], |row| row.get(0).map(scan_result::path_from))?
+        .query_map([], |row| row.get(0).map(row::path_from))?
         .collect::<rusqlite::Result<_>>()?;
     let mut dirs = db.prepare(AWAY)?;
     let mut rows = dirs.query([])?;
     while let Some(row) = rows.next()? {
-        away.push(status::joined(row.get(0)?, row.get(1)?, None));
+        away.push(row::joined(row.get(0)?, row.get(1)?, None));
     }
     Ok(away)
 }
@@ -67,7 +67,7 @@ impl Reader {
         let dirs = self
             .connection
             .prepare_cached("SELECT path FROM dirs WHERE root_id = ?1 AND mount IS NOT NULL")?
-            .query_map([root.0], |row| row.get(0).map(scan_result::path_from))?
+            .query_map([root.0], |row| row.get(0).map(row::path_from))?
             .collect::<rusqlite::Result<_>>()?;
         Ok(dirs)
     }
@@ -77,9 +77,9 @@ impl Reader {
         let path = top.as_os_str().as_bytes();
         let file = |row: &Row<'_>| {
             let name = OsString::from_vec(row.get(1)?);
-            Ok(scan_result::path_from(row.get(0)?).join(name))
+            Ok(row::path_from(row.get(0)?).join(name))
         };
-        let db = &self.connection;
+        let db = self;
         let files = if path.is_empty() {
             db.prepare_cached(SOME_OF_ROOT)?
                 .query_map(params![root.0, n as i64], file)?

@@ -1,9 +1,11 @@
 //! Which OAuth client made what is in the library, and what another one means for the queue.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
-use super::{Reader, Result, Store, call_journal, items, next_call::ready_tokens, remote_albums};
+use super::{
+    Reader, Result, Store, Tx, call_journal, items, next_call::ready_tokens, remote_albums,
+};
 use crate::{
     clock,
     model::{
@@ -68,27 +70,27 @@ impl Store {
 impl Reader {
     /// The client that made what is in the library; none if nothing was made yet.
     pub fn client_id(&self) -> Result<Option<String>> {
-        value(&self.connection, CLIENT)
+        value(self, CLIENT)
     }
 
     /// Whether a sign-in has outlived the week of a consent screen in Testing.
     pub fn is_published(&self) -> Result<bool> {
-        is_published(&self.connection)
+        is_published(self)
     }
 }
 
-pub(super) fn is_published(db: &Connection) -> Result<bool> {
+pub(super) fn is_published(db: &Reader) -> Result<bool> {
     Ok(value(db, PUBLISHED)?.is_some())
 }
 
-fn value(db: &Connection, key: &str) -> Result<Option<String>> {
+fn value(db: &Reader, key: &str) -> Result<Option<String>> {
     Ok(db
         .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
         .query_row([key], |row| row.get(0))
         .optional()?)
 }
 
-fn keep(db: &Connection, key: &str, value: &str) -> Result<()> {
+fn keep(db: &Tx, key: &str, value: &str) -> Result<()> {
     db.prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?
         .execute([key, value])?;
     Ok(())
@@ -96,7 +98,7 @@ fn keep(db: &Connection, key: &str, value: &str) -> Result<()> {
 
 /// A call without an answer cannot be repeated by another client: its tokens and its album are not
 /// the new one's.
-fn end_call(db: &Connection, now: Timestamp) -> Result<()> {
+fn end_call(db: &Tx, now: Timestamp) -> Result<()> {
     let Some(call) = call_journal::unanswered(db)? else {
         return Ok(());
     };
@@ -111,7 +113,7 @@ fn end_call(db: &Connection, now: Timestamp) -> Result<()> {
 }
 
 /// Upload tokens belong to the client that got them: the bytes go up again.
-fn send_again(db: &Connection, now: Timestamp) -> Result<()> {
+fn send_again(db: &Tx, now: Timestamp) -> Result<()> {
     let held: Vec<i64> = db
         .prepare_cached(ready_tokens::WITH_TOKEN)?
         .query_map([], |row| row.get(0))?
@@ -128,7 +130,7 @@ fn send_again(db: &Connection, now: Timestamp) -> Result<()> {
 }
 
 /// The albums that there are belong to the old client, with what stands in them.
-fn leave_albums(db: &Connection) -> Result<()> {
+fn leave_albums(db: &Tx) -> Result<()> {
     db.execute(
         "UPDATE placements SET state = 'refused', in_sequence = 0, reason = ?1
          WHERE album_id <> 0 AND (state = 'leaving' OR (state = 'wanted' AND made = 1))",

@@ -2,10 +2,10 @@
 //! nothing runs.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{OptionalExtension as _, Row, params};
 use serde::Serialize;
 
-use super::{Error, Result, Store};
+use super::{Error, Reader, Result, Store};
 use crate::clock;
 
 /// Under which key of `meta` the remedy for the account's state is kept.
@@ -107,7 +107,7 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
 }
 
 /// The account's row.
-pub(super) fn account(db: &Connection) -> Result<Pause<AccountState>> {
+pub(super) fn account(db: &Reader) -> Result<Pause<AccountState>> {
     let (state, reason, until) = db
         .prepare_cached("SELECT state, reason, until FROM account")?
         .query_row([], raw)?;
@@ -119,14 +119,14 @@ pub(super) fn account(db: &Connection) -> Result<Pause<AccountState>> {
 }
 
 /// Since when the account's row says so.
-pub(super) fn since(db: &Connection) -> Result<Timestamp> {
+pub(super) fn since(db: &Reader) -> Result<Timestamp> {
     Ok(db
         .prepare_cached("SELECT since FROM account")?
         .query_row([], |row| row.get(0).map(clock::from_millis))?)
 }
 
 /// What a person can do about the account's state, where somebody knew.
-pub(super) fn hint(db: &Connection) -> Result<Option<String>> {
+pub(super) fn hint(db: &Reader) -> Result<Option<String>> {
     Ok(db
         .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
         .query_row([HINT], |row| row.get(0))
@@ -134,7 +134,7 @@ pub(super) fn hint(db: &Connection) -> Result<Option<String>> {
 }
 
 /// The row of uploads, and whether the service asked for the wait.
-pub(super) fn uploads(db: &Connection) -> Result<(Pause<UploadsState>, bool)> {
+pub(super) fn uploads(db: &Reader) -> Result<(Pause<UploadsState>, bool)> {
     let ((state, reason, until), asked) = db
         .prepare_cached("SELECT state, reason, until, asked FROM uploads")?
         .query_row([], |row| Ok((raw(row)?, row.get(3)?)))?;
@@ -147,7 +147,7 @@ pub(super) fn uploads(db: &Connection) -> Result<(Pause<UploadsState>, bool)> {
 }
 
 /// The lane's row.
-pub(super) fn lane(db: &Connection) -> Result<Pause<WriterState>> {
+pub(super) fn lane(db: &Reader) -> Result<Pause<WriterState>> {
     let (state, reason, until) = db
         .prepare_cached("SELECT state, reason, until FROM lane")?
         .query_row([], raw)?;
@@ -161,12 +161,12 @@ pub(super) fn lane(db: &Connection) -> Result<Pause<WriterState>> {
 impl Store {
     /// The account's state.
     pub async fn account(&self) -> Result<Pause<AccountState>> {
-        self.write(account).await
+        self.write(|tx| account(tx)).await
     }
 
     /// Since when the account is in its state.
     pub async fn account_since(&self) -> Result<Timestamp> {
-        self.write(since).await
+        self.write(|tx| since(tx)).await
     }
 
     /// The account is in this state now.
@@ -237,7 +237,7 @@ impl Store {
 
     /// Whether bytes go up, and whether the service asked for the wait if they do not.
     pub async fn uploads(&self) -> Result<(Pause<UploadsState>, bool)> {
-        self.write(uploads).await
+        self.write(|tx| uploads(tx)).await
     }
 
     /// Uploads wait until then.

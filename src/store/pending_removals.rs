@@ -8,12 +8,12 @@
 use std::{collections::HashSet, path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::{
-    Reader, Result, Store, albums,
+    Reader, Result, Store, Tx, albums,
     attach::{self, HELD_ELSEWHERE},
-    backup, explain, next_call, status,
+    backup, explain, next_call, row,
 };
 use crate::{
     clock,
@@ -36,7 +36,7 @@ const LONGEST: u32 = 10;
 /// The file is gone: if its folder wants so, its item shall leave the album. Not if it was us who
 /// moved or deleted it after the upload, as an open act says, or as a database that was restored
 /// may have forgotten.
-pub(super) fn schedule_removal(db: &Connection, file: FileId, now: Timestamp) -> Result<()> {
+pub(super) fn schedule_removal(db: &Tx, file: FileId, now: Timestamp) -> Result<()> {
     db.prepare_cached(
         "INSERT OR REPLACE INTO departures (file_id, root_id, item_id, album_id, gone_at)
          SELECT files.id, files.root_id, files.item_id, files.album_id, ?2
@@ -60,7 +60,7 @@ struct Departure {
 
 /// Lets leave what has waited for `quiet`, and says in `wake` when the next will have.
 pub(super) fn settle(
-    db: &Connection,
+    db: &Tx,
     quiet: Duration,
     now: Timestamp,
     wake: &mut Option<Timestamp>,
@@ -105,7 +105,7 @@ enum Left {
 }
 
 /// Whether more than a tenth of the root departs without anybody having said so.
-fn is_much(db: &Connection, root: RootId) -> Result<bool> {
+fn is_much(db: &Tx, root: RootId) -> Result<bool> {
     let departing: i64 = db
         .prepare_cached(
             "SELECT count(*) FROM departures WHERE root_id = ?1 AND held = 0 AND released = 0",
@@ -124,7 +124,7 @@ fn is_much(db: &Connection, root: RootId) -> Result<bool> {
 }
 
 /// Settles some departures of a root.
-fn step(db: &Connection, root: RootId, now: Timestamp) -> Result<Left> {
+fn step(db: &Tx, root: RootId, now: Timestamp) -> Result<Left> {
     let due: Vec<Departure> = db
         .prepare_cached(DUE)?
         .query_map(params![root.0, STEP], departure)?
@@ -157,7 +157,7 @@ fn step(db: &Connection, root: RootId, now: Timestamp) -> Result<Left> {
 }
 
 /// The sizes of all files that are not hashed yet.
-fn sizes_to_come(db: &Connection) -> Result<HashSet<i64>> {
+fn sizes_to_come(db: &Tx) -> Result<HashSet<i64>> {
     let mut sizes = HashSet::new();
     for sql in TO_COME {
         let mut statement = db.prepare_cached(sql)?;
@@ -170,7 +170,7 @@ fn sizes_to_come(db: &Connection) -> Result<HashSet<i64>> {
 }
 
 /// Whether another file brings the item to this album, whichever of its parts.
-fn is_held_elsewhere(db: &Connection, departure: &Departure, now: Timestamp) -> Result<bool> {
+fn is_held_elsewhere(db: &Reader, departure: &Departure, now: Timestamp) -> Result<bool> {
     let Departure {
         file, item, album, ..
     } = departure;
@@ -181,7 +181,7 @@ fn is_held_elsewhere(db: &Connection, departure: &Departure, now: Timestamp) -> 
 }
 
 /// The item shall not be in the album any more, whichever of its parts; gives whether it is there.
-pub(super) fn leave(db: &Connection, item: ItemId, album: AlbumRow) -> Result<bool> {
+pub(super) fn leave(db: &Tx, item: ItemId, album: AlbumRow) -> Result<bool> {
     let n = db
         .prepare_cached(
             "UPDATE placements SET state = iif(state = 'placed' AND made = 1, 'leaving', 'gone'), in_sequence = 0,
@@ -217,7 +217,7 @@ impl Reader {
     /// What of the files at these paths, or below them, is in the album with this title or id. None
     /// if no such album is known.
     pub fn leavers(&self, album: &str, paths: &[Vec<u8>]) -> Result<Option<Vec<AlbumMembership>>> {
-        let db = &self.connection;
+        let db = self;
         let parts = albums::named(db, album)?;
         if parts.is_empty() {
             return Ok(None);
@@ -248,12 +248,7 @@ impl Reader {
             .collect::<rusqlite::Result<_>>()?;
         let mut found = Vec::new();
         for (file, item, album) in held {
-            found.extend(leaver(
-                &self.connection,
-                FileId(file),
-                ItemId(item),
-                AlbumRow(album),
-            )?);
+            found.extend(leaver(self, FileId(file), ItemId(item), AlbumRow(album))?);
         }
         Ok(found)
     }
@@ -268,7 +263,7 @@ impl Reader {
                 .query_row([item.0], |row| row.get(0))
                 .optional()?;
             if let Some(file) = file {
-                found.extend(leaver(&self.connection, FileId(file), *item, *album)?);
+                found.extend(leaver(self, FileId(file), *item, *album)?);
             }
         }
         Ok(found)
@@ -276,7 +271,7 @@ impl Reader {
 }
 
 fn leaver(
-    db: &Connection,
+    db: &Reader,
     file: FileId,
     item: ItemId,
     album: AlbumRow,
@@ -292,7 +287,7 @@ fn leaver(
         )?
         .query_row(params![file.0, item.0, album.0], |row| {
             Ok(AlbumMembership {
-                path: status::joined(row.get(0)?, row.get(1)?, row.get(2)?),
+                path: row::joined(row.get(0)?, row.get(1)?, row.get(2)?),
                 item,
                 album,
                 title: albums::part_title(&row.get::<_, String>(3)?, row.get(4)?),
@@ -371,7 +366,7 @@ fn departure(row: &Row<'_>) -> rusqlite::Result<Departure> {
     })
 }
 
-fn forget(db: &Connection, file: FileId) -> Result<()> {
+fn forget(db: &Tx, file: FileId) -> Result<()> {
     db.prepare_cached("DELETE FROM departures WHERE file_id = ?1")?
         .execute([file.0])?;
     Ok(())

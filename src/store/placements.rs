@@ -1,15 +1,16 @@
 //! What a call leaves of an item's place in an album: it stands there, may stand there, waits, or is
 //! refused.
 
+use crate::store::Tx;
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
 use super::Result;
 use crate::model::ids::{AlbumRow, ItemId};
 
 /// A call may have put the media item into the album, wherever that was. Once it is known to be there,
 /// the album tells.
-pub(super) fn mark_position_unknown(db: &Connection, item: ItemId, album: AlbumRow) -> Result<()> {
+pub(super) fn mark_position_unknown(db: &Tx, item: ItemId, album: AlbumRow) -> Result<()> {
     db.prepare_cached(
         "UPDATE placements SET doubtful = 1
          WHERE item_id = ?1 AND album_id = ?2 AND album_id <> 0 AND state = 'wanted'",
@@ -20,11 +21,7 @@ pub(super) fn mark_position_unknown(db: &Connection, item: ItemId, album: AlbumR
 
 /// Whatever the next call that takes the item says, an earlier one may have put it into the album: what
 /// goes alone was not told of, and other items may come between now.
-pub(super) fn mark_position_unknown_if_alone(
-    db: &Connection,
-    item: ItemId,
-    album: AlbumRow,
-) -> Result<()> {
+pub(super) fn mark_position_unknown_if_alone(db: &Tx, item: ItemId, album: AlbumRow) -> Result<()> {
     db.prepare_cached(
         "UPDATE placements SET doubtful = 1
          WHERE item_id = ?1 AND album_id = ?2 AND album_id <> 0 AND state = 'wanted'
@@ -36,7 +33,7 @@ pub(super) fn mark_position_unknown_if_alone(
 
 /// A media item that joins a further album: its own `not_before` is for its making.
 pub(super) fn delay_until(
-    db: &Connection,
+    db: &Tx,
     item: ItemId,
     album: AlbumRow,
     not_before: Timestamp,
@@ -49,7 +46,7 @@ pub(super) fn delay_until(
 }
 
 /// The service will not put it there.
-pub(super) fn refuse(db: &Connection, item: ItemId, album: AlbumRow, reason: &str) -> Result<()> {
+pub(super) fn refuse(db: &Tx, item: ItemId, album: AlbumRow, reason: &str) -> Result<()> {
     db.prepare_cached(
         "UPDATE placements SET state = 'refused', in_sequence = 0, reason = ?3
          WHERE item_id = ?1 AND album_id = ?2 AND state = 'wanted'",
@@ -63,12 +60,7 @@ const DOUBT: &str = "UPDATE albums SET unread = 1 WHERE id = ?2 AND unread = 0
      AND EXISTS (SELECT 1 FROM placements WHERE item_id = ?1 AND album_id = ?2 AND doubtful = 1)";
 
 /// The item stands in the album. In one that was found it may have stood before, anywhere.
-pub(super) fn placed(
-    db: &Connection,
-    item: ItemId,
-    album: AlbumRow,
-    at_its_place: bool,
-) -> Result<()> {
+pub(super) fn placed(db: &Tx, item: ItemId, album: AlbumRow, at_its_place: bool) -> Result<()> {
     db.prepare_cached(
         "UPDATE placements SET doubtful = 1
          WHERE item_id = ?1 AND album_id = ?2 AND state = 'wanted'

@@ -1,9 +1,9 @@
 //! Requests of the service's day, counted before they are sent.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
-use super::{Result, Store, status};
+use super::{Reader, Result, Store, Tx, row};
 use crate::clock;
 
 /// What is about to be sent, as the ledger counts it.
@@ -29,14 +29,14 @@ pub struct Ledger {
 }
 
 /// The ledger of the service's day that holds `now`.
-pub(super) fn of_day(db: &Connection, now: Timestamp) -> Result<Ledger> {
+pub(super) fn of_day(db: &Reader, now: Timestamp) -> Result<Ledger> {
     let found = db
         .prepare_cached("SELECT requests, uploads, order_calls FROM ledger WHERE day = ?1")?
         .query_row([clock::service_day(now).to_string()], |row| {
             Ok(Ledger {
-                requests: status::amount(row.get(0)?),
-                uploads: status::amount(row.get(1)?),
-                order_calls: status::amount(row.get(2)?),
+                requests: row::amount(row.get(0)?),
+                uploads: row::amount(row.get(1)?),
+                order_calls: row::amount(row.get(2)?),
             })
         })
         .optional()?;
@@ -44,7 +44,7 @@ pub(super) fn of_day(db: &Connection, now: Timestamp) -> Result<Ledger> {
 }
 
 /// Counts one that is about to be sent.
-pub(super) fn count(db: &Connection, sending: Sending, now: Timestamp) -> Result<()> {
+pub(super) fn count(db: &Tx, sending: Sending, now: Timestamp) -> Result<()> {
     let (requests, uploads, order_calls) = match sending {
         Sending::Request => (1, 0, 0),
         Sending::OrderCall => (1, 0, 1),

@@ -12,11 +12,11 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
 use super::{
-    Change, Content, FileDecision, FileStat, Reader, Result, Store, albums, apply_scan::Recording,
-    placements, remote_albums,
+    Change, Content, FileDecision, FileStat, Reader, Result, Store, Tx, albums,
+    apply_scan::Recording, placements, remote_albums,
 };
 use crate::{
     clock,
@@ -154,11 +154,7 @@ impl Store {
     }
 }
 
-fn take_over(
-    db: &Connection,
-    album: &ListedAlbum,
-    now: Timestamp,
-) -> Result<Option<AdoptedDescription>> {
+fn take_over(db: &Tx, album: &ListedAlbum, now: Timestamp) -> Result<Option<AdoptedDescription>> {
     let known: Option<(i64, String)> = db
         .prepare_cached("SELECT id, title FROM albums WHERE album_id = ?1")?
         .query_row([album.album_id.as_str()], |row| {
@@ -199,7 +195,7 @@ fn take_over(
 }
 
 fn hold(
-    db: &Connection,
+    db: &Tx,
     found: &RecoveredItem,
     verify_after: Option<i64>,
     recording: &mut Recording<'_>,
@@ -233,7 +229,7 @@ fn hold(
 /// The item of these bytes, made if there is none. None if it is on its way to being a media item of
 /// its own, or if the media item is another item's.
 fn item_of(
-    db: &Connection,
+    db: &Tx,
     found: &RecoveredItem,
     verify_after: Option<i64>,
     now: Timestamp,
@@ -279,7 +275,7 @@ fn item_of(
 }
 
 /// The row of the file, as intake would have queued it.
-fn queued(db: &Connection, found: &RecoveredItem, recording: &mut Recording<'_>) -> Result<FileId> {
+fn queued(db: &Tx, found: &RecoveredItem, recording: &mut Recording<'_>) -> Result<FileId> {
     let decision = FileDecision::Queue {
         album: found.title.clone(),
         key: found.key.clone(),

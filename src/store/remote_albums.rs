@@ -6,9 +6,9 @@
 //! reads it, too.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
-use super::{Reader, Result, Store, albums};
+use super::{Reader, Result, Store, Tx, albums};
 use crate::model::ids::{AlbumId, AlbumRow};
 
 /// The key of `meta` that says when the list was read, milliseconds.
@@ -84,12 +84,12 @@ impl Store {
 impl Reader {
     /// Whether the service's list of albums was read since this database was made or brought back.
     pub fn albums_were_listed(&self) -> Result<bool> {
-        is_read(&self.connection)
+        is_read(self)
     }
 }
 
 /// What stood under this title.
-pub(super) fn before(db: &Connection, title: &str) -> Result<Before> {
+pub(super) fn before(db: &Reader, title: &str) -> Result<Before> {
     if !is_read(db)? {
         return Ok(Before::Unknown);
     }
@@ -111,27 +111,24 @@ pub(super) fn before(db: &Connection, title: &str) -> Result<Before> {
 }
 
 /// The list was read just now, by whomever.
-pub(super) fn are_listed(db: &Connection, now: Timestamp) -> Result<()> {
+pub(super) fn are_listed(db: &Tx, now: Timestamp) -> Result<()> {
     db.prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?
         .execute(params![LISTED_AT, now.as_millisecond().to_string()])?;
     Ok(())
 }
 
-/// The list is read anew before the next album is made.
-pub(super) fn forget(db: &Connection) -> Result<()> {
-    db.execute("DELETE FROM meta WHERE key = ?1", [LISTED_AT])?;
-    db.execute("DELETE FROM listed_albums", [])?;
-    Ok(())
-}
+/// Forgets the list of albums: it is read again before the next album is made.
+pub(super) const FORGET: &str =
+    "DELETE FROM meta WHERE key = 'albums_listed'; DELETE FROM listed_albums;";
 
 /// Another client cannot change what was listed, and makes albums of its own.
-pub(super) fn are_of_another(db: &Connection) -> Result<()> {
+pub(super) fn are_of_another(db: &Tx) -> Result<()> {
     db.execute("DELETE FROM listed_albums", [])?;
     Ok(())
 }
 
 /// Whether the list was read.
-fn is_read(db: &Connection) -> Result<bool> {
+fn is_read(db: &Reader) -> Result<bool> {
     Ok(db
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM meta WHERE key = ?1)")?
         .query_row([LISTED_AT], |row| row.get(0))?)

@@ -4,15 +4,15 @@
 
 use std::ffi::OsString;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
-use super::{FileStat, FileStatus, Reader, Result, items, status};
+use super::{FileStat, FileStatus, Reader, Result, items, row};
 use crate::model::ids::{AlbumRow, FileId, ItemId};
 
 /// The item of a file that was moved: the same inode with the same content as far as the file system
 /// tells. Sure only where times have fractions of a second: whole ones are those of cameras' cards
 /// and of copies, which many files share.
-pub(super) fn item_of(db: &Connection, file: FileId, stat: &FileStat) -> Result<Option<ItemId>> {
+pub(super) fn item_of(db: &Reader, file: FileId, stat: &FileStat) -> Result<Option<ItemId>> {
     if !is_sure(stat) {
         return Ok(None);
     }
@@ -37,11 +37,7 @@ fn is_sure(stat: &FileStat) -> bool {
 
 /// Why a file that was moved does not go up: another program has sent it under its old name. Such a
 /// file has no item that would tell it, and is known again as surely as others are.
-pub(super) fn imported_as(
-    db: &Connection,
-    file: FileId,
-    stat: &FileStat,
-) -> Result<Option<String>> {
+pub(super) fn imported_as(db: &Reader, file: FileId, stat: &FileStat) -> Result<Option<String>> {
     if !is_sure(stat) {
         return Ok(None);
     }
@@ -62,7 +58,7 @@ pub(super) fn imported_as(
 impl Reader {
     /// What a file that looks like this is known as, should it be one that was moved.
     pub fn moved(&self, stat: &FileStat) -> Result<Option<FileStatus>> {
-        let db = &self.connection;
+        let db = self;
         let standing = |file_state: &str, file_reason, item_state| FileStatus {
             name: OsString::new(),
             size: stat.size,
@@ -86,7 +82,7 @@ impl Reader {
         let n: i64 = self
             .connection
             .query_row(OTHER_NAMES, [], |row| row.get(0))?;
-        Ok(status::amount(n))
+        Ok(row::amount(n))
     }
 }
 
@@ -94,7 +90,7 @@ impl Reader {
 const UNKNOWN: FileId = FileId(0);
 
 /// Whether there is any file that another one may turn out to be, moved.
-pub(super) fn possible(db: &Connection) -> Result<bool> {
+pub(super) fn possible(db: &Reader) -> Result<bool> {
     Ok(db
         .prepare_cached(POSSIBLE)?
         .query_row([], |row| row.get(0))?)
@@ -129,7 +125,7 @@ pub(super) const BY_INODE: &str = "SELECT item_id FROM files
 
 /// The album that the file has brought its item to: the only one that the item is in, and no other
 /// file's.
-pub(super) fn only_album(db: &Connection, file: FileId, item: ItemId) -> Result<Option<AlbumRow>> {
+pub(super) fn only_album(db: &Reader, file: FileId, item: ItemId) -> Result<Option<AlbumRow>> {
     let all: Vec<AlbumRow> = db
         .prepare_cached(
             "SELECT album_id FROM placements
@@ -150,7 +146,7 @@ pub(super) const BROUGHT_BY_ANOTHER: &str = "SELECT EXISTS (
 
 /// The part of this album that the item is in already, or the album itself: a file that was touched
 /// must not come into "Title (2)" as well.
-pub(super) fn known_part(db: &Connection, item: ItemId, album: AlbumRow) -> Result<AlbumRow> {
+pub(super) fn known_part(db: &Reader, item: ItemId, album: AlbumRow) -> Result<AlbumRow> {
     let known = db
         .prepare_cached(KNOWN_PART)?
         .query_row(params![item.0, album.0], |row| row.get(0).map(AlbumRow))

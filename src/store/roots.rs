@@ -7,9 +7,9 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{OptionalExtension as _, Row, params};
 
-use super::{FileStat, Reader, Result, Store, attach, byte_sources, mounts, scan_result};
+use super::{FileStat, Reader, Result, Store, Tx, attach, byte_sources, mounts, row};
 use crate::{
     clock,
     model::ids::{DirId, FileId, ItemId, RootId},
@@ -201,7 +201,7 @@ impl Store {
 
 /// Makes or finds the row. The rule of a row that is there stays until [`Store::rule_applied`], so
 /// that a crash in between does not leave files queued for the album of yesterday.
-fn root_row(db: &Connection, spec: &RootSpec) -> Result<RootRow> {
+fn root_row(db: &Tx, spec: &RootSpec) -> Result<RootRow> {
     let path = spec.path.as_os_str().as_bytes();
     db.prepare_cached(
         "INSERT INTO roots (path, configured, rule, removes) VALUES (?1, ?2, ?3, ?4)
@@ -322,7 +322,7 @@ impl Reader {
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query(params![root.0, path, from, to])?;
         while let Some(row) = rows.next()? {
-            seen(DirId(row.get(0)?), scan_result::path_from(row.get(1)?))?;
+            seen(DirId(row.get(0)?), row::path_from(row.get(1)?))?;
         }
         Ok(())
     }
@@ -343,7 +343,7 @@ impl Reader {
             if roots.contains(&root) {
                 found.push(Settling {
                     root,
-                    dir: scan_result::path_from(row.get(14)?),
+                    dir: row::path_from(row.get(14)?),
                     file: known(row)?,
                 });
             }

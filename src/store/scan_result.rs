@@ -1,29 +1,14 @@
 //! What a scan found out about files, recorded in batches.
 
-use std::{ffi::OsString, os::unix::ffi::OsStringExt as _, path::PathBuf};
+use std::{ffi::OsString, path::PathBuf};
 
 use jiff::Timestamp;
 
-use super::{DescriptionSource, Result, Store, apply_scan::Recording};
+use super::{DescriptionSource, FileStat, Result, Store, apply_scan::Recording};
 use crate::model::{
     ids::{FileId, RootId},
     order_key::OrderKey,
 };
-
-/// What the file system says of a file; times in nanoseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FileStat {
-    /// Bytes.
-    pub size: u64,
-    /// Last change of the content.
-    pub mtime_ns: i64,
-    /// Last change of content or inode.
-    pub ctime_ns: i64,
-    /// The file system it is on.
-    pub dev: u64,
-    /// Its number there.
-    pub inode: u64,
-}
 
 /// What becomes of a file that is new or has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,9 +108,4 @@ impl Store {
         })
         .await
     }
-}
-
-/// The bytes of a path, as the store keeps them.
-pub(super) fn path_from(bytes: Vec<u8>) -> PathBuf {
-    PathBuf::from(OsString::from_vec(bytes))
 }

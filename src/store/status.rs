@@ -3,12 +3,14 @@
 use std::{collections::HashMap, os::unix::ffi::OsStrExt as _, path::PathBuf};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 use serde::Serialize;
 
 use super::{
     AccountState, Ledger, Pause, Reader, Result, UploadsState, WriterState, albums, byte_sources,
-    membership, mounts, oauth_client, pauses, quota_usage, scan_result, source_actions,
+    membership, mounts, oauth_client, pauses, quota_usage,
+    row::{amount, joined, path_from},
+    source_actions,
 };
 use crate::{
     clock,
@@ -205,16 +207,6 @@ pub struct Failure {
     pub unreadable: bool,
 }
 
-/// The most of anything: nothing has so many bytes, and sums of it stay numbers, also for who reads JSON
-/// as floating point.
-const MOST: i64 = 1 << 53;
-
-/// A count or a size out of a row. What no version of Albumen writes must not end in an overflow where
-/// it is added up.
-pub(super) fn amount(stored: i64) -> u64 {
-    stored.clamp(0, MOST) as u64
-}
-
 impl Overview {
     /// How many rows stand there: `count("file", "queued")`.
     pub fn count(&self, of: &str, state: &str) -> u64 {
@@ -282,7 +274,8 @@ impl Overview {
 impl Reader {
     /// Everything that `status` tells, from one snapshot.
     pub fn overview(&self, now: Timestamp) -> Result<Overview> {
-        let db = self.connection.unchecked_transaction()?;
+        let _snapshot = self.connection.unchecked_transaction()?;
+        let db = self;
         let process = db
             .query_row(
                 "SELECT mode, pid, since, bytes_sent, rate FROM process",
@@ -302,43 +295,43 @@ impl Reader {
             .prepare("SELECT name, n, bytes FROM counters")?
             .query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?
             .collect::<rusqlite::Result<_>>()?;
-        let (uploads, uploads_asked) = pauses::uploads(&db)?;
+        let (uploads, uploads_asked) = pauses::uploads(db)?;
         Ok(Overview {
             process,
             uploads,
             uploads_asked,
             bytes_sent,
             rate,
-            account: pauses::account(&db)?,
-            account_since: pauses::since(&db)?,
-            account_hint: pauses::hint(&db)?,
-            is_published: oauth_client::is_published(&db)?,
-            lane: pauses::lane(&db)?,
+            account: pauses::account(db)?,
+            account_since: pauses::since(db)?,
+            account_hint: pauses::hint(db)?,
+            is_published: oauth_client::is_published(db)?,
+            lane: pauses::lane(db)?,
             counts,
             joining: db
                 .query_row(JOINING, [], |row| row.get::<_, i64>(0))?
                 .max(0) as u64,
-            ledger: quota_usage::of_day(&db, now)?,
-            transfers: transfers(&db)?,
-            albums: albums_of(&db, i64::from(LISTED))?,
-            failures: failures(&db)?,
+            ledger: quota_usage::of_day(db, now)?,
+            transfers: transfers(db)?,
+            albums: albums_of(db, i64::from(LISTED))?,
+            failures: failures(db)?,
             to_describe: db.query_row(TO_DESCRIBE, [], |row| row.get::<_, i64>(0))? as u64,
-            away: mounts::away(&db)?,
-            unwatched: byte_sources::unavailable_files(&db, byte_sources::Reach::Unwatched)?,
+            away: mounts::away(db)?,
+            unwatched: byte_sources::unavailable_files(db, byte_sources::Reach::Unwatched)?,
         })
     }
 
     /// All albums, the busiest first.
     pub fn albums(&self) -> Result<Vec<AlbumView>> {
-        albums_of(&self.connection, -1)
+        albums_of(self, -1)
     }
 }
 
-fn transfers(db: &Connection) -> Result<Vec<TransferView>> {
+fn transfers(db: &Reader) -> Result<Vec<TransferView>> {
     let rows = db
         .prepare("SELECT path, sent, size FROM transfers ORDER BY file_id")?
         .query_map([], |row| {
-            let path = scan_result::path_from(row.get(0)?);
+            let path = path_from(row.get(0)?);
             Ok(TransferView {
                 path: Escaped::path(&path).to_string(),
                 sent: amount(row.get(1)?),
@@ -349,7 +342,7 @@ fn transfers(db: &Connection) -> Result<Vec<TransferView>> {
     Ok(rows)
 }
 
-fn albums_of(db: &Connection, limit: i64) -> Result<Vec<AlbumView>> {
+fn albums_of(db: &Reader, limit: i64) -> Result<Vec<AlbumView>> {
     let rows = db
         .prepare(ALBUMS)?
         .query_map([limit], |row| {
@@ -370,7 +363,7 @@ fn albums_of(db: &Connection, limit: i64) -> Result<Vec<AlbumView>> {
     Ok(rows)
 }
 
-fn failures(db: &Connection) -> Result<Vec<Failure>> {
+fn failures(db: &Reader) -> Result<Vec<Failure>> {
     let mut all: Vec<(i64, Failure)> = Vec::new();
     for sql in [FAILED, REFUSED] {
         let mut statement = db.prepare(sql)?;
@@ -405,23 +398,6 @@ fn failures(db: &Connection) -> Result<Vec<Failure>> {
 #[expect(clippy::needless_pass_by_value, reason = "passed to `map`")]
 fn escaped(text: String) -> String {
     Escaped::text(&text).to_string()
-}
-
-/// An item may have outlived its files; then there is no path to show.
-pub(super) fn joined(
-    root: Option<Vec<u8>>,
-    dir: Option<Vec<u8>>,
-    name: Option<Vec<u8>>,
-) -> PathBuf {
-    let mut path = root.map(scan_result::path_from).unwrap_or_default();
-    for part in [dir, name]
-        .into_iter()
-        .flatten()
-        .filter(|part| !part.is_empty())
-    {
-        path.push(scan_result::path_from(part));
-    }
-    path
 }
 
 /// Whether anything can still move. Each part stops at its first row, by an index.

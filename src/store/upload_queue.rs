@@ -3,11 +3,11 @@
 use std::{ffi::OsString, os::unix::ffi::OsStringExt as _, path::PathBuf};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::{
-    DescriptionSource, FileStat, Result, Session, Store, attach, descriptions, items, scan_result,
-    upload_sessions,
+    DescriptionSource, FileStat, Reader, Result, Session, Store, Tx, attach, descriptions, items,
+    row,
 };
 use crate::{
     clock,
@@ -72,13 +72,13 @@ pub(super) struct OpenRoot {
 
 /// The roots whose files may be claimed and are waited for. The queue is asked for each of them by
 /// itself: a closed root with a million files in the queue then costs nothing.
-pub(super) fn open_roots(db: &Connection) -> Result<Vec<OpenRoot>> {
+pub(super) fn open_roots(db: &Reader) -> Result<Vec<OpenRoot>> {
     let roots = db
         .prepare_cached("SELECT id, path FROM roots WHERE open = 1 AND away = 0 ORDER BY id")?
         .query_map([], |row| {
             Ok(OpenRoot {
                 id: row.get(0)?,
-                path: scan_result::path_from(row.get(1)?),
+                path: row::path_from(row.get(1)?),
             })
         })?
         .collect::<rusqlite::Result<_>>()?;
@@ -106,7 +106,7 @@ struct Candidate {
 
 fn candidate(root: &OpenRoot, row: &Row<'_>) -> rusqlite::Result<Candidate> {
     let name = OsString::from_vec(row.get(2)?);
-    let dir = scan_result::path_from(row.get(1)?);
+    let dir = row::path_from(row.get(1)?);
     let path = if dir.as_os_str().is_empty() {
         root.path.join(&name)
     } else {
@@ -239,13 +239,13 @@ struct ClaimBuilder {
 }
 
 impl ClaimBuilder {
-    fn fresh(&mut self, db: &Connection) -> Result<()> {
+    fn fresh(&mut self, db: &Tx) -> Result<()> {
         let mut found = self.look(db, FRESH, None)?;
         found.sort_by_key(|candidate| candidate.claim.file);
         self.take(db, found)
     }
 
-    fn album_by_album(&mut self, db: &Connection) -> Result<()> {
+    fn album_by_album(&mut self, db: &Tx) -> Result<()> {
         if self.free == 0 || self.roots.is_empty() {
             return Ok(());
         }
@@ -267,7 +267,7 @@ impl ClaimBuilder {
     }
 
     /// As many of each root as there are free slots.
-    fn look(&self, db: &Connection, order: &str, album: Option<i64>) -> Result<Vec<Candidate>> {
+    fn look(&self, db: &Reader, order: &str, album: Option<i64>) -> Result<Vec<Candidate>> {
         let mut found = Vec::new();
         if self.free == 0 {
             return Ok(found);
@@ -291,7 +291,7 @@ impl ClaimBuilder {
         Ok(found)
     }
 
-    fn take(&mut self, db: &Connection, found: Vec<Candidate>) -> Result<()> {
+    fn take(&mut self, db: &Tx, found: Vec<Candidate>) -> Result<()> {
         for Candidate { claim, .. } in found.into_iter().take(self.free) {
             db.prepare_cached("UPDATE files SET state = 'claimed', changed_at = ?2 WHERE id = ?1")?
                 .execute(params![claim.file.0, self.now.as_millisecond()])?;
@@ -302,7 +302,7 @@ impl ClaimBuilder {
     }
 }
 
-fn hashed(db: &Connection, file: FileId, content: &Content, now: Timestamp) -> Result<Hashed> {
+fn hashed(db: &Tx, file: FileId, content: &Content, now: Timestamp) -> Result<Hashed> {
     let (former, fresh): (Option<i64>, bool) = db
         .prepare_cached("SELECT item_id, fresh FROM files WHERE id = ?1")?
         .query_row([file.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -338,10 +338,10 @@ fn hashed(db: &Connection, file: FileId, content: &Content, now: Timestamp) -> R
         | State::Missing => return Ok(Hashed::Known(item, state)),
     }
     items::apply(db, item, Event::UploadBegun, &plain, now)?;
-    Ok(Hashed::Send(item, upload_sessions::of_item(db, item)?))
+    Ok(Hashed::Send(item, db.upload_session(item)?))
 }
 
-fn create_item(db: &Connection, content: &Content, fresh: bool, now: Timestamp) -> Result<ItemId> {
+fn create_item(db: &Tx, content: &Content, fresh: bool, now: Timestamp) -> Result<ItemId> {
     db.prepare_cached(
         "INSERT INTO items (hash, size, mime, file_name, state, fresh, changed_at)
          VALUES (?1, ?2, ?3, ?4, 'queued', ?5, ?6)",

@@ -1,11 +1,11 @@
 //! What became of an upload slot's file: a token, another try, or a reason why not.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
 use super::{
-    Change, FileDecision, FileStat, Result, Store, UNREADABLE, apply_scan::Recording, byte_sources,
-    items, missing_files, pending_removals, upload_sessions,
+    Change, FileDecision, FileStat, Reader, Result, Store, Tx, UNREADABLE, apply_scan::Recording,
+    byte_sources, items, missing_files, pending_removals,
 };
 use crate::{
     clock,
@@ -28,7 +28,7 @@ impl Store {
             items::token_received(db, item, &upload_token, now)?;
             db.prepare_cached("UPDATE process SET bytes_sent = bytes_sent + ?1")?
                 .execute([size as i64])?;
-            upload_sessions::drop_of(db, item)
+            db.session_dropped(item)
         })
         .await
     }
@@ -62,7 +62,7 @@ impl Store {
                     ..Default::default()
                 };
                 items::apply(db, item, Event::UploadGivenUp, &because, now)?;
-                return upload_sessions::drop_of(db, item);
+                return db.session_dropped(item);
             }
             let reason = blamed.as_ref().map(|(reason, _)| reason.as_str());
             let because = items::Reason {
@@ -97,7 +97,7 @@ impl Store {
                 ..Default::default()
             };
             items::apply(db, item, Event::UploadGivenUp, &because, now)?;
-            upload_sessions::drop_of(db, item)
+            db.session_dropped(item)
         })
         .await
     }
@@ -223,7 +223,7 @@ impl Store {
 }
 
 /// Whether the file still is what the item's bytes were read from, as far as scans have seen.
-fn still_held(db: &Connection, file: FileId, item: ItemId) -> Result<bool> {
+fn still_held(db: &Reader, file: FileId, item: ItemId) -> Result<bool> {
     Ok(db
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM files WHERE id = ?1 AND item_id = ?2 AND state = 'held')",
@@ -231,13 +231,7 @@ fn still_held(db: &Connection, file: FileId, item: ItemId) -> Result<bool> {
         .query_row([file.0, item.0], |row| row.get(0))?)
 }
 
-fn refuse(
-    db: &Connection,
-    file: FileId,
-    kind: &'static str,
-    reason: &str,
-    now: Timestamp,
-) -> Result<()> {
+fn refuse(db: &Tx, file: FileId, kind: &'static str, reason: &str, now: Timestamp) -> Result<()> {
     let item: Option<i64> = db
         .prepare_cached("SELECT item_id FROM files WHERE id = ?1")?
         .query_row([file.0], |row| row.get(0))?;
@@ -253,7 +247,7 @@ fn refuse(
 }
 
 /// Nobody sends the bytes of this item any more, and nobody has said why.
-pub(super) fn interrupted(db: &Connection, item: ItemId, now: Timestamp) -> Result<()> {
+pub(super) fn interrupted(db: &Tx, item: ItemId, now: Timestamp) -> Result<()> {
     let because = items::Reason::default();
     items::apply(db, item, Event::UploadEnded, &because, now)?;
     items::queue_source(db, item, None, clock::from_millis(0), now)
@@ -261,11 +255,11 @@ pub(super) fn interrupted(db: &Connection, item: ItemId, now: Timestamp) -> Resu
 
 /// The upload of `item` ends without a token because `file` is no source of its bytes any more;
 /// another holder takes over, or the item is skipped.
-fn end_upload(db: &Connection, file: FileId, item: Option<ItemId>, now: Timestamp) -> Result<()> {
+fn end_upload(db: &Tx, file: FileId, item: Option<ItemId>, now: Timestamp) -> Result<()> {
     let Some(item) = item else { return Ok(()) };
     let held = still_held(db, file, item)?;
     items::apply(db, item, Event::UploadEnded, &items::Reason::default(), now)?;
-    upload_sessions::drop_of(db, item)?;
+    db.session_dropped(item)?;
     if held {
         db.prepare_cached("UPDATE files SET item_id = NULL, state = 'queued' WHERE id = ?1")?
             .execute([file.0])?;

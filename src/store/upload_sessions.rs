@@ -1,13 +1,14 @@
-//! Resumable sessions: kept over restarts, so that no byte is sent twice when it can be helped.
+//! Resumable upload sessions. They are kept over restarts, so that bytes the service already has are not
+//! sent again.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{FileStat, Result, Store};
-use crate::{
-    clock,
-    model::ids::{ItemId, SessionUrl},
+use super::{
+    FileStat, Reader, Result, Tx,
+    row::{from_row, params},
+    writer::store_methods,
 };
+use crate::model::ids::{ItemId, SessionUrl};
 
 /// A resumable session of an item's bytes.
 #[derive(Debug, Clone)]
@@ -24,76 +25,65 @@ pub struct Session {
     pub opened_at: Timestamp,
 }
 
-/// The session of an item, if it has one.
-pub(super) fn of_item(db: &Connection, item: ItemId) -> Result<Option<Session>> {
-    Ok(db
-        .prepare_cached(
-            "SELECT url, granularity, offset, dev, inode, size, mtime_ns, ctime_ns, opened_at
+from_row!(Session {
+    url,
+    granularity,
+    offset,
+    stat,
+    opened_at
+});
+
+impl Reader {
+    /// The session of an item, if it has one.
+    pub(super) fn upload_session(&self, item: ItemId) -> Result<Option<Session>> {
+        self.opt(
+            "SELECT url, granularity, offset, size, mtime_ns, ctime_ns, dev, inode, opened_at
              FROM sessions WHERE item_id = ?1",
-        )?
-        .query_row([item.0], |row| {
-            Ok(Session {
-                url: SessionUrl::new(row.get::<_, String>(0)?),
-                granularity: row.get::<_, i64>(1)? as u64,
-                offset: row.get::<_, i64>(2)? as u64,
-                stat: FileStat {
-                    dev: row.get::<_, i64>(3)? as u64,
-                    inode: row.get::<_, i64>(4)? as u64,
-                    size: row.get::<_, i64>(5)? as u64,
-                    mtime_ns: row.get(6)?,
-                    ctime_ns: row.get(7)?,
-                },
-                opened_at: clock::from_millis(row.get(8)?),
-            })
-        })
-        .optional()?)
+            params![item],
+        )
+    }
 }
 
-/// The session is over.
-pub(super) fn drop_of(db: &Connection, item: ItemId) -> Result<()> {
-    db.prepare_cached("DELETE FROM sessions WHERE item_id = ?1")?
-        .execute([item.0])?;
-    Ok(())
+store_methods! {
+    write fn session_opened(item: ItemId, session: Session) -> ();
+    write fn session_at(item: ItemId, offset: u64) -> ();
+    write fn session_dropped(item: ItemId) -> ();
 }
 
-impl Store {
+impl Tx {
     /// A session was opened for the item's bytes.
-    pub async fn session_opened(&self, item: ItemId, session: Session) -> Result<()> {
-        self.write(move |db| {
-            db.prepare_cached(
-                "INSERT OR REPLACE INTO sessions (item_id, url, granularity, offset, dev, inode, size,
-                                                  mtime_ns, ctime_ns, opened_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-            )?
-            .execute(params![
-                item.0,
-                session.url.reveal(),
-                session.granularity as i64,
-                session.offset as i64,
-                session.stat.dev as i64,
-                session.stat.inode as i64,
-                session.stat.size as i64,
-                session.stat.mtime_ns,
-                session.stat.ctime_ns,
-                session.opened_at.as_millisecond()
-            ])?;
-            Ok(())
-        })
-        .await
+    pub fn session_opened(&self, item: ItemId, session: Session) -> Result<()> {
+        let Session { url, stat, .. } = session;
+        self.execute(
+            "INSERT OR REPLACE INTO sessions (item_id, url, granularity, offset, dev, inode, size,
+                                              mtime_ns, ctime_ns, opened_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            params![
+                item,
+                url,
+                session.granularity,
+                session.offset,
+                stat.dev,
+                stat.inode,
+                stat.size,
+                stat.mtime_ns,
+                stat.ctime_ns,
+                session.opened_at
+            ],
+        )?;
+        Ok(())
     }
 
-    /// The service is known to have so many bytes of the session.
-    pub async fn session_at(&self, item: ItemId, offset: u64) -> Result<()> {
-        self.write(move |db| {
-            db.prepare_cached("UPDATE sessions SET offset = ?2 WHERE item_id = ?1")?
-                .execute(params![item.0, offset as i64])?;
-            Ok(())
-        })
-        .await
+    /// The service is known to have `offset` bytes of the session.
+    pub fn session_at(&self, item: ItemId, offset: u64) -> Result<()> {
+        let sql = "UPDATE sessions SET offset = ?2 WHERE item_id = ?1";
+        self.execute(sql, params![item, offset])?;
+        Ok(())
     }
 
-    /// The session is of no use any more.
-    pub async fn session_dropped(&self, item: ItemId) -> Result<()> {
-        self.write(move |db| drop_of(db, item)).await
+    /// The session cannot be used any more.
+    pub fn session_dropped(&self, item: ItemId) -> Result<()> {
+        self.execute("DELETE FROM sessions WHERE item_id = ?1", params![item])?;
+        Ok(())
     }
 }

@@ -3,9 +3,9 @@
 use std::{path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{OptionalExtension as _, Row, params};
 
-use super::{Result, Store, items, oauth_client, scan_result, source_actions};
+use super::{Reader, Result, Store, Tx, items, oauth_client, row, source_actions};
 use crate::{
     clock,
     model::{
@@ -199,7 +199,7 @@ struct Follows {
     is_doubted: bool,
 }
 
-fn judge(db: &Connection, item: ItemId, verdict: &Verdict, now: Timestamp) -> Result<()> {
+fn judge(db: &Tx, item: ItemId, verdict: &Verdict, now: Timestamp) -> Result<()> {
     let because = |reason| items::Reason {
         reason,
         ..items::Reason::default()
@@ -262,7 +262,7 @@ fn judge(db: &Connection, item: ItemId, verdict: &Verdict, now: Timestamp) -> Re
 
 /// Who asks before the time proves nothing about that time, and who asked before something happened
 /// proves nothing about what is now: a file that waits for it goes on waiting.
-fn there(db: &Connection, item: ItemId, question: i64, now: Timestamp) -> Result<Follows> {
+fn there(db: &Reader, item: ItemId, question: i64, now: Timestamp) -> Result<Follows> {
     let (verify_at, is_answered): (Option<i64>, bool) = db
         .prepare_cached("SELECT verify_at, question = ?2 FROM items WHERE id = ?1")?
         .query_row([item.0, question], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -275,13 +275,13 @@ fn there(db: &Connection, item: ItemId, question: i64, now: Timestamp) -> Result
     })
 }
 
-fn path_of(db: &Connection, item: ItemId) -> Result<PathBuf> {
+fn path_of(db: &Reader, item: ItemId) -> Result<PathBuf> {
     let found = db
         .prepare_cached(PATH_OF)?
         .query_row([item.0], |row| {
-            let mut path = scan_result::path_from(row.get(0)?);
-            path.push(scan_result::path_from(row.get(1)?));
-            path.push(scan_result::path_from(row.get(2)?));
+            let mut path = row::path_from(row.get(0)?);
+            path.push(row::path_from(row.get(1)?));
+            path.push(row::path_from(row.get(2)?));
             Ok(path)
         })
         .optional()?;

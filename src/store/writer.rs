@@ -13,14 +13,16 @@ use std::{
     path::{Path, PathBuf},
     sync::mpsc,
     thread,
+    time::Duration,
 };
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::{
-    Error, Result, Saved, backup,
-    disk_health::{Change, Health, Identity},
+    Error, Result, Saved, Tx, backup,
+    disk_health::{Change, Health, Identity, Trouble},
 };
 use crate::failpoint::{self, Moment};
 
@@ -29,6 +31,119 @@ const GROUP: usize = 256;
 
 /// Verbs that may wait for the thread before askers are held back.
 const WAITING: usize = 1024;
+
+/// Bytes that are written to find out whether there is room again: eight pages, which is more than what
+/// may be free in one.
+pub(super) const PROBE: usize = 32 << 10;
+
+/// How long to wait before an operation is repeated that failed for a reason that may pass.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// The writing side of the store; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    writer: Writer,
+    path: PathBuf,
+}
+
+impl Store {
+    pub(super) fn new(connection: Connection, path: PathBuf) -> Self {
+        Self {
+            writer: Writer::start(connection, &path),
+            path,
+        }
+    }
+
+    /// The database.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Commits what was asked so far and ends the writer thread.
+    pub async fn close(&self) {
+        self.writer.close().await;
+    }
+
+    /// What keeps the database from being written now, if anything does.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.writer.health.trouble()
+    }
+
+    /// Checks that the files of the database are still there and, while there is a trouble, whether it
+    /// can be written again. For times when nothing else is written. A transient error is no failure.
+    pub async fn look_after(&self) -> Result<()> {
+        let probes = self.trouble().is_some();
+        let checked = self.write(move |tx| {
+            if probes {
+                let sql = "INSERT OR REPLACE INTO meta (key, value) VALUES ('probe', ?1)";
+                tx.execute(sql, ["-".repeat(PROBE)])?;
+            }
+            Ok(())
+        });
+        match checked.await {
+            Err(error) if error.is_transient() => Ok(()),
+            checked => checked,
+        }
+    }
+
+    /// Whether the writer thread answers; for the watchdog of systemd. An error of the database is an
+    /// answer: a restart does not mend a full disk.
+    pub async fn is_alive(&self) -> bool {
+        !matches!(self.write(|_| Ok(())).await, Err(Error::Closed))
+    }
+
+    /// Runs `verb` as one transaction on the writer thread; returns after the commit. The commit
+    /// survives a crash of the process, but perhaps not a power cut.
+    pub fn write<T, F>(&self, verb: F) -> impl Future<Output = Result<T>> + Send + use<T, F>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Tx) -> Result<T> + Send + 'static,
+    {
+        self.writer.run(Durability::Normal, verb)
+    }
+
+    /// The same; the commit survives a power cut as well.
+    pub fn write_durably<T, F>(&self, verb: F) -> impl Future<Output = Result<T>> + Send + use<T, F>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Tx) -> Result<T> + Send + 'static,
+    {
+        self.writer.run(Durability::PowerCut, verb)
+    }
+}
+
+/// Gives [`Store`] an async method for a method of [`Tx`] with the same name, which it runs by
+/// [`Store::write`] or [`Store::write_durably`]: `write fn name(arg: Type) -> Output;`.
+macro_rules! store_methods {
+    ($($write:ident fn $name:ident($($arg:ident: $type:ty),* $(,)?) -> $output:ty;)*) => {
+        impl $crate::store::Store {$(
+            #[doc = concat!("Runs [`Tx::", stringify!($name), "`](crate::store::Tx::", stringify!($name), ") on the writer thread.")]
+            pub async fn $name(&self, $($arg: $type),*) -> $crate::store::Result<$output> {
+                self.$write(move |tx| tx.$name($($arg),*)).await
+            }
+        )*}
+    };
+}
+
+pub(super) use store_methods;
+
+/// Repeats an operation of the store while its error is transient, until `stop`: then none. The store
+/// logs a lasting trouble once by itself.
+pub async fn retry_transient<T, F: Future<Output = Result<T>>>(
+    stop: &CancellationToken,
+    operation: impl Fn() -> F,
+) -> Result<Option<T>> {
+    loop {
+        match operation().await {
+            Err(error) if error.is_transient() => {}
+            done => return done.map(Some),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(None),
+            () = tokio::time::sleep(RETRY) => {}
+        }
+    }
+}
 
 /// What a commit must survive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +156,7 @@ pub(super) enum Durability {
 
 /// Runs one verb (or none, when the transaction is lost); gives what is to be called once its group
 /// is committed, or could not be.
-type Verb = Box<dyn FnOnce(Option<&Connection>) -> Answer + Send>;
+type Verb = Box<dyn FnOnce(Option<&Tx>) -> Answer + Send>;
 
 /// Answers a verb, once it is known what became of its group.
 type Answer = Box<dyn FnOnce(&Fate) + Send>;
@@ -98,14 +213,10 @@ impl Writer {
             health: health.clone(),
             full_sync: false,
             removed: None,
-            connection,
+            connection: Tx::new(connection),
         };
         thread::spawn(move || desk.serve(&inbox));
         Self { jobs, health }
-    }
-
-    pub(super) fn health(&self) -> &Health {
-        &self.health
     }
 
     /// Runs `verb` on the thread and gives its result once it is committed. The verb is handed over
@@ -117,7 +228,7 @@ impl Writer {
     ) -> impl Future<Output = Result<T>> + Send + use<T, F>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+        F: FnOnce(&Tx) -> Result<T> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
         let job = Job::Verb(durability, wrap(verb, answer, self.health.clone()));
@@ -155,7 +266,7 @@ async fn hand_over(jobs: mpsc::SyncSender<Job>, job: Job) -> Result<()> {
 fn wrap<T, F>(verb: F, answer: oneshot::Sender<Result<T>>, health: Health) -> Verb
 where
     T: Send + 'static,
-    F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    F: FnOnce(&Tx) -> Result<T> + Send + 'static,
 {
     Box::new(move |connection| {
         let result = match connection {
@@ -182,10 +293,7 @@ where
     })
 }
 
-fn in_savepoint<T>(
-    connection: &Connection,
-    verb: impl FnOnce(&Connection) -> Result<T>,
-) -> Result<T> {
+fn in_savepoint<T>(connection: &Tx, verb: impl FnOnce(&Tx) -> Result<T>) -> Result<T> {
     connection.execute_batch("SAVEPOINT verb")?;
     let result = verb(connection);
     if result.is_ok() {
@@ -212,7 +320,7 @@ fn not_written(cause: Option<rusqlite::ffi::Error>) -> Error {
 
 /// What the thread has.
 struct Desk {
-    connection: Connection,
+    connection: Tx,
     path: PathBuf,
     health: Health,
     identity: Identity,

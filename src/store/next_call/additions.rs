@@ -4,8 +4,10 @@
 //! filled this way (its folder was moved, or it was deleted by hand and made again) stands in
 //! order, if what is earlier goes first.
 
+use crate::store::Reader;
+use crate::store::Tx;
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
 use super::{
     Members, Planned, Search,
@@ -47,11 +49,7 @@ pub(in crate::store) const JOINING: &str =
 
 /// Media items that want a further album and have no token for it: up to 50 of one album, which
 /// leave as a batch would, so that the rest of a folder that is being moved can join them.
-pub(super) fn next(
-    db: &Connection,
-    album_limit: u64,
-    search: &mut Search,
-) -> Result<Option<Planned>> {
+pub(super) fn next(db: &Tx, album_limit: u64, search: &mut Search) -> Result<Option<Planned>> {
     let (born_after, born_until) = ready_tokens::living(search.now);
     let joined: Vec<Joined> = db
         .prepare_cached(JOINED)?
@@ -95,7 +93,7 @@ pub(super) fn next(
 /// What can take its place at the end of an album only if it goes before the batch whose last item
 /// this is: up to 50. What was refused once does not hold others up.
 pub(super) fn ahead_of(
-    db: &Connection,
+    db: &Reader,
     album: AlbumRow,
     item: &Ready,
     room: usize,
@@ -154,7 +152,7 @@ struct Joined {
 
 /// What joins an album now; nothing if it still waits for company.
 fn joining(
-    db: &Connection,
+    db: &Tx,
     album: AlbumRow,
     most: usize,
     search: &mut Search,

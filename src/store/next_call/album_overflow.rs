@@ -3,7 +3,8 @@
 //! What decides is the documented limit, or the service's own refusal: a person may have put more into
 //! the album by hand than we know of.
 
-use rusqlite::{Connection, OptionalExtension as _};
+use crate::store::Tx;
+use rusqlite::OptionalExtension as _;
 
 use crate::{
     model::ids::{AlbumRow, ItemId},
@@ -47,7 +48,7 @@ pub(super) fn room(album: AlbumRow, placed: u64, album_limit: u64) -> usize {
 ///
 /// A file that holds such an item goes along: should its bytes have to be sent again, it must not
 /// ask for a place in the full part once more.
-pub(in crate::store) fn roll_over(db: &Connection, album: AlbumRow) -> Result<()> {
+pub(in crate::store) fn roll_over(db: &Tx, album: AlbumRow) -> Result<()> {
     const LAST: &str =
         "SELECT id FROM albums WHERE title = (SELECT title FROM albums WHERE id = ?1)
                         ORDER BY part DESC LIMIT 1";

@@ -1,6 +1,7 @@
 //! What is to be told about media items that are there: `mediaItems.patch`, one by one.
 
-use rusqlite::{Connection, OptionalExtension as _};
+use crate::store::Tx;
+use rusqlite::OptionalExtension as _;
 
 use super::{Planned, Search, earliest_retry};
 use crate::{
@@ -27,7 +28,7 @@ pub(in crate::store) const NEXT: &str = "SELECT id, media_item_id, description, 
 
 /// The next description that the service is to be told; only what is not kept for fresh files is
 /// spent on it.
-pub(super) fn next(db: &Connection, search: &mut Search) -> Result<Option<Planned>> {
+pub(super) fn next(db: &Tx, search: &mut Search) -> Result<Option<Planned>> {
     let found = db
         .prepare_cached(NEXT)?
         .query_row([], |row| {

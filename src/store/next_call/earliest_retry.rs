@@ -1,8 +1,8 @@
 //! What is ready and waits for its time, because the service refused it before. That is a wait like
 //! those of the lane; waiting for company is none.
 
+use crate::store::Tx;
 use jiff::Timestamp;
-use rusqlite::Connection;
 
 use crate::{
     escape::Escaped,
@@ -29,7 +29,7 @@ pub(super) fn hold(held: &mut Option<EarliestRetry>, until: Timestamp, reason: &
 
 /// Nothing goes to an album, or leaves it, until then.
 pub(super) fn hold_album(
-    db: &Connection,
+    db: &Tx,
     held: &mut Option<EarliestRetry>,
     album: AlbumRow,
     until: Timestamp,

@@ -20,10 +20,11 @@ pub(super) mod positions;
 pub(super) mod ready_tokens;
 pub(super) mod removals;
 
+use crate::store::Reader;
+use crate::store::Tx;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::Connection;
 
 use super::{AlbumTask, Result, Store, albums, membership, pending_removals, upload_queue};
 use crate::{
@@ -192,7 +193,7 @@ impl Store {
 
 /// `album_limit` is how many items an album may hold.
 pub(super) fn plan(
-    db: &Connection,
+    db: &Tx,
     mut rules: PlanRules,
     album_limit: u64,
     now: Timestamp,
@@ -298,7 +299,7 @@ impl Search {
     }
 
     /// Looks for a batch of one album that may leave now; gives what is ready there.
-    fn look_at(&mut self, db: &Connection, index: usize, group: &Group) -> Result<Vec<Ready>> {
+    fn look_at(&mut self, db: &Tx, index: usize, group: &Group) -> Result<Vec<Ready>> {
         if group.not_before > self.now {
             earliest_retry::hold_album(db, &mut self.held, group.album, group.not_before)?;
             return Ok(Vec::new());
@@ -364,7 +365,7 @@ impl Search {
 }
 
 fn batch(
-    db: &Connection,
+    db: &Reader,
     album: AlbumRow,
     stretch: &InsertionRun,
     items: Vec<BatchItem>,

@@ -2,8 +2,10 @@
 //!
 //! Windows of the album are asked for by index, so an album of 20,000 costs no more than one of 20.
 
+use crate::store::Reader;
+use crate::store::Tx;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
 use super::{BatchItem, PlanRules, ready_tokens::Ready};
 use crate::{
@@ -20,7 +22,7 @@ const STRETCHES: usize = 64;
 
 /// The stretches of an album that have ready items, each with the index of its first.
 pub(super) fn stretches(
-    db: &Connection,
+    db: &Tx,
     album: AlbumRow,
     ready: &[Ready],
     rules: PlanRules,
@@ -98,7 +100,7 @@ pub(super) fn from_fresh(
 }
 
 /// The index of the first ready item that stands behind all that is in sequence.
-fn tail_of(db: &Connection, album: AlbumRow, ready: &[Ready]) -> Result<usize> {
+fn tail_of(db: &Reader, album: AlbumRow, ready: &[Ready]) -> Result<usize> {
     let last: Option<Vec<u8>> = db
         .prepare_cached(TAIL)?
         .query_row([album.0], |row| row.get(0))?;
@@ -121,7 +123,7 @@ impl Neighbours {
     }
 }
 
-pub(super) fn neighbours(db: &Connection, album: AlbumRow, key: &[u8]) -> Result<Neighbours> {
+pub(super) fn neighbours(db: &Reader, album: AlbumRow, key: &[u8]) -> Result<Neighbours> {
     let predecessor = db
         .prepare_cached(PREDECESSOR)?
         .query_row(params![album.0, key], |row| {
@@ -157,7 +159,7 @@ pub(in crate::store) const UPLOADING: &str = "SELECT min(placements.order_key) F
 
 /// The lowest order key between the neighbours that is still to come and is waited for.
 pub(super) fn awaited(
-    db: &Connection,
+    db: &Reader,
     album: AlbumRow,
     around: &Neighbours,
     resumable_above: u64,
@@ -193,7 +195,7 @@ pub(super) fn awaited(
 
 /// The place of these items, for a batch that is sent in parts, and those of them that still want it.
 pub(super) fn of_part(
-    db: &Connection,
+    db: &Reader,
     album: AlbumRow,
     wanted: &[ItemId],
 ) -> Result<(InsertionRun, Vec<BatchItem>)> {
@@ -249,7 +251,7 @@ pub(super) fn of_part(
 
 /// These go to the end of the album, once and for all.
 pub(in crate::store) fn append(
-    db: &Connection,
+    db: &Tx,
     album: AlbumRow,
     items: impl IntoIterator<Item = ItemId>,
 ) -> Result<()> {

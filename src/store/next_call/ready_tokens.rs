@@ -1,9 +1,11 @@
 //! What is ready for a call: living tokens, by album.
 
+use crate::store::Reader;
+use crate::store::Tx;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
 use super::BatchItem;
 use crate::{
@@ -47,7 +49,7 @@ pub(super) fn living(now: Timestamp) -> (i64, i64) {
 }
 
 /// How many tokens wait for the lane.
-pub(super) fn tokens_ready(db: &Connection) -> rusqlite::Result<u64> {
+pub(super) fn tokens_ready(db: &Reader) -> rusqlite::Result<u64> {
     db.prepare_cached("SELECT n FROM counters WHERE name = 'item.uploaded'")?
         .query_row([], |row| row.get::<_, i64>(0).map(|n| n as u64))
 }
@@ -62,7 +64,7 @@ pub(in crate::store) const WITH_TOKEN: &str = "SELECT id FROM items
      WHERE state IN ('uploading', 'uploaded', 'creating') AND state = 'uploaded'";
 
 /// Drops tokens that no call can use any more; their bytes go up again.
-pub(super) fn drop_dead_tokens(db: &Connection, now: Timestamp) -> Result<()> {
+pub(super) fn drop_dead_tokens(db: &Tx, now: Timestamp) -> Result<()> {
     let (born_after, born_until) = living(now);
     let dead: Vec<i64> = db
         .prepare_cached(DEAD)?
@@ -111,7 +113,7 @@ pub(in crate::store) fn groups_sql() -> String {
 }
 
 /// Albums that have ready items.
-pub(super) fn groups(db: &Connection, now: Timestamp) -> Result<Vec<Group>> {
+pub(super) fn groups(db: &Reader, now: Timestamp) -> Result<Vec<Group>> {
     let (born_after, born_until) = living(now);
     let rows = db
         .prepare_cached(&groups_sql())?
@@ -147,7 +149,7 @@ pub(in crate::store) fn ready_sql() -> String {
 }
 
 /// What is ready for one album, in order.
-pub(super) fn ready_in(db: &Connection, album: AlbumRow, now: Timestamp) -> Result<Vec<Ready>> {
+pub(super) fn ready_in(db: &Reader, album: AlbumRow, now: Timestamp) -> Result<Vec<Ready>> {
     let (born_after, born_until) = living(now);
     let rows = db
         .prepare_cached(&ready_sql())?
@@ -175,7 +177,7 @@ pub(super) fn ready_in(db: &Connection, album: AlbumRow, now: Timestamp) -> Resu
 
 /// The smallest item that has a token, with an album that it can go to now: one that waits, or must be
 /// read first, would refuse it time and again.
-pub(super) fn smallest(db: &Connection, now: Timestamp) -> Result<Option<(AlbumRow, ItemId)>> {
+pub(super) fn smallest(db: &Reader, now: Timestamp) -> Result<Option<(AlbumRow, ItemId)>> {
     let found = db
         .prepare_cached(SMALLEST)?
         .query_row([now.as_millisecond()], |row| {
@@ -196,7 +198,7 @@ pub(in crate::store) const SMALLEST: &str = "SELECT placements.album_id, items.i
      ORDER BY items.size, placements.album_id DESC LIMIT 1";
 
 /// When the next item or placement that is held back may move, or the next album be read.
-pub(super) fn next_held_back(db: &Connection, now: Timestamp) -> Result<Option<Timestamp>> {
+pub(super) fn next_held_back(db: &Reader, now: Timestamp) -> Result<Option<Timestamp>> {
     let mut next: Option<i64> = None;
     for sql in HELD_BACK {
         let due: Option<i64> = db

@@ -1,7 +1,9 @@
 //! What leaves an album: `albums.batchRemoveMediaItems`, all or nothing, up to 50 at once.
 
+use crate::store::Reader;
+use crate::store::Tx;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
 use super::{
     Members, Planned,
@@ -29,7 +31,7 @@ pub(in crate::store) const LEAVING: &str = "SELECT items.id, items.media_item_id
 
 /// The next items that leave an album.
 pub(super) fn next(
-    db: &Connection,
+    db: &Tx,
     now: Timestamp,
     held: &mut Option<EarliestRetry>,
 ) -> Result<Option<Planned>> {
@@ -65,7 +67,7 @@ pub(super) fn next(
 }
 
 /// A removal of just these, for a call that is sent in parts.
-pub(super) fn part(db: &Connection, album: AlbumRow, items: &[ItemId]) -> Result<Option<Members>> {
+pub(super) fn part(db: &Reader, album: AlbumRow, items: &[ItemId]) -> Result<Option<Members>> {
     let album_id: Option<String> = db
         .prepare_cached("SELECT album_id FROM albums WHERE id = ?1")?
         .query_row([album.0], |row| row.get(0))?;

@@ -1,14 +1,15 @@
 //! The journal of what was done to files: every move and deletion, before it is done and after.
 
+use crate::store::Reader;
 use std::{os::unix::ffi::OsStrExt as _, path::PathBuf};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
 use super::{Act, Blockers, Intended, Source, clearance, columns, source, stays, waits};
 use crate::{
     model::ids::{ActId, FileId, ItemId},
-    store::{Result, Store, items, scan_result},
+    store::{Result, Store, items, row},
 };
 
 impl Store {
@@ -107,7 +108,7 @@ impl Store {
                 .prepare_cached("SELECT mount FROM targets WHERE path = ?1")?
                 .query_row([target.as_os_str().as_bytes()], |row| row.get(0))
                 .optional()?;
-            Ok(mount.map(scan_result::path_from))
+            Ok(mount.map(row::path_from))
         })
         .await
     }
@@ -129,7 +130,7 @@ impl Store {
                 .prepare_cached(OPEN)?
                 .query_map([], |row| {
                     let to: Option<Vec<u8>> = row.get(12)?;
-                    let act = to.map_or(Act::Delete, |to| Act::Move(scan_result::path_from(to)));
+                    let act = to.map_or(Act::Delete, |to| Act::Move(row::path_from(to)));
                     Ok(Intended {
                         id: ActId(row.get(11)?),
                         source: source(row)?,
@@ -144,7 +145,7 @@ impl Store {
 }
 
 /// Whether the rows still say what they said when the file was looked at.
-fn still_free(db: &Connection, source: &Source) -> Result<bool> {
+fn still_free(db: &Reader, source: &Source) -> Result<bool> {
     Ok(db
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM files JOIN items ON items.id = files.item_id

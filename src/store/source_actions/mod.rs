@@ -10,6 +10,8 @@ mod journal;
 mod report;
 mod verification;
 
+use crate::store::Reader;
+use crate::store::Tx;
 use std::{
     ffi::OsString,
     os::unix::ffi::{OsStrExt as _, OsStringExt as _},
@@ -17,9 +19,9 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{OptionalExtension as _, Row, params};
 
-use super::{FileStat, Result, Store, scan_result};
+use super::{FileStat, Result, Store, row};
 use crate::{
     clock,
     model::ids::{ActId, ContentHash, FileId, ItemId},
@@ -212,7 +214,7 @@ impl Store {
 
 /// The root acts from now on; what it holds already is considered, too, and asked for anew: what the
 /// service said before is of a time when nothing hung on it.
-fn root_acts(db: &Connection, path: &std::path::Path) -> Result<()> {
+fn root_acts(db: &Tx, path: &std::path::Path) -> Result<()> {
     let path = path.as_os_str().as_bytes();
     db.execute(
         "INSERT INTO roots (path, configured) VALUES (?1, 1) ON CONFLICT (path) DO NOTHING",
@@ -243,13 +245,13 @@ fn root_acts(db: &Connection, path: &std::path::Path) -> Result<()> {
     Ok(())
 }
 
-fn waits(db: &Connection, file: FileId, act_at: Timestamp) -> Result<()> {
+fn waits(db: &Tx, file: FileId, act_at: Timestamp) -> Result<()> {
     db.prepare_cached("UPDATE files SET act_at = ?2 WHERE id = ?1 AND afterwards = 'ready'")?
         .execute(params![file.0, act_at.as_millisecond()])?;
     Ok(())
 }
 
-fn stays(db: &Connection, file: FileId, reason: &str) -> Result<()> {
+fn stays(db: &Tx, file: FileId, reason: &str) -> Result<()> {
     db.prepare_cached(
         "UPDATE files SET afterwards = 'stays', act_at = iif(afterwards = 'waits', 0, NULL), stays = ?2
          WHERE id = ?1 AND afterwards IN ('waits', 'ready')",
@@ -259,7 +261,7 @@ fn stays(db: &Connection, file: FileId, reason: &str) -> Result<()> {
 }
 
 /// What holds the files of an item.
-fn clearance(db: &Connection, item: ItemId) -> Result<Blockers> {
+fn clearance(db: &Reader, item: ItemId) -> Result<Blockers> {
     let held: Option<(String, Option<String>)> = db
         .prepare_cached(HELD_BY)?
         .query_row([item.0], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -276,8 +278,8 @@ fn source(row: &Row<'_>) -> rusqlite::Result<Source> {
     Ok(Source {
         file: FileId(row.get(0)?),
         item: ItemId(row.get(1)?),
-        root: scan_result::path_from(row.get(2)?),
-        dir: scan_result::path_from(row.get(3)?),
+        root: row::path_from(row.get(2)?),
+        dir: row::path_from(row.get(3)?),
         name: OsString::from_vec(row.get(4)?),
         stat: FileStat {
             size: row.get::<_, i64>(5)? as u64,

@@ -8,7 +8,7 @@ use rusqlite::OptionalExtension as _;
 use crate::{
     clock,
     model::ids::FileId,
-    store::{Reader, Result, scan_result},
+    store::{Reader, Result, row},
 };
 
 /// What is known of a file's afterlife, for `explain`.
@@ -53,9 +53,8 @@ impl Reader {
                         let reason: Option<String> = row.get(2)?;
                         Some(AfterView::Stays(reason.unwrap_or_default()))
                     }
-                    Some("done") => done_at.map(|at| {
-                        AfterView::Done(to.map(scan_result::path_from), clock::from_millis(at))
-                    }),
+                    Some("done") => done_at
+                        .map(|at| AfterView::Done(to.map(row::path_from), clock::from_millis(at))),
                     _ => None,
                 })
             })

@@ -1,9 +1,11 @@
 //! Which items the service is asked for because a file waits for that, and how long its answer counts.
 
+use crate::store::Reader;
+use crate::store::Tx;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
 use super::{Source, columns, source, stays};
 use crate::{
@@ -60,12 +62,7 @@ impl Store {
     }
 }
 
-fn request_verification(
-    db: &Connection,
-    file: FileId,
-    grace: Duration,
-    now: Timestamp,
-) -> Result<()> {
+fn request_verification(db: &Tx, file: FileId, grace: Duration, now: Timestamp) -> Result<()> {
     let waiting: Option<(i64, Option<i64>, Option<i64>, bool)> = db
         .prepare_cached(TO_ARRANGE)?
         .query_row(params![file.0, oauth_client::CLIENT_SINCE], |row| {
@@ -93,7 +90,7 @@ fn request_verification(
 }
 
 /// Whether the item was read back lately. A time ahead of the clock is of no use.
-pub(super) fn is_recent(db: &Connection, item: ItemId, now: Timestamp) -> Result<bool> {
+pub(super) fn is_recent(db: &Reader, item: ItemId, now: Timestamp) -> Result<bool> {
     let at: Option<i64> = db
         .prepare_cached("SELECT read_back_at FROM items WHERE id = ?1")?
         .query_row([item.0], |row| row.get(0))?;
@@ -126,14 +123,14 @@ pub(in crate::store) const ARRANGED: &str =
     "UPDATE files SET act_at = 0 WHERE afterwards = 'waits' AND act_at > 0";
 
 /// A row of `verify_at` that nobody fills would be waited for for ever.
-pub(in crate::store) fn asked_again(db: &Connection, item: ItemId, verify_at: i64) -> Result<()> {
+pub(in crate::store) fn asked_again(db: &Tx, item: ItemId, verify_at: i64) -> Result<()> {
     db.prepare_cached("UPDATE files SET act_at = ?2 WHERE item_id = ?1 AND afterwards = 'waits'")?
         .execute(params![item.0, verify_at.max(1)])?;
     Ok(())
 }
 
 /// Whether any file waits for this item to be read back.
-pub(in crate::store) fn is_waited_for(db: &Connection, item: ItemId) -> Result<bool> {
+pub(in crate::store) fn is_waited_for(db: &Reader, item: ItemId) -> Result<bool> {
     db.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM files WHERE item_id = ?1 AND afterwards = 'waits')",
     )?

@@ -7,7 +7,7 @@ use crate::store::next_call::plan;
 const LIMIT: u64 = 10;
 
 async fn next(bench: &Bench, now: Timestamp) -> Planned {
-    let verb = move |db: &Connection| plan(db, backfill(), LIMIT, now);
+    let verb = move |db: &Tx| plan(db, backfill(), LIMIT, now);
     bench.store.write(verb).await.unwrap()
 }
 

@@ -27,8 +27,7 @@ fn hooked() -> (Bench, Arc<Hook>) {
             told.refuses.load(Ordering::SeqCst)
         }))
         .unwrap();
-    let writer = super::super::writer::Writer::start(connection, &path);
-    let store = Store { writer, path };
+    let store = Store::new(connection, path);
     (Bench { dir, store }, hook)
 }
 
@@ -60,7 +59,7 @@ async fn verbs_that_wait_together_are_committed_together_and_a_failing_one_goes_
     tokio::task::yield_now().await;
     let store = bench.store.clone();
     let failing = tokio::spawn(async move {
-        let verb = |db: &Connection| -> Result<()> {
+        let verb = |db: &Tx| -> Result<()> {
             db.execute("INSERT INTO meta VALUES ('half', 'done')", [])?;
             db.execute("INSERT INTO meta VALUES ('half', 'twice')", [])?;
             Ok(())

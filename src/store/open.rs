@@ -1,19 +1,36 @@
-//! A database that is damaged makes room for a new one, and is kept: for `rebuild`, which knows another
-//! way to learn what is in the library.
+//! Opening the store: with an existing database, a new one, or a new one in place of a damaged one.
 
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
 };
 
-use super::{BEFORE_RESTORE, Error, FILE_NAME, Result, Store, backup, connection};
+use super::{BEFORE_RESTORE, Error, FILE_NAME, Reader, Result, Store, backup, connection};
 
 /// A new database that is being made; the name of one that is being restored, which is as unfinished.
 const MAKING: &str = backup::RESTORING;
 
 impl Store {
-    /// The same as [`Store::open_anew`], also where there is a database and it is damaged: that one is
-    /// kept under another name, which is given. This reads all of it.
+    /// Opens or creates the database in `state_dir`, and migrates it. The caller holds the lock of the
+    /// state folder. A missing database is not created where backups of it exist: a new one would know
+    /// nothing of what is in the library.
+    pub fn open(state_dir: &Path) -> Result<Self> {
+        match backup::lost(state_dir) {
+            Some(backup) => Err(Error::Lost(backup)),
+            None => Self::open_anew(state_dir),
+        }
+    }
+
+    /// The same, and creates a missing database even if there is a backup: for `rebuild`, which learns
+    /// from the service what is in the library.
+    pub fn open_anew(state_dir: &Path) -> Result<Self> {
+        let path = state_dir.join(FILE_NAME);
+        let connection = connection::for_writing(&path)?;
+        Ok(Self::new(connection, path))
+    }
+
+    /// The same as [`Store::open_anew`], and puts a new database in place of a damaged one, which is
+    /// kept under the name that is returned. Reads the whole database.
     pub fn open_in_place_of_damage(state_dir: &Path) -> Result<(Self, Option<PathBuf>)> {
         let before = if is_damaged(state_dir)? {
             replace(state_dir)?
@@ -21,6 +38,33 @@ impl Store {
             None
         };
         Ok((Self::open_anew(state_dir)?, before))
+    }
+
+    /// Opens the database beside the process that holds the lock, to leave a command for it.
+    pub fn open_beside(state_dir: &Path) -> Result<Self> {
+        let path = state_dir.join(FILE_NAME);
+        let connection = connection::beside(&path)?;
+        Ok(Self::new(connection, path))
+    }
+
+    /// A reader of the same database.
+    pub fn reader(&self) -> Result<Reader> {
+        connection::for_reading(self.path()).map(Reader::new)
+    }
+}
+
+impl Reader {
+    /// Opens the database of `state_dir` read-only; none if there is no database yet.
+    pub fn open(state_dir: &Path) -> Result<Option<Self>> {
+        let path = state_dir.join(FILE_NAME);
+        match fs::metadata(&path) {
+            Ok(_) => connection::for_reading(&path).map(|connection| Some(Self::new(connection))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(Error::Folder {
+                path: state_dir.to_owned(),
+                source,
+            }),
+        }
     }
 }
 
