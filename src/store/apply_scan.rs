@@ -18,7 +18,7 @@ use crate::model::{
 
 /// What becomes of a file that is new or has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
+pub enum FileDecision {
     /// It may still be written to.
     Settle {
         /// When to look again.
@@ -62,7 +62,7 @@ pub enum Change {
         /// What it looks like.
         stat: FileStat,
         /// What becomes of it.
-        fate: Fate,
+        decision: FileDecision,
     },
     /// A known file that looks different now, or whose time to settle is over.
     Modified {
@@ -71,20 +71,20 @@ pub enum Change {
         /// What it looks like.
         stat: FileStat,
         /// What becomes of it.
-        fate: Fate,
+        decision: FileDecision,
     },
     /// A known file that was not there.
     Missing {
         /// Which.
         file: FileId,
         /// Whether an earlier scan missed it too, so that it is gone.
-        finally: bool,
+        confirmed: bool,
     },
     /// A known file that does not belong to its folder any more, whether it is there or not: nobody
     /// deleted it.
     Excluded(FileId),
     /// A file that was missed is there again, unchanged.
-    Back(FileId),
+    Reappeared(FileId),
     /// A directory is, or is not, the top of another file system than the one above it.
     Mount {
         /// Its root.
@@ -116,9 +116,9 @@ impl Tx {
             .try_for_each(|change| recording.apply(change))
     }
 
-    /// A scan did not see the file; `finally` if an earlier one did not either.
-    fn set_missing(&self, file: FileId, finally: bool, now: Timestamp) -> Result<()> {
-        if !finally {
+    /// A scan did not see the file; `confirmed` if an earlier one did not either.
+    fn set_missing(&self, file: FileId, confirmed: bool, now: Timestamp) -> Result<()> {
+        if !confirmed {
             self.execute(
                 "UPDATE files SET missed_scans = missed_scans + 1 WHERE id = ?1",
                 params![file],
@@ -193,15 +193,19 @@ impl<'a> Recording<'a> {
                 dir,
                 name,
                 stat,
-                fate,
+                decision,
             } => {
                 let dir = self.dir(root, dir)?;
-                self.found(root, dir, &name, stat, &fate)
+                self.found(root, dir, &name, stat, &decision)
             }
-            Change::Modified { file, stat, fate } => self.altered(file, stat, &fate),
-            Change::Missing { file, finally } => {
+            Change::Modified {
+                file,
+                stat,
+                decision,
+            } => self.altered(file, stat, &decision),
+            Change::Missing { file, confirmed } => {
                 self.may_have_moved = true;
-                self.db.set_missing(file, finally, self.now)
+                self.db.set_missing(file, confirmed, self.now)
             }
             Change::Excluded(file) => {
                 self.may_have_moved = true;
@@ -216,7 +220,7 @@ impl<'a> Recording<'a> {
                 self.db.set_mount(dir, is_mount)
             }
             Change::Described { file, words } => descriptions::changed(self.db, file, &words),
-            Change::Back(file) => {
+            Change::Reappeared(file) => {
                 self.db.execute(
                     "UPDATE files SET missed_scans = 0 WHERE id = ?1",
                     params![file],
@@ -257,9 +261,9 @@ impl<'a> Recording<'a> {
         dir: DirId,
         name: &OsStr,
         stat: FileStat,
-        fate: &Fate,
+        decision: &FileDecision,
     ) -> Result<()> {
-        let Some(columns) = self.columns(fate)? else {
+        let Some(columns) = self.columns(decision)? else {
             return Ok(());
         };
         let inserted = self.db.execute(
@@ -299,11 +303,11 @@ impl<'a> Recording<'a> {
         if is_same {
             return Ok(());
         }
-        self.altered(known, stat, fate)
+        self.altered(known, stat, decision)
     }
 
     /// A claimed file is left to its upload slot, which looks at it after the last byte by itself.
-    fn altered(&mut self, file: FileId, stat: FileStat, fate: &Fate) -> Result<()> {
+    fn altered(&mut self, file: FileId, stat: FileStat, decision: &FileDecision) -> Result<()> {
         let (db, now) = (self.db, self.now);
         let row: Option<(FileState, Option<ItemId>)> = db.opt(
             "SELECT state, item_id FROM files WHERE id = ?1",
@@ -315,7 +319,7 @@ impl<'a> Recording<'a> {
         if state == FileState::Claimed {
             return Ok(());
         }
-        let Some(columns) = self.columns(fate)? else {
+        let Some(columns) = self.columns(decision)? else {
             return keep_as_is(db, file, stat);
         };
         if let Some(item) = item.filter(|_| state == FileState::Attached) {
@@ -350,8 +354,8 @@ impl<'a> Recording<'a> {
         Ok(())
     }
 
-    /// What a fate makes of the row; none for one that leaves it where it is.
-    fn columns<'f>(&mut self, fate: &'f Fate) -> Result<Option<Columns<'f>>> {
+    /// What a decision makes of the row; none for one that leaves it where it is.
+    fn columns<'f>(&mut self, decision: &'f FileDecision) -> Result<Option<Columns<'f>>> {
         let plain = Columns {
             state: FileState::Queued,
             album: None,
@@ -363,14 +367,14 @@ impl<'a> Recording<'a> {
             reason_kind: None,
             reason: None,
         };
-        Ok(Some(match fate {
-            Fate::Settle { due_at, settle_ms } => Columns {
+        Ok(Some(match decision {
+            FileDecision::Settle { due_at, settle_ms } => Columns {
                 state: FileState::Settling,
                 due_at: Some(*due_at),
                 settle_ms: *settle_ms,
                 ..plain
             },
-            Fate::Queue {
+            FileDecision::Queue {
                 album,
                 key,
                 large,
@@ -382,18 +386,18 @@ impl<'a> Recording<'a> {
                 fresh: Some(*fresh),
                 ..plain
             },
-            Fate::Refuse { kind, reason } => Columns {
+            FileDecision::Refuse { kind, reason } => Columns {
                 state: FileState::Refused,
                 reason_kind: Some(kind),
                 reason: Some(reason),
                 ..plain
             },
-            Fate::KeepAsIs => return Ok(None),
+            FileDecision::KeepAsIs => return Ok(None),
         }))
     }
 }
 
-/// The columns that a fate decides.
+/// The columns that a decision decides.
 struct Columns<'a> {
     state: FileState,
     album: Option<AlbumRow>,

@@ -57,7 +57,7 @@ mod tests;
 
 pub use crate::model::call::CallKind;
 pub use albums::ALBUM_LIMIT;
-pub use apply_scan::{Change, Fate};
+pub use apply_scan::{Change, FileDecision};
 pub use backup::{BACKUPS, BEFORE_RESTORE, BackedUp, Restored, lost, restore};
 pub use byte_sources::{RootFilter, UnavailableFiles};
 pub use call_journal::{Journalled, NewCall};

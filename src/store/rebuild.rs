@@ -9,8 +9,8 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    Change, Content, Fate, FileStat, Reader, Result, Tx, albums, apply_scan::Recording, placements,
-    remote_albums, row::params, writer::store_methods,
+    Change, Content, FileDecision, FileStat, Reader, Result, Tx, albums, apply_scan::Recording,
+    placements, remote_albums, row::params, writer::store_methods,
 };
 use crate::{
     clock,
@@ -251,7 +251,7 @@ fn item_of(
 
 /// Queues the file as a scan would, and returns its row.
 fn queue(db: &Tx, found: &RecoveredItem, recording: &mut Recording<'_>) -> Result<FileId> {
-    let fate = Fate::Queue {
+    let decision = FileDecision::Queue {
         album: found.title.clone(),
         key: found.key.clone(),
         large: found.large,
@@ -259,7 +259,11 @@ fn queue(db: &Tx, found: &RecoveredItem, recording: &mut Recording<'_>) -> Resul
     };
     let stat = found.stat;
     if let Some(file) = found.file {
-        recording.apply(Change::Modified { file, stat, fate })?;
+        recording.apply(Change::Modified {
+            file,
+            stat,
+            decision,
+        })?;
         return Ok(file);
     }
     recording.apply(Change::Found {
@@ -267,7 +271,7 @@ fn queue(db: &Tx, found: &RecoveredItem, recording: &mut Recording<'_>) -> Resul
         dir: found.dir.clone(),
         name: found.name.clone(),
         stat,
-        fate,
+        decision,
     })?;
     db.one(
         "SELECT files.id FROM dirs JOIN files ON files.dir_id = dirs.id AND files.name = ?3

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Change, Fate, FileStat, Reader, Result, Tx, UNREADABLE,
+    Change, FileDecision, FileStat, Reader, Result, Tx, UNREADABLE,
     apply_scan::Recording,
     byte_sources,
     items::{self, Reason},
@@ -169,8 +169,12 @@ impl Tx {
         end_upload(self, file, item, now)?;
         // A scan does not touch a claimed file.
         self.execute(UNCLAIM, params![file])?;
-        let fate = Fate::Settle { due_at, settle_ms };
-        Recording::new(self, now).apply(Change::Modified { file, stat, fate })
+        let decision = FileDecision::Settle { due_at, settle_ms };
+        Recording::new(self, now).apply(Change::Modified {
+            file,
+            stat,
+            decision,
+        })
     }
 
     /// The claimed file does not exist any more.
