@@ -10,7 +10,7 @@ use crate::{
     clock,
     context::{Result, account, backoff},
     model::ids::{AlbumId, AlbumRow, MediaItemId},
-    photos_api::{Call, Kind, Scope, wire::MediaItemsPage},
+    photos_api::{Call, Kind, wire::MediaItemsPage},
 };
 
 /// Pages that are read at most: an album holds 20,000 items, a page a hundred, and some are short.
@@ -51,7 +51,7 @@ impl Writer {
                         }
                         kind => {
                             self.trouble(&error).await?;
-                            if kind.scope() == Scope::Call {
+                            if kind.concerns_call() {
                                 self.cannot_be_read(album, words).await?;
                             }
                         }
