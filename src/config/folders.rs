@@ -8,14 +8,13 @@ use super::{
     environment::Environment,
     error::Fault,
     schema,
-    settings::{AfterUpload, AlbumRule, Description, Folder, OnDelete, OnEdit, Order},
-    template::Template,
+    settings::{AfterUpload, Description, Folder, OnDelete, OnEdit, Order},
     values,
 };
 
 /// The longest album title: the service takes 500 characters, and the parts of a full album have
 /// " (2)" and so on behind it.
-const TITLE_CHARS: usize = 490;
+use crate::model::album_title::{AlbumRule, TITLE_CHARS, Template};
 
 /// All folders of the file, whose relative paths begin at `base`.
 pub(super) fn check(

@@ -22,7 +22,6 @@ mod globs;
 mod schema;
 mod sections;
 mod settings;
-mod template;
 mod unbuilt;
 mod values;
 
@@ -31,14 +30,14 @@ mod refusals;
 #[cfg(test)]
 mod tests;
 
+pub use crate::model::{album_title::AlbumRule, backoff::Retry};
 pub use environment::Environment;
 pub use error::{Error, Wrong};
 pub use globs::{Globs, PatternError};
 pub use settings::{
-    Account, AfterUpload, AlbumRule, Api, Batch, Dashboard, Description, Folder, OnDelete, OnEdit,
-    Order, Poll, Quota, Retry, Timezone, Upload, Verify, Watch,
+    Account, AfterUpload, Api, Batch, Dashboard, Description, Folder, OnDelete, OnEdit, Order,
+    Poll, Quota, Timezone, Upload, Verify, Watch,
 };
-pub use template::{Piece, Placeholder, Template};
 pub use values::is_loopback;
 
 use error::Fault;

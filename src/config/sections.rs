@@ -11,10 +11,11 @@ use super::{
     environment::Environment,
     error::Fault,
     folders, schema,
-    settings::{Account, Api, Batch, Dashboard, Quota, Retry, Upload, Verify, Watch, folder_of},
+    settings::{Account, Api, Batch, Dashboard, Quota, Upload, Verify, Watch, folder_of},
     unbuilt,
     values::{self, duration, number},
 };
+use crate::model::backoff::Retry;
 
 /// The file that the Cloud console hands out, as one usually renames it.
 const CLIENT_SECRET: &str = "client_secret.json";

@@ -11,7 +11,7 @@ use std::{
 
 use url::Url;
 
-use super::template::Template;
+use crate::model::album_title::AlbumRule;
 
 /// A thousand times a thousand bytes: sizes in the configuration follow the SI where they say "MB".
 const MB: u64 = 1_000_000;
@@ -100,19 +100,6 @@ impl Folder {
             after_upload: AfterUpload::Keep,
         }
     }
-}
-
-/// Which album a file goes into.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AlbumRule {
-    /// No album.
-    None,
-    /// The one of this title.
-    Name(String),
-    /// The one named as the file's own folder; in the root, as the root.
-    Folder,
-    /// The one whose title this template gives.
-    Template(Template),
 }
 
 /// What decides the place of a file in its album.
@@ -285,27 +272,6 @@ pub enum Poll {
     Always,
     /// Nothing.
     Never,
-}
-
-/// The waits after refusals; every wait for the service is a multiple of one of the two.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Retry {
-    /// The first wait after a 5xx (Google's page "best practices": from 1 s).
-    pub server_error_base: Duration,
-    /// The first wait after a 429 (the same page: at least 30 s).
-    pub rate_limit_base: Duration,
-    /// Outcomes that blame the item itself, until it has failed.
-    pub max_attempts: u32,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self {
-            server_error_base: Duration::from_secs(1),
-            rate_limit_base: Duration::from_secs(30),
-            max_attempts: 8,
-        }
-    }
 }
 
 /// The reading back of what was made.

@@ -1,5 +1,5 @@
-//! Wakes between stages. A ring says "look again" and nothing else: what there is to do is in the
-//! store. A ring that nobody waits for is kept, so that whoever looks first and waits then misses none.
+//! Wake-ups between tasks. A wake-up says only "look again": what there is to do is in the store. One
+//! that arrives while the task is busy is kept, so a task that looks first and waits then misses none.
 
 use std::{
     sync::{Arc, atomic::AtomicUsize},
@@ -12,26 +12,26 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::{self, Clock, LOOK_AGAIN};
 
-/// A bell with one listener; cheap to clone.
+/// Wakes one task; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Wake(Arc<Notify>);
 
 impl Wake {
-    /// Wakes the listener, now or when it next waits.
+    /// Wakes the task, now or when it next waits.
     pub fn notify(&self) {
         self.0.notify_one();
     }
 
-    /// Waits for a ring.
+    /// Waits for a wake-up.
     pub async fn notified(&self) {
         self.0.notified().await;
     }
 }
 
-/// The bells of the pipeline, each named after the stage that listens.
+/// One wake-up for each task that waits.
 #[derive(Debug, Clone, Default)]
 pub struct Wakes {
-    /// Files may have settled, a folder may want a scan, an order came.
+    /// Files may have settled, a folder may need a scan, a command came.
     pub scan: Wake,
     /// There may be something to claim, or room for tokens.
     pub uploads: Wake,
@@ -39,13 +39,14 @@ pub struct Wakes {
     pub writer: Wake,
     /// There may be something to verify.
     pub verify: Wake,
-    /// Anything moved at all: for those who wait for the end.
+    /// Anything changed: for those who wait for the end of all work.
     pub changed: Changed,
-    /// How many wait for the end: while any does, nothing that is due waits for company.
+    /// How many commands wait for the end of all work. While there are any, verification sends partial
+    /// groups as soon as they are due.
     pub waiters: Arc<AtomicUsize>,
 }
 
-/// Tells any number of listeners that something moved.
+/// Tells any number of subscribers that something changed.
 #[derive(Debug, Clone)]
 pub struct Changed(Arc<watch::Sender<u64>>);
 
@@ -56,22 +57,22 @@ impl Default for Changed {
 }
 
 impl Changed {
-    /// Something moved.
+    /// Something changed.
     pub fn notify(&self) {
         self.0.send_modify(|n| *n = n.wrapping_add(1));
     }
 
-    /// A listener that hears everything from now on.
+    /// Sees every change from now on.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.0.subscribe()
     }
 }
 
-/// Waits for a ring, for `until`, for a minute, or for the stop; gives whether it was the stop.
+/// Waits for a wake-up, for `until`, for a minute, or for the stop; gives whether it was the stop.
 ///
-/// The minute is because the wall clock may jump while the runtime's does not: whoever waits looks
-/// at it again.
-pub async fn rest(
+/// Never longer than a minute, because the wall clock may jump while the timer of the runtime does not:
+/// the caller looks at the wall clock again.
+pub async fn wait(
     wake: &Wake,
     until: Option<Timestamp>,
     clock: &Clock,

@@ -66,7 +66,7 @@ pub(super) async fn remove_by_user(
     if held {
         places.extend(context.store.release_held(context.clock.now()).await?);
     }
-    context.account.wake();
+    context.account.wake_all();
     context.wakes.writer.notify();
     let mut moved = context.wakes.changed.subscribe();
     loop {

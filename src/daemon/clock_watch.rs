@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::Context;
-use crate::{clock, context::max_waits};
+use crate::{clock, context::pause};
 
 /// A difference that a clock being set right by its time server may show, and nobody has to act on.
 const DRIFT: Duration = Duration::from_mins(1);
@@ -35,8 +35,8 @@ impl Waits {
             return Ok(());
         }
         let (row, asked) = (
-            max_waits::row(&context.config),
-            max_waits::until_asked(&context.config),
+            pause::max_row_wait(&context.config),
+            pause::max_verify_wait(&context.config),
         );
         // While this runs it is known that the clock went back, and a minute's wait of before may look like
         // an hour's: files and their tokens are tried, which is all that it costs.
@@ -45,7 +45,7 @@ impl Waits {
             Ok(false) => Ok(()),
             Ok(true) => {
                 tracing::warn!("the clock was set back; what waited for a later time is due now");
-                context.account.wake();
+                context.account.wake_all();
                 context.wakes.scan.notify();
                 Ok(())
             }

@@ -203,7 +203,7 @@ async fn carry_out(id: OrderId, context: &Context, requests: &ScanRequests) -> a
     let (code, report) = match order.kind {
         OrderKind::Retry { paths } => {
             let n = context.store.retry(paths, context.clock.now()).await?;
-            context.account.wake();
+            context.account.wake_all();
             (ExitCode::Done, summary::retried(n))
         }
         OrderKind::Verify => verification::everything(context, &Count::default()).await?,

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::{
     clock,
-    context::{self, Context},
+    context::Context,
     progress::Rate,
     status::sign_in,
     store::{self, AccountState, Reader, Transfer},
@@ -52,7 +52,7 @@ pub(super) async fn tell(context: Context) -> anyhow::Result<()> {
         }
         // A sign-in in another terminal changes the token file and nothing else.
         match context.account.look_for_sign_in().await {
-            Err(context::Error::Store(error)) if error.is_transient() => {}
+            Err(error) if error.is_transient() => {}
             looked => looked?,
         }
         // The watchdog asks the runtime (this task runs) and the writer: nothing that a dead network

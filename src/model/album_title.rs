@@ -1,21 +1,19 @@
-//! Which album a file goes to: the rule of its folder applied to its path and to the day on which it
-//! was taken.
+//! Which album a file goes into: the rule of its folder, applied to its path and to the day on which
+//! it was taken. Pure.
 //!
-//! The root of a folder counts as a folder: in the root, `{folder}` is the root's name, and of its
-//! folders `{parent}` is. What lies above the root is never looked at, because it says where a disk is
-//! mounted rather than what is in the pictures; so in the root `{parent}` and `{path}` are empty.
+//! The root of a folder counts as a folder: for a file directly in the root, `{folder}` is the root's
+//! name. Directories above the root are never used, because they say where a disk is mounted and not
+//! what the pictures show; so for a file in the root `{parent}` and `{path}` are empty.
 //!
-//! Where a placeholder is empty, the signs and blanks around it would stand there for nothing:
-//! "{parent} - {folder}" shall give "Crete" and not "- Crete". Plain text without a letter or digit is
-//! therefore dropped where an empty placeholder leaves it at an end, and stands once where it would
-//! stand twice. A title without a letter or digit in which a placeholder is empty is no title.
+//! Separators next to an empty placeholder are dropped: "{parent} - {folder}" gives "Crete", not
+//! "- Crete". A separator is plain text without a letter or a digit. At an end of the title it is
+//! removed; between two values that surround only empty placeholders it is written once. A title
+//! without a letter or digit in which a placeholder was empty counts as no title.
 
-use std::{ffi::OsStr, path::Path};
+use std::{ffi::OsStr, fmt, path::Path};
 
 use jiff::civil::Date;
 use unicode_normalization::UnicodeNormalization as _;
-
-use crate::config::{AlbumRule, Piece, Placeholder, Template};
 
 /// The longest title that the service takes, in characters (fact sheet, section 5.2).
 pub const MAX_TITLE_CHARS: usize = 500;
@@ -23,6 +21,158 @@ pub const MAX_TITLE_CHARS: usize = 500;
 /// The longest title that is asked for, in characters: the further parts of a full album have
 /// " (2)" and so on behind it.
 pub const TITLE_CHARS: usize = MAX_TITLE_CHARS - 10;
+
+/// Which album a file goes into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AlbumRule {
+    /// No album.
+    None,
+    /// The one with this title.
+    Name(String),
+    /// The one named after the file's own folder; in the root, after the root.
+    Folder,
+    /// The one whose title this template gives.
+    Template(Template),
+}
+
+/// A title with placeholders.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Template(Vec<Piece>);
+
+/// A part of a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// Text that stands in the title as it is.
+    Plain(String),
+    /// Text that depends on the file.
+    Asked(Placeholder),
+}
+
+/// What a template may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placeholder {
+    /// The file's own folder.
+    Folder,
+    /// The folder that this one lies in.
+    Parent,
+    /// All folders below the root.
+    Path,
+    /// The year in which it was taken.
+    Year,
+    /// The month, as two digits.
+    Month,
+    /// The day of the month, as two digits.
+    Day,
+}
+
+/// What is wrong with a template, and what to write instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mistake {
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+}
+
+impl Mistake {
+    fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: None,
+        }
+    }
+}
+
+impl Placeholder {
+    const ALL: [Self; 6] = [
+        Self::Folder,
+        Self::Parent,
+        Self::Path,
+        Self::Year,
+        Self::Month,
+        Self::Day,
+    ];
+
+    /// The word between the braces.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Folder => "folder",
+            Self::Parent => "parent",
+            Self::Path => "path",
+            Self::Year => "year",
+            Self::Month => "month",
+            Self::Day => "day",
+        }
+    }
+
+    /// Whether it asks when the file was taken.
+    pub fn is_of_time(self) -> bool {
+        match self {
+            Self::Folder | Self::Parent | Self::Path => false,
+            Self::Year | Self::Month | Self::Day => true,
+        }
+    }
+}
+
+impl Template {
+    /// Reads a template.
+    pub(crate) fn parse(text: &str) -> Result<Self, Mistake> {
+        let mut pieces = Vec::new();
+        let mut rest = text;
+        loop {
+            let (plain, behind) = rest.split_at(rest.find('{').unwrap_or(rest.len()));
+            if plain.contains('}') {
+                return Err(Mistake::new("a `}` has no `{` before it"));
+            }
+            if !plain.is_empty() {
+                pieces.push(Piece::Plain(plain.to_owned()));
+            }
+            let Some(behind) = behind.strip_prefix('{') else {
+                return Ok(Self(pieces));
+            };
+            let Some((word, after)) = behind.split_once('}') else {
+                return Err(Mistake::new("a `{` is not closed"));
+            };
+            let known = Placeholder::ALL.into_iter().find(|it| it.word() == word);
+            pieces.push(Piece::Asked(known.ok_or_else(|| unknown(word))?));
+            rest = after;
+        }
+    }
+
+    /// Its parts, in order.
+    pub fn pieces(&self) -> &[Piece] {
+        &self.0
+    }
+
+    /// Whether it asks when the file was taken.
+    pub fn asks_for_time(&self) -> bool {
+        let asks = |piece: &Piece| matches!(piece, Piece::Asked(it) if it.is_of_time());
+        self.0.iter().any(asks)
+    }
+}
+
+fn unknown(word: &str) -> Mistake {
+    let all = Placeholder::ALL.map(|it| format!("{{{}}}", it.word()));
+    Mistake {
+        message: format!("`{{{word}}}` is not a placeholder"),
+        hint: Some(format!("there are {}", all.join(", "))),
+    }
+}
+
+/// As it was written.
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|piece| match piece {
+            Piece::Plain(text) => f.write_str(text),
+            Piece::Asked(it) => write!(f, "{{{}}}", it.word()),
+        })
+    }
+}
+
+/// As it was written, too: the store notes the rule of a folder in this form.
+impl fmt::Debug for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.to_string())
+    }
+}
 
 /// Whether the title depends on when the file was taken.
 pub fn asks_for_day(rule: &AlbumRule) -> bool {
@@ -253,5 +403,29 @@ mod tests {
             assert_eq!(titled(text, "a.jpg"), title, "{text}");
         }
         assert_eq!(titled("{folder}", "---/a.jpg"), "---", "it is called so");
+    }
+
+    #[test]
+    fn a_template_is_read_and_written_back() {
+        for text in ["{year}-{month} {folder}", "{path}", "a {day} b", "plain"] {
+            assert_eq!(Template::parse(text).unwrap().to_string(), text);
+        }
+        assert!(Template::parse("{folder} {day}").unwrap().asks_for_time());
+        let of_folders = Template::parse("{folder}{parent}{path}").unwrap();
+        assert!(!of_folders.asks_for_time());
+        assert_eq!(of_folders.pieces().len(), 3);
+    }
+
+    #[test]
+    fn a_mistake_is_named() {
+        let wrong = |text: &str| Template::parse(text).unwrap_err().message;
+        assert_eq!(wrong("{yaer}"), "`{yaer}` is not a placeholder");
+        assert_eq!(wrong("{}"), "`{}` is not a placeholder");
+        assert_eq!(wrong("a {year"), "a `{` is not closed");
+        assert_eq!(wrong("year} {day}"), "a `}` has no `{` before it");
+        assert_eq!(wrong("{day}}"), "a `}` has no `{` before it");
+        let hint = Template::parse("{Year}").unwrap_err().hint;
+        let all = "there are {folder}, {parent}, {path}, {year}, {month}, {day}";
+        assert_eq!(hint.as_deref(), Some(all));
     }
 }

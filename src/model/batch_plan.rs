@@ -1,46 +1,49 @@
-//! Which ready items leave in one call, when, and at which position. Pure: the store finds the
-//! stretch, the lane sends what is decided here.
+//! Which ready items are sent in one call, when, and at which position. Pure: the store finds the runs, the
+//! writer sends what is decided here.
 //!
-//! A *stretch* is a place in the album where new items can stand together: between two neighbours
-//! that are in sequence, before the first, or behind the last (the *tail*). All items of one call
-//! go to one place, so a call never spans two stretches. Within a stretch the ready items are taken
-//! from the lowest order key on, and without a gap: one that is still to come is waited for, because
-//! a call for it alone would cost as much as a call for fifty.
+//! An *insertion run* is a place in the album where new items can be inserted together: between two
+//! neighbours that are in sequence, before the first, or behind the last (the *tail*). All items of one call
+//! get consecutive places, so a call never spans two runs. Within a run the ready items are taken from the
+//! lowest order key on, without a gap: an item that is still being uploaded is waited for, because a call
+//! for it alone would cost as much as a call for fifty.
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use crate::{clock, model::ids::MediaItemId};
+use super::ids::MediaItemId;
 
 /// The most items in one call (fact sheet, section 3.1).
 pub const MAX_BATCH: usize = 50;
 
-/// A place in an album, and what is ready for it.
+/// A ready time that lies further ahead means that the clock was set back.
+const CLOCK_SLACK: SignedDuration = SignedDuration::from_mins(1);
+
+/// A place in an album, and the items that are ready for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InsertionRun {
     /// How many items are ready, in order; more than [`MAX_BATCH`] may be.
     pub ready: usize,
-    /// How many of them stand before the first one that is waited for.
+    /// How many of them come before the first one that is waited for.
     pub contiguous: usize,
-    /// Whether anything that is still to come belongs here.
+    /// Whether any item that is not ready yet belongs here.
     pub pending: bool,
-    /// Since when the item that is ready longest is ready.
+    /// Since when the oldest ready item is ready.
     pub oldest: Timestamp,
     /// The item in sequence just before.
     pub predecessor: Option<MediaItemId>,
-    /// Whether an item in sequence follows. Nothing follows the tail.
+    /// Whether an item in sequence follows; none follows the tail.
     pub has_successor: bool,
 }
 
-/// When a batch leaves that is not full.
+/// When a batch is sent that is not full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FlushPolicy {
-    /// The longest that a ready item waits for company.
+    /// The longest that a ready item waits for others to fill its batch.
     pub max_wait: Duration,
-    /// Whether a batch leaves as soon as nothing can join it: in a backfill nothing new appears.
+    /// Whether a batch is sent as soon as nothing can join it: in a backfill no new files appear.
     pub final_flush: bool,
-    /// Whether uploads stand still until some batch leaves.
+    /// Whether uploads are stopped until some batch is sent.
     pub backpressure: bool,
 }
 
@@ -55,36 +58,39 @@ pub enum Position {
     After(MediaItemId),
 }
 
-/// What becomes of a stretch now.
+/// What is done with a run now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// The first so many ready items leave in one call.
+    /// The first so many ready items are sent in one call.
     Leave(usize),
-    /// Nothing leaves before this instant, unless something changes.
+    /// Nothing is sent before this instant, unless something changes.
     Wait(Timestamp),
 }
 
 impl InsertionRun {
-    /// What becomes of this stretch at `now`.
-    pub fn decide(&self, patience: FlushPolicy, now: Timestamp) -> Decision {
+    /// What is done with this run at `now`.
+    pub fn decide(&self, policy: FlushPolicy, now: Timestamp) -> Decision {
         let full = self.contiguous >= MAX_BATCH;
-        let alone = patience.final_flush && !self.pending;
+        let alone = policy.final_flush && !self.pending;
         if full || alone {
             return Decision::Leave(self.contiguous.min(MAX_BATCH));
         }
-        let due = clock::after(self.oldest, patience.max_wait);
-        // A stored time from the future is a clock that was set back: it is due. A little ahead is only
-        // what became ready after the caller had looked at the clock.
-        let was_set_back = self.oldest > clock::after(now, clock::LOOK_AGAIN);
-        if due <= now || was_set_back || patience.backpressure {
-            // What is still to come is passed over and put in later, behind its predecessor.
+        let due = self
+            .oldest
+            .saturating_add(policy.max_wait)
+            .unwrap_or(Timestamp::MAX);
+        // A stored time from the future means that the clock was set back: it is due. A little ahead means
+        // only that the item became ready after the caller read the clock.
+        let was_set_back = self.oldest.duration_since(now) > CLOCK_SLACK;
+        if due <= now || was_set_back || policy.backpressure {
+            // Items that are not ready are inserted later, behind their predecessor.
             return Decision::Leave(self.ready.min(MAX_BATCH));
         }
         Decision::Wait(due)
     }
 
-    /// The same place for what comes behind the first `n` ready items, of which the one that is ready
-    /// longest is so since `oldest`: the first are passed over and put in later.
+    /// The same place without its first `n` ready items, which are inserted later. `oldest` is since when the
+    /// oldest of the others is ready.
     #[must_use]
     pub fn behind(self, n: usize, oldest: Timestamp) -> Self {
         Self {
@@ -95,7 +101,7 @@ impl InsertionRun {
         }
     }
 
-    /// Where the items of this stretch go.
+    /// The position of the items of this run.
     pub fn position(&self) -> Position {
         match (&self.predecessor, self.has_successor) {
             (_, false) => Position::Last,
@@ -104,8 +110,8 @@ impl InsertionRun {
         }
     }
 
-    /// Whether a call of `n` items here costs more than full batches at the tail would:
-    /// that is what `batch.order_calls` bounds.
+    /// Whether a call of `n` items here is needed only for the order: full batches at the tail would cost less.
+    /// `batch.order_calls` limits the number of such calls a day.
     pub fn is_order_only(&self, n: usize) -> bool {
         self.has_successor && n < MAX_BATCH
     }

@@ -1,7 +1,6 @@
-//! Names of things: the service's ids as newtypes, so that none can stand where another belongs.
+//! The service's ids and the ids of our rows as types, so that none can be used for another.
 //!
-//! The service's ids are opaque text. They are stored and compared whole, never taken apart.
-//! Ids of our own rows are numbers and live here too, because the pure cores speak of them.
+//! The service's ids are opaque text: stored and compared as they are, never parsed. Row ids are numbers.
 
 use std::fmt;
 
@@ -71,11 +70,11 @@ macro_rules! secret_text {
 }
 
 secret_text! {
-    /// What the service gives for uploaded bytes: valid for a day, a secret while it is.
+    /// The token that the service gives for uploaded bytes: valid for a day, and secret.
     UploadToken
 }
 secret_text! {
-    /// The address of a resumable session. Whoever knows it may write to it.
+    /// The address of a resumable session: secret, because it allows to write to it.
     SessionUrl
 }
 
@@ -115,11 +114,11 @@ row_id! {
     AlbumRow
 }
 row_id! {
-    /// A row of `calls`: one mutating call of the lane.
+    /// A row of `calls`: one mutating call.
     CallId
 }
 row_id! {
-    /// A row of `orders`: what a command asks of a running daemon.
+    /// A row of `orders`: a command for the running daemon.
     OrderId
 }
 
@@ -128,7 +127,7 @@ row_id! {
     ActId
 }
 
-/// The BLAKE3 hash of a content: what makes two files one item.
+/// The BLAKE3 hash of a content: files with the same hash are one item.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ContentHash(pub [u8; 32]);
 

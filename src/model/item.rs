@@ -4,14 +4,14 @@
 //! queued → uploading → uploaded → creating → created → verified
 //! ```
 //!
-//! and three states aside: `failed` (it was blamed too often), `skipped` (no file holds these bytes
-//! any more) and `missing` (the service no longer knows the media item). Only `retry` and a file that
-//! turns up again lead out of those.
+//! Three more states: `failed` (too many attempts were its own fault), `skipped` (no file has these bytes any
+//! more) and `missing` (the service no longer knows the media item). Only `retry` and a file that appears
+//! again lead out of these.
 //!
-//! [`State::after`] is the whole machine. It is pure, it has no wildcard arm, and the checks of the
-//! schema repeat its invariants: a token stands beside `uploaded` and `creating`, a media item id
-//! beside `created`, `verified` and `missing`. The store applies events and never writes a state by
-//! itself. Waiting is not a state: `attempts` and `not_before` stand beside any that can still move.
+//! [`State::after`] is the whole machine. It is pure and has no wildcard arm, and the checks of the schema
+//! repeat its invariants: `uploaded` and `creating` have a token; `created`, `verified` and `missing` have a
+//! media item id. The store applies events and never writes a state by itself. Waiting is not a state: any
+//! item that can still move has `attempts` and `not_before`.
 
 use std::fmt;
 
@@ -31,9 +31,9 @@ pub enum State {
     Created,
     /// The service was asked for the media item and had it.
     Verified,
-    /// It was blamed too often, or for something that another try cannot mend.
+    /// Too many attempts were its own fault, or one that another try cannot repair.
     Failed,
-    /// No file holds these bytes any more, and they never went up.
+    /// No file has these bytes any more, and they were never uploaded.
     Skipped,
     /// The service no longer knows the media item.
     Missing,
@@ -42,7 +42,7 @@ pub enum State {
 /// What can happen to an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Event {
-    /// An upload slot hashed a file with these bytes and begins to send them.
+    /// A worker hashed a file with these bytes and begins to send them.
     UploadBegun,
     /// The upload ended without a token and will be tried again.
     UploadEnded,
@@ -52,9 +52,9 @@ pub enum Event {
     TokenReceived,
     /// A call that holds the token was journalled.
     AddedToCall,
-    /// The call made nothing of this item, which keeps its token and waits for another call.
+    /// The call did not create this item, which keeps its token and waits for another call.
     CreateDeferred,
-    /// The token is of no use any more; the bytes must be sent again.
+    /// The token has expired or was refused; the bytes must be sent again.
     TokenDied,
     /// The service will not make a media item of these bytes.
     CreateGivenUp,
@@ -64,9 +64,9 @@ pub enum Event {
     Verified,
     /// The service was asked twice and does not know the media item.
     NotFound,
-    /// Somebody asked for another try, or a file with these bytes turned up again.
+    /// A user asked for another try, or a file with these bytes appeared again.
     Retried,
-    /// The last file with these bytes is gone or holds others now.
+    /// The last file with these bytes is gone or has changed.
     SourceLost,
 }
 
@@ -74,9 +74,9 @@ pub enum Event {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an item that is {state} cannot take the event {event:?}")]
 pub struct Illegal {
-    /// Where the item stood.
+    /// The state of the item.
     pub state: State,
-    /// What was claimed to have happened.
+    /// The event.
     pub event: Event,
 }
 
@@ -155,7 +155,7 @@ impl State {
             },
             Event::SourceLost => match self {
                 Self::Queued | Self::Uploading => Ok(Self::Skipped),
-                // What went up before its file left is still made: the service has the bytes.
+                // Bytes that were uploaded before the file was gone are still created.
                 Self::Uploaded
                 | Self::Creating
                 | Self::Created
@@ -181,7 +181,7 @@ impl State {
         }
     }
 
-    /// For a created item the outcome of a further call is the placement's affair.
+    /// For a created item the outcome of a further call concerns only the placement.
     fn leave_creating(self, next: Self, illegal: Result<Self, Illegal>) -> Result<Self, Illegal> {
         match self {
             Self::Creating => Ok(next),
@@ -225,7 +225,7 @@ impl fmt::Display for State {
     }
 }
 
-/// What follows when an outcome blames an item that was blamed `attempts` times before.
+/// Whether an item has failed when one more attempt was its own fault, after `attempts` others.
 pub fn attempts_exhausted(attempts: u32, max_attempts: u32) -> bool {
     attempts.saturating_add(1) >= max_attempts
 }

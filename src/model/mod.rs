@@ -1,33 +1,39 @@
-//! Albums: which one a file goes to, in what order, and at which positions. Pure.
+//! The rules that need no clock, no database and no disk. Pure: uses no other module.
 //!
-//! - [`title`] — the album rule of a folder, and what a title may be.
-//! - [`order`] — the order key, bytes that sort as the album shall stand.
-//! - [`plan`] — which of the ready items leave in one call, and at which position.
+//! - [`ids`]: the service's ids and ours as types.
+//! - [`item`]: the state machine of an item.
+//! - [`order_key`]: the place of an item in its album, as bytes that sort.
+//! - [`batch_plan`]: which ready items are sent in one call, when, and at which position.
+//! - [`album_title`]: the album rule of a folder, templates, and valid titles.
+//! - [`call`]: the kinds of mutating call, and what follows when one fails.
+//! - [`backoff`]: how long to wait after failures.
 //!
-//! A *placement* is an item in an album. The store keeps it, and each of its statements says from which
-//! state to which:
+//! A *placement* is an item in an album. The store keeps its state, and each of its statements says from
+//! which state to which:
 //!
 //! ```text
-//! wanted → placed     a call put it there, or the album was read and has it
-//!        → gone       its file left, or a person took it out, before it was there
-//!        → refused    the service will not have it there; a reason stands beside
-//! placed → leaving    its file left, or a person took it out
-//!        → wanted     the album was deleted and is made anew, or the item was sent again
-//! leaving → gone      a call took it out, or it is not there any more
-//!         → placed    a file brought it back before it had left
-//!         → refused   the service will not take it out
-//! gone → wanted       a file brings it anew, unless a person took it out
-//!      → leaving      a call that was under way put it there all the same
-//! refused → wanted    somebody asked for another try
-//!         → leaving, gone   a person took it out
+//! wanted → placed     a call put it there, or the album was listed and has it
+//!        → gone       its file is gone, or a user removed it, before it was there
+//!        → refused    the service does not put it there; the reason is stored
+//! placed → leaving    its file is gone, or a user removed it
+//!        → wanted     the album was deleted and is made again, or the item was uploaded again
+//! leaving → gone      a call removed it, or it is not there any more
+//!         → placed    its file came back before it was removed
+//!         → refused   the service does not remove it
+//! gone → wanted       a file brings it back, unless a user removed it
+//!      → leaving      a call that was under way put it there after all
+//! refused → wanted    a user asked for another try
+//!         → leaving, gone   a user removed it
 //! ```
 //!
-//! It is `in_sequence` only while it stands at its planned place: it was created there, or was added
-//! to the end behind all that stands in sequence, or the album was read and stands so. What goes to the
-//! end for want of a better place is not.
+//! It is `in_sequence` only at its planned place: it was created there, or was added to the end behind all
+//! that is in sequence, or the album was listed and has it there. An item that is appended because it has no
+//! better place is not.
 
 pub mod album_title;
+pub mod backoff;
 pub mod batch_plan;
+pub mod call;
 pub mod ids;
 pub mod item;
 pub mod order_key;

@@ -215,7 +215,7 @@ pub(super) fn compare(
     let there: HashSet<&str> = listed.items.iter().map(|item| &*item.name).collect();
     let names: Vec<Option<String>> = candidates
         .iter()
-        .map(|one| upload::file_name::file_name(&one.file.entry.name))
+        .map(|one| upload::file_name(&one.file.entry.name))
         .map(|name| there.contains(&*name).then_some(name))
         .collect();
     let asked: HashSet<&str> = candidates

@@ -19,7 +19,7 @@ use crate::{
     context::{
         Context,
         account::{self, Permit},
-        backoff,
+        pause,
     },
     model::ids::{AlbumId, MediaItemId},
     photos_api::{
@@ -27,7 +27,6 @@ use crate::{
         wire::{Album, AlbumsPage, MediaItem, MediaItemsPage},
     },
     store::{AccountState, Sending},
-    verify::is_worth_retrying,
 };
 
 /// Failures in a row after which the run ends rather than wait any longer.
@@ -146,7 +145,7 @@ pub(super) fn second(instant: Timestamp) -> i64 {
 #[derive(Debug)]
 pub(super) struct Lists<'a> {
     context: &'a Context,
-    strikes: u32,
+    backoff: pause::Backoff,
 }
 
 impl<'a> Lists<'a> {
@@ -154,7 +153,7 @@ impl<'a> Lists<'a> {
     pub(super) fn new(context: &'a Context) -> Self {
         Self {
             context,
-            strikes: 0,
+            backoff: pause::Backoff::default(),
         }
     }
 
@@ -241,7 +240,7 @@ impl<'a> Lists<'a> {
             };
             let error = match answered.and_then(|answer| answer.parse()) {
                 Ok(page) => {
-                    self.strikes = 0;
+                    self.backoff.reset();
                     // A list says nothing of the storage: that pause is for writes to end.
                     context.account.record_upload_success().await?;
                     return Ok(page);
@@ -249,8 +248,7 @@ impl<'a> Lists<'a> {
                 Err(error) => error,
             };
             let wait = self.wait_after(&error);
-            self.strikes += 1;
-            if self.strikes > PATIENCE || !is_worth_retrying(&error) {
+            if self.backoff.failures() > PATIENCE || !pause::is_worth_retrying(&error) {
                 context.account.record_failure(&error).await?;
                 return Err(Stopped::Refused(error));
             }
@@ -277,16 +275,15 @@ impl<'a> Lists<'a> {
         self.rest(clock::until(context.clock.now(), until)).await
     }
 
-    fn wait_after(&self, error: &photos_api::Error) -> Duration {
+    fn wait_after(&mut self, error: &photos_api::Error) -> Duration {
         let retry = &self.context.config.retry;
-        let chance = fastrand::f64();
-        let own = match error.kind() {
-            // The next call brings a new token.
-            Kind::AccessTokenRefused if self.strikes == 0 => return Duration::ZERO,
-            Kind::RateLimited(_) => backoff::after_rate_limit(retry, self.strikes, chance),
-            _ => backoff::after_trouble(retry, self.strikes, chance),
-        };
-        backoff::at_least(own, error)
+        let is_first = self.backoff.failures() == 0;
+        let wait = self.backoff.next_wait(retry, error);
+        // The next call brings a new access token.
+        if is_first && error.kind() == Kind::AccessTokenRefused {
+            return Duration::ZERO;
+        }
+        wait
     }
 
     async fn rest(&self, wait: Duration) -> Result<(), Stopped> {

@@ -11,48 +11,11 @@ use crate::{
     clock,
     model::{
         batch_plan::Position,
+        call::CallKind,
         ids::{AlbumRow, CallId, ItemId},
         item::Event,
     },
 };
-
-/// What a call does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CallKind {
-    /// mediaItems.batchCreate
-    CreateItems,
-    /// albums.create
-    CreateAlbum,
-    /// albums.batchAddMediaItems
-    AddItems,
-    /// albums.batchRemoveMediaItems
-    RemoveItems,
-    /// mediaItems.patch
-    DescribeItem,
-}
-
-impl CallKind {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::CreateItems => "create_items",
-            Self::CreateAlbum => "create_album",
-            Self::AddItems => "add_items",
-            Self::RemoveItems => "remove_items",
-            Self::DescribeItem => "describe_item",
-        }
-    }
-
-    fn parse(word: &str) -> Result<Self> {
-        match word {
-            "create_items" => Ok(Self::CreateItems),
-            "create_album" => Ok(Self::CreateAlbum),
-            "add_items" => Ok(Self::AddItems),
-            "remove_items" => Ok(Self::RemoveItems),
-            "describe_item" => Ok(Self::DescribeItem),
-            other => Err(Error::Corrupt(format!("a call of kind `{other}`"))),
-        }
-    }
-}
 
 /// A call that is about to be sent for the first time.
 #[derive(Debug, Clone)]
@@ -109,7 +72,7 @@ impl Store {
                 "INSERT INTO calls (kind, album_id, position, path, body, sent_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
             .execute(params![
-                call.kind.as_str(),
+                <&'static str>::from(call.kind),
                 call.album.0,
                 position,
                 call.path,
@@ -213,7 +176,9 @@ pub(super) fn unanswered(db: &Reader) -> Result<Option<Journalled>> {
     };
     Ok(Some(Journalled {
         id,
-        kind: CallKind::parse(&kind)?,
+        kind: kind
+            .parse()
+            .map_err(|_| Error::Corrupt(format!("a call of kind `{kind}`")))?,
         album,
         path,
         body,

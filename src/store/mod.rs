@@ -58,10 +58,11 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use crate::model::call::CallKind;
 pub use albums::AlbumTask;
 pub use backup::{BACKUPS, BEFORE_RESTORE, BackedUp, Restored, lost, restore};
 pub use byte_sources::{Reach, UnavailableFiles};
-pub use call_journal::{CallKind, Journalled, NewCall};
+pub use call_journal::{Journalled, NewCall};
 pub use command_queue::{NewOrder, Order, OrderKind};
 pub use create_results::{ItemOutcome, Outcome};
 pub use descriptions::DescriptionSource;

@@ -1,10 +1,9 @@
-//! UploadFailures while bytes go up: whose it is, how long the stage waits, and who is tried next.
+//! Failed uploads: whose fault they are, how long uploads wait, and which file is tried next.
 //!
-//! Nobody can see from one failure whether the service fails at everything or at this file. So while
-//! there is trouble one upload at a time goes out, as a probe, and each is of another file as long as
-//! there is one: a file at which the service always fails must not be all that is ever tried. A file
-//! that fails alone waits longer each time, and the stage hardly: who comes next is not held up by it. A
-//! file is blamed once another one got through since it failed last ([`History`]).
+//! One failure does not tell whether the service fails at everything or at this file. So after a failure one
+//! upload at a time is sent as a probe, of another file each time if there is one: a file at which the service
+//! always fails must not be the only one that is tried. A file that is the only one to fail waits longer each
+//! time, and the others hardly. A file is at fault if another upload succeeded since its last failure.
 
 use std::{
     collections::HashMap,
@@ -16,190 +15,182 @@ use jiff::Timestamp;
 
 use crate::{
     clock,
-    config::Retry,
-    context::{backoff, retry_after::Wait},
-    model::ids::{FileId, ItemId},
+    context::pause::Timer,
+    model::{
+        backoff::Retry,
+        ids::{FileId, ItemId},
+    },
 };
 
-/// Of so many files it is known that they were tried already: as many probes as five minutes apart
-/// fill more than a day.
-const TRIED: usize = 500;
+/// The most failed files that are remembered. One probe in five minutes makes 288 a day, so this covers more
+/// than a day.
+const MAX_TRIED: usize = 500;
 
-/// The trouble of the stage.
+/// Shared by the task and its workers; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct UploadFailures(Arc<Mutex<State>>);
+
 #[derive(Debug, Default)]
-pub(super) struct UploadFailures {
-    /// Failures in a row that may be everybody's; while there are any, one slot probes.
-    strikes: u32,
-    /// Files that failed since an upload got through, who failed last at the end.
+struct State {
+    /// Failures in a row that may be the service's. While there are any, one worker probes.
+    failures: u32,
+    /// Files that failed since the last success, the latest at the end.
     tried: Vec<FileId>,
-    /// Failures in a row of the only one in `tried`, after its first.
+    /// Further failures in a row of the only file in `tried`.
     alone: u32,
-    wait: Option<Wait>,
-    /// The pause that the service asked for.
-    asked: Option<Wait>,
-    /// The wait of those in `tried`.
-    again: Option<Wait>,
+    /// Nothing is started before its end.
+    pause: Option<Timer>,
+    /// The same, because the service asked for it: no success ends it.
+    requested: Option<Timer>,
+    /// No file in `tried` is started before its end.
+    retry_tried: Option<Timer>,
+    successes: u64,
+    /// The value of `successes` at an item's last failure, and its failures since that success.
+    items: HashMap<ItemId, (u64, u32)>,
+}
+
+/// What happened since an item's last failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Since {
+    /// Another upload succeeded: the item is at fault.
+    OthersSucceeded,
+    /// No other upload succeeded: the service may fail at everything. The item had failed so often before.
+    NoneSucceeded(u32),
 }
 
 impl UploadFailures {
     /// Whether the last upload failed.
-    pub(super) fn is_on(&self) -> bool {
-        self.strikes > 0
+    pub(super) fn is_probing(&self) -> bool {
+        self.state().failures > 0
     }
 
-    /// Until when nothing is begun; none if something may be.
-    pub(super) fn lasts(&self, now: Timestamp) -> Option<Timestamp> {
-        until(self.wait, now).max(until(self.asked, now))
+    /// Until when nothing is started; none if something may be.
+    pub(super) fn paused_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let state = self.state();
+        running(state.pause, now).max(running(state.requested, now))
     }
 
-    /// Until when none of [`UploadFailures::tried`] is begun; none if one of them may be.
-    pub(super) fn lasts_for_tried(&self, now: Timestamp) -> Option<Timestamp> {
-        until(self.again, now)
+    /// Whether the service asked for a pause that is not over. It applies to uploads under way, too.
+    pub(super) fn is_pause_requested(&self, now: Timestamp) -> bool {
+        running(self.state().requested, now).is_some()
     }
 
-    /// Who failed since an upload got through, and is tried after everybody else.
+    /// Until when no file of [`Self::tried`] is started; none if one may be.
+    pub(super) fn tried_paused_until(&self, now: Timestamp) -> Option<Timestamp> {
+        running(self.state().retry_tried, now)
+    }
+
+    /// The files that failed since the last success. They are tried after all others.
     pub(super) fn tried(&self) -> Vec<FileId> {
-        self.tried.clone()
+        self.state().tried.clone()
     }
 
-    /// Nothing is begun before then.
-    pub(super) fn wait_until(&mut self, now: Timestamp, until: Timestamp) {
-        self.wait = Some(Wait::new(now, until));
+    /// Nothing is started before then.
+    pub(super) fn pause_until(&self, now: Timestamp, until: Timestamp) {
+        self.state().pause = Some(Timer::new(now, until));
     }
 
     /// The service asked for a pause until then.
-    pub(super) fn pause_until(&mut self, now: Timestamp, until: Timestamp) {
-        self.asked = Some(Wait::new(now, until));
+    pub(super) fn request_pause(&self, now: Timestamp, until: Timestamp) {
+        self.state().requested = Some(Timer::new(now, until));
     }
 
-    /// An upload got through. It may have been under way when a pause was asked for, and takes nothing
-    /// of that back.
-    pub(super) fn over(&mut self) {
-        *self = Self {
-            asked: self.asked,
-            ..Self::default()
+    /// An upload succeeded. It may have begun before a pause was asked for, so it does not end that one.
+    pub(super) fn record_success(&self, item: ItemId) {
+        let mut state = self.state();
+        let mut items = std::mem::take(&mut state.items);
+        items.remove(&item);
+        *state = State {
+            requested: state.requested,
+            successes: state.successes + 1,
+            items,
+            ..State::default()
         };
     }
 
-    /// The upload of this file failed; `asked` is how long the service asked everybody to wait. Gives
-    /// until when it is not tried again.
+    /// An upload of this item failed; gives what happened since it last failed.
+    pub(super) fn record_item_failure(&self, item: ItemId) -> Since {
+        let mut state = self.state();
+        let successes = state.successes;
+        let (before, times) = *state.items.get(&item).unwrap_or(&(successes, 0));
+        let others_succeeded = before < successes;
+        let failures = if others_succeeded {
+            1
+        } else {
+            times.saturating_add(1)
+        };
+        state.items.insert(item, (successes, failures));
+        if others_succeeded {
+            Since::OthersSucceeded
+        } else {
+            Since::NoneSucceeded(times)
+        }
+    }
+
+    /// The upload of this file failed; `requested` is the wait that the service asked for. Gives until when
+    /// the file is not tried again.
     pub(super) fn record_failure(
-        &mut self,
+        &self,
         file: FileId,
-        asked: Option<Duration>,
+        requested: Option<Duration>,
         (retry, chance): (&Retry, f64),
         now: Timestamp,
     ) -> Timestamp {
-        // What only this file has met since anybody got through may be its own.
-        if asked.is_none() && self.tried == [file] {
-            self.alone = self.alone.saturating_add(1);
+        let mut state = self.state();
+        // If only this file has failed since the last success, it may be at fault.
+        if requested.is_none() && state.tried == [file] {
+            state.alone = state.alone.saturating_add(1);
         } else {
-            self.alone = 0;
-            self.strikes = self.strikes.saturating_add(1);
+            state.alone = 0;
+            state.failures = state.failures.saturating_add(1);
         }
-        self.tried.retain(|tried| *tried != file);
-        self.tried.push(file);
-        if self.tried.len() > TRIED {
-            self.tried.remove(0);
+        state.tried.retain(|tried| *tried != file);
+        state.tried.push(file);
+        if state.tried.len() > MAX_TRIED {
+            state.tried.remove(0);
         }
-        let after = |failures: u32| {
-            let own = backoff::after_trouble(retry, failures.saturating_sub(1), chance);
-            clock::after(now, asked.map_or(own, |asked| asked.max(own)))
+        let timer = |failures: u32| {
+            let own = retry.after_server_error(failures.saturating_sub(1), chance);
+            let wait = requested.map_or(own, |requested| requested.max(own));
+            Timer::new(now, clock::after(now, wait))
         };
-        let again = after(self.strikes.saturating_add(self.alone));
-        if asked.is_some() {
-            self.pause_until(now, again);
+        let retry_tried = timer(state.failures.saturating_add(state.alone));
+        if requested.is_some() {
+            state.requested = Some(retry_tried);
         }
-        self.wait_until(now, after(self.strikes));
-        self.again = Some(Wait::new(now, again));
-        again
-    }
-}
-
-fn until(wait: Option<Wait>, now: Timestamp) -> Option<Timestamp> {
-    wait.filter(|wait| wait.lasts(now)).map(|wait| wait.until)
-}
-
-/// Who failed when, to tell an item's own trouble from everybody's; shared by all slots.
-#[derive(Debug, Clone, Default)]
-pub(super) struct History(Arc<Mutex<Inner>>);
-
-#[derive(Debug, Default)]
-struct Inner {
-    successes: u64,
-    /// How many uploads had succeeded when this item's last one failed, and how often it has failed
-    /// since one did.
-    failed_at: HashMap<ItemId, (u64, u32)>,
-    /// The wait that the service asked for last.
-    asked: Option<Wait>,
-}
-
-/// What happened since an item last failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Since {
-    /// Another upload succeeded: this item is to blame.
-    OthersPassed,
-    /// No other upload succeeded: the service may fail at everything. So often it had failed before.
-    NonePassed(u32),
-}
-
-impl History {
-    pub(super) fn succeeded(&self, item: ItemId) {
-        let mut inner = self.inner();
-        inner.successes += 1;
-        inner.failed_at.remove(&item);
+        state.pause = Some(timer(state.failures));
+        state.retry_tried = Some(retry_tried);
+        retry_tried.until
     }
 
-    /// What happened since this item last failed.
-    pub(super) fn failed(&self, item: ItemId) -> Since {
-        let mut inner = self.inner();
-        let successes = inner.successes;
-        let (before, times) = *inner.failed_at.get(&item).unwrap_or(&(successes, 0));
-        if before < successes {
-            inner.failed_at.insert(item, (successes, 1));
-            return Since::OthersPassed;
-        }
-        let now = times.saturating_add(1);
-        inner.failed_at.insert(item, (successes, now));
-        Since::NonePassed(times)
-    }
-
-    /// The service asked for a pause until then: it is for all slots, also for those at work.
-    pub(super) fn asked_to_wait(&self, now: Timestamp, until: Timestamp) {
-        self.inner().asked = Some(Wait::new(now, until));
-    }
-
-    /// Whether that pause lasts.
-    pub(super) fn is_asked_to_wait(&self, now: Timestamp) -> bool {
-        self.inner().asked.is_some_and(|wait| wait.lasts(now))
-    }
-
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn running(timer: Option<Timer>, now: Timestamp) -> Option<Timestamp> {
+    timer
+        .filter(|timer| timer.is_running(now))
+        .map(|timer| timer.until)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const RETRY: Retry = Retry {
-        server_error_base: Duration::from_secs(1),
-        rate_limit_base: Duration::from_secs(30),
-        max_attempts: 8,
-    };
+    fn noon() -> Timestamp {
+        "2026-11-21T12:00:00Z".parse().unwrap()
+    }
 
-    /// The seconds that others and the file itself wait after each of these failed, one after the
-    /// other.
-    fn waits(files: &[i64], asked: Option<Duration>) -> Vec<(u64, u64)> {
-        let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
-        let mut trouble = UploadFailures::default();
+    /// The seconds that others and the file itself wait after each of these failed, one after the other.
+    fn waits(files: &[i64], requested: Option<Duration>) -> Vec<(u64, u64)> {
+        let (now, retry, failures) = (noon(), Retry::default(), UploadFailures::default());
         let seconds = |until| clock::until(now, until).as_secs();
-        let mut wait = |file: &i64| {
-            let again = trouble.record_failure(FileId(*file), asked, (&RETRY, 1.0), now);
-            (seconds(trouble.lasts(now).unwrap()), seconds(again))
+        let wait = |file: &i64| {
+            let again = failures.record_failure(FileId(*file), requested, (&retry, 1.0), now);
+            (seconds(failures.paused_until(now).unwrap()), seconds(again))
         };
-        files.iter().map(&mut wait).collect()
+        files.iter().map(wait).collect()
     }
 
     fn the_same_for_all(waits: [u64; 5]) -> Vec<(u64, u64)> {
@@ -207,13 +198,13 @@ mod tests {
     }
 
     #[test]
-    fn all_wait_longer_for_each_that_fails() {
+    fn all_wait_longer_for_each_file_that_fails() {
         let same = the_same_for_all([1, 2, 4, 8, 16]);
         assert_eq!(waits(&[1, 2, 3, 1, 2], None), same);
     }
 
     #[test]
-    fn one_that_fails_alone_waits_longer_and_nobody_with_it() {
+    fn only_the_file_that_fails_alone_waits_longer() {
         let alone = [(1, 1), (1, 2), (1, 4), (1, 8), (1, 16)];
         assert_eq!(waits(&[1, 1, 1, 1, 1], None), alone);
         let others = [(1, 1), (1, 2), (2, 2), (4, 4), (8, 8)];
@@ -221,43 +212,40 @@ mod tests {
     }
 
     #[test]
-    fn what_the_service_asks_for_is_asked_of_all() {
-        let asked = Some(Duration::from_secs(5));
+    fn a_wait_that_the_service_asks_for_is_for_all_files() {
         let same = the_same_for_all([5, 5, 5, 8, 16]);
-        assert_eq!(waits(&[1, 1, 1, 1, 1], asked), same);
+        assert_eq!(waits(&[1, 1, 1, 1, 1], Some(Duration::from_secs(5))), same);
     }
 
     #[test]
-    fn an_upload_that_was_under_way_does_not_end_the_pause_that_was_asked_for() {
-        let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
-        let mut trouble = UploadFailures::default();
-        let asked = Some(Duration::from_mins(1));
-        let until = trouble.record_failure(FileId(1), asked, (&RETRY, 1.0), now);
-        trouble.over();
-        assert_eq!(trouble.lasts(now), Some(until));
-        assert_eq!(trouble.lasts(until), None);
+    fn a_success_does_not_end_the_pause_that_the_service_asked_for() {
+        let (now, failures) = (noon(), UploadFailures::default());
+        let minute = Some(Duration::from_mins(1));
+        let until = failures.record_failure(FileId(1), minute, (&Retry::default(), 1.0), now);
+        failures.record_success(ItemId(2));
+        assert_eq!(failures.paused_until(now), Some(until));
+        assert_eq!(failures.paused_until(until), None);
     }
 
     #[test]
-    fn who_failed_last_stands_behind_all_others() {
-        let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
-        let mut trouble = UploadFailures::default();
+    fn the_file_that_failed_last_is_tried_last() {
+        let (now, failures) = (noon(), UploadFailures::default());
         for file in [1, 2, 1, 3] {
-            trouble.record_failure(FileId(file), None, (&RETRY, 1.0), now);
+            failures.record_failure(FileId(file), None, (&Retry::default(), 1.0), now);
         }
-        assert_eq!(trouble.tried(), [FileId(2), FileId(1), FileId(3)]);
-        trouble.over();
-        assert!(trouble.tried().is_empty() && !trouble.is_on());
+        assert_eq!(failures.tried(), [FileId(2), FileId(1), FileId(3)]);
+        failures.record_success(ItemId(1));
+        assert!(failures.tried().is_empty() && !failures.is_probing());
     }
 
     #[test]
-    fn an_item_is_to_blame_once_another_got_through() {
-        let history = History::default();
+    fn an_item_is_at_fault_once_another_upload_succeeded() {
+        let failures = UploadFailures::default();
         let (one, other) = (ItemId(1), ItemId(2));
-        assert_eq!(history.failed(one), Since::NonePassed(0));
-        assert_eq!(history.failed(one), Since::NonePassed(1));
-        history.succeeded(other);
-        assert_eq!(history.failed(one), Since::OthersPassed);
-        assert_eq!(history.failed(one), Since::NonePassed(1));
+        assert_eq!(failures.record_item_failure(one), Since::NoneSucceeded(0));
+        assert_eq!(failures.record_item_failure(one), Since::NoneSucceeded(1));
+        failures.record_success(other);
+        assert_eq!(failures.record_item_failure(one), Since::OthersSucceeded);
+        assert_eq!(failures.record_item_failure(one), Since::NoneSucceeded(1));
     }
 }

@@ -1,348 +1,317 @@
-//! Files to upload tokens: `upload.parallel` slots that claim, hash and send.
+//! Files to upload tokens: `upload.parallel` workers that claim, hash and send.
 //!
-//! - [`read_source`] — what a claimed file is: its kind, its hash, whether it stood still.
-//! - [`worker`] — one file from the claim to the end of its sending, [`outcome`] — what came of it.
-//! - [`resumable`] — the resumable protocol for larger files.
-//! - [`failures`] — whose trouble it is, how long the stage waits, and who is tried next.
-//! - [`file_name`] — the name under which it appears.
+//! - [`worker`]: one file, from the claim to its recorded outcome.
+//! - [`read_source`]: opens and hashes a file, and checks that it is unchanged.
+//! - [`send`]: sends the bytes, raw or by a resumable session.
+//! - [`failures`]: whose fault a failure is, how long uploads wait, and which file is tried next.
 //!
-//! Bytes go up in parallel with the lane, but not without bound: not while `upload.ready_tokens`
-//! tokens wait, and not while the lane stands still for longer than tokens live. When the service
-//! has trouble, the stage sends one probe at a time until one gets through.
+//! Uploads run beside the writer, but stop while `upload.ready_tokens` tokens wait for it, and while the
+//! writer is paused for longer than tokens live. After a failure one upload at a time is sent, until one
+//! succeeds.
 
 mod failures;
-pub mod file_name;
-mod outcome;
-pub(super) mod read_source;
-mod resumable;
+pub(crate) mod read_source;
+mod send;
 mod worker;
 
 use std::{collections::VecDeque, io, path::Path, time::Duration};
 
 use jiff::Timestamp;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use crate::{
     clock,
+    context::{
+        self, Context, Result,
+        account::Permit,
+        pause::{self, Scope},
+        wake,
+    },
+    media::description::sidecar_cache::Dirs,
     model::ids::FileId,
     photos_api::Bandwidth,
-    store::{Claimed, Content, FileStat, WriterState},
-};
-use crate::{
-    context::{Context, Result, account::Permit, retry_after, wake},
-    media::description,
     safe_open,
     scan::folder::Folder,
+    store::{self, Claimed, Content, FileStat, Store, WriterState},
 };
+use failures::UploadFailures;
+pub use read_source::file_name;
+use send::Sender;
+use worker::{Ended, Worker};
 
-use failures::{History, UploadFailures};
-
-/// Uploads stop while the lane's stop ends further ahead than this: tokens live a day.
-const TOKENS_WOULD_DIE: Duration = Duration::from_hours(20);
+/// Uploads stop while the writer is paused for longer than this: tokens live a day.
+const TOKENS_WOULD_EXPIRE: Duration = Duration::from_hours(20);
 
 /// How long uploads wait for a store that cannot be written.
-const STORE_AGAIN: Duration = Duration::from_secs(5);
+const STORE_RETRY: Duration = Duration::from_secs(5);
 
-/// Of so many claims, one stays with the backfill while there are fresh files.
+/// While there are new arrivals, one claim of so many goes to the backfill.
 const BACKFILL_TURN: u64 = 4;
 
-/// Reads the file at `below` in a folder as an upload slot would, without sending it: none if it is not
-/// what `seen` says any more, or does not go up. Blocks.
+/// Reads the file at `below` in a folder as a worker would, without sending it: none if it is not what `seen`
+/// says any more, or is not uploaded. Blocks.
 pub fn content(folder: &Folder, below: &Path, seen: FileStat) -> io::Result<Option<Content>> {
     let name = below.file_name().unwrap_or_default();
     let file = safe_open::file(folder.root(), below, folder.settings.follow_symlinks)?;
     read_source::content(file, name, seen)
 }
 
-/// How a slot ended, as far as the stage needs to know.
-#[derive(Debug)]
-enum Ended {
-    /// The outcome is recorded and tells nothing about the service.
-    Recorded,
-    /// The service took the bytes.
-    Sent,
-    /// The service or the network had trouble; the file waits in the queue.
-    UploadFailures {
-        /// What it was, in words.
-        words: String,
-        /// Not before so long, if the service asked for it.
-        wait: Option<Duration>,
-    },
-    /// The stop came; the file goes back into the queue at the next start.
-    Stopped,
-}
-
-/// The upload stage.
+/// The upload task.
 #[derive(Debug)]
 pub struct Upload {
     context: Context,
-    bandwidth: Bandwidth,
-    slots: JoinSet<(FileId, Result<Ended>)>,
+    sender: Sender,
+    failures: UploadFailures,
+    workers: JoinSet<(FileId, Result<Ended>)>,
     claimed: VecDeque<Claimed>,
     claims: u64,
-    trouble: UploadFailures,
-    /// The store says that uploads wait.
+    /// The store's row says that uploads wait.
     reported_waiting: bool,
-    history: History,
-    dirs: description::sidecar_cache::Dirs,
-    /// Whose slots ended without a word to the store; they are put back once it can be written.
+    sidecars: Dirs,
+    /// Claims of workers that ended without telling the store, which could not be written.
     orphaned_claims: Vec<FileId>,
 }
 
 impl Upload {
-    /// The stage with empty slots.
+    /// The task, with nothing under way.
     pub fn new(context: Context) -> Self {
-        let bandwidth = Bandwidth::new(context.config.upload.bandwidth);
+        let failures = UploadFailures::default();
+        let sender = Sender {
+            bandwidth: Bandwidth::new(context.config.upload.bandwidth),
+            failures: failures.clone(),
+            context: context.clone(),
+        };
         Self {
             context,
-            bandwidth,
-            slots: JoinSet::new(),
+            sender,
+            failures,
+            workers: JoinSet::new(),
             claimed: VecDeque::new(),
             claims: 0,
-            trouble: UploadFailures::default(),
             reported_waiting: true,
-            history: History::default(),
-            dirs: description::sidecar_cache::Dirs::default(),
+            sidecars: Dirs::default(),
             orphaned_claims: Vec::new(),
         }
     }
 
-    /// Runs until the stop. Uploads under way are abandoned then: their sessions are kept, their
-    /// bytes can be sent again.
+    fn store(&self) -> &Store {
+        &self.context.store
+    }
+
+    fn now(&self) -> Timestamp {
+        self.context.clock.now()
+    }
+
+    /// Runs until the stop. Uploads under way are abandoned then: sessions are kept, and other bytes can be
+    /// sent again.
     pub async fn run(mut self) -> Result<()> {
-        let longest = crate::context::max_waits::asked_for(&self.context.config.retry);
-        let now = self.context.clock.now();
-        if let Some(until) =
-            retry_after::load(&self.context.store, retry_after::UPLOADS, longest, now).await?
-        {
-            self.trouble.pause_until(now, until);
-        } else {
-            self.go_on().await?;
+        let (now, retry) = (self.now(), &self.context.config.retry);
+        match pause::load(self.store(), Scope::Uploads, retry, now).await? {
+            Some(until) => self.failures.request_pause(now, until),
+            None => self.report_running().await?,
         }
         while !self.context.stop.is_cancelled() {
             let until = match self.fill().await {
                 Ok(until) => until,
-                Err(crate::context::Error::Store(error)) if error.is_transient() => {
+                Err(context::Error::Store(error)) if error.is_transient() => {
                     tracing::debug!(%error, "the store cannot be written; uploads wait");
-                    Some(clock::after(self.context.clock.now(), STORE_AGAIN))
+                    Some(clock::after(self.now(), STORE_RETRY))
                 }
                 Err(error) => return Err(error),
             };
             self.wait(until).await?;
         }
-        // Dropping the set aborts what is under way.
-        self.slots.shutdown().await;
-        let now = self.context.clock.now();
-        self.give_back(now)
-            .await
-            // The next start gives back what a full disk keeps us from giving back.
-            .or_else(|error| {
-                if error.is_transient() {
-                    Ok(())
-                } else {
-                    Err(error)
-                }
-            })?;
-        Ok(())
+        self.workers.shutdown().await;
+        match self.release_claims(self.now()).await {
+            // The next start releases what a full disk prevents now.
+            Err(error) if error.is_transient() => Ok(()),
+            released => Ok(released?),
+        }
     }
 
-    /// Gives back what was claimed; nothing is at work.
-    async fn give_back(&mut self, now: Timestamp) -> crate::store::Result<()> {
+    /// Puts claimed files back into the queue; no worker is running.
+    async fn release_claims(&mut self, now: Timestamp) -> store::Result<()> {
         while let Some(claim) = self.claimed.front() {
-            self.context
-                .store
-                .unclaim(claim.file, clock::from_millis(0), now)
-                .await?;
+            let at_once = clock::from_millis(0);
+            self.store().unclaim(claim.file, at_once, now).await?;
             self.claimed.pop_front();
         }
-        self.context.store.recover(now).await
+        self.store().recover(now).await
     }
 
-    /// Fills free slots; gives when to look again without a ring.
+    /// Starts workers; gives when to look again without a wake-up.
     async fn fill(&mut self) -> Result<Option<Timestamp>> {
         loop {
-            let now = self.context.clock.now();
-            let free = self.free_slots();
+            let now = self.now();
+            let free = self.free_workers();
             if free == 0 {
                 return Ok(None);
             }
-            if let Some(until) = self.trouble.lasts(now) {
+            if let Some(until) = self.failures.paused_until(now) {
                 return Ok(Some(until));
             }
             while let Some(file) = self.orphaned_claims.last() {
-                self.context.store.orphaned_claims(*file, now).await?;
+                self.store().orphaned_claims(*file, now).await?;
                 self.orphaned_claims.pop();
             }
             match self.context.account.check() {
                 Permit::Open => {}
-                // A full storage shows at creation: without a token to try, one file goes up.
+                // A full storage shows at creation: one file is uploaded if there is no token to try.
                 Permit::Probe
-                    if self.slots.is_empty() && self.context.store.tokens_ready().await? == 0 => {}
+                    if self.workers.is_empty() && self.store().tokens_ready().await? == 0 => {}
                 Permit::Probe => return Ok(None),
                 Permit::Closed { until } => return Ok(until),
             }
             if self.claimed.is_empty() {
-                if !self.tokens_wanted(now).await? {
+                if !self.wants_tokens(now).await? {
                     return Ok(None);
                 }
-                let fresh_first = self.claims % BACKFILL_TURN != BACKFILL_TURN - 1;
+                let new_first = self.claims % BACKFILL_TURN != BACKFILL_TURN - 1;
                 self.claims += 1;
-                self.claimed = self.claim(free, fresh_first, now).await?.into();
+                self.claimed = self.claim(free, new_first, now).await?.into();
             }
             let Some(claim) = self.claimed.pop_front() else {
-                let next = self.context.store.next_claim(now).await?;
-                let tried = self.trouble.lasts_for_tried(now);
+                let next = self.store().next_claim(now).await?;
+                let tried = self.failures.tried_paused_until(now);
                 return Ok(next.into_iter().chain(tried).min());
             };
-            self.start(claim);
+            let file = claim.file;
+            let worker = Worker {
+                sender: self.sender.clone(),
+                sidecars: self.sidecars.clone(),
+                claim,
+            };
+            self.workers
+                .spawn(async move { (file, worker.run().await) });
         }
     }
 
-    /// What is sent next: first what was not tried since the trouble began, if there is any.
-    async fn claim(&self, free: usize, fresh_first: bool, now: Timestamp) -> Result<Vec<Claimed>> {
-        let (store, tried) = (&self.context.store, self.trouble.tried());
-        let n = self.at_once(free);
+    /// Claims what is sent next: first files that did not fail since the last success, if there are any. A few
+    /// more than there are free workers, so that small files do not wait for the store; one while probing.
+    async fn claim(&self, free: usize, new_first: bool, now: Timestamp) -> Result<Vec<Claimed>> {
+        let (store, tried) = (self.store(), self.failures.tried());
+        let n = if self.failures.is_probing() {
+            free
+        } else {
+            free.max(self.context.config.upload.parallel * 2)
+        };
         let claimed = store
-            .claim_untried(n, fresh_first, tried.clone(), now)
+            .claim_untried(n, new_first, tried.clone(), now)
             .await?;
-        if claimed.is_empty() && !tried.is_empty() && self.trouble.lasts_for_tried(now).is_none() {
+        let may_retry = !tried.is_empty() && self.failures.tried_paused_until(now).is_none();
+        if claimed.is_empty() && may_retry {
             return Ok(store.claim_tried(tried, now).await?.into_iter().collect());
         }
         Ok(claimed)
     }
 
-    /// A few more than there are slots, so that small files do not wait for the store; one while the
-    /// service has trouble.
-    fn at_once(&self, free: usize) -> usize {
-        if self.trouble.is_on() {
-            free
-        } else {
-            free.max(self.context.config.upload.parallel * 2)
-        }
-    }
-
-    fn free_slots(&self) -> usize {
-        let slots = if self.trouble.is_on() {
+    fn free_workers(&self) -> usize {
+        let workers = if self.failures.is_probing() {
             1
         } else {
             self.context.config.upload.parallel
         };
-        slots.saturating_sub(self.slots.len())
+        workers.saturating_sub(self.workers.len())
     }
 
-    /// Whether more tokens would be used before they die.
-    async fn tokens_wanted(&self, now: Timestamp) -> Result<bool> {
-        let (lane, _) = self.context.store.lane().await?;
-        let stands = lane.state == WriterState::Waiting
-            && lane
-                .until
-                .is_some_and(|until| until > clock::after(now, TOKENS_WOULD_DIE));
-        let ready = self.context.store.tokens_ready().await?;
-        let bound = self.context.config.upload.ready_tokens;
-        Ok(!stands && ready + (self.slots.len() as u64) < bound)
+    /// Whether more tokens would be used before they expire.
+    async fn wants_tokens(&self, now: Timestamp) -> Result<bool> {
+        let (writer, _) = self.store().lane().await?;
+        let too_late = clock::after(now, TOKENS_WOULD_EXPIRE);
+        let is_paused = writer.state == WriterState::Waiting
+            && writer.until.is_some_and(|until| until > too_late);
+        let tokens = self.store().tokens_ready().await? + self.workers.len() as u64;
+        Ok(!is_paused && tokens < self.context.config.upload.ready_tokens)
     }
 
-    fn start(&mut self, claim: Claimed) {
-        let slot = worker::Slot {
-            context: self.context.clone(),
-            bandwidth: self.bandwidth.clone(),
-            history: self.history.clone(),
-            dirs: self.dirs.clone(),
-            claim,
-        };
-        let file = slot.claim.file;
-        self.slots.spawn(async move { (file, slot.run().await) });
-    }
-
-    /// Waits until a slot is free, something may be claimed, or the stop.
+    /// Waits until a worker ends, something may be claimed, or the stop.
     async fn wait(&mut self, until: Option<Timestamp>) -> Result<()> {
         let context = self.context.clone();
         tokio::select! {
             biased;
-            Some(ended) = self.slots.join_next(), if !self.slots.is_empty() => self.ended(ended).await,
-            _ = wake::rest(&context.wakes.uploads, until, &context.clock, &context.stop) => Ok(()),
+            Some(ended) = self.workers.join_next(), if !self.workers.is_empty() => self.ended(ended).await,
+            _ = wake::wait(&context.wakes.uploads, until, &context.clock, &context.stop) => Ok(()),
         }
     }
 
     async fn ended(
         &mut self,
-        ended: std::result::Result<(FileId, Result<Ended>), tokio::task::JoinError>,
+        ended: std::result::Result<(FileId, Result<Ended>), JoinError>,
     ) -> Result<()> {
         let (file, ended) = match ended {
             Ok(ended) => ended,
             Err(error) if error.is_cancelled() => return Ok(()),
-            // A panic is a defect of ours; it must not end in silence.
+            // A panic is a defect of ours, and must be seen.
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
         self.context.wakes.changed.notify();
-        // A batch may have waited for this file, however it ended: set aside, it is passed over.
+        // A batch may have waited for this file.
         self.context.wakes.writer.notify();
         match ended {
-            Ok(Ended::Recorded | Ended::Stopped) => {}
-            Ok(Ended::Sent) => {
-                self.trouble.over();
-                self.go_on().await?;
-            }
-            Ok(Ended::UploadFailures { words, wait }) => {
-                self.record_failure(file, words, wait).await?
-            }
-            Err(crate::context::Error::Store(error)) if error.is_transient() => {
+            Ok(Ended::Recorded | Ended::Stopped) => Ok(()),
+            Ok(Ended::Sent) => self.report_running().await,
+            Ok(Ended::Failed { words, wait }) => self.failed(file, words, wait).await,
+            Err(context::Error::Store(error)) if error.is_transient() => {
                 tracing::debug!(%error, file.id = file.0, "the store cannot be written; uploads wait");
-                let now = self.context.clock.now();
-                self.trouble.wait_until(now, clock::after(now, STORE_AGAIN));
+                let now = self.now();
+                self.failures
+                    .pause_until(now, clock::after(now, STORE_RETRY));
                 self.orphaned_claims.push(file);
+                Ok(())
             }
-            Err(error) => return Err(error),
+            Err(error) => Err(error),
         }
-        Ok(())
     }
 
-    /// The upload of this file has met trouble.
-    async fn record_failure(
+    /// The upload of this file failed; `requested` is the wait that the service asked for.
+    async fn failed(
         &mut self,
         file: FileId,
         words: String,
-        asked: Option<Duration>,
+        requested: Option<Duration>,
     ) -> Result<()> {
-        let (store, retry) = (&self.context.store, &self.context.config.retry);
-        let now = self.context.clock.now();
+        let (now, retry) = (self.now(), &self.context.config.retry);
+        let chance = fastrand::f64();
         let until = self
-            .trouble
-            .record_failure(file, asked, (retry, fastrand::f64()), now);
-        let is_asked = asked.is_some();
-        let reason = if is_asked {
+            .failures
+            .record_failure(file, requested, (retry, chance), now);
+        self.reported_waiting = true;
+        match self.report_waiting(words, until, requested.is_some()).await {
+            // This process keeps to the pause in any case.
+            Err(error) if error.is_transient() => Ok(()),
+            reported => Ok(reported?),
+        }
+    }
+
+    async fn report_waiting(
+        &self,
+        words: String,
+        until: Timestamp,
+        is_requested: bool,
+    ) -> store::Result<()> {
+        let reason = if is_requested {
+            tracing::info!(%until, "uploads wait: the service asked for it");
+            pause::save(self.store(), Scope::Uploads, self.now(), until).await?;
             words
         } else {
             format!("an upload failed: {words}")
         };
-        self.reported_waiting = true;
-        let told = async {
-            if is_asked {
-                tracing::info!(%until, "uploads wait: the service asked for it");
-                retry_after::save(store, retry_after::UPLOADS, now, until).await?;
-            }
-            Ok(store.uploads_wait(reason, until, is_asked).await?)
-        };
-        match told.await {
-            // This process keeps to it in any case.
-            Err(crate::context::Error::Store(error)) if error.is_transient() => Ok(()),
-            told => told,
-        }
+        self.store().uploads_wait(reason, until, is_requested).await
     }
 
-    /// Nothing is waited for any more.
-    async fn go_on(&mut self) -> Result<()> {
-        let lasts = self.trouble.lasts(self.context.clock.now()).is_some();
-        if !self.reported_waiting || lasts {
+    /// Uploads do not wait any more.
+    async fn report_running(&mut self) -> Result<()> {
+        if !self.reported_waiting || self.failures.paused_until(self.now()).is_some() {
             return Ok(());
         }
-        match self.context.store.uploads_go_on().await {
-            // It is said when the next one has got through.
-            Err(error) if error.is_transient() => Ok(()),
-            told => {
+        match self.store().uploads_go_on().await {
+            // It is reported after the next success.
+            Err(error) if error.is_transient() => {}
+            reported => {
                 self.reported_waiting = false;
-                Ok(told?)
+                reported?;
             }
         }
+        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! What a claimed file is: opened, looked at, hashed. Blocking, and run on the blocking pool.
+//! Opens, checks and hashes a claimed file. Blocking: run on the blocking pool.
 
 use std::{
     ffi::OsStr,
@@ -9,7 +9,6 @@ use std::{
     sync::Arc,
 };
 
-use super::file_name::file_name;
 use crate::{
     config::Config,
     media::{
@@ -21,38 +20,38 @@ use crate::{
     store::{Claimed, Content, DescriptionSource, FileStat},
 };
 
-/// Read at a time: large enough that the disk and not the call is the cost.
+/// Bytes that are read at once: so many that the system calls do not count.
 const BUFFER: usize = 256 << 10;
 
-/// An open file that is what it was when it was queued.
+/// An open file that is unchanged since it was queued.
 #[derive(Debug)]
 pub(super) struct Source {
     pub(super) file: Arc<File>,
     pub(super) stat: FileStat,
     pub(super) kind: Kind,
     pub(super) hash: ContentHash,
-    /// What a person wrote about it; none where nobody asks.
+    /// Its description; none if the configuration wants none.
     pub(super) words: Option<DescriptionSource>,
 }
 
-/// What opening and hashing a claimed file led to.
+/// The result of opening and hashing a claimed file.
 #[derive(Debug)]
 pub(super) enum Read {
     /// It can be sent.
     Source(Source),
-    /// It is not what it was: it settles anew.
+    /// It has changed, and must settle again.
     Changed(FileStat),
-    /// It does not go up: a word for the rule, and the rule in words.
+    /// It is not uploaded: a word for the rule, and the rule in words.
     Refused(&'static str, String),
-    /// It is not there.
+    /// It does not exist.
     NotFound,
-    /// The root itself is not there, or empty: a disk that is not mounted.
+    /// The root does not exist or is empty: its disk is not mounted.
     RootAway,
     /// It could not be read.
     Unreadable(io::Error),
 }
 
-/// What the file system says of an open file.
+/// The size, times and inode of an open file, and its number of links.
 pub(crate) fn stat_of(file: &File) -> io::Result<(FileStat, u64)> {
     let meta = file.metadata()?;
     let nanos =
@@ -67,18 +66,18 @@ pub(crate) fn stat_of(file: &File) -> io::Result<(FileStat, u64)> {
     Ok((stat, meta.nlink()))
 }
 
-/// Whether two looks at a file saw the same content, as far as size and time can tell.
+/// Whether the content is the same, as far as size and mtime can tell.
 pub(crate) fn same_content(one: FileStat, other: FileStat) -> bool {
     one.size == other.size && one.mtime_ns == other.mtime_ns
 }
 
-/// Whether links below the root are followed; not for PATHs outside the configuration.
+/// Whether symbolic links below the root are followed; not for PATHs outside the configuration.
 pub(super) fn follows_links(config: &Config, root: &Path) -> bool {
     let folder = config.folder_at(root);
     folder.is_some_and(|folder| folder.follow_symlinks)
 }
 
-/// Opens a claimed file, or says that it is not there.
+/// Opens a claimed file.
 pub(super) fn open(claim: &Claimed, follow_links: bool) -> io::Result<File> {
     let below = claim.path.strip_prefix(&claim.root_path);
     safe_open::file(
@@ -88,7 +87,7 @@ pub(super) fn open(claim: &Claimed, follow_links: bool) -> io::Result<File> {
     )
 }
 
-/// Opens, looks at and hashes a claimed file. With `dirs` a description is looked for.
+/// Opens, checks and hashes a claimed file. With `dirs` a description is looked for.
 pub(super) fn read(claim: &Claimed, follow_links: bool, dirs: Option<&Dirs>) -> Read {
     match open(claim, follow_links).and_then(|file| try_read(file, &claim.name, claim.stat)) {
         Ok(Read::Source(source)) => Read::Source(Source {
@@ -107,7 +106,7 @@ pub(super) fn read(claim: &Claimed, follow_links: bool, dirs: Option<&Dirs>) -> 
     }
 }
 
-/// A folder that cannot be listed has no sidecars for now; the next scan of it may find some.
+/// A folder that cannot be listed has no sidecars for now; the next scan may find some.
 fn words(claim: &Claimed, dirs: &Dirs) -> DescriptionSource {
     let beside = claim.path.parent().map(|dir| dirs.beside(dir));
     let found = match beside {
@@ -117,7 +116,7 @@ fn words(claim: &Claimed, dirs: &Dirs) -> DescriptionSource {
     found.words()
 }
 
-/// A mount point without its mount is an empty directory, or none.
+/// Whether the root is missing or empty, as a mount point without its mount is.
 pub(crate) fn is_away(root: &Path) -> bool {
     match std::fs::read_dir(root) {
         Ok(mut entries) => entries.next().is_none(),
@@ -125,7 +124,7 @@ pub(crate) fn is_away(root: &Path) -> bool {
     }
 }
 
-/// The content of an open file that still is what `seen` says; none if it is not, or does not go up.
+/// The content of an open file; none if it is not what `seen` says any more, or is not uploaded.
 pub(super) fn content(file: File, name: &OsStr, seen: FileStat) -> io::Result<Option<Content>> {
     Ok(match try_read(file, name, seen)? {
         Read::Source(source) => Some(Content {
@@ -172,7 +171,7 @@ fn try_read(mut file: File, name: &OsStr, seen: FileStat) -> io::Result<Read> {
     }))
 }
 
-/// A hasher that has seen the first `n` bytes of the file.
+/// A hasher that has read the first `n` bytes of the file.
 pub(crate) fn hash_prefix(file: &File, n: u64) -> io::Result<blake3::Hasher> {
     let mut file = file;
     file.seek(SeekFrom::Start(0))?;
@@ -216,4 +215,83 @@ fn read_up_to(file: &mut impl io::Read, buffer: &mut [u8]) -> io::Result<usize> 
         }
     }
     Ok(filled)
+}
+
+/// The most characters of `fileName`, extension included (fact sheet, section 3.1).
+pub const MAX_CHARS: usize = 255;
+
+/// The longest extension that is worth keeping whole when a name is cut, characters.
+const MAX_EXTENSION: usize = 16;
+
+/// The name under which a file appears in Google Photos. Bytes that are not UTF-8 become U+FFFD, control
+/// characters and bidi controls are left out, and a long name is cut before its extension.
+pub fn file_name(name: &OsStr) -> String {
+    let text: String = name
+        .to_string_lossy()
+        .chars()
+        .filter(|c| {
+            !c.is_control() && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        })
+        .collect();
+    let text = if text.trim().is_empty() {
+        "unnamed".to_owned()
+    } else {
+        text
+    };
+    if text.chars().count() <= MAX_CHARS {
+        return text;
+    }
+    let (stem, extension) = match text.rsplit_once('.') {
+        Some((stem, extension)) if extension.chars().count() <= MAX_EXTENSION => {
+            (stem, Some(extension))
+        }
+        _ => (text.as_str(), None),
+    };
+    let kept = MAX_CHARS - extension.map_or(0, |extension| extension.chars().count() + 1);
+    let mut cut: String = stem.chars().take(kept).collect();
+    if let Some(extension) = extension {
+        cut.push('.');
+        cut.push_str(extension);
+    }
+    cut
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_plain_name_stays_as_it_is() {
+        assert_eq!(file_name(OsStr::new("Bär am See.JPG")), "Bär am See.JPG");
+    }
+
+    #[test]
+    fn a_long_name_keeps_its_extension() {
+        let long = format!("{}.jpeg", "ä".repeat(300));
+        let name = file_name(OsStr::new(&long));
+        assert_eq!(name.chars().count(), MAX_CHARS);
+        assert!(name.ends_with("ä.jpeg"));
+    }
+
+    #[test]
+    fn what_is_no_text_is_left_out() {
+        assert_eq!(
+            file_name(OsStr::from_bytes(b"a\n\x1b[2J\xff.jpg")),
+            "a[2J\u{fffd}.jpg"
+        );
+        assert_eq!(file_name(OsStr::from_bytes(b"\n")), "unnamed");
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_becomes_a_valid_one(bytes in proptest::collection::vec(1_u8..=255, 1..400)) {
+            let name = file_name(OsStr::from_bytes(&bytes));
+            prop_assert!(!name.is_empty() && name.chars().count() <= MAX_CHARS);
+            prop_assert!(!name.chars().any(char::is_control));
+        }
+    }
 }

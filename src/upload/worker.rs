@@ -1,4 +1,4 @@
-//! One file, from the claim to its outcome.
+//! One file, from the claim to its recorded outcome: a token, another try, or the end of it.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -6,260 +6,345 @@ use jiff::Timestamp;
 use tokio::task::JoinError;
 
 use super::{
-    Ended,
-    failures::History,
-    file_name::file_name,
-    read_source::{self, follows_links},
-    resumable,
+    failures::Since,
+    read_source::{self, Read, Source, file_name, follows_links},
+    send::{Sender, Sent},
 };
 use crate::{
     clock,
-    context::{Context, Result, account::Permit},
+    context::{
+        Context, Mode, Result,
+        account::error_chain,
+        pause::{self, Scope},
+    },
     escape::Escaped,
     media::description::{self, sidecar_cache::Dirs},
-    model::ids::{ContentHash, ItemId, UploadToken},
-    photos_api::{self, Bandwidth, FileBody, Kind},
+    model::ids::ItemId,
+    photos_api::{Error, Kind},
     progress::Transfer,
-    store::{AccountState, Claimed, Content, FileStat, Hashed, Sending},
+    store::{Claimed, Content, FileStat, Hashed, Store},
 };
 
-/// How long a file that could not be read is left alone, times the number of failures.
-pub(super) const UNREADABLE: Duration = Duration::from_mins(1);
+/// How long a file that could not be read waits, times the number of failures.
+const UNREADABLE: Duration = Duration::from_mins(1);
 
-/// Bytes that are sent to see whether the service takes any: fewer than any photo has.
-const FEW_BYTES: u64 = 16;
+/// How often an upload fails, with no other one in between, before the item may be at fault.
+const MAX_UNEXPLAINED: u32 = 5;
 
-/// One slot at work.
+/// The longest that a file which keeps changing must be unchanged (the design, "Upload").
+const MAX_SETTLE: Duration = Duration::from_hours(1);
+
+/// A worker at its file.
 #[derive(Debug)]
-pub(super) struct Slot {
-    pub(super) context: Context,
-    pub(super) bandwidth: Bandwidth,
-    pub(super) history: History,
-    pub(super) dirs: Dirs,
+pub(super) struct Worker {
+    pub(super) sender: Sender,
+    pub(super) sidecars: Dirs,
     pub(super) claim: Claimed,
 }
 
-/// How sending ended.
+/// How a worker ended, as far as the task needs to know.
 #[derive(Debug)]
-pub(super) enum Sent {
-    /// The service gave a token for these bytes.
-    Token(UploadToken, ContentHash),
-    /// It failed.
-    Failed(photos_api::Error),
-    /// Nothing may be sent now: the account cannot be used, or the service asked for a pause. What the
-    /// service has of the file stays in its session.
-    HeldUp,
-    /// The stop came.
+pub(super) enum Ended {
+    /// The outcome is recorded and says nothing about the service.
+    Recorded,
+    /// The service took the bytes.
+    Sent,
+    /// The service or the network failed; the file waits in the queue.
+    Failed {
+        words: String,
+        /// The wait that the service asked for.
+        wait: Option<Duration>,
+    },
+    /// The stop came; the next start puts the file back into the queue.
     Stopped,
 }
 
-impl Slot {
-    /// Takes the file as far as it gets.
-    pub(super) async fn run(&self) -> Result<Ended> {
-        let claim = self.claim.clone();
-        let wants_words = description::is_wanted(&self.context.config, &claim.root_path);
-        let dirs = wants_words.then(|| self.dirs.clone());
-        let follow = follows_links(&self.context.config, &claim.root_path);
-        let read =
-            tokio::task::spawn_blocking(move || read_source::read(&claim, follow, dirs.as_ref()));
-        let Some(read) = read_by(read.await) else {
-            return Ok(Ended::Stopped);
-        };
-
-        let now = self.context.clock.now();
-        let file = self.claim.file;
-        match read {
-            read_source::Read::Source(source) => self.hashed(source).await,
-            read_source::Read::Changed(stat) => {
-                self.settle_anew(None, stat, self.context.config.watch.settle, now)
-                    .await
-            }
-            read_source::Read::Refused(kind, reason) => {
-                tracing::info!(path = %Escaped::path(&self.claim.path), "does not go up: {reason}");
-                self.context.store.refused(file, kind, reason, now).await?;
-                Ok(Ended::Recorded)
-            }
-            read_source::Read::NotFound => {
-                self.context.store.vanished(file, None, now).await?;
-                Ok(Ended::Recorded)
-            }
-            read_source::Read::RootAway => {
-                self.context.store.root_away(self.claim.root).await?;
-                self.context
-                    .store
-                    .unclaim(file, clock::from_millis(0), now)
-                    .await?;
-                self.context.wakes.scan.notify();
-                Ok(Ended::Recorded)
-            }
-            read_source::Read::Unreadable(error) => self.unreadable(&error, now).await,
-        }
+impl Worker {
+    fn context(&self) -> &Context {
+        &self.sender.context
     }
 
-    async fn unreadable(&self, error: &std::io::Error, now: Timestamp) -> Result<Ended> {
-        let wait = UNREADABLE.saturating_mul(self.claim.attempts + 1);
-        let reason = format!("it cannot be read: {error}");
-        tracing::warn!(path = %Escaped::path(&self.claim.path), "{reason}");
-        let not_before = clock::after(now, wait);
-        let most = self.context.config.retry.max_attempts;
-        // What permissions refuse, time does not mend; the next change of the file does.
-        let most = if error.kind() == std::io::ErrorKind::PermissionDenied {
-            1
-        } else {
-            most
+    fn store(&self) -> &Store {
+        &self.sender.context.store
+    }
+
+    fn now(&self) -> Timestamp {
+        self.sender.context.clock.now()
+    }
+
+    fn path(&self) -> Escaped<'_> {
+        Escaped::path(&self.claim.path)
+    }
+
+    /// Takes the file as far as possible.
+    pub(super) async fn run(&self) -> Result<Ended> {
+        let (claim, config) = (self.claim.clone(), &self.context().config);
+        let wants_description = description::is_wanted(config, &claim.root_path);
+        let sidecars = wants_description.then(|| self.sidecars.clone());
+        let follow = follows_links(config, &claim.root_path);
+        let read = tokio::task::spawn_blocking(move || {
+            read_source::read(&claim, follow, sidecars.as_ref())
+        });
+        let Some(read) = joined(read.await) else {
+            return Ok(Ended::Stopped);
         };
-        self.context
-            .store
-            .unreadable(self.claim.file, reason, not_before, most, now)
-            .await?;
+        let (now, file, store) = (self.now(), self.claim.file, self.store());
+        match read {
+            Read::Source(source) => return self.upload(source).await,
+            Read::Changed(stat) => {
+                self.settle_again(None, stat, config.watch.settle).await?;
+            }
+            Read::Refused(kind, reason) => {
+                tracing::info!(path = %self.path(), "does not go up: {reason}");
+                store.refused(file, kind, reason, now).await?;
+            }
+            Read::NotFound => store.vanished(file, None, now).await?,
+            Read::RootAway => {
+                store.root_away(self.claim.root).await?;
+                store.unclaim(file, clock::from_millis(0), now).await?;
+                self.context().wakes.scan.notify();
+            }
+            Read::Unreadable(error) => self.unreadable(&error, now).await?,
+        }
         Ok(Ended::Recorded)
     }
 
-    pub(super) async fn settle_anew(
+    async fn unreadable(&self, error: &io::Error, now: Timestamp) -> Result<()> {
+        let reason = format!("it cannot be read: {error}");
+        tracing::warn!(path = %self.path(), "{reason}");
+        let wait = UNREADABLE.saturating_mul(self.claim.attempts + 1);
+        let until = clock::after(now, wait);
+        // A missing permission does not pass by itself; the next change of the file is tried.
+        let max_attempts = match error.kind() {
+            io::ErrorKind::PermissionDenied => 1,
+            _ => self.context().config.retry.max_attempts,
+        };
+        self.store()
+            .unreadable(self.claim.file, reason, until, max_attempts, now)
+            .await?;
+        Ok(())
+    }
+
+    /// The file has changed: it is read again once it is unchanged for `settle`.
+    async fn settle_again(
         &self,
         item: Option<ItemId>,
         stat: FileStat,
         settle: Duration,
-        now: Timestamp,
-    ) -> Result<Ended> {
+    ) -> Result<()> {
+        let (now, file) = (self.now(), self.claim.file);
         let settle_ms = u64::try_from(settle.as_millis()).unwrap_or(u64::MAX);
         let due_at = clock::after(now, settle);
-        self.context
-            .store
-            .changed_while_sent(self.claim.file, item, stat, due_at, settle_ms, now)
+        self.store()
+            .changed_while_sent(file, item, stat, due_at, settle_ms, now)
             .await?;
-        self.context.wakes.scan.notify();
+        self.context().wakes.scan.notify();
+        Ok(())
+    }
+
+    async fn upload(&self, mut source: Source) -> Result<Ended> {
+        let (context, claim, size) = (self.context(), &self.claim, source.stat.size);
+        let content = Content {
+            hash: source.hash,
+            size,
+            mime: source.kind.mime,
+            file_name: file_name(&claim.name),
+            words: source.words.take(),
+        };
+        let hashed = self.store().hashed(claim.file, content, self.now()).await?;
+        let (item, kept) = match hashed {
+            Hashed::Known(item, state) => {
+                tracing::debug!(item.id = item.0, path = %self.path(), "known already: {state}");
+                context.wakes.writer.notify();
+                return Ok(Ended::Recorded);
+            }
+            Hashed::Send(item, kept) => (item, kept),
+        };
+        let progress = &context.progress;
+        let transfer = progress.begin(claim.file, claim.path.clone(), size);
+        let sent = self.sender.send(item, &source, kept, &transfer).await?;
+        let now = self.now();
+        match sent {
+            Sent::Stopped => Ok(Ended::Stopped),
+            Sent::Paused => self.try_again(item, now, None).await,
+            Sent::Failed(error) => self.failed(item, &source, &error, now).await,
+            Sent::Token(upload_token, hash) => {
+                context.account.record_upload_success().await?;
+                // A network file system may hang here: not on a thread of the runtime.
+                let file = Arc::clone(&source.file);
+                let looked = tokio::task::spawn_blocking(move || read_source::stat_of(&file)).await;
+                let is_unchanged = matches!(looked, Ok(Ok((after, links)))
+                    if links > 0 && read_source::same_content(source.stat, after));
+                if hash != source.hash || !is_unchanged {
+                    return self.changed(item, now).await;
+                }
+                self.sender.failures.record_success(item);
+                self.store()
+                    .token_received(item, upload_token, size, now)
+                    .await?;
+                self.arrived(item, transfer, size);
+                Ok(Ended::Sent)
+            }
+        }
+    }
+
+    fn arrived(&self, item: ItemId, transfer: Transfer, size: u64) {
+        transfer.finish(size);
+        tracing::debug!(item.id = item.0, path = %self.path(), size_bytes = size, "uploaded");
+        self.context().wakes.writer.notify();
+    }
+
+    /// Puts the file back into the queue. `failed` is the reason, and the number of attempts after which the
+    /// item has failed.
+    async fn try_again(
+        &self,
+        item: ItemId,
+        until: Timestamp,
+        failed: Option<(String, u32)>,
+    ) -> Result<Ended> {
+        let (file, now) = (self.claim.file, self.now());
+        self.store()
+            .upload_again(file, item, until, failed, now)
+            .await?;
         Ok(Ended::Recorded)
     }
 
-    async fn hashed(&self, mut source: read_source::Source) -> Result<Ended> {
-        let content = Content {
-            hash: source.hash,
-            size: source.stat.size,
-            mime: source.kind.mime,
-            file_name: file_name(&self.claim.name),
-            words: source.words.take(),
+    /// The file changed while it was sent: the token is not used.
+    async fn changed(&self, item: ItemId, now: Timestamp) -> Result<Ended> {
+        let (claim, config) = (self.claim.clone(), &self.context().config);
+        let follow = follows_links(config, &claim.root_path);
+        let looked = tokio::task::spawn_blocking(move || {
+            let opened = read_source::open(&claim, follow);
+            let looked = opened.and_then(|file| read_source::stat_of(&file));
+            (looked, read_source::is_away(&claim.root_path))
+        })
+        .await;
+        let stat = match looked {
+            Ok((Ok((stat, _)), _)) => stat,
+            Ok((Err(error), false)) if error.kind() == io::ErrorKind::NotFound => {
+                let file = self.claim.file;
+                self.store().vanished(file, Some(item), now).await?;
+                return Ok(Ended::Recorded);
+            }
+            // The disk is away or does not answer: nothing is known of the file, so it waits.
+            _ => {
+                self.context().wakes.scan.notify();
+                return self
+                    .try_again(item, clock::after(now, UNREADABLE), None)
+                    .await;
+            }
         };
-        let now = self.context.clock.now();
-        match self
-            .context
-            .store
-            .hashed(self.claim.file, content, now)
-            .await?
-        {
-            Hashed::Known(item, state) => {
-                tracing::debug!(item.id = item.0, path = %Escaped::path(&self.claim.path), "known already: {state}");
-                self.context.wakes.writer.notify();
+        let base = u64::try_from(config.watch.settle.as_millis()).unwrap_or(u64::MAX);
+        let before = self.claim.settle_ms.max(base).max(1000);
+        let settle = Duration::from_millis(before.saturating_mul(2)).min(MAX_SETTLE);
+        tracing::info!(path = %self.path(), settle_s = settle.as_secs(),
+            "changed while it was sent; it is sent again once it stands still");
+        self.settle_again(Some(item), stat, settle).await?;
+        Ok(Ended::Recorded)
+    }
+
+    async fn failed(
+        &self,
+        item: ItemId,
+        source: &Source,
+        error: &Error,
+        now: Timestamp,
+    ) -> Result<Ended> {
+        if self.context().account.record_failure(error).await? {
+            return self.try_again(item, now, None).await;
+        }
+        match error.kind() {
+            Kind::Body => self.changed(item, now).await,
+            Kind::TooLarge => {
+                let words = error_chain(error);
+                self.store().upload_given_up(item, words, now).await?;
                 Ok(Ended::Recorded)
             }
-            Hashed::Send(item, kept) => {
-                let size = source.stat.size;
-                let transfer =
-                    self.context
-                        .progress
-                        .begin(self.claim.file, self.claim.path.clone(), size);
-                let sent = if size > self.context.config.upload.resumable_above || kept.is_some() {
-                    resumable::send(self, item, &source, kept, &transfer).await?
-                } else {
-                    self.send_raw(&source, &transfer).await?
-                };
-                self.outcome(item, &source, sent, transfer).await
-            }
+            // The item's own fault.
+            Kind::Checksum | Kind::EmptyPayload => self.refused(item, error, now).await,
+            _ => self.find_fault(item, source, error, now).await,
         }
     }
 
-    async fn send_raw(&self, source: &read_source::Source, transfer: &Transfer) -> Result<Sent> {
-        let mut retried = false;
-        loop {
-            let body = self.body(source, 0, source.stat.size, blake3::Hasher::new(), transfer);
-            let sent = body.sent();
-            if !self.acquire_request().await? {
-                return Ok(Sent::HeldUp);
-            }
-            match self.context.client.upload_raw(source.kind.mime, body).await {
-                Ok(token) => {
-                    let hash = sent.hash().unwrap_or(ContentHash([0; 32]));
-                    return Ok(Sent::Token(token, hash));
-                }
-                // A new access token comes with the next request: once more, without a wait.
-                Err(error) if error.kind() == Kind::AccessTokenRefused && !retried => {
-                    retried = true;
-                }
-                Err(error) => return Ok(Sent::Failed(error)),
-            }
-        }
+    /// The item is at fault, and is tried again a few times.
+    async fn refused(&self, item: ItemId, error: &Error, now: Timestamp) -> Result<Ended> {
+        let words = error_chain(error);
+        tracing::warn!(item.id = item.0, path = %self.path(), "upload refused: {words}");
+        let until = clock::after(now, self.item_backoff(item).await?);
+        let max_attempts = self.context().config.retry.max_attempts;
+        self.try_again(item, until, Some((words, max_attempts)))
+            .await
     }
 
-    /// Whether the service takes bytes at all: a few of this file, which become nothing.
-    pub(super) async fn probe_upload_endpoint(&self, source: &read_source::Source) -> Result<bool> {
-        if !self.acquire_request().await? {
-            return Ok(false);
-        }
-        let few = FileBody::new(
-            Arc::clone(&source.file),
-            0,
-            source.stat.size.min(FEW_BYTES),
-            blake3::Hasher::new(),
-            Arc::default(),
-            self.bandwidth.clone(),
-        );
-        let sent = self
-            .context
-            .client
-            .upload_raw("application/octet-stream", few);
-        Ok(sent.await.is_ok())
+    /// How long an item that is at fault waits: longer each time.
+    async fn item_backoff(&self, item: ItemId) -> Result<Duration> {
+        let failures = self.store().blamed(item).await?.saturating_add(1);
+        let retry = &self.context().config.retry;
+        Ok(retry.after_server_error(failures, fastrand::f64()))
     }
 
-    /// A stretch of the file on its way.
-    pub(super) fn body(
+    /// The service fails at this file, or at everything; or something on the way to it does.
+    async fn find_fault(
         &self,
-        source: &read_source::Source,
-        offset: u64,
-        size: u64,
-        hasher: blake3::Hasher,
-        transfer: &Transfer,
-    ) -> FileBody {
-        let file = Arc::clone(&source.file);
-        FileBody::new(
-            file,
-            offset,
-            size,
-            hasher,
-            transfer.position(),
-            self.bandwidth.clone(),
-        )
-    }
-
-    /// Asked before each request of the upload endpoint: whether it may be sent. One that may is
-    /// counted. A slot may be at its file for hours, and much may have happened since it began.
-    pub(super) async fn acquire_request(&self) -> Result<bool> {
-        if !self.is_open() {
-            return Ok(false);
+        item: ItemId,
+        source: &Source,
+        error: &Error,
+        now: Timestamp,
+    ) -> Result<Ended> {
+        let (context, words) = (self.context(), error_chain(error));
+        let failures = &self.sender.failures;
+        // The service said no rather than failed. That may be about the bytes or about everybody: a blocked
+        // address gets the same answer.
+        let is_refusal = matches!(
+            error.kind(),
+            Kind::EmptyToken | Kind::BadRequest | Kind::Forbidden | Kind::NotFound
+        );
+        let is_at_fault = match failures.record_item_failure(item) {
+            Since::OthersSucceeded => true,
+            // A backfill may have nothing else to send, ever, and after a refusal no other upload may come that
+            // could tell: then a few bytes are sent to see whether the service takes any.
+            Since::NoneSucceeded(times) => {
+                times >= if is_refusal { 1 } else { MAX_UNEXPLAINED }
+                    && (is_refusal || context.mode == Mode::Backfill)
+                    && !pause::is_requested(error)
+                    && self.sender.probe_upload_endpoint(source).await?
+            }
+        };
+        if is_at_fault && is_refusal {
+            return self.refused(item, error, now).await;
         }
-        self.context
-            .store
-            .about_to_send(Sending::Upload, self.context.clock.now())
+        tracing::info!(item.id = item.0, path = %self.path(), "upload failed: {words}");
+        let retry = &context.config.retry;
+        let wait = pause::is_requested(error).then(|| match error.kind() {
+            Kind::RateLimited(_) => pause::wait_after(retry, 0, error),
+            _ => error.retry_after().unwrap_or_default(),
+        });
+        if let Some(wait) = wait {
+            let until = clock::after(now, wait);
+            failures.request_pause(now, until);
+            // Saved before the row of the file, so that a crash does not forget the wait.
+            pause::save(self.store(), Scope::Uploads, now, until).await?;
+        }
+        // If other uploads succeed, this item waits for itself. Otherwise only the pause of all applies.
+        let (own_wait, failed) = if is_at_fault {
+            let failed = Some((words.clone(), retry.max_attempts));
+            (self.item_backoff(item).await?, failed)
+        } else {
+            (Duration::ZERO, None)
+        };
+        self.try_again(item, clock::after(now, own_wait), failed)
             .await?;
-        // The store takes its time.
-        Ok(self.is_open())
-    }
-
-    fn is_open(&self) -> bool {
-        let account = &self.context.account;
-        let closed = matches!(account.check(), Permit::Closed { .. })
-            // Another slot could not reach the service. This one may: a file is not hashed anew for that.
-            && account.pause().state != AccountState::Unreachable;
-        !closed && !self.history.is_asked_to_wait(self.context.clock.now())
+        Ok(Ended::Failed { words, wait })
     }
 }
 
-/// What a reader on its own thread has found; none at the stop. One that broke off is a defect of
-/// ours, and stands in the way of this file alone.
-fn read_by(joined: std::result::Result<read_source::Read, JoinError>) -> Option<read_source::Read> {
-    match joined {
+/// What the reading thread found; none at the stop. If it panicked, that is a defect of ours, and concerns only
+/// this file.
+fn joined(read: std::result::Result<Read, JoinError>) -> Option<Read> {
+    match read {
         Ok(read) => Some(read),
         Err(error) if error.is_cancelled() => None,
-        Err(_) => Some(read_source::Read::Unreadable(io::Error::other(
+        Err(_) => Some(Read::Unreadable(io::Error::other(
             "a defect of Albumen broke off the reading; please report it",
         ))),
     }
@@ -270,16 +355,15 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_reader_that_panics_leaves_a_file_that_cannot_be_read() {
+    async fn a_file_whose_reader_panics_is_unreadable() {
         let reader = tokio::task::spawn_blocking(|| panic!("a defect"));
-        let read = read_by(reader.await);
-        assert!(matches!(read, Some(read_source::Read::Unreadable(_))));
+        assert!(matches!(joined(reader.await), Some(Read::Unreadable(_))));
     }
 
     #[tokio::test]
-    async fn a_reader_that_is_cut_short_by_the_stop_says_nothing() {
+    async fn a_reader_that_the_stop_ends_has_found_nothing() {
         let reader = tokio::spawn(std::future::pending());
         reader.abort();
-        assert!(read_by(reader.await).is_none());
+        assert!(joined(reader.await).is_none());
     }
 }

@@ -1,8 +1,8 @@
-//! Finds the culprit when a whole call is refused for something that one of its items did.
+//! Finds the item at fault when a whole call is refused. Pure.
 //!
-//! The call is repeated once after a wait, because such refusals pass sometimes; then it is halved
-//! until the culprit is alone. Nothing else leaves the lane meanwhile. This is kept in memory only:
-//! after a crash the items are in the queue as ever, and the next refusal begins anew. Pure.
+//! The call is repeated once after a wait, because such refusals pass sometimes; then it is halved until the
+//! culprit is alone. This is kept in memory only: after a crash the items are in the queue as before, and the
+//! next refusal starts again.
 
 use std::collections::VecDeque;
 
@@ -10,114 +10,114 @@ use jiff::Timestamp;
 
 use crate::model::ids::{AlbumRow, ItemId};
 
-/// A group that was refused as a whole.
+/// A part of a refused call; at depth 0 the whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Group {
+pub(super) struct Part {
     pub(super) album: AlbumRow,
     pub(super) items: Vec<ItemId>,
     pub(super) not_before: Timestamp,
     depth: u32,
 }
 
-/// What follows from a refusal.
+/// What a refusal means.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// The group will be sent again, whole or in halves.
-    Sent,
-    /// This item did it.
+pub(super) enum Finding {
+    /// The call is sent again, whole or in halves.
+    Split,
+    /// This item is the cause.
     Culprit(ItemId),
-    /// Both halves were refused: it is not one of them, it is all of them.
-    All(Vec<ItemId>),
+    /// Both halves were refused: the cause is not a single item.
+    NotItemSpecific(Vec<ItemId>),
 }
 
-/// Groups that are to be sent by themselves, in order.
+/// The parts that are to be sent, in order.
 #[derive(Debug, Default)]
-pub(super) struct Suspects {
-    groups: VecDeque<Group>,
-    under_way: Option<Group>,
+pub(super) struct Bisection {
+    parts: VecDeque<Part>,
+    in_flight: Option<Part>,
     refused_half: Option<Vec<ItemId>>,
 }
 
-impl Suspects {
-    /// The group to be sent next.
-    pub(super) fn first(&self) -> Option<&Group> {
-        self.groups.front()
+impl Bisection {
+    /// The part to be sent next.
+    pub(super) fn first(&self) -> Option<&Part> {
+        self.parts.front()
     }
 
-    /// The first group is being sent, as this call.
-    pub(super) fn take(&mut self) -> Option<Group> {
-        self.under_way = self.groups.pop_front();
-        self.under_way.clone()
+    /// Takes the next part, which is sent now.
+    pub(super) fn take(&mut self) -> Option<Part> {
+        self.in_flight = self.parts.pop_front();
+        self.in_flight.clone()
     }
 
-    /// Whether the call that is under way is one of the groups.
-    pub(super) fn is_under_way(&self) -> bool {
-        self.under_way.is_some()
+    /// Whether the call under way is a part.
+    pub(super) fn is_in_flight(&self) -> bool {
+        self.in_flight.is_some()
     }
 
-    /// The call that is under way went through, or failed for a reason of its own.
-    pub(super) fn cleared(&mut self) {
-        self.under_way = None;
+    /// The call under way succeeded, or failed for another reason than its items.
+    pub(super) fn passed(&mut self) {
+        self.in_flight = None;
     }
 
-    /// The group under way could not be sent now; it comes again.
-    pub(super) fn postponed(&mut self) {
-        if let Some(group) = self.under_way.take() {
-            self.groups.push_front(group);
+    /// The part under way could not be sent now; it is sent later.
+    pub(super) fn put_back(&mut self) {
+        if let Some(part) = self.in_flight.take() {
+            self.parts.push_front(part);
         }
     }
 
-    /// A call with these items was refused as a whole.
+    /// A call with these items was refused; it, or its halves, may be sent again at `not_before`.
     pub(super) fn refused(
         &mut self,
         album: AlbumRow,
         items: Vec<ItemId>,
         not_before: Timestamp,
-    ) -> Verdict {
-        let group = self.under_way.take();
-        let depth = group.map_or(0, |group| group.depth + 1);
-        if depth == 0 {
-            self.refused_half = None;
-            self.groups.push_front(Group {
-                album,
-                items,
-                not_before,
-                depth,
-            });
-            return Verdict::Sent;
-        }
-        if let [culprit] = items[..] {
-            return Verdict::Culprit(culprit);
-        }
-        // Depth 1 is the whole once more, depth 2 are its halves.
-        if depth == 2 {
-            match self.refused_half.take() {
-                None => self.refused_half = Some(items.clone()),
-                Some(mut other) => {
-                    let known: Vec<_> = other.clone();
-                    self.groups
-                        .retain(|group| !group.items.iter().any(|item| known.contains(item)));
-                    other.extend(items);
-                    return Verdict::All(other);
-                }
-            }
-        }
-        let (one, two) = items.split_at(items.len().div_ceil(2));
-        let half = |items: &[ItemId]| Group {
+    ) -> Finding {
+        let depth = self.in_flight.take().map_or(0, |part| part.depth + 1);
+        let part = |items: &[ItemId]| Part {
             album,
             items: items.to_vec(),
             not_before,
             depth,
         };
-        if depth == 2 {
-            // The other half is asked first: if it is refused too, it is all of them.
-            self.groups.push_back(half(one));
-            self.groups.push_back(half(two));
-        } else {
-            self.groups.push_front(half(two));
-            self.groups.push_front(half(one));
+        if depth == 0 {
+            self.refused_half = None;
+            self.parts.push_front(part(&items));
+            return Finding::Split;
         }
-        Verdict::Sent
+        if let [culprit] = items[..] {
+            return Finding::Culprit(culprit);
+        }
+        // Depth 1 is the whole once more, depth 2 are its halves.
+        if depth == 2 {
+            let Some(mut other) = self.refused_half.take() else {
+                self.refused_half = Some(items.clone());
+                return self.split(&items, part, true);
+            };
+            self.parts
+                .retain(|part| !part.items.iter().any(|item| other.contains(item)));
+            other.extend(items);
+            return Finding::NotItemSpecific(other);
+        }
+        self.split(&items, part, false)
+    }
+
+    /// `at_end`: the other half is asked first, because if that is refused too, the cause is no single item.
+    fn split(
+        &mut self,
+        items: &[ItemId],
+        part: impl Fn(&[ItemId]) -> Part,
+        at_end: bool,
+    ) -> Finding {
+        let (one, two) = items.split_at(items.len().div_ceil(2));
+        if at_end {
+            self.parts.extend([part(one), part(two)]);
+        } else {
+            self.parts.push_front(part(two));
+            self.parts.push_front(part(one));
+        }
+        Finding::Split
     }
 }
 
@@ -126,24 +126,24 @@ mod tests {
     use super::*;
 
     /// Sends everything until nothing is left; `refuses` says what the service does not take.
-    fn hunt(n: i64, refuses: impl Fn(&[ItemId]) -> bool) -> (Vec<ItemId>, Vec<ItemId>, usize) {
-        let mut suspects = Suspects::default();
+    fn bisect(n: i64, refuses: impl Fn(&[ItemId]) -> bool) -> (Vec<ItemId>, Vec<ItemId>, usize) {
+        let mut bisection = Bisection::default();
         let (mut culprits, mut through, mut calls) = (Vec::new(), Vec::new(), 0);
         let mut items: Vec<_> = (0..n).map(ItemId).collect();
         loop {
             calls += 1;
             if refuses(&items) {
-                match suspects.refused(AlbumRow(0), items, Timestamp::UNIX_EPOCH) {
-                    Verdict::Sent => {}
-                    Verdict::Culprit(item) => culprits.push(item),
-                    Verdict::All(items) => culprits.extend(items),
+                match bisection.refused(AlbumRow(0), items, Timestamp::UNIX_EPOCH) {
+                    Finding::Split => {}
+                    Finding::Culprit(item) => culprits.push(item),
+                    Finding::NotItemSpecific(items) => culprits.extend(items),
                 }
             } else {
-                suspects.cleared();
+                bisection.passed();
                 through.extend(items);
             }
-            match suspects.take() {
-                Some(group) => items = group.items,
+            match bisection.take() {
+                Some(part) => items = part.items,
                 None => break,
             }
         }
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn one_culprit_of_fifty_is_found_and_the_others_go_through() {
         for culprit in 0..50 {
-            let (culprits, through, calls) = hunt(50, |items| items.contains(&ItemId(culprit)));
+            let (culprits, through, calls) = bisect(50, |items| items.contains(&ItemId(culprit)));
             assert_eq!(culprits, [ItemId(culprit)]);
             assert_eq!(through.len(), 49);
             assert!(calls <= 14, "{calls} calls");
@@ -164,20 +164,32 @@ mod tests {
 
     #[test]
     fn when_both_halves_are_refused_it_is_all_of_them() {
-        let (culprits, through, calls) = hunt(50, |_| true);
+        let (culprits, through, calls) = bisect(50, |_| true);
         assert_eq!((culprits.len(), through.len(), calls), (50, 0, 4));
     }
 
     #[test]
     fn a_refusal_that_passes_costs_one_more_call() {
         let tries = std::cell::Cell::new(0);
-        let (culprits, through, calls) = hunt(50, |_| tries.replace(tries.get() + 1) == 0);
+        let (culprits, through, calls) = bisect(50, |_| tries.replace(tries.get() + 1) == 0);
         assert_eq!((culprits.len(), through.len(), calls), (0, 50, 2));
     }
 
     #[test]
     fn a_single_item_is_its_own_culprit() {
-        let (culprits, _, calls) = hunt(1, |_| true);
+        let (culprits, _, calls) = bisect(1, |_| true);
         assert_eq!((culprits, calls), (vec![ItemId(0)], 2));
+    }
+
+    #[test]
+    fn a_part_that_is_put_back_is_the_next_one() {
+        let mut bisection = Bisection::default();
+        let items: Vec<_> = (0..4).map(ItemId).collect();
+        for _ in 0..2 {
+            bisection.refused(AlbumRow(0), items.clone(), Timestamp::UNIX_EPOCH);
+            bisection.take();
+        }
+        bisection.put_back();
+        assert_eq!(bisection.first().unwrap().items, items[..2]);
     }
 }

@@ -1,4 +1,4 @@
-//! What a result of `mediaItems.batchCreate` means for its item. Pure: decided by code, never by
+//! What a result of `mediaItems.batchCreate` means for its item. Pure; decided by the code, never by the
 //! text (fact sheet, sections 3.3 and 8.2).
 
 use std::collections::HashMap;
@@ -7,9 +7,7 @@ use jiff::Timestamp;
 
 use crate::{
     clock,
-    config::Retry,
-    context::backoff,
-    model::ids::ItemId,
+    model::{backoff::Retry, ids::ItemId},
     photos_api::{
         self,
         wire::{BatchCreate, BatchCreated, MediaItem, NewMediaItem, NewMediaItemResult},
@@ -17,15 +15,15 @@ use crate::{
     store::{ItemOutcome, Journalled, Outcome},
 };
 
-/// Codes of google.rpc that lead somewhere of their own.
+/// Codes of google.rpc that are handled differently from all others.
 const INVALID_ARGUMENT: i32 = 3;
 const ALREADY_EXISTS: i32 = 6;
 
-/// A refusal of the bytes is believed when it comes for the second time, with fresh bytes.
+/// A refusal of the bytes is believed the second time, after they were uploaded again.
 const REFUSALS: u32 = 2;
 
-/// The outcome of each item that the call carried, by upload token; results in any order, some
-/// missing.
+/// The outcome of each item of the call. Results are matched by upload token: they may come in any order, and
+/// some may be missing.
 pub(super) fn outcomes(
     call: &Journalled,
     request: &BatchCreate,
@@ -45,11 +43,11 @@ pub(super) fn outcomes(
         .zip(&request.new_media_items)
         .map(|((item, attempts), sent)| {
             let result = by_token.get(sent.simple_media_item.upload_token.reveal());
-            // The one result of a call for one item is its result, whatever token it repeats.
+            // The one result of a call for one item is its result, whatever token stands in it.
             let lone = single
                 .then(|| answer.new_media_item_results.first())
                 .flatten();
-            let again = clock::after(now, backoff::after_trouble(retry, attempts + 2, chance));
+            let again = clock::after(now, retry.after_server_error(attempts + 2, chance));
             let result = result.copied().or(lone);
             let is_first = *attempts == 0;
             outcome(*item, sent, result, (single, is_first), again, retry)
@@ -127,16 +125,15 @@ fn outcome(
     }
 }
 
-/// What the service says of a media item that it was sent words for. One that an earlier call had made,
-/// whose answer was lost, keeps the words of that call; where it does not say, they are what was sent.
+/// The description of a media item that was sent with one. A media item that an earlier call made, whose
+/// answer was lost, keeps the description of that call. If the answer has none, it is what was sent.
 fn described(sent: &NewMediaItem, made: &MediaItem) -> Option<String> {
     let kept = (!made.description.is_empty()).then_some(&made.description);
     let sent = sent.description.as_ref()?;
     Some(kept.unwrap_or(sent).clone())
 }
 
-/// The same outcome for everything that a refused call carried: nothing of it was done, and nobody
-/// of it is to blame.
+/// The same outcome for all items of a refused call: none was created, and none is at fault.
 pub(super) fn all(call: &Journalled, outcome: &Outcome, reason: &str) -> Vec<ItemOutcome> {
     call.items
         .iter()

@@ -11,14 +11,14 @@ use crate::daemon::build_context;
 use crate::{
     clock,
     config::Config,
-    context::{account, backoff},
+    context::{account, pause},
     exit_code::ExitCode,
     lock::Lock,
     model::ids::ItemId,
     photos_api::{Error, Kind},
     progress::Count,
     store::{ToVerify, Verdict},
-    verify::{GROUP, Seen, ask, is_worth_retrying, reads_paused_until, record_read_failure},
+    verify::{GROUP, Seen, ask},
 };
 
 use report::Report;
@@ -172,12 +172,12 @@ impl Round<'_> {
         &self,
         group: &[ToVerify],
     ) -> anyhow::Result<std::result::Result<Vec<Seen>, End>> {
-        let mut strikes = 0;
+        let mut backoff = pause::Backoff::default();
         loop {
             if self.context.stop.is_cancelled() {
                 return Ok(Err(End::Stopped));
             }
-            if let Some(until) = reads_paused_until(self.context).await? {
+            if let Some(until) = self.context.reads_paused_until().await? {
                 self.rests(clock::until(self.context.clock.now(), until))
                     .await;
                 continue;
@@ -188,18 +188,13 @@ impl Round<'_> {
             };
             self.context.account.record_failure(&error).await?;
             let retry = &self.context.config.retry;
-            let wait = match error.kind() {
-                Kind::RateLimited(_) => backoff::after_rate_limit(retry, strikes, fastrand::f64()),
-                _ => backoff::after_trouble(retry, strikes, fastrand::f64()),
-            };
-            strikes += 1;
-            if strikes >= PATIENCE || !is_worth_retrying(&error) {
+            let wait = backoff.next_wait(retry, &error);
+            if backoff.failures() >= PATIENCE || !pause::is_worth_retrying(&error) {
                 return Ok(Err(End::GaveUp(error)));
             }
             tracing::warn!("asks again later: {}", account::error_chain(&error));
-            let wait = backoff::at_least(wait, &error);
             let until = clock::after(self.context.clock.now(), wait);
-            record_read_failure(self.context, &error, until).await?;
+            self.context.record_read_failure(&error, until).await?;
             self.rests(wait).await;
         }
     }

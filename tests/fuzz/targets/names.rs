@@ -7,7 +7,7 @@ use albumen::{
     media::description::sidecars::{self, SidecarIndex},
     model::{album_title, order_key::OrderKey},
     scan::rules::Rules,
-    upload::file_name::file_name,
+    upload::file_name,
 };
 
 use super::{end, first_line};
