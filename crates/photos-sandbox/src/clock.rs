@@ -1,61 +1,42 @@
-//! The sandbox's own clock: the machine's, plus a shift that a script may set.
+//! Times of the simulated service, in milliseconds since 1970.
 //!
-//! Times inside the sandbox are milliseconds since 1970. Everything that the service measures in
-//! hours or days (tokens, quotas, visibility) reads this clock, so that a test can live a day.
-
-use std::sync::atomic::{AtomicI64, Ordering};
+//! The state holds a shift that scripts can set. Everything that the service measures in hours or days
+//! (tokens, quotas, visibility) reads the shifted time, so that a test can skip a day.
 
 use jiff::{Timestamp, tz::TimeZone};
 
-/// Where the service's quota day begins (fact sheet, section 7.1).
+/// The time zone of the service's quota day (fact sheet, section 7.1).
 const QUOTA_ZONE: &str = "America/Los_Angeles";
 
 /// A time in milliseconds since 1970.
-pub(super) type Millis = i64;
+pub(crate) type Millis = i64;
 
 /// One second in [`Millis`].
-pub(super) const SECOND: Millis = 1000;
+pub(crate) const SECOND: Millis = 1000;
 
-/// Tells the time of the simulated service.
-#[derive(Debug, Default)]
-pub(super) struct Clock {
-    shift: AtomicI64,
+/// The time of the machine.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the sandbox has its own clock, which scripts can move"
+)]
+pub(crate) fn machine_time() -> Millis {
+    Timestamp::now().as_millisecond()
 }
 
-impl Clock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the sandbox has a clock of its own, so that it shares none of the client's"
-    )]
-    pub(super) fn now(&self) -> Millis {
-        Timestamp::now()
-            .as_millisecond()
-            .saturating_add(self.shift.load(Ordering::Relaxed))
-    }
-
-    pub(super) fn advance(&self, millis: Millis) {
-        let further = |shift: Millis| Some(shift.saturating_add(millis));
-        // It always has an answer.
-        let _ = self
-            .shift
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, further);
-    }
-}
-
-/// So many seconds later. Scripts and the folder of an earlier sandbox may hold any number.
-pub(super) fn later(time: Millis, seconds: i64) -> Millis {
+/// `seconds` after `time`. Saturates: scripts and a stored state may hold any number.
+pub(crate) fn later(time: Millis, seconds: i64) -> Millis {
     time.saturating_add(seconds.saturating_mul(SECOND))
 }
 
 /// `millis` as the service writes times: RFC 3339 in UTC, whole seconds.
-pub(super) fn rfc3339(millis: Millis) -> String {
+pub(crate) fn rfc3339(millis: Millis) -> String {
     let second = Timestamp::from_second(millis.div_euclid(SECOND)).unwrap_or(Timestamp::UNIX_EPOCH);
     second.to_string()
 }
 
-/// The start and the end of the quota day that holds `now`: midnights Pacific, so that a day may
-/// have 23 or 25 hours.
-pub(super) fn quota_day(now: Millis) -> (Millis, Millis) {
+/// Start and end of the quota day of `now`: midnights of Pacific time, so that a day may have 23 or 25
+/// hours.
+pub(crate) fn quota_day(now: Millis) -> (Millis, Millis) {
     let zone = TimeZone::get(QUOTA_ZONE).unwrap_or(TimeZone::UTC);
     let local = Timestamp::from_millisecond(now)
         .unwrap_or(Timestamp::UNIX_EPOCH)

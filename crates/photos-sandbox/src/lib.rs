@@ -1,20 +1,20 @@
 //! A strict, faithful stand-in for the Google Photos Library API, on the loopback interface.
 //!
-//! It serves the API under `/v1`, sign-in under the service's own paths, and, for people, a gallery
-//! page under `/`. It shares no code with any client and writes its JSON by hand: a fake that shared
-//! the client's types would agree with the client's mistakes. What it does where the service's
-//! behaviour is not known is said where it is done.
+//! It serves the API under `/v1`, sign-in under the service's own paths, and a gallery page for people
+//! under `/`. It shares no code with any client: a fake that shared a client's types would agree with the
+//! client's mistakes. Where the service's behaviour is not known, the code says what was assumed.
+//! "Fact sheet" in comments is a collection of what is documented or was observed of the service.
 //!
-//! # What tests ask it
+//! # What tests can ask
 //!
 //! - `GET /sandbox/state`: items, albums, counts of calls, and two logs. `broken_rules` holds only what
 //!   the client could have known; `refusals` the rest. Further: `bytes_received`, `bytes_stored`,
-//!   `quota_used`, the `daily_stop` that was told and is not over, the last `requests`, `now`.
+//!   `quota_used`, the last `daily_stop` that was sent and is not over, the last `requests`, `now`.
 //! - `GET /sandbox/requests`: the last 5,000 JSON calls, oldest first, each with `method` (as in
-//!   `calls`), `http`, `path`, `query`, `headers` (none that lets its bearer in), `request`, `status`,
+//!   `calls`), `http`, `path`, `query`, `headers` (without credentials), `request`, `status`,
 //!   `answer`.
-//! - `POST /sandbox/faults`: a script, below. The answer is the script as it stands. `GET` shows it,
-//!   `DELETE` takes rules and settings back.
+//! - `POST /sandbox/faults`: a script, below. The response shows the rules that are left and the settings. So
+//!   does `GET`; `DELETE` removes rules and resets the settings.
 //!
 //! # Scripts
 //!
@@ -24,79 +24,66 @@
 //!  "commands": [{"command": "advance_clock_s", "seconds": 86400}]}
 //! ```
 //!
-//! A rule meets requests for its `method`: a name as in `calls`, a beginning such as `albums.*`, `*`, or
-//! a list of those. It lets the first `skip` pass (0), then applies `times` (1; `null`: for ever).
-//! Rules add up. Its `action` is a word, or an object that may hold several of these:
+//! A rule applies to requests for its `method`: a name as in `calls`, a prefix such as `albums.*`, `*`, or
+//! a list of those. It skips the first `skip` requests (default 0), then applies `times` times (default 1;
+//! `null`: without end). Several rules can apply to one request. An `action` is a word, or an object that
+//! can have several of these fields:
 //!
 //! | action | what happens |
 //! |---|---|
-//! | `"daily_429"`, `"minute_429"`, `"concurrent_429"`, `"quota_400_flat"`, `"quota_403"`, `"storage_full"`, `"html_502"`, `"server_500"`, `"unavailable_503"`, `"aborted_409"`, `"unauthenticated_401"`, `"scope_403"`, `"forbidden_403"`, `"api_disabled_403"`, `"photos_disabled_403"`, `"not_found_404"`, `"too_large_413"`, `"checksum_400"`, `"bad_upload_token"`, `"invalid_album"`, `"album_gone"`, `"album_forbidden"` | this answer, and nothing is done |
-//! | `"garbage"`, `"empty"` | done, but the 200 has broken JSON, or nothing |
-//! | `{"canned": "server_500", "commit": true}` | one of the above, and it is done all the same (or, with `false`, it is not) |
-//! | `{"answer": {"status": 429, "body": {"error": {}}, "headers": {"retry-after": "7"}}}` | this very answer; `commit` as above |
-//! | `{"canned": "bad_upload_token", "only_with": "a.jpg"}` | this answer to calls with this text in their body (without one: in their query); others are done |
-//! | `"cut_before"` | the connection is reset before anything is done |
-//! | `"cut_after"` | all is done, then the connection is reset |
-//! | `{"cut_body_after": 100000}` | so many bytes of an upload are taken, then the connection is reset |
-//! | `{"delay_ms": 2000}` | the answer waits |
-//! | `"hang"` | nothing is done, no answer comes; with `"commit": true` it is done |
-//! | `{"item_codes": {"0": 13, "a.jpg": {"code": 3, "message": "BAD_IMAGE"}, "*": 8}}` | these new items fail |
-//! | `{"drop_results": [0, 2]}`, `"shuffle_results"`, `"status_207"` | results are missing, in disorder, under 207 |
-//! | `"expire_tokens"`, `"access_dies"` | all access tokens are dead, before this request is looked at |
-//! | `"refresh_dies"` | all refresh tokens are dead, known or not; a new consent works |
-//! | `{"revoke_scopes": ["photoslibrary.appendonly"]}` | these scopes are taken from all tokens, until `DELETE` |
-//! | `"deny_consent"` | of `oauth.auth`: the user says no |
+//! | `"daily_429"`, `"minute_429"`, `"concurrent_429"`, `"quota_400_flat"`, `"quota_403"`, `"storage_full"`, `"html_502"`, `"server_500"`, `"unavailable_503"`, `"aborted_409"`, `"unauthenticated_401"`, `"scope_403"`, `"forbidden_403"`, `"api_disabled_403"`, `"photos_disabled_403"`, `"not_found_404"`, `"too_large_413"`, `"checksum_400"`, `"bad_upload_token"`, `"invalid_album"`, `"album_gone"`, `"album_forbidden"` | this response, and the request is not carried out |
+//! | `"garbage"`, `"empty"` | carried out, but the 200 has broken JSON, or no body |
+//! | `{"canned": "server_500", "commit": true}` | one of the above, and the request is carried out (or, with `false`, it is not) |
+//! | `{"answer": {"status": 429, "body": {"error": {}}, "headers": {"retry-after": "7"}}}` | exactly this response; `commit` as above |
+//! | `{"canned": "bad_upload_token", "only_with": "a.jpg"}` | this response to calls with this text in their body (without a body: in their query; for uploads: in the declared content type); other calls are carried out |
+//! | `"cut_before"` | the connection is reset before the request is carried out |
+//! | `"cut_after"` | the request is carried out, then the connection is reset |
+//! | `{"cut_body_after": 100000}` | so many bytes of an upload are received, then the connection is reset |
+//! | `{"delay_ms": 2000}` | the response is delayed |
+//! | `"hang"` | no response is sent, and the request is not carried out; with `"commit": true` it is |
+//! | `{"item_codes": {"0": 13, "a.jpg": {"code": 3, "message": "BAD_IMAGE"}, "*": 8}}` | these new items fail; keys are indexes, file names or `*` |
+//! | `{"drop_results": [0, 2]}`, `"shuffle_results"`, `"status_207"` | results are missing, shuffled, with status 207 |
+//! | `"expire_tokens"`, `"access_dies"` | all access tokens are revoked before this request is checked |
+//! | `"refresh_dies"` | all refresh tokens are revoked, known or not; a new consent works |
+//! | `{"revoke_scopes": ["photoslibrary.appendonly"]}` | these scopes are withdrawn from all tokens, until `DELETE` |
+//! | `"deny_consent"` | for `oauth.auth`: the user denies |
 //!
-//! Settings stay until they are changed; `settings.rs` has them all with their defaults:
+//! Settings stay until they are changed; the struct `Settings` in `faults.rs` has them all with defaults:
 //! `{"settings": {"daily_limit": 5}}`, `{"settings": {"lifted": true}}`. After a 429 a client has to
 //! wait 30 s; `rate_limit_scale` multiplies that for tests that do not wait.
 //!
-//! Commands do what a user or time does, at once: `{"command": "delete_album", "title": "Rome"}` (or
+//! Commands do at once what a user or the passing of time does: `{"command": "delete_album", "title": "Rome"}` (or
 //! `"id"`), `{"command": "remove_from_album", "title": "Rome", "filename": "a.jpg"}` (or `"id"` and
 //! `"item"`), `{"command": "delete_item", "filename": "a.jpg"}` (or `"id"`), `{"command": "fail_video",
 //! "filename": "a.mp4"}`, `{"command": "advance_clock_s", "seconds": 3600}`, `{"command": "forget_log"}`,
-//! and `{"command": "forget_stop"}`, `{"command": "forget_dead_tokens"}`: who was told to stop for the
-//! day, or that an access token is dead, was killed before it could write that down; nobody is blamed
-//! for asking once more.
+//! and `{"command": "forget_stop"}`, `{"command": "forget_dead_tokens"}`: the client that got a daily stop, or
+//! a 401 for an access token, was killed before it could store that, and is not blamed for one more request.
 
 mod albums;
-mod answer;
-mod api;
 mod batch_create;
-mod blobs;
-mod canned;
 mod clock;
-mod connection;
+mod discovery;
+mod errors;
 mod faults;
-mod fields;
 mod gallery;
-mod library;
-mod limits;
-mod log;
-mod media;
 mod media_items;
+mod media_type;
 mod oauth;
-mod paging;
-mod pictures;
-mod route;
-mod schema;
+mod pages;
+mod persistence;
+mod quota;
+mod rule_log;
 mod script;
-mod search;
 mod server;
-mod settings;
-mod snapshot;
+mod state;
 mod uploads;
-mod world;
 
 use std::{
     io,
     net::SocketAddr,
-    path::PathBuf,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64},
-    },
-    time::Duration,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
 use axum::Router;
@@ -108,33 +95,36 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-use self::{
-    blobs::Blobs,
-    clock::Clock,
-    connection::{Door, Scissors},
-    server::Shared,
-    uploads::Intakes,
-    world::World,
+use crate::{
+    persistence::Blobs,
+    server::{Reset, ResettableListener},
+    state::{Shared, State, Stored},
 };
 
-pub use library::SECRET_MARK;
+pub use oauth::SECRET_MARK;
 
-/// How long requests may go on when the sandbox stops; they hold no one but themselves.
-const LAST_ORDERS: Duration = Duration::from_secs(2);
+/// How long requests may continue after the sandbox was told to stop.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Where a sandbox listens, and what it keeps.
+/// The shortest time between two writes of the state.
+const SAVE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Writing the state may take one part in so many of the time.
+const SAVE_SHARE: u32 = 20;
+
+/// Where a sandbox listens and stores.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// A loopback address; port 0 takes a free one.
+    /// A loopback address; port 0 takes any free one.
     pub listen: SocketAddr,
-    /// Keeps bytes and state over restarts; without it both go with the sandbox.
+    /// Keeps bytes and state over restarts; without it both are deleted at the end.
     pub data_dir: Option<PathBuf>,
 }
 
 /// Why a sandbox does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The address could be reached by others.
+    /// The address is not a loopback address.
     #[error(
         "the sandbox lets anybody in, so it does not listen on {0}, which others can reach\n\
          hint: use a loopback address such as 127.0.0.1:0"
@@ -148,14 +138,15 @@ pub enum Error {
     Data(#[source] io::Error),
 }
 
-/// A running sandbox. Dropped without [`Sandbox::stop`] it stops too, but nobody waits for it, and its
-/// last changes may not be written.
+/// A running sandbox. Dropping it without [`Sandbox::stop`] stops it too, but without waiting, and its
+/// last changes may not be stored.
 #[derive(Debug)]
 pub struct Sandbox {
     address: SocketAddr,
     shared: Arc<Shared>,
     server: JoinHandle<()>,
-    home: Home,
+    saver: JoinHandle<()>,
+    data: DataDir,
     stop: DropGuard,
 }
 
@@ -165,51 +156,48 @@ impl Sandbox {
         if !options.listen.ip().is_loopback() {
             return Err(Error::NotLoopback(options.listen));
         }
-        let home = Home::of(options.data_dir).map_err(Error::Data)?;
-        let (blobs, mut world) = home.open().map_err(Error::Data)?;
+        let data = DataDir::of(options.data_dir).map_err(Error::Data)?;
+        let (blobs, mut state) = open(data.path()).map_err(Error::Data)?;
         let listening = |error| Error::Listen(options.listen, error);
         let listener = TcpListener::bind(options.listen).await.map_err(listening)?;
         let address = listener.local_addr().map_err(listening)?;
-        world.address = format!("http://{address}");
+        state.address = format!("http://{address}");
         let stop = CancellationToken::new();
-        let stopper = stop.clone().drop_guard();
         let shared = Arc::new(Shared {
-            world: Mutex::new(world),
+            state: Mutex::new(state),
             blobs,
-            clock: Clock::default(),
-            intakes: Intakes::default(),
-            bytes_received: AtomicU64::new(0),
             stop: stop.clone(),
             tasks: TaskTracker::new(),
-            is_dirty: AtomicBool::new(false),
-            saving: Mutex::new(()),
         });
         let app = Router::new()
             .fallback(server::serve)
             .with_state(Arc::clone(&shared))
-            .into_make_service_with_connect_info::<Scissors>();
-        let door = Door {
+            .into_make_service_with_connect_info::<Reset>();
+        let listener = ResettableListener {
             listener,
             stop: stop.clone(),
         };
+        let serving = stop.clone();
         let server = tokio::spawn(async move {
-            // Serving ends only with the stop: accepting never fails for good.
-            let serving = std::future::IntoFuture::into_future(axum::serve(door, app));
-            stop.run_until_cancelled(serving).await;
+            let serve = std::future::IntoFuture::into_future(axum::serve(listener, app));
+            serving.run_until_cancelled(serve).await;
         });
-        if let Home::Kept(dir) = &home {
-            tokio::spawn(snapshot::keep(dir.clone(), Arc::clone(&shared)));
-        }
+        let kept = match &data {
+            DataDir::Kept(dir) => Some(dir.clone()),
+            DataDir::Temporary(_) => None,
+        };
+        let saver = tokio::spawn(save_changes(kept, Arc::clone(&shared)));
         Ok(Self {
             address,
             shared,
             server,
-            home,
-            stop: stopper,
+            saver,
+            data,
+            stop: stop.drop_guard(),
         })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -226,56 +214,96 @@ impl Sandbox {
 
     /// Runs a script, as `POST /sandbox/faults` does; the error says what is wrong with it.
     pub fn run_script(&self, script: &Value) -> Result<Value, String> {
-        script::run(&mut self.shared.world(), &self.shared.clock, script)
+        script::run(&mut self.shared.state(), script)
     }
 
-    /// Stops it: connections are cut, requests get a moment to end, the state is written.
+    /// Stops it: connections are reset, requests get [`STOP_TIMEOUT`] to end, the state is stored.
     pub async fn stop(self) {
         drop(self.stop);
         self.shared.tasks.close();
         let _ = self.server.await;
-        let _ = tokio::time::timeout(LAST_ORDERS, self.shared.tasks.wait()).await;
+        let _ = tokio::time::timeout(STOP_TIMEOUT, self.shared.tasks.wait()).await;
+        let _ = self.saver.await;
         let shared = self.shared;
-        let last = tokio::task::spawn_blocking(move || match self.home {
-            Home::Kept(dir) => snapshot::save(&dir, &shared),
-            Home::Temporary(dir) => dir.close(),
+        let last = tokio::task::spawn_blocking(move || match self.data {
+            DataDir::Kept(dir) => save(&dir, &shared),
+            DataDir::Temporary(dir) => dir.close(),
         });
         if let Ok(Err(error)) = last.await {
-            tracing::warn!("the sandbox could not tidy up: {error}");
+            tracing::warn!("the sandbox could not store its state or delete its files: {error}");
         }
     }
 }
 
-/// Where the bytes are.
+/// The folder of bytes and state.
 #[derive(Debug)]
-enum Home {
-    /// And stay, with the state.
+enum DataDir {
     Kept(PathBuf),
-    /// And go with the sandbox.
+    /// Deleted when the sandbox stops.
     Temporary(TempDir),
 }
 
-impl Home {
-    fn of(data_dir: Option<PathBuf>) -> io::Result<Self> {
-        let temporary = || tempfile::Builder::new().prefix("photos-sandbox-").tempdir();
-        data_dir.map_or_else(
-            || temporary().map(Self::Temporary),
-            |dir| Ok(Self::Kept(dir)),
-        )
+impl DataDir {
+    fn of(dir: Option<PathBuf>) -> io::Result<Self> {
+        if let Some(dir) = dir {
+            return Ok(Self::Kept(dir));
+        }
+        let dir = tempfile::Builder::new()
+            .prefix("photos-sandbox-")
+            .tempdir()?;
+        Ok(Self::Temporary(dir))
     }
 
-    /// The folder of bytes, and the world as it was left.
-    fn open(&self) -> io::Result<(Blobs, World)> {
-        let mut world = World::default();
+    fn path(&self) -> &Path {
         match self {
-            Self::Temporary(dir) => Ok((Blobs::open(dir.path())?, world)),
-            Self::Kept(dir) => {
-                let blobs = Blobs::open(dir)?;
-                snapshot::load(dir, &mut world)?;
-                let sessions = &world.library.sessions;
-                blobs.tidy(|name| sessions.contains_key(name))?;
-                Ok((blobs, world))
-            }
+            Self::Kept(dir) => dir,
+            Self::Temporary(dir) => dir.path(),
+        }
+    }
+}
+
+/// Opens the folder, and loads the state that an earlier sandbox stored in it.
+fn open(dir: &Path) -> io::Result<(Blobs, State)> {
+    let mut state = State::default();
+    let blobs = Blobs::open(dir)?;
+    if let Some(Stored { library, oauth }) = persistence::load(dir)? {
+        state.library = state::Library::restored(library);
+        state.oauth = oauth;
+    }
+    let sessions = &state.library.sessions;
+    blobs.remove_partial(|name| sessions.contains_key(name))?;
+    Ok((blobs, state))
+}
+
+fn save(dir: &Path, shared: &Shared) -> io::Result<()> {
+    let text = {
+        let mut state = shared.state();
+        state.is_dirty = false;
+        serde_json::to_vec(&Stored {
+            library: &state.library,
+            oauth: &state.oauth,
+        })?
+    };
+    persistence::save(dir, &text)
+}
+
+/// Stores the state soon after changes, until the sandbox stops.
+async fn save_changes(dir: Option<PathBuf>, shared: Arc<Shared>) {
+    let Some(dir) = dir else {
+        return;
+    };
+    let mut pause = SAVE_INTERVAL;
+    loop {
+        let sleep = tokio::time::sleep(pause);
+        if shared.stop.run_until_cancelled(sleep).await.is_none() {
+            return;
+        }
+        if shared.state().is_dirty {
+            let begun = Instant::now();
+            let (dir, shared) = (dir.clone(), Arc::clone(&shared));
+            // If this fails, the next change or the stop stores the state again.
+            let _ = tokio::task::spawn_blocking(move || save(&dir, &shared)).await;
+            pause = SAVE_INTERVAL.max(begun.elapsed() * SAVE_SHARE);
         }
     }
 }
@@ -285,18 +313,15 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_sandbox_that_keeps_nothing_leaves_nothing_behind() {
+    async fn a_sandbox_without_a_data_folder_leaves_nothing_behind() {
         let options = Options {
             listen: ([127, 0, 0, 1], 0).into(),
             data_dir: None,
         };
         let sandbox = Sandbox::start(options).await.unwrap();
-        let Home::Temporary(dir) = &sandbox.home else {
-            panic!("a folder that nobody named is temporary");
-        };
-        let home = dir.path().to_owned();
-        assert!(home.is_dir());
+        let dir = sandbox.data.path().to_owned();
+        assert!(dir.is_dir());
         sandbox.stop().await;
-        assert!(!home.exists());
+        assert!(!dir.exists());
     }
 }

@@ -1,19 +1,16 @@
-//! Reading and describing media items (fact sheet, section 4).
+//! Reading, searching and describing media items (fact sheet, section 4).
 
-use std::collections::HashSet;
+use std::{cmp::Reverse, collections::HashSet};
 
+use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Map, Value, json};
 
-use super::{
-    answer::Refusal,
-    batch_create::DESCRIPTION_LIMIT,
+use crate::{
     clock::{Millis, SECOND, later, rfc3339},
-    library::Item,
-    oauth::value,
-    paging::{self, Wish},
-    search,
-    settings::Settings,
-    world::World,
+    discovery::{Pairs, param},
+    errors::Refusal,
+    pages::{PageRequest, page},
+    state::{Item, State},
 };
 
 /// Ids of one batchGet (fact sheet, section 4.1).
@@ -22,42 +19,42 @@ const MAX_IDS: usize = 50;
 /// Default and greatest page of lists of items (fact sheet, section 4.1).
 const PAGE_SIZES: (usize, usize) = (25, 100);
 
-/// How long a `baseUrl` is good (fact sheet, section 4.3).
-pub(super) const BASE_URL_LIFETIME: Millis = 60 * 60 * SECOND;
+/// Lifetime of a `baseUrl` (fact sheet, section 4.3).
+const BASE_URL_LIFETIME: Millis = 60 * 60 * SECOND;
 
-/// A media item as the service writes it; with `address`, also where its bytes are.
-pub(super) fn to_json(
-    item: &Item,
-    now: Millis,
-    settings: &Settings,
-    address: Option<&str>,
-) -> Value {
+/// A description has to be shorter than so many characters (fact sheet, section 3.1).
+const DESCRIPTION_LIMIT: usize = 1000;
+
+/// A media item as the service writes it. The response that creates an item has no `baseUrl` yet.
+pub(crate) fn to_json(state: &State, item: &Item, is_new: bool) -> Value {
     let media = &item.media;
     let mut metadata = json!({"creationTime": rfc3339(media.taken.unwrap_or(item.created))});
     if let (Some(width), Some(height)) = (media.width, media.height) {
         metadata["width"] = width.to_string().into();
         metadata["height"] = height.to_string().into();
     }
-    let mut kind = Map::new();
-    if let Some((make, model)) = &media.camera {
-        for (name, text) in [("cameraMake", make), ("cameraModel", model)] {
-            if !text.is_empty() {
-                kind.insert(name.into(), text.as_str().into());
-            }
+    let mut details = Map::new();
+    let mut set = |name: &str, text: &str| {
+        if !text.is_empty() {
+            details.insert(name.to_owned(), text.into());
         }
+    };
+    if let Some((make, model)) = &media.camera {
+        set("cameraMake", make);
+        set("cameraModel", model);
     }
     if media.is_video {
-        let ready = later(item.created, settings.video_processing_s);
-        // The answer that creates a video never calls it ready: its work has only begun.
-        let status = match address {
-            Some(_) if item.has_failed => "FAILED",
-            Some(_) if now >= ready => "READY",
+        let ready = later(item.created, state.settings.video_processing_s);
+        // The response that creates a video never calls it ready: processing has only begun.
+        let status = match is_new {
+            false if item.has_failed => "FAILED",
+            false if state.now >= ready => "READY",
             _ => "PROCESSING",
         };
-        kind.insert("status".into(), status.into());
-        metadata["video"] = kind.into();
+        set("status", status);
+        metadata["video"] = details.into();
     } else {
-        metadata["photo"] = kind.into();
+        metadata["photo"] = details.into();
     }
     let mut fields = json!({
         "id": item.id,
@@ -65,55 +62,50 @@ pub(super) fn to_json(
         "mimeType": media.mime,
         "mediaMetadata": metadata,
     });
-    if !item.description.is_empty() {
-        fields["description"] = item.description.as_str().into();
+    for (name, text) in [
+        ("description", &item.description),
+        ("filename", &item.filename),
+    ] {
+        if !text.is_empty() {
+            fields[name] = text.as_str().into();
+        }
     }
-    if !item.filename.is_empty() {
-        fields["filename"] = item.filename.as_str().into();
-    }
-    if let Some(address) = address {
-        fields["baseUrl"] = base_url(address, &item.id, now).into();
+    if !is_new {
+        fields["baseUrl"] = base_url(state, &item.id).into();
     }
     fields
 }
 
-/// Where the bytes of an item are for the next hour.
-pub(super) fn base_url(address: &str, id: &str, now: Millis) -> String {
-    format!("{address}/lr/{id}/{}", now + BASE_URL_LIFETIME)
+/// The address of an item's bytes for the next hour.
+pub(crate) fn base_url(state: &State, id: &str) -> String {
+    format!(
+        "{}/lr/{id}/{}",
+        state.address,
+        state.now + BASE_URL_LIFETIME
+    )
 }
 
-pub(super) fn get(world: &World, id: &str, now: Millis) -> Result<Value, Refusal> {
-    world
-        .library
-        .visible_item(id, now, &world.settings)
-        .map(|item| to_json(item, now, &world.settings, Some(&world.address)))
-        .ok_or_else(|| Refusal::not_found("unknown_media_item"))
+pub(crate) fn get(state: &State, id: &str) -> Result<Value, Refusal> {
+    let item = state.visible_item(id);
+    let item = item.ok_or_else(|| Refusal::not_found("unknown_media_item"))?;
+    Ok(to_json(state, item, false))
 }
 
-pub(super) fn batch_get(
-    world: &mut World,
-    query: &[(String, String)],
-    now: Millis,
-) -> Result<Value, Refusal> {
-    let ids: Vec<&str> = query
-        .iter()
-        .filter(|(name, _)| name == "mediaItemIds")
-        .map(|(_, id)| id.as_str())
-        .collect();
+pub(crate) fn batch_get(state: &mut State, query: &Pairs) -> Result<Value, Refusal> {
+    let named = query.iter().filter(|(name, _)| name == "mediaItemIds");
+    let ids: Vec<&str> = named.map(|(_, id)| id.as_str()).collect();
     check_ids(&ids)?;
     let mut results = Vec::new();
     for id in ids {
-        if let Some(item) = world.library.visible_item(id, now, &world.settings) {
-            let item = to_json(item, now, &world.settings, Some(&world.address));
-            results.push(json!({ "mediaItem": item }));
+        if let Some(item) = state.visible_item(id) {
+            results.push(json!({"mediaItem": to_json(state, item, false)}));
             continue;
         }
-        world
-            .log
-            .refused_item("unknown_media_item", format!("batchGet of {id}"));
-        // What was there once is not found; what never was is not even an id.
-        let was_there = world.library.items.contains_key(id) || world.library.deleted.contains(id);
-        results.push(if was_there {
+        let detail = format!("batchGet of {id}");
+        state.log.refused("unknown_media_item", detail);
+        // An id that was deleted is not found; one that never existed is invalid.
+        let existed = state.library.items.contains_key(id) || state.library.deleted.contains(id);
+        results.push(if existed {
             json!({"status": {"code": 5, "message": "Requested entity was not found."}})
         } else {
             json!({"status": {"code": 3, "message": "Invalid media item ID."}})
@@ -122,161 +114,210 @@ pub(super) fn batch_get(
     Ok(json!({ "mediaItemResults": results }))
 }
 
-/// The rules for lists of ids: 1 to 50, none empty, none twice.
-pub(super) fn check_ids(ids: &[&str]) -> Result<(), Refusal> {
+/// The rules for lists of ids: 1 to 50, none empty, no duplicates.
+pub(crate) fn check_ids(ids: &[&str]) -> Result<(), Refusal> {
     if ids.is_empty() || ids.iter().any(|id| id.is_empty()) {
-        return Err(Refusal::broken(
-            "no_ids",
-            "Request must contain media item ids.",
-        ));
+        return Err(Refusal::rule("no_ids"));
     }
     if ids.len() > MAX_IDS {
-        return Err(Refusal::broken(
-            "over_50",
-            "Request must have less than 50 items.",
-        ));
+        return Err(Refusal::rule("over_50"));
     }
     let mut seen = HashSet::new();
     if !ids.iter().all(|id| seen.insert(id)) {
-        return Err(Refusal::broken(
-            "duplicate_ids",
-            "Request must not contain duplicated ids",
-        ));
+        return Err(Refusal::rule("duplicate_ids"));
     }
     Ok(())
 }
 
-pub(super) fn list(
-    world: &mut World,
-    query: &[(String, String)],
-    now: Millis,
-) -> Result<Value, Refusal> {
-    let ids = newest_first(world, now);
-    let wish = Wish {
-        page_size: page_size(query)?,
-        page_token: value(query, "pageToken"),
-        parameters: "mediaItems",
-    };
-    page(world, &ids, wish, now)
-}
-
-/// The `pageSize` of a query string.
-pub(super) fn page_size(query: &[(String, String)]) -> Result<i64, Refusal> {
-    match value(query, "pageSize") {
-        "" => Ok(0),
-        text => text.parse::<i32>().map(i64::from).map_err(|_| {
-            Refusal::broken(
-                "wrong_type",
-                format!("Invalid value at 'page_size' (TYPE_INT32), \"{text}\""),
-            )
-        }),
+pub(crate) fn check_description(description: &str) -> Result<(), Refusal> {
+    if description.chars().count() >= DESCRIPTION_LIMIT {
+        return Err(Refusal::rule("description_too_long"));
     }
+    Ok(())
 }
 
-fn newest_first(world: &World, now: Millis) -> Vec<String> {
-    let library = &world.library;
-    let is_visible = |id: &&String| library.visible_item(id, now, &world.settings).is_some();
-    library
-        .item_order
-        .iter()
-        .rev()
-        .filter(is_visible)
-        .cloned()
-        .collect()
+pub(crate) fn list(state: &mut State, query: &Pairs) -> Result<Value, Refusal> {
+    let ids = newest_first(state, |_| true);
+    items_page(state, &PageRequest::of_query(query, "mediaItems"), &ids)
 }
 
-fn page(world: &mut World, ids: &[String], wish: Wish<'_>, now: Millis) -> Result<Value, Refusal> {
-    let is_odd = world.settings.list_oddities;
-    let page = paging::page(ids, wish, PAGE_SIZES, is_odd, &mut world.log)?;
-    let items: Vec<Value> = page
-        .ids
-        .iter()
-        .filter_map(|id| world.library.items.get(id))
-        .map(|item| to_json(item, now, &world.settings, Some(&world.address)))
-        .collect();
-    // Nothing is written for an empty list (fact sheet, section 4.3).
-    let mut answer = Map::new();
-    if !items.is_empty() {
-        answer.insert("mediaItems".into(), items.into());
-    }
-    if let Some(next) = page.next {
-        answer.insert("nextPageToken".into(), next.into());
-    }
-    Ok(answer.into())
+fn newest_first(state: &State, matches: impl Fn(&Item) -> bool) -> Vec<String> {
+    let items = state.library.items_in_order().rev();
+    let visible = items.filter(|item| state.visible_item(&item.id).is_some() && matches(item));
+    visible.map(|item| item.id.clone()).collect()
 }
 
-pub(super) fn search(world: &mut World, body: &Value, now: Millis) -> Result<Value, Refusal> {
-    let album_id = body["albumId"].as_str().filter(|id| !id.is_empty());
-    let filters = &body["filters"];
-    let ids = match album_id {
-        Some(_)
-            if filters
-                .as_object()
-                .is_some_and(|filters| !filters.is_empty()) =>
-        {
-            return Err(Refusal::broken(
-                "album_with_filters",
-                "Album ID and filters cannot be set together.",
-            ));
-        }
-        Some(id) => {
-            let Some(album) = world
-                .library
-                .albums
-                .get(id)
-                .filter(|album| album.is_visible(now, &world.settings))
-            else {
-                return Err(Refusal::not_found("unknown_album"));
-            };
-            album.item_ids().map(str::to_owned).collect()
-        }
-        None => {
-            let search = search::Search::of(filters, body["orderBy"].as_str().unwrap_or(""))?;
-            search.run(&world.library, &newest_first(world, now))
-        }
-    };
-    let mut parameters = body.clone();
-    if let Some(fields) = parameters.as_object_mut() {
-        fields.remove("pageToken");
-        fields.remove("pageSize");
-    }
-    let wish = Wish {
-        page_size: body["pageSize"].as_i64().unwrap_or(0),
-        page_token: body["pageToken"].as_str().unwrap_or(""),
-        parameters: &parameters.to_string(),
-    };
-    page(world, &ids, wish, now)
+fn items_page(state: &mut State, request: &PageRequest, ids: &[String]) -> Result<Value, Refusal> {
+    page(
+        state,
+        request,
+        PAGE_SIZES,
+        ("mediaItems", ids),
+        |state, id| {
+            let item = state.library.items.get(id)?;
+            Some(to_json(state, item, false))
+        },
+    )
 }
 
-pub(super) fn patch(
-    world: &mut World,
+pub(crate) fn patch(
+    state: &mut State,
     id: &str,
-    query: &[(String, String)],
+    query: &Pairs,
     body: &Value,
-    now: Millis,
 ) -> Result<Value, Refusal> {
-    if value(query, "updateMask") != "description" {
-        return Err(Refusal::broken(
-            "update_mask",
-            "Request must have an update mask of 'description'.",
-        ));
+    if param(query, "updateMask") != "description" {
+        let message = "Request must have an update mask of 'description'.";
+        return Err(Refusal::broken("update_mask", message));
     }
     let description = body["description"].as_str().unwrap_or("");
-    if description.chars().count() >= DESCRIPTION_LIMIT {
-        return Err(Refusal::broken(
-            "description_too_long",
-            "Description must be shorter than 1000 characters.",
-        ));
-    }
-    if world
-        .library
-        .visible_item(id, now, &world.settings)
-        .is_none()
-    {
-        return Err(Refusal::not_found("unknown_media_item"));
-    }
-    if let Some(item) = world.library.items.get_mut(id) {
+    check_description(description)?;
+    get(state, id)?;
+    if let Some(item) = state.library.items.get_mut(id) {
         description.clone_into(&mut item.description);
     }
-    get(world, id, now)
+    get(state, id)
+}
+
+/// Searches an album, or the library by filters (fact sheet, section 4.2).
+///
+/// The sandbox knows dates and kinds, not what a picture shows: a required category other than `NONE`
+/// matches nothing, an excluded one excludes nothing, and there are no favourites.
+pub(crate) fn search(state: &mut State, body: &Value) -> Result<Value, Refusal> {
+    let album_id = body["albumId"].as_str().unwrap_or("");
+    let filters = &body["filters"];
+    let has_filters = filters
+        .as_object()
+        .is_some_and(|filters| !filters.is_empty());
+    let ids = if album_id.is_empty() {
+        filtered(state, filters, body["orderBy"].as_str().unwrap_or(""))?
+    } else if has_filters {
+        return Err(Refusal::rule("album_with_filters"));
+    } else {
+        let album = state.library.albums.get(album_id);
+        let album = album.filter(|album| state.is_visible(album));
+        let album = album.ok_or_else(|| Refusal::not_found("unknown_album"))?;
+        album.item_ids().map(str::to_owned).collect()
+    };
+    items_page(state, &PageRequest::of_body(body), &ids)
+}
+
+fn filtered(state: &State, filters: &Value, order_by: &str) -> Result<Vec<String>, Refusal> {
+    let dates = &filters["dateFilter"];
+    let date_matches = date_filter(dates)?;
+    let is_ascending = match order_by {
+        "" => None,
+        "MediaMetadata.creation_time" => Some(true),
+        "MediaMetadata.creation_time desc" => Some(false),
+        _ => return Err(bad_search("Invalid order by.")),
+    };
+    let others = ["contentFilter", "mediaTypeFilter", "featureFilter"];
+    let has_others = others.iter().any(|name| !filters[*name].is_null());
+    if is_ascending.is_some() && (dates.is_null() || has_others) {
+        let message = "Order by needs a date filter, and works with no other.";
+        return Err(bad_search(message));
+    }
+    let is_video = media_type_filter(&filters["mediaTypeFilter"])?;
+    let is_empty = excludes_everything(&filters["contentFilter"])?
+        || texts(&filters["featureFilter"]["includedFeatures"]).contains(&"FAVORITES");
+    let mut ids = newest_first(state, |item| {
+        let is_kind = is_video.is_none_or(|is_video| is_video == item.media.is_video);
+        // An item without a date of its own matches no date.
+        let is_dated = dates.is_null() || item.media.taken.is_some_and(&date_matches);
+        is_kind && is_dated && !is_empty
+    });
+    let taken = |id: &String| {
+        state
+            .library
+            .items
+            .get(id)
+            .and_then(|item| item.media.taken)
+    };
+    match is_ascending {
+        Some(true) => ids.sort_by_key(taken),
+        Some(false) => ids.sort_by_key(|id| Reverse(taken(id))),
+        None => {}
+    }
+    Ok(ids)
+}
+
+/// Year, month and day; zero is any.
+type Day = (i64, i64, i64);
+
+/// Whether a time matches a filter of dates and ranges.
+fn date_filter(filter: &Value) -> Result<impl Fn(Millis) -> bool + use<>, Refusal> {
+    let all = |name: &str| filter[name].as_array().map_or(&[][..], Vec::as_slice);
+    let (days, ranges) = (all("dates"), all("ranges"));
+    if days.len() > 5 || ranges.len() > 5 {
+        let message = "Date filter must have at most 5 dates and 5 ranges.";
+        return Err(bad_search(message));
+    }
+    let range = |range: &Value| Ok((day(&range["startDate"])?, day(&range["endDate"])?));
+    let days: Vec<Day> = days.iter().map(day).collect::<Result<_, _>>()?;
+    let ranges: Vec<(Day, Day)> = ranges.iter().map(range).collect::<Result<_, _>>()?;
+    Ok(move |taken: Millis| {
+        let time = Timestamp::from_millisecond(taken).unwrap_or(Timestamp::UNIX_EPOCH);
+        let date = time.to_zoned(TimeZone::UTC).date();
+        let day: Day = (date.year().into(), date.month().into(), date.day().into());
+        let any = |wanted: i64, is: i64| wanted == 0 || wanted == is;
+        let is_day =
+            |wanted: &Day| any(wanted.0, day.0) && any(wanted.1, day.1) && any(wanted.2, day.2);
+        let in_range = |(start, end): &(Day, Day)| {
+            // An open end of a range includes its whole month or year.
+            let last = |n: i64| if n == 0 { i64::MAX } else { n };
+            *start <= day && day <= (last(end.0), last(end.1), last(end.2))
+        };
+        days.iter().any(is_day) || ranges.iter().any(in_range)
+    })
+}
+
+fn day(date: &Value) -> Result<Day, Refusal> {
+    let part = |name: &str| date[name].as_i64().unwrap_or(0);
+    let day = (part("year"), part("month"), part("day"));
+    // Whole months, whole years, and days of every year; nothing else may be zero.
+    let is_allowed = matches!(day, (1.., 1.., _) | (1.., 0, 0) | (0, 1.., 1..));
+    let in_bounds =
+        (0..=9999).contains(&day.0) && (0..=12).contains(&day.1) && (0..=31).contains(&day.2);
+    if is_allowed && in_bounds {
+        Ok(day)
+    } else {
+        Err(bad_search("Invalid date in date filter."))
+    }
+}
+
+/// Whether only videos or only photos match.
+fn media_type_filter(filter: &Value) -> Result<Option<bool>, Refusal> {
+    match texts(&filter["mediaTypes"]).as_slice() {
+        _ if filter.is_null() => Ok(None),
+        ["ALL_MEDIA"] => Ok(None),
+        ["VIDEO"] => Ok(Some(true)),
+        ["PHOTO"] => Ok(Some(false)),
+        _ => Err(bad_search(
+            "Media type filter must have exactly one media type.",
+        )),
+    }
+}
+
+/// Whether a filter of categories matches no item.
+fn excludes_everything(filter: &Value) -> Result<bool, Refusal> {
+    let included = texts(&filter["includedContentCategories"]);
+    let excluded = texts(&filter["excludedContentCategories"]);
+    if included.len() > 10 || excluded.len() > 10 {
+        let message = "Content filter must have at most 10 categories of a kind.";
+        return Err(bad_search(message));
+    }
+    if included.iter().any(|category| excluded.contains(category)) {
+        let message = "A content category must not be included and excluded.";
+        return Err(bad_search(message));
+    }
+    Ok(!included.is_empty() && !included.contains(&"NONE"))
+}
+
+fn texts(value: &Value) -> Vec<&str> {
+    let all = value.as_array().into_iter().flatten();
+    all.filter_map(Value::as_str).collect()
+}
+
+fn bad_search(message: &str) -> Refusal {
+    Refusal::broken("search", message)
 }

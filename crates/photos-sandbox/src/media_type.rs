@@ -1,6 +1,7 @@
-//! What uploaded bytes are, judged by the bytes alone, as the service does (fact sheet, 2.4).
+//! The media type of uploaded bytes, by their content alone, as the service does (fact sheet, 2.4).
 //!
-//! Only the listed types count. The check looks at signatures: what begins like a JPEG is one.
+//! Only the listed types are accepted. The check looks at signatures: a file that begins like a JPEG is
+//! one.
 
 use std::{
     fs::File,
@@ -13,32 +14,44 @@ use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use nom_exif::{EntryValue, ExifTag, MediaKind, MediaParser, MediaSource, TrackInfoTag};
 use serde::{Deserialize, Serialize};
 
-use super::clock::Millis;
+use crate::clock::Millis;
 
-/// Bytes from the start that are looked at; enough for the frame header of a JPEG behind its EXIF
-/// block and thumbnail.
-pub(super) const HEAD: usize = 128 << 10;
+/// Bytes from the start that are examined: enough for the frame header of a JPEG after its EXIF block
+/// and thumbnail.
+const HEAD: usize = 128 << 10;
+
+/// Formats whose dimensions are read from the header.
+const DIMENSIONED: &[&str] = &[
+    "image/jpeg",
+    "image/png",
+    "image/gif",
+    "image/bmp",
+    "image/webp",
+    "image/heic",
+    "image/heif",
+    "image/avif",
+];
 
 /// QuickTime's zero, which means that the camera had no clock: 1904-01-01.
 const BEFORE_QUICKTIME: Millis = -2_082_758_400_000;
 
 /// A known photo or video.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Media {
-    pub(super) mime: String,
-    pub(super) is_video: bool,
-    pub(super) width: Option<u32>,
-    pub(super) height: Option<u32>,
-    /// When it was taken, as far as the file says.
-    pub(super) taken: Option<Millis>,
-    pub(super) camera: Option<(String, String)>,
+pub(crate) struct Media {
+    pub(crate) mime: String,
+    pub(crate) is_video: bool,
+    pub(crate) width: Option<u32>,
+    pub(crate) height: Option<u32>,
+    /// When it was taken, if the file says so.
+    pub(crate) taken: Option<Millis>,
+    pub(crate) camera: Option<(String, String)>,
 }
 
-/// Reads what the file at `path` is; none if it is no type that the service takes.
-pub(super) fn look_at(path: &Path) -> io::Result<Option<Media>> {
+/// Recognises the file at `path`; none if the service does not accept its type.
+pub(crate) fn read_media(path: &Path) -> io::Result<Option<Media>> {
     let mut head = Vec::with_capacity(HEAD);
     File::open(path)?.take(HEAD as u64).read_to_end(&mut head)?;
-    Ok(of(&head).map(|mut media| {
+    Ok(recognise(&head).map(|mut media| {
         if holds_metadata(&head, &media.mime) {
             read_metadata(path, &mut media);
         }
@@ -46,8 +59,8 @@ pub(super) fn look_at(path: &Path) -> io::Result<Option<Media>> {
     }))
 }
 
-/// What bytes that begin with `head` are.
-pub(super) fn of(head: &[u8]) -> Option<Media> {
+/// Recognises a file by its first bytes.
+pub(crate) fn recognise(head: &[u8]) -> Option<Media> {
     let mime = mime(head)?;
     let (width, height) = dimensions(head, mime).unzip();
     Some(Media {
@@ -130,7 +143,7 @@ fn iso_brand(head: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// RAW files of many makers are TIFF files inside; what no maker is known for is a TIFF.
+/// RAW files of many makers are TIFF files; all others are plain TIFF.
 fn raw_or_tiff(head: &[u8]) -> &'static str {
     match FileFormat::from_bytes(head) {
         FileFormat::CanonRaw2 => "image/x-canon-cr2",
@@ -142,106 +155,16 @@ fn raw_or_tiff(head: &[u8]) -> &'static str {
     }
 }
 
+/// Width and height in pixels, of formats whose header tells them.
 fn dimensions(head: &[u8], mime: &str) -> Option<(u32, u32)> {
-    match mime {
-        "image/png" => {
-            let field = |at: usize| {
-                head.get(at..at + 4)?
-                    .try_into()
-                    .ok()
-                    .map(u32::from_be_bytes)
-            };
-            Some((field(16)?, field(20)?))
-        }
-        "image/gif" => {
-            let field = |at: usize| {
-                head.get(at..at + 2)?
-                    .try_into()
-                    .ok()
-                    .map(u16::from_le_bytes)
-            };
-            Some((field(6)?.into(), field(8)?.into()))
-        }
-        "image/bmp" => {
-            let field = |at: usize| {
-                let bytes = head.get(at..at + 4)?.try_into().ok()?;
-                Some(i32::from_le_bytes(bytes).unsigned_abs())
-            };
-            // A negative height is a picture from the top down.
-            Some((field(18)?, field(22)?))
-        }
-        "image/jpeg" => jpeg_dimensions(head),
-        "image/webp" => webp_dimensions(head),
-        "image/heic" | "image/heif" | "image/avif" => largest_extent(head),
-        _ => None,
+    if !DIMENSIONED.contains(&mime) {
+        return None;
     }
+    let size = imagesize::blob_size(head).ok()?;
+    Some((size.width.try_into().ok()?, size.height.try_into().ok()?))
 }
 
-/// The first chunk of a WebP tells, in one of three ways (RFC 9649, section 2).
-fn webp_dimensions(head: &[u8]) -> Option<(u32, u32)> {
-    let little = |at: usize, n: usize| {
-        let bytes = head.get(at..at + n)?;
-        Some(
-            bytes
-                .iter()
-                .rev()
-                .fold(0, |sum, byte| sum << 8 | u32::from(*byte)),
-        )
-    };
-    match head.get(12..16)? {
-        b"VP8X" => Some((little(24, 3)? + 1, little(27, 3)? + 1)),
-        b"VP8L" => {
-            let bits = little(21, 4)?;
-            Some(((bits & 0x3fff) + 1, (bits >> 14 & 0x3fff) + 1))
-        }
-        b"VP8 " => Some((little(26, 2)? & 0x3fff, little(28, 2)? & 0x3fff)),
-        _ => None,
-    }
-}
-
-/// A HEIF tells the extent of each of its pictures, the tiles and the thumbnail among them; the whole
-/// is the largest (ISO/IEC 23008-12, 6.5.3).
-fn largest_extent(head: &[u8]) -> Option<(u32, u32)> {
-    let extent = |(at, name): (usize, &[u8])| {
-        let field = |at: usize| {
-            head.get(at..at + 4)?
-                .try_into()
-                .ok()
-                .map(u32::from_be_bytes)
-        };
-        (name == b"ispe").then(|| Some((field(at + 8)?, field(at + 12)?)))?
-    };
-    let extents = head.windows(4).enumerate().filter_map(extent);
-    extents.max_by_key(|(width, height)| u64::from(*width) * u64::from(*height))
-}
-
-/// Walks the segments of a JPEG to its frame header.
-fn jpeg_dimensions(head: &[u8]) -> Option<(u32, u32)> {
-    let word = |at: usize| {
-        let bytes = head.get(at..at + 2)?.try_into().ok()?;
-        Some(usize::from(u16::from_be_bytes(bytes)))
-    };
-    let mut at = 2;
-    loop {
-        while *head.get(at)? == 0xff && *head.get(at + 1)? == 0xff {
-            at += 1;
-        }
-        if *head.get(at)? != 0xff {
-            return None;
-        }
-        match *head.get(at + 1)? {
-            // Start of frame, of every coding; C4, C8 and CC are tables.
-            0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
-                let size = |at| word(at).and_then(|size| u32::try_from(size).ok());
-                return Some((size(at + 7)?, size(at + 5)?));
-            }
-            0xd0..=0xd9 | 0x01 => at += 2,
-            _ => at += 2 + word(at + 2)?.max(2),
-        }
-    }
-}
-
-/// Whether it is worth to open the file again for a date and a camera.
+/// Whether the file can have metadata, so that it is opened again for date and camera.
 fn holds_metadata(head: &[u8], mime: &str) -> bool {
     match mime {
         "image/jpeg" | "image/png" | "image/webp" => head
@@ -253,7 +176,7 @@ fn holds_metadata(head: &[u8], mime: &str) -> bool {
     }
 }
 
-/// Adds what the file tells about itself; a file that tells nothing is as good.
+/// Adds date, camera and dimensions from the file's metadata, if it has any.
 fn read_metadata(path: &Path, media: &mut Media) {
     let mut parser = MediaParser::new();
     let Ok(source) = MediaSource::open(path) else {
@@ -284,7 +207,7 @@ fn camera(make: Option<&str>, model: Option<&str>) -> Option<(String, String)> {
     (!make.is_empty() || !model.is_empty()).then_some((make, model))
 }
 
-/// A time without a zone is read as UTC: nothing better is known.
+/// A time without a zone is read as UTC.
 fn instant(value: &EntryValue) -> Option<Millis> {
     let text = value.to_string();
     let millis = text
@@ -303,8 +226,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn known_media_are_told_by_their_first_bytes_and_nothing_else_is_media() {
-        let is = |head: &[u8]| of(head).map(|media| media.mime);
+    fn media_are_recognised_by_their_first_bytes() {
+        let is = |head: &[u8]| recognise(head).map(|media| media.mime);
         assert_eq!(is(b"\xff\xd8\xff\xe0rest").as_deref(), Some("image/jpeg"));
         assert_eq!(
             is(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom").as_deref(),
@@ -329,21 +252,14 @@ mod tests {
     fn sizes_of_pictures_are_read_from_their_headers() {
         let mut jpeg = b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0".to_vec();
         jpeg.extend(b"\xff\xc0\0\x11\x08\x0b\xd0\x0f\xc0\x03");
-        let media = of(&jpeg).unwrap();
+        let media = recognise(&jpeg).unwrap();
         assert_eq!((media.width, media.height), (Some(4032), Some(3024)));
-        let media = of(b"GIF89a\x02\0\x03\0").unwrap();
+        let media = recognise(b"GIF89a\x02\0\x03\0\0\0\0\0\0\0").unwrap();
         assert_eq!((media.width, media.height), (Some(2), Some(3)));
-        assert_eq!(of(b"\xff\xd8\xff\xe0\xff\xff").unwrap().width, None);
-        let size = |head: &[u8]| of(head).map(|media| (media.width, media.height));
+        assert_eq!(recognise(b"\xff\xd8\xff\xe0\xff\xff").unwrap().width, None);
         let webp = b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\x27\0\0\x1d\0\0";
-        assert_eq!(size(webp), Some((Some(40), Some(30))));
-        let mut heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic".to_vec();
-        for (width, height) in [(512_u32, 512_u32), (4032, 3024), (320, 240)] {
-            heic.extend(b"\0\0\0\x14ispe\0\0\0\0");
-            heic.extend(width.to_be_bytes());
-            heic.extend(height.to_be_bytes());
-        }
-        assert_eq!(size(&heic), Some((Some(4032), Some(3024))));
+        let media = recognise(webp).unwrap();
+        assert_eq!((media.width, media.height), (Some(40), Some(30)));
     }
 
     /// A JPEG whose EXIF block names a camera and a time without a zone.
@@ -380,11 +296,11 @@ mod tests {
     fn the_time_and_the_camera_come_from_the_file() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), jpeg_with_exif()).unwrap();
-        let media = look_at(file.path()).unwrap().unwrap();
+        let media = read_media(file.path()).unwrap().unwrap();
         assert_eq!(media.width, Some(40));
         assert_eq!(media.camera, Some(("Ace".to_owned(), String::new())));
         assert_eq!(
-            media.taken.map(super::super::clock::rfc3339).as_deref(),
+            media.taken.map(crate::clock::rfc3339).as_deref(),
             Some("2024-05-01T10:00:00Z")
         );
     }

@@ -1,7 +1,8 @@
-//! Where uploaded bytes go: streamed to a file, hashed on the way, kept under their hash.
+//! The data folder: uploaded bytes, streamed to a file, hashed on the way and stored under their hash;
+//! and the state as JSON.
 //!
-//! Nothing is forced to the disk: the sandbox may be fast, and a machine that loses power loses the
-//! newest bytes of a stand-in. The next piece is received while the last one is written.
+//! There is no fsync: a power failure may lose the newest bytes. The next piece is received while the
+//! last one is written.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -9,23 +10,26 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::media::{self, Media};
+use crate::media_type::{self, Media};
 
-/// Bytes gathered before they are written; smaller bodies are written in one go at their end.
+/// Bytes collected before they are written; a smaller body is written once, at its end.
 const PIECE: usize = 256 << 10;
+
+const STATE: &str = "state.json";
 
 /// The folder of all bytes.
 #[derive(Debug)]
-pub(super) struct Blobs {
+pub(crate) struct Blobs {
     root: PathBuf,
 }
 
 impl Blobs {
-    /// Opens the folder, and makes it if need be.
-    pub(super) fn open(root: &Path) -> io::Result<Self> {
+    /// Opens the folder; creates it if it is missing.
+    pub(crate) fn open(root: &Path) -> io::Result<Self> {
         for part in ["blobs", "incoming"] {
             private_dir().create(root.join(part))?;
         }
@@ -34,8 +38,8 @@ impl Blobs {
         })
     }
 
-    /// Where the bytes with this hash are.
-    pub(super) fn path(&self, sha256: &str) -> PathBuf {
+    /// The file of the bytes with this hash.
+    pub(crate) fn path(&self, sha256: &str) -> PathBuf {
         self.root
             .join("blobs")
             .join(sha256.get(..2).unwrap_or("00"))
@@ -46,9 +50,9 @@ impl Blobs {
         self.root.join("incoming").join(name)
     }
 
-    /// Begins a file that nothing has been received of.
-    pub(super) fn begin(&self, name: &str) -> Intake {
-        Intake::new(Disk {
+    /// Begins a new file.
+    pub(crate) fn begin(&self, name: &str) -> IncomingFile {
+        IncomingFile::new(Disk {
             path: self.incoming(name),
             file: None,
             hash: Sha256::new(),
@@ -56,41 +60,57 @@ impl Blobs {
         })
     }
 
-    /// Goes on with a file that an earlier process had begun.
-    pub(super) async fn resume(&self, name: &str) -> io::Result<Intake> {
+    /// Continues a file that an earlier process began.
+    pub(crate) async fn resume(&self, name: &str) -> io::Result<IncomingFile> {
         let path = self.incoming(name);
-        spawn_blocking(move || Disk::reopen(path).map(Intake::new))
+        spawn_blocking(move || Disk::reopen(path).map(IncomingFile::new))
             .await
             .map_err(io::Error::other)?
     }
 
-    /// Removes what an earlier process had begun to receive, if nobody can go on with it.
-    pub(super) fn tidy(&self, is_wanted: impl Fn(&str) -> bool) -> io::Result<()> {
+    /// Removes partial files of an earlier process that cannot be resumed.
+    pub(crate) fn remove_partial(&self, is_resumable: impl Fn(&str) -> bool) -> io::Result<()> {
         for entry in fs::read_dir(self.root.join("incoming"))? {
             let name = entry?.file_name();
-            if let Some(name) = name.to_str().filter(|name| !is_wanted(name)) {
-                self.forget(name);
+            if let Some(name) = name.to_str().filter(|name| !is_resumable(name)) {
+                self.discard(name);
             }
         }
         Ok(())
     }
 
-    /// Forgets what was received under this name.
-    pub(super) fn forget(&self, name: &str) {
+    /// Removes the partial file of this name.
+    pub(crate) fn discard(&self, name: &str) {
         let _ = fs::remove_file(self.incoming(name));
     }
 
-    /// Keeps a finished file under its hash.
-    pub(super) async fn keep(&self, intake: Intake) -> io::Result<Stored> {
+    /// Stores a finished file under its hash.
+    pub(crate) async fn keep(&self, incoming_file: IncomingFile) -> io::Result<StoredFile> {
         let root = self.root.join("blobs");
-        let (disk, rest) = intake.into_parts().await?;
+        let (disk, rest) = incoming_file.into_parts().await?;
         spawn_blocking(move || disk.keep(&root, &rest))
             .await
             .map_err(io::Error::other)?
     }
 }
 
-/// Makes folders that others cannot look into: what is uploaded is private.
+/// Reads the state that an earlier sandbox stored in the folder, if there is one.
+pub(crate) fn load<T: DeserializeOwned>(dir: &Path) -> io::Result<Option<T>> {
+    match fs::read(dir.join(STATE)) {
+        Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Stores the state, whole or not at all.
+pub(crate) fn save(dir: &Path, state: &[u8]) -> io::Result<()> {
+    let new = dir.join("state.json.new");
+    fs::write(&new, state)?;
+    fs::rename(new, dir.join(STATE))
+}
+
+/// Creates folders that only this user can read.
 fn private_dir() -> fs::DirBuilder {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -99,67 +119,69 @@ fn private_dir() -> fs::DirBuilder {
     builder
 }
 
-/// Bytes that are here to stay.
+/// A stored file.
 #[derive(Debug)]
-pub(super) struct Stored {
-    pub(super) sha256: String,
-    pub(super) size: u64,
-    pub(super) media: Option<Media>,
+pub(crate) struct StoredFile {
+    pub(crate) sha256: String,
+    pub(crate) size: u64,
+    pub(crate) media: Option<Media>,
 }
 
 /// A file that is being received.
 #[derive(Debug)]
-pub(super) struct Intake {
+pub(crate) struct IncomingFile {
     buffer: Vec<u8>,
-    disk: Slot,
+    disk: DiskState,
 }
 
 #[derive(Debug)]
-enum Slot {
+enum DiskState {
     Idle(Disk),
     Writing(JoinHandle<io::Result<Disk>>),
-    /// A write failed; what is on the disk is not known.
+    /// A write failed; the content on disk is unknown.
     Broken,
 }
 
-impl Intake {
+impl IncomingFile {
     fn new(disk: Disk) -> Self {
         Self {
             buffer: Vec::new(),
-            disk: Slot::Idle(disk),
+            disk: DiskState::Idle(disk),
         }
     }
 
-    /// Takes more bytes.
-    pub(super) async fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Appends bytes.
+    pub(crate) async fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.buffer.extend_from_slice(bytes);
         if self.buffer.len() >= PIECE {
             let mut disk = self.idle().await?;
-            // Whoever sends so much sends more: the next piece gets its room at once.
+            // More of the same size is likely to follow.
             let piece = std::mem::replace(&mut self.buffer, Vec::with_capacity(2 * PIECE));
-            self.disk = Slot::Writing(spawn_blocking(move || disk.write(&piece).map(|()| disk)));
+            self.disk =
+                DiskState::Writing(spawn_blocking(move || disk.write(&piece).map(|()| disk)));
         }
         Ok(())
     }
 
-    /// How many bytes have been received, once all of them are written.
-    pub(super) async fn settle(&mut self) -> io::Result<u64> {
+    /// Writes all bytes that were received, and returns their number.
+    pub(crate) async fn flush(&mut self) -> io::Result<u64> {
         let mut disk = self.idle().await?;
         let rest = std::mem::take(&mut self.buffer);
         if !rest.is_empty() {
-            self.disk = Slot::Writing(spawn_blocking(move || disk.write(&rest).map(|()| disk)));
+            self.disk =
+                DiskState::Writing(spawn_blocking(move || disk.write(&rest).map(|()| disk)));
             disk = self.idle().await?;
         }
         let written = disk.written;
-        self.disk = Slot::Idle(disk);
+        self.disk = DiskState::Idle(disk);
         Ok(written)
     }
 
     async fn idle(&mut self) -> io::Result<Disk> {
-        match std::mem::replace(&mut self.disk, Slot::Broken) {
-            Slot::Idle(disk) => Ok(disk),
-            Slot::Writing(task) => task.await.map_err(io::Error::other)?,
-            Slot::Broken => Err(io::Error::other("an earlier write failed")),
+        match std::mem::replace(&mut self.disk, DiskState::Broken) {
+            DiskState::Idle(disk) => Ok(disk),
+            DiskState::Writing(task) => task.await.map_err(io::Error::other)?,
+            DiskState::Broken => Err(io::Error::other("an earlier write failed")),
         }
     }
 
@@ -215,21 +237,21 @@ impl Disk {
         Ok(())
     }
 
-    fn keep(mut self, root: &Path, rest: &[u8]) -> io::Result<Stored> {
+    fn keep(mut self, root: &Path, rest: &[u8]) -> io::Result<StoredFile> {
         if !rest.is_empty() {
             self.write(rest)?;
         }
         let sha256 = hex(&self.hash.finalize());
         let folder = root.join(&sha256[..2]);
-        let home = folder.join(&sha256);
-        if home.exists() {
+        let stored = folder.join(&sha256);
+        if stored.exists() {
             let _ = fs::remove_file(&self.path);
         } else {
             fs::create_dir_all(&folder)?;
-            fs::rename(&self.path, &home)?;
+            fs::rename(&self.path, &stored)?;
         }
-        Ok(Stored {
-            media: media::look_at(&home)?,
+        Ok(StoredFile {
+            media: media_type::read_media(&stored)?,
             sha256,
             size: self.written,
         })
@@ -259,10 +281,10 @@ mod tests {
 
         let mut first = blobs.begin("b");
         first.push(&bytes[..300_001]).await.unwrap();
-        assert_eq!(first.settle().await.unwrap(), 300_001);
+        assert_eq!(first.flush().await.unwrap(), 300_001);
         drop(first);
         let mut second = blobs.resume("b").await.unwrap();
-        assert_eq!(second.settle().await.unwrap(), 300_001);
+        assert_eq!(second.flush().await.unwrap(), 300_001);
         second.push(&bytes[300_001..]).await.unwrap();
         let second = blobs.keep(second).await.unwrap();
 
