@@ -1,20 +1,20 @@
-//! The only clock. Everything that asks for the time asks here, so that tests can move it.
+//! The only source of the time, so that tests can shift it.
 //!
-//! Stored times are wall clock times, because they must outlive the process; waits are measured by
-//! the runtime's own clock. Whoever waits for a stored time looks at the wall clock again at least
-//! every [`LOOK_AGAIN`]: machines sleep, and clocks jump.
+//! Stored times are wall clock times, because they must outlive the process. A wait for a stored time is
+//! interrupted at least every [`LOOK_AGAIN`] to read the wall clock again: the machine may have been
+//! suspended, or the clock may have been set.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 
-/// The longest sleep between two looks at the wall clock.
+/// The longest sleep without reading the wall clock.
 pub const LOOK_AGAIN: Duration = Duration::from_mins(1);
 
 /// Where the service's day begins and ends (fact sheet, section 7.1).
 const SERVICE_ZONE: &str = "America/Los_Angeles";
 
-/// Tells the time; cheap to clone.
+/// A clock; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
     shift_file: Option<Arc<PathBuf>>,
@@ -26,15 +26,15 @@ impl Clock {
         Self::default()
     }
 
-    /// The machine's clock, shifted by the seconds written in `file`, which is read again at each
-    /// look. A missing or unreadable file shifts by nothing. For tests.
+    /// The machine's clock, shifted by the seconds in `file`, which is read each time. A missing or unreadable
+    /// file shifts by nothing. For tests.
     pub fn shifted_by(file: PathBuf) -> Self {
         Self {
             shift_file: Some(Arc::new(file)),
         }
     }
 
-    /// Now, to the millisecond, which is what the store keeps.
+    /// The present time in whole milliseconds, as the store keeps it.
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the clock that the others must use"
@@ -52,7 +52,7 @@ impl Clock {
     }
 }
 
-/// The time that the store keeps as `millis` since 1970. Out of range is the nearest possible time.
+/// The time of `millis` milliseconds since 1970; out of range, the nearest possible time.
 pub fn from_millis(millis: i64) -> Timestamp {
     Timestamp::from_millisecond(millis).unwrap_or(if millis < 0 {
         Timestamp::MIN
@@ -66,20 +66,20 @@ pub fn after(time: Timestamp, wait: Duration) -> Timestamp {
     time.saturating_add(wait).unwrap_or(Timestamp::MAX)
 }
 
-/// How long from `now` until `then`; nothing if it has passed.
+/// The time from `now` until `then`; zero if it has passed.
 pub fn until(now: Timestamp, then: Timestamp) -> Duration {
     then.duration_since(now)
         .try_into()
         .unwrap_or(Duration::ZERO)
 }
 
-/// The service's day that holds `now`.
+/// The service's day that contains `now`.
 pub fn service_day(now: Timestamp) -> Date {
     now.to_zoned(service_zone()).date()
 }
 
-/// When the service's day that holds `now` ends: the next midnight Pacific, which is 23, 24 or 25
-/// hours after the last one.
+/// The end of the service's day that contains `now`: the next midnight Pacific time, 23, 24 or 25 hours after
+/// the last one.
 pub fn service_day_ends(now: Timestamp) -> Timestamp {
     let today = now.to_zoned(service_zone());
     today
@@ -91,7 +91,7 @@ pub fn service_day_ends(now: Timestamp) -> Timestamp {
         )
 }
 
-/// The zone is compiled in; should it ever be missing, UTC is wrong by hours but not fatal.
+/// The zone is compiled in. If it were missing, UTC would be wrong by hours, but not fatal.
 fn service_zone() -> TimeZone {
     TimeZone::get(SERVICE_ZONE).unwrap_or(TimeZone::UTC)
 }

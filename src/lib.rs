@@ -2,13 +2,17 @@
 //!
 //! The architecture, in reading order:
 //!
-//! - Words: [`ids`], [`shown`], [`clock`], [`cli`], [`config`]; and [`crash`], the moments at which tests pull the plug.
-//! - The pure cores: [`item`] (the state machine), [`album`] (order and positions).
-//! - The truth: [`store`], all SQL, one writer.
-//! - The service: [`api`], the client; the crate `photos_sandbox` is a stand-in that shares no code with it.
-//! - The work: [`pipeline`], stages that claim from the store and ring bells; [`run`] puts them together,
-//!   under the [`lock`] of the state folder.
-//! - The edge: [`commands`], [`status`], [`progress`].
+//! - [`model`] — pure: the state machine of an item, order keys, batches, policies of calls;
+//! - [`config`] — the configuration; [`media`] — what is in a photo or video file;
+//! - [`store`] — the database: all SQL, one writer thread;
+//! - [`photos_api`] — the client of the service; the crate `photos_sandbox` is a stand-in for the service that
+//!   shares no code with it;
+//! - [`scan`], [`upload`], [`writer`], [`verify`], [`after_upload`] — the tasks, in the order in which a photo passes
+//!   them; each takes its work from the store and gets a [`context`];
+//! - [`daemon`] — starts and stops the tasks and executes commands, under the [`lock`] of the state folder;
+//! - [`rebuild`], [`status`], [`commands`], `ui` — what users call and see; [`cli`] is the command line,
+//!   [`exit_code`] its result, [`progress`] has the counters that `ui` shows;
+//! - [`clock`], [`escape`], [`failpoint`], [`safe_open`] — small helpers of all.
 
 pub mod after_upload;
 pub mod cli;

@@ -1,9 +1,8 @@
-//! The lock of a state folder: one process at a time changes what is in it.
+//! The lock of a state folder: one process at a time changes its content.
 //!
-//! It is an advisory lock of the system on a file that stays where it is: a lock on a file that is
-//! deleted and made anew would be two locks. The system lets go of it when the process ends,
-//! however it ends. The file holds the pid of the holder, for messages alone. `run` takes it for as
-//! long as a pipeline runs, commands that change something for as long as they do.
+//! It is an advisory lock of the system on a file that is never deleted: a lock on a deleted file and one on a
+//! new file of the same name would be two locks. The system releases it when the process ends, however it
+//! ends. The file contains the pid of the holder, which is used only in messages.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -16,7 +15,7 @@ use crate::escape::Escaped;
 /// The name of the lock file in the state folder.
 pub const FILE_NAME: &str = "albumen.lock";
 
-/// The longest pid that is read back, in bytes; far more than any system has.
+/// The most bytes that are read of a pid; more than any system needs.
 const PID_BYTES: u64 = 32;
 
 /// The lock, held until this is dropped.
@@ -25,21 +24,21 @@ pub struct Lock {
     _file: File,
 }
 
-/// Why the lock was not taken.
+/// Why the lock could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Another process has it.
+    /// Another process holds it.
     #[error("another albumen{} works in this state folder", of_pid(*.pid))]
     Held {
-        /// Which, if it said so.
+        /// Its pid, if the file contains it.
         pid: Option<u32>,
     },
-    /// The folder or the file cannot be made or opened.
+    /// The folder or the file cannot be created or opened.
     #[error("the state folder {} cannot be used", Escaped::path(.path))]
     Unusable {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }
@@ -50,22 +49,22 @@ fn of_pid(pid: Option<u32>) -> String {
 }
 
 impl Lock {
-    /// Takes the lock of `state_dir` without waiting for it. The folder is made if it is missing,
-    /// and closed to others.
+    /// Takes the lock of `state_dir`, without waiting for it. The folder is created if it is missing, and made
+    /// inaccessible to other users.
     pub fn take(state_dir: &Path) -> Result<Self, Error> {
         let unusable = |source| Error::Unusable {
             path: state_dir.to_owned(),
             source,
         };
-        private(state_dir).map_err(unusable)?;
+        create_private(state_dir).map_err(unusable)?;
         let mut file = open(&state_dir.join(FILE_NAME)).map_err(unusable)?;
         match file.try_lock() {
             Ok(()) => {
-                sign(&mut file).map_err(unusable)?;
+                write_pid(&mut file).map_err(unusable)?;
                 Ok(Self { _file: file })
             }
             Err(TryLockError::WouldBlock) => Err(Error::Held {
-                pid: signed(&mut file),
+                pid: read_pid(&mut file),
             }),
             Err(TryLockError::Error(source)) => Err(unusable(source)),
         }
@@ -81,7 +80,7 @@ fn open(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        // It may have come by another way, such as a backup of the folder.
+        // It may have been restored from a backup with another mode.
         if file.metadata()?.permissions().mode() & 0o077 != 0 {
             file.set_permissions(fs::Permissions::from_mode(0o600))?;
         }
@@ -89,8 +88,8 @@ fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Signs with our number. A full disk is no reason not to work: then the others learn less.
-fn sign(file: &mut File) -> io::Result<()> {
+/// Writes the pid of this process. A full disk is ignored: messages of other processes lack the pid then.
+fn write_pid(file: &mut File) -> io::Result<()> {
     let text = format!("{}\n", std::process::id());
     let signed = file
         .set_len(0)
@@ -101,15 +100,15 @@ fn sign(file: &mut File) -> io::Result<()> {
     }
 }
 
-/// Who signed; none while the holder has the lock and has not signed yet.
-fn signed(file: &mut File) -> Option<u32> {
+/// The pid of the holder; none if it has not written it yet.
+fn read_pid(file: &mut File) -> Option<u32> {
     let mut text = String::new();
     file.take(PID_BYTES).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
 }
 
 #[cfg(unix)]
-fn private(dir: &Path) -> io::Result<()> {
+fn create_private(dir: &Path) -> io::Result<()> {
     use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
     fs::DirBuilder::new()
         .recursive(true)
@@ -122,7 +121,7 @@ fn private(dir: &Path) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn private(dir: &Path) -> io::Result<()> {
+fn create_private(dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)
 }
 

@@ -156,29 +156,6 @@ impl Drop for Transfer {
     }
 }
 
-/// Counts items; cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct Count(Progress);
-
-impl Count {
-    /// Sets how many items there are in all.
-    pub fn is_of(&self, all: u64) {
-        self.0.set_to_check(all);
-    }
-
-    /// Counts `n` more items.
-    pub fn add(&self, n: u64) {
-        for _ in 0..n {
-            self.0.add_checked();
-        }
-    }
-
-    /// How many are done, and of how many.
-    pub fn so_far(&self) -> (u64, u64) {
-        self.0.checked()
-    }
-}
-
 /// Bytes per second over the last [`RATE_WINDOW`], from samples of a byte counter.
 #[derive(Debug, Default)]
 pub struct Rate(VecDeque<(Instant, u64)>);

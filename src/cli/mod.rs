@@ -1,9 +1,9 @@
-//! What can be typed: the commands, their flags, their help. Nothing here does anything.
+//! The command line: the commands, their flags and their help, which are the doc comments here.
 //!
-//! `main` calls [`parse`] and hands the [`Invocation`] to `commands`; completions and the man page
-//! are made from [`definition`]. Bad usage is clap's error, which ends with exit code 2.
+//! `main` calls [`parse`] and passes the [`Invocation`] to `commands`; completions and the man page are
+//! generated from [`definition`]. Wrong usage is an error of clap, with exit code 2.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{
     ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint,
@@ -15,16 +15,10 @@ use tracing::level_filters::LevelFilter;
 
 use crate::exit_code::ExitCode;
 
-mod import;
-mod sandbox;
-
-pub use import::{FromGphotosUploader, FromRclone, Import};
-pub use sandbox::Sandbox;
-
-/// What was typed, in one piece.
+/// A parsed command line.
 #[derive(Debug, Clone)]
 pub struct Invocation {
-    /// What applies to every command.
+    /// The flags of every command.
     pub global: Global,
     /// The command.
     pub command: Command,
@@ -60,15 +54,15 @@ pub struct Global {
 }
 
 impl Global {
-    /// The least important message that is wanted, where `usual` is so without a flag.
-    pub fn log_level(&self, usual: LevelFilter) -> LevelFilter {
+    /// The log level; `default` applies without a flag, and each `-v` raises it by one.
+    pub fn log_level(&self, default: LevelFilter) -> LevelFilter {
         const LADDER: [LevelFilter; 4] = [
             LevelFilter::WARN,
             LevelFilter::INFO,
             LevelFilter::DEBUG,
             LevelFilter::TRACE,
         ];
-        let from = LADDER.into_iter().position(|level| level == usual);
+        let from = LADDER.into_iter().position(|level| level == default);
         let step = from.unwrap_or(0) + usize::from(self.verbose);
         if self.quiet {
             LevelFilter::WARN
@@ -78,7 +72,7 @@ impl Global {
     }
 }
 
-/// How messages are written.
+/// The format of the messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// A line of words for each
@@ -309,8 +303,87 @@ pub enum Shared {
     },
 }
 
-/// Takes the command line apart. The error prints itself (help and version are "errors" too) and
-/// knows whether it goes to stdout or stderr.
+/// `albumen import`.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Import {
+    /// Take over its folders, client and file tracker
+    ///
+    /// It prints a configuration for the same folders, puts the client id and secret where Albumen looks
+    /// for them, and remembers every file that was sent and still is what it was, so that nothing of it
+    /// goes up again. Each such file is read once and held against the checksum of the tracker.
+    ///
+    /// What it cannot do: the tracker knows no media items, so albums of what was sent stay as they are,
+    /// and `albumen verify` cannot ask for it. `albumen rebuild` finds most of them, after a login with
+    /// the same client. The login itself is not taken over. Album templates with functions or times of
+    /// day, and patterns that Albumen has no counterpart for, are named and left to you. Nothing of
+    /// gphotos-uploader-cli is changed.
+    GphotosUploaderCli(FromGphotosUploader),
+
+    /// Take over the client of a remote for Google Photos
+    ///
+    /// It puts the client id and secret where Albumen looks for them. More is not to be had: rclone
+    /// keeps no list of what it sent, and no list of folders. What it sent with a client of your own,
+    /// `albumen rebuild` finds after a login with that client; what it sent with the client that comes
+    /// with rclone, nobody but rclone can see. Its login is not taken over, because it does not say what
+    /// it is allowed to do.
+    Rclone(FromRclone),
+}
+
+/// `albumen import gphotos-uploader-cli`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct FromGphotosUploader {
+    /// Its folder, usually ~/.gphotos-uploader-cli or ~/.config/gphotos-uploader-cli
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
+
+    /// Write the configuration, if there is none yet, instead of printing it
+    #[arg(long)]
+    pub write: bool,
+
+    /// Believe a file whose time of last change is the one in the tracker, without reading it
+    #[arg(long)]
+    pub trust_times: bool,
+}
+
+/// `albumen import rclone`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct FromRclone {
+    /// The name of the remote; not needed if there is only one for Google Photos
+    pub remote: Option<String>,
+
+    /// The configuration of rclone, instead of ~/.config/rclone/rclone.conf
+    #[arg(long = "from", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub from: Option<PathBuf>,
+
+    /// Write a configuration, if there is none yet, instead of printing it
+    #[arg(long)]
+    pub write: bool,
+}
+
+/// `albumen sandbox`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Sandbox {
+    /// Where to listen on this machine; port 0 takes any free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8421", value_parser = loopback)]
+    pub listen: SocketAddr,
+
+    /// Keep what is uploaded in this folder, instead of forgetting it at the end
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub data: Option<PathBuf>,
+}
+
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text
+        .parse()
+        .map_err(|_| "it is an address with a port, such as 127.0.0.1:8421".to_owned())?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err("the sandbox has no lock on its door: it listens on 127.0.0.1 or [::1] only".to_owned())
+    }
+}
+
+/// Parses the command line. The error prints itself (help and version are errors, too), to stdout or stderr.
 pub fn parse<I>(arguments: I) -> Result<Invocation, clap::Error>
 where
     I: IntoIterator,
@@ -389,7 +462,7 @@ Examples:
   albumen daemon                 and then whatever comes
   albumen status                 how far it is, what it waits for";
 
-/// Headings and literals stand out where there is colour; no meaning hangs on it.
+/// Colours of headings and literals; they carry no meaning.
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())

@@ -1,4 +1,4 @@
-//! Tests: what is understood, what is refused, and that the help is complete.
+//! Tests: what is accepted, what is refused, and that the help is complete.
 
 use super::*;
 
@@ -213,4 +213,33 @@ fn everything_has_its_help() {
         let row = format!("{:>3}  {}", code.number(), code.meaning());
         assert!(help.contains(&row), "{row}");
     }
+}
+
+fn import(line: &str) -> Import {
+    match parse(line.split(' ')).unwrap().command {
+        Command::Import(import) => import,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn both_uploaders_are_understood() {
+    let flags = FromGphotosUploader {
+        dir: "old".into(),
+        write: true,
+        trust_times: true,
+    };
+    let line = "albumen import gphotos-uploader-cli old --write --trust-times";
+    assert_eq!(import(line), Import::GphotosUploaderCli(flags));
+    let flags = FromRclone {
+        remote: Some("pics:".to_owned()),
+        from: Some("r.conf".into()),
+        write: false,
+    };
+    let line = "albumen import rclone pics: --from r.conf";
+    assert_eq!(import(line), Import::Rclone(flags));
+    let rebuild = parse("albumen rebuild --dry-run".split(' '))
+        .unwrap()
+        .command;
+    assert_eq!(rebuild, Command::Rebuild { dry_run: true });
 }

@@ -1,11 +1,9 @@
-//! `albumen albums`: what is known of albums, the busiest first.
+//! `albumen albums`: lists the albums, those with the most items first.
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::{escape::Escaped, exit_code::ExitCode, status::format, store::AlbumView};
-
 use super::{app::App, read_state};
-use crate::ui::output;
+use crate::{escape::Escaped, exit_code::ExitCode, status::format, store::AlbumView, ui::output};
 
 /// Lists the albums.
 pub(crate) fn run(app: &App) -> anyhow::Result<ExitCode> {
@@ -69,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn albums_are_a_table_with_a_link_each() {
+    fn the_albums_are_a_table_with_links() {
         let albums = [
             album("Crete", 1_204, Some("https://photos.google.com/lr/album/x")),
             album("Bär", 0, None),

@@ -1,252 +1,337 @@
-//! Whose turn it is in the state folder: ours, or that of the process that holds it, which is then
-//! asked to do the work.
-//!
-//! The order goes into the store, so that it is not lost with a connection; the socket only rings:
-//! we write `order ID`, the holder answers `taken` at once and `done` at the end.
+//! Executes a command in this process if it gets the lock of the state folder; else sends it to the process
+//! that holds the lock, and follows it to its end.
 
-use std::{io, path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
-    net::UnixStream,
-    time::{Instant, sleep, timeout},
-};
+use tokio::time::{Instant, sleep, timeout};
 
+use super::{app::App, backfill_view::BackfillView, read_state, signals::Signals};
 use crate::{
     clock::Clock,
     config::Config,
-    daemon::{self, Door, clients},
+    daemon::{
+        self, Job, Report, clients,
+        control_socket::{self, Connection, Request, Response},
+    },
     exit_code::ExitCode,
     lock::{self, Lock},
     model::ids::OrderId,
+    progress::Progress,
+    status::{format, summary},
     store::{self, Cause, OrderKind, OrderView, Store, Trouble},
+    ui::{
+        error_report::Failure,
+        output::{self, Screen},
+        progress::{BAR, Display, Row, Snapshot},
+    },
 };
 
-use super::{app::App, backfill, progress::Follower, read_state, signals::Signals};
-use crate::ui::{error_report::Failure, output};
+/// How long the process that holds the state folder may take to answer (the design, section 2).
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a holder of the state folder may take to answer (the design, section 2).
-const ANSWER: Duration = Duration::from_secs(10);
+/// The interval of checks whether the database can be written.
+const DISK_POLL: Duration = Duration::from_secs(1);
 
-/// From one look at the state of the holder to the next.
-const LOOK: Duration = Duration::from_secs(1);
+/// The interval of tries to reach a process that is starting or ending.
+const RETRY: Duration = Duration::from_millis(100);
 
-/// From one knock to the next at a holder that is not there yet, or about to go.
-const AGAIN: Duration = Duration::from_millis(100);
-
-/// Who does the work.
+/// The process that executes the command.
 #[derive(Debug)]
-enum Turn {
-    /// This process; nobody else does as long as the lock is held.
-    Ours(Lock),
-    /// The process at the other end.
-    Theirs(UnixStream),
+enum Executor {
+    /// This process: it got the lock.
+    Here(Lock),
+    /// The process that holds the lock.
+    Other(Box<Connection>),
 }
 
-/// Finds out whose turn it is.
-async fn turn(config: &Config) -> anyhow::Result<Turn> {
-    let deadline = Instant::now() + ANSWER;
+/// Executes `command`, here or in the process that holds the state folder, and prints its report.
+pub(crate) async fn run(
+    app: &App,
+    config: &Arc<Config>,
+    command: OrderKind,
+) -> anyhow::Result<ExitCode> {
+    let deadline = Instant::now() + ANSWER_TIMEOUT;
+    loop {
+        let connection = match lock_or_connect(config).await? {
+            Executor::Here(lock) => return run_here(app, config, lock, command).await,
+            Executor::Other(connection) => connection,
+        };
+        match delegate(app, config, *connection, command.clone()).await? {
+            Some(code) => return Ok(code),
+            None if Instant::now() < deadline => sleep(RETRY).await,
+            None => return Err(no_answer().into()),
+        }
+    }
+}
+
+async fn lock_or_connect(config: &Config) -> anyhow::Result<Executor> {
+    let deadline = Instant::now() + ANSWER_TIMEOUT;
     loop {
         let held = match Lock::take(&config.state_dir) {
-            Ok(lock) => return Ok(Turn::Ours(lock)),
+            Ok(lock) => return Ok(Executor::Here(lock)),
             Err(error @ lock::Error::Held { .. }) => error,
             Err(error) => return Err(error.into()),
         };
-        match connected(&config.state_dir).await {
-            Ok(stream) => return Ok(Turn::Theirs(stream)),
-            Err(_) if Instant::now() < deadline => sleep(AGAIN).await,
-            Err(error) => return Err(anyhow::Error::new(error).context(held)).context(silent()),
+        match Connection::open(&config.state_dir).await {
+            Ok(connection) => return Ok(Executor::Other(Box::new(connection))),
+            Err(_) if Instant::now() < deadline => sleep(RETRY).await,
+            Err(error) => return Err(anyhow::Error::new(error).context(held)).context(no_answer()),
         }
     }
 }
 
-async fn connected(state_dir: &Path) -> io::Result<UnixStream> {
-    let door = Door::of(state_dir)?;
-    UnixStream::connect(door.path()).await
-}
-
-fn silent() -> Failure {
-    let words = "the albumen that holds the state folder does not answer";
-    Failure::new(ExitCode::StateHeld, words)
+fn no_answer() -> Failure {
+    let message = "the albumen that holds the state folder does not answer";
+    Failure::new(ExitCode::StateHeld, message)
         .hint("wait until it ends, or stop it; `albumen status` tells its process")
 }
 
-/// The order is in its store, and nothing takes it out of there.
-fn left_with_it() -> Failure {
-    let words = "the albumen that holds the state folder does not answer; the order is left with it, and is done \
-                 when it answers";
-    Failure::new(ExitCode::StateHeld, words)
+/// The command is in the store already, and stays there.
+fn no_answer_yet() -> Failure {
+    let message = "the albumen that holds the state folder does not answer; the order is left with it, and is done \
+                   when it answers";
+    Failure::new(ExitCode::StateHeld, message)
         .hint("there is no need to ask again; `albumen status` tells its process")
 }
 
-/// Has the order carried out: by whoever holds the state folder, or by `ours` where nobody does.
-pub(crate) async fn carried_out(
+/// Executes `command` in this process, which has the lock, and prints its report.
+pub(crate) async fn run_here(
     app: &App,
     config: &Arc<Config>,
-    order: OrderKind,
-    ours: impl AsyncFnOnce(Lock) -> anyhow::Result<ExitCode>,
+    lock: Lock,
+    command: OrderKind,
 ) -> anyhow::Result<ExitCode> {
-    let deadline = Instant::now() + ANSWER;
-    loop {
-        let stream = match turn(config).await? {
-            Turn::Ours(lock) => return ours(lock).await,
-            Turn::Theirs(stream) => stream,
-        };
-        match follow(app, config, stream, order.clone()).await? {
-            Some(code) => return Ok(code),
-            None if Instant::now() < deadline => sleep(AGAIN).await,
-            None => return Err(silent().into()),
-        }
+    if matches!(command, OrderKind::Retry { .. }) && read_state::reader(config)?.is_none() {
+        // Without a database there is nothing to retry, and none is created.
+        output::print(&summary::retried(0))?;
+        return Ok(ExitCode::Done);
     }
-}
-
-/// Asks the holder to do `order`, follows it to its end, and tells what came of it. None if the holder
-/// went before it took the order: it was about to end, and nobody does it.
-async fn follow(
-    app: &App,
-    config: &Arc<Config>,
-    stream: UnixStream,
-    order: OrderKind,
-) -> anyhow::Result<Option<ExitCode>> {
-    let clock = clients::clock(config);
-    let before = backfill::tally(config, &clock)?;
-    // The others move nothing that could be watched.
-    let reach = match &order {
-        OrderKind::Backfill { paths, .. } => Some(daemon::reach(paths)),
+    let signals = Signals::listen(&app.screen, stop_message(&command))?;
+    let progress = Progress::default();
+    let backfill = backfill_view(config, &command)?;
+    let display = match (&backfill, &command) {
+        (Some(view), _) => Some(view.show(&app.screen, Some(progress.clone()))),
+        (None, OrderKind::Verify) => Some(show_checked(&app.screen, progress.clone())),
         _ => None,
     };
-    let is_backfill = reach.is_some();
-    let began = Instant::now();
-    let words = "not waiting any longer; the running albumen goes on with it";
-    let signals = Signals::listen(&app.screen, words)?;
-    let stop = signals.stop();
-    let no_wait = matches!(order, OrderKind::Backfill { no_wait: true, .. });
-    let left = tokio::select! {
-        left = leave(config, order, &clock) => Some(left?),
-        () = stop.cancelled() => None,
-    };
-    let Some(id) = left else {
-        return Ok(Some(ExitCode::Interrupted));
-    };
-    let (read, mut write) = stream.into_split();
-    let mut lines = BufReader::new(read).lines();
-    // A holder that is about to end may have closed already; then it does not answer either.
-    let _ = write.write_all(format!("order {id}\n").as_bytes()).await;
-    let taken = tokio::select! {
-        taken = timeout(ANSWER, word(&mut lines, "taken")) => taken,
-        () = stop.cancelled() => return Ok(Some(ExitCode::Interrupted)),
-    };
-    match taken {
-        Ok(true) => {}
-        // An answer may be lost, the order is not: it may even be done already.
-        _ if view(config, id)?.is_some_and(|order| order.begun) => {}
-        Ok(false) => return Ok(None),
-        Err(_) => return Err(left_with_it().into()),
+    let job = Job::Command(command);
+    let work = daemon::run(
+        lock,
+        Arc::clone(config),
+        job,
+        progress.clone(),
+        signals.stop(),
+    );
+    let result = signals.bound(work).await;
+    if let Some(display) = display {
+        display.end().await;
     }
-    if is_backfill {
-        app.screen
-            .say("an albumen is at work in the state folder; it takes this over");
-    }
-    let follower = is_backfill.then(|| Follower::start(app, config, &clock, before, None));
-    let done = tokio::select! {
-        done = word(&mut lines, "done") => Some(Ok(done)),
-        words = disk_trouble(config), if no_wait => Some(Err(words)),
-        () = stop.cancelled() => None,
+    let Some(result) = result else {
+        return Ok(ExitCode::Interrupted);
     };
-    if let Some(follower) = follower {
-        follower.end().await;
-    }
-    if done.transpose()?.is_none() {
-        return Ok(Some(ExitCode::Interrupted));
-    }
-    let (code, report) = outcome(view(config, id)?)?;
-    let report = if let Some(reach) = reach {
-        // The same words as if this process had done it.
-        let told = (before, reach);
-        let text = backfill::summary(config, &clock, told, None, began.elapsed(), code)?;
-        text.unwrap_or(report)
-    } else {
-        report
-    };
-    output::print_lines(&report)?;
-    Ok(Some(code))
+    let report = result?;
+    print_report(&report, backfill.as_ref(), Some(progress.bytes_sent()))?;
+    let interrupted = signals.received().then_some(ExitCode::Interrupted);
+    Ok(ExitCode::merge(
+        interrupted.into_iter().chain([report.code]),
+    ))
 }
 
-/// Leaves the order. A backfill is patient with a disk, unless it must not wait.
-async fn leave(config: &Config, order: OrderKind, clock: &Clock) -> anyhow::Result<OrderId> {
+/// What is said at the first signal.
+fn stop_message(command: &OrderKind) -> &'static str {
+    match command {
+        OrderKind::Backfill { .. } => {
+            "stopping; what is under way ends first, another signal ends it at once"
+        }
+        OrderKind::Verify => "stopping; what was asked so far is kept",
+        OrderKind::Remove { .. } => "stopping; what is left leaves with the next run",
+        OrderKind::Retry { .. } => "stopping",
+    }
+}
+
+fn backfill_view(
+    config: &Arc<Config>,
+    command: &OrderKind,
+) -> anyhow::Result<Option<BackfillView>> {
+    match command {
+        OrderKind::Backfill { paths, .. } => {
+            BackfillView::new(config, daemon::reach(paths)).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Shows how many items are verified.
+fn show_checked(screen: &Screen, progress: Progress) -> Display {
+    let mut is_first = true;
+    Display::start(screen, move || {
+        // At once there is nothing to show yet.
+        if std::mem::take(&mut is_first) {
+            return Ok(None);
+        }
+        let (done, all) = progress.checked();
+        let line = format!(
+            "{} of {} asked for",
+            format::number(done),
+            format::number(all)
+        );
+        let message = line.clone();
+        let row = Row {
+            template: BAR,
+            position: done,
+            length: all,
+            message,
+            ..Row::default()
+        };
+        Ok(Some(Snapshot {
+            rows: vec![row],
+            line,
+        }))
+    })
+}
+
+/// Prints the summary of a backfill, or the report of another command.
+fn print_report(
+    report: &Report,
+    backfill: Option<&BackfillView>,
+    bytes: Option<u64>,
+) -> anyhow::Result<()> {
+    let summary = match backfill {
+        Some(view) => view.summary(bytes, report.code)?,
+        None => None,
+    };
+    Ok(output::print_lines(
+        summary.as_ref().unwrap_or(&report.text),
+    )?)
+}
+
+/// Has the other process execute `command`, and prints the report. None if that process ended before it
+/// accepted the command: then nothing is done.
+async fn delegate(
+    app: &App,
+    config: &Arc<Config>,
+    mut connection: Connection,
+    command: OrderKind,
+) -> anyhow::Result<Option<ExitCode>> {
+    // Progress can be shown only of a backfill: the other commands change no counts.
+    let backfill = backfill_view(config, &command)?;
+    let no_wait = matches!(command, OrderKind::Backfill { no_wait: true, .. });
+    let message = "not waiting any longer; the running albumen goes on with it";
+    let signals = Signals::listen(&app.screen, message)?;
+    let stop = signals.stop();
+    let stored = tokio::select! {
+        stored = store_command(config, command) => stored?,
+        () = stop.cancelled() => return Ok(Some(ExitCode::Interrupted)),
+    };
+    connection.send(&Request::Execute(stored)).await;
+    let accepted = tokio::select! {
+        response = timeout(ANSWER_TIMEOUT, connection.receive()) => response,
+        () = stop.cancelled() => return Ok(Some(ExitCode::Interrupted)),
+    };
+    match accepted {
+        Ok(Some(Response::Accepted)) => {}
+        // The answer may be lost, and the command begun or even done.
+        _ if read_command(config, stored)?.is_some_and(|command| command.begun) => {}
+        Ok(_) => return Ok(None),
+        Err(_) => return Err(no_answer_yet().into()),
+    }
+    let display = backfill.as_ref().map(|view| {
+        app.screen
+            .say("an albumen is at work in the state folder; it takes this over");
+        view.show(&app.screen, None)
+    });
+    let ended = tokio::select! {
+        _ = connection.receive::<Response>() => Ok(true),
+        failure = disk_trouble(config), if no_wait => Err(failure),
+        () = stop.cancelled() => Ok(false),
+    };
+    if let Some(display) = display {
+        display.end().await;
+    }
+    if !ended? {
+        return Ok(Some(ExitCode::Interrupted));
+    }
+    let report = outcome(read_command(config, stored)?)?;
+    print_report(&report, backfill.as_ref(), None)?;
+    Ok(Some(report.code))
+}
+
+/// Writes the command to the store. A backfill waits while the disk is full, unless it must not wait.
+async fn store_command(config: &Config, command: OrderKind) -> anyhow::Result<OrderId> {
+    let clock: Clock = clients::clock(config);
     let store = Store::open_beside(&config.state_dir)?;
-    let left = loop {
-        match (&order, store.leave_order(order.clone(), clock.now()).await) {
+    let stored = loop {
+        match (
+            &command,
+            store.leave_order(command.clone(), clock.now()).await,
+        ) {
             (OrderKind::Backfill { no_wait: true, .. }, Err(error)) if error.is_transient() => {
                 break Err(unwritable(config, &error).into());
             }
-            // The store has said what it waits for.
-            (OrderKind::Backfill { .. }, Err(error)) if error.is_transient() => sleep(LOOK).await,
-            (_, left) => break left.context("the order cannot be left"),
+            // The store has logged what it waits for.
+            (OrderKind::Backfill { .. }, Err(error)) if error.is_transient() => {
+                sleep(DISK_POLL).await;
+            }
+            (_, stored) => break stored.context("the order cannot be left"),
         }
     };
     store.close().await;
-    left
+    stored
 }
 
-/// The words of a process whose disk does not take an order.
+/// The error of a command that could not be stored because of the disk.
 fn unwritable(config: &Config, error: &store::Error) -> Failure {
     let Some(cause) = Cause::of(error) else {
         return Failure::new(ExitCode::WorkLeft, error.to_string());
     };
-    let path = config.state_dir.join(store::FILE_NAME);
-    let trouble = Trouble { cause, path };
+    let trouble = Trouble {
+        cause,
+        path: config.state_dir.join(store::FILE_NAME),
+    };
     Failure::new(ExitCode::WorkLeft, trouble.to_string()).hint(trouble.remedy())
 }
 
-/// Waits until the holder has said at two looks in a row that its database cannot be written: nobody
-/// knows how long that lasts.
+/// Waits until the other process reports twice in a row that its database cannot be written: nothing says how
+/// long that lasts.
 async fn disk_trouble(config: &Config) -> Failure {
-    let mut before = None;
+    let mut is_second = false;
     loop {
-        sleep(LOOK).await;
+        sleep(DISK_POLL).await;
         let state_dir = config.state_dir.clone();
-        let look = tokio::task::spawn_blocking(move || read_state::disk_trouble(&state_dir));
-        let now = look.await.ok().flatten();
-        if let (Some((reason, remedy)), Some(_)) = (&now, before) {
-            return Failure::new(ExitCode::WorkLeft, reason).hint(remedy);
+        let ask = move || control_socket::database_state(&state_dir);
+        let state = tokio::task::spawn_blocking(ask).await.ok().flatten();
+        let trouble = state.and_then(|state| state.reason.zip(state.remedy));
+        match trouble {
+            Some((reason, remedy)) if is_second => {
+                return Failure::new(ExitCode::WorkLeft, reason).hint(remedy);
+            }
+            trouble => is_second = trouble.is_some(),
         }
-        before = now;
+    }
+}
+
+fn read_command(config: &Config, id: OrderId) -> anyhow::Result<Option<OrderView>> {
+    match read_state::reader(config)? {
+        Some(reader) => Ok(reader.order(id)?),
+        None => Ok(None),
     }
 }
 
-fn view(config: &Config, id: OrderId) -> anyhow::Result<Option<OrderView>> {
-    let Some(reader) = read_state::reader(config)? else {
-        return Ok(None);
-    };
-    Ok(reader.order(id)?)
-}
-
-/// Reads lines until the one with `word`; gives whether it came before the other end was gone.
-async fn word<R>(lines: &mut Lines<BufReader<R>>, word: &str) -> bool
-where
-    R: tokio::io::AsyncRead + Unpin,
-{
-    while let Ok(Some(line)) = lines.next_line().await {
-        if line.trim() == word {
-            return true;
-        }
-    }
-    false
-}
-
-fn outcome(order: Option<OrderView>) -> anyhow::Result<(ExitCode, String)> {
-    let ended = order.and_then(|order| Some((order.exit_code?, order.report)));
-    let Some((number, report)) = ended else {
-        let words = "the running albumen stopped before it was done; what is queued stays queued";
+/// The report that the other process wrote to the row of the command.
+fn outcome(command: Option<OrderView>) -> anyhow::Result<Report> {
+    let ended = command.and_then(|command| Some((command.exit_code?, command.report)));
+    let Some((number, text)) = ended else {
+        let message = "the running albumen stopped before it was done; what is queued stays queued";
         let hint = "`albumen status` tells how far it is";
-        return Err(Failure::new(ExitCode::WorkLeft, words).hint(hint).into());
+        return Err(Failure::new(ExitCode::WorkLeft, message).hint(hint).into());
     };
-    let code = ExitCode::ALL
-        .iter()
-        .copied()
-        .find(|code| i32::from(code.number()) == number)
+    let code = u8::try_from(number)
+        .ok()
+        .and_then(ExitCode::from_repr)
         .with_context(|| format!("the running albumen gave the exit code {number}"))?;
-    Ok((code, report.unwrap_or_default()))
+    Ok(Report {
+        code,
+        text: text.unwrap_or_default(),
+    })
 }

@@ -1,4 +1,4 @@
-//! `albumen completions` and `albumen man`: made from the definition of the command line.
+//! `albumen completions` and `albumen man`, generated from the definition of the command line.
 
 use std::io;
 
@@ -15,7 +15,7 @@ pub(crate) fn completions(shell: Shell) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::Done)
 }
 
-/// Prints the manual: the page of `albumen`, with a section for each command.
+/// Prints the manual page of `albumen`, with a section for each command.
 pub(crate) fn man() -> anyhow::Result<ExitCode> {
     output::print(&String::from_utf8(manual()?)?)?;
     Ok(ExitCode::Done)
@@ -40,19 +40,19 @@ fn manual() -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// One command, and the commands below it: its usage, what it does, its own options.
+/// The section of a command, or of its subcommands: usage, description, own options.
 fn section(command: &clap::Command, text: &mut Vec<u8>) -> io::Result<()> {
     if command.is_hide_set() || command.get_name() == "help" {
         return Ok(());
     }
-    let mut below = command.get_subcommands().peekable();
-    if below.peek().is_some() {
-        return below.try_for_each(|command| section(command, text));
+    let mut subcommands = command.get_subcommands().peekable();
+    if subcommands.peek().is_some() {
+        return subcommands.try_for_each(|command| section(command, text));
     }
-    // What every command takes stands under OPTIONS already.
+    // The options of every command are in the section OPTIONS.
     let own = command.clone().mut_args(|argument| {
-        let everywhere = argument.is_global_set() || argument.get_id() == "help";
-        argument.hide(everywhere)
+        let is_global = argument.is_global_set() || argument.get_id() == "help";
+        argument.hide(is_global)
     });
     let page = Man::new(own);
     let mut body = Vec::new();
@@ -62,7 +62,7 @@ fn section(command: &clap::Command, text: &mut Vec<u8>) -> io::Result<()> {
     let name = command.get_bin_name().unwrap_or(command.get_name());
     text.extend_from_slice(format!(".SS \"{name}\"\n").as_bytes());
     for line in body.split_inclusive(|byte| *byte == b'\n') {
-        // Headings of a page of its own; here they are paragraphs.
+        // `clap_mangen` renders a page of its own: its headings become paragraphs here.
         if line.starts_with(b".SH") {
             text.extend_from_slice(b".PP\n");
         } else if !line.starts_with(b".ie") && !line.starts_with(b".el") {

@@ -1,4 +1,4 @@
-//! `albumen init`: a configuration to edit, where the user's own belongs.
+//! `albumen init`: writes an example configuration to the usual place.
 
 use std::{
     fs::{self, OpenOptions},
@@ -8,31 +8,34 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::{config, exit_code::ExitCode};
-
 use super::app::App;
-use crate::ui::{
-    error_report::{Failure, quoted},
-    output,
+use crate::{
+    config,
+    escape::Escaped,
+    exit_code::ExitCode,
+    ui::{
+        error_report::{Failure, quoted},
+        output,
+    },
 };
 
-/// Writes the example, unless there is a file already.
+/// Writes the example, unless the file exists.
 pub(crate) fn run(app: &App) -> anyhow::Result<ExitCode> {
     let named = app.global.config.as_ref().map(|file| app.env.typed(file));
     let Some(file) = named.or_else(|| app.env.own_file()) else {
-        let words = "this user has no home, so a configuration has no place";
+        let message = "this user has no home, so a configuration has no place";
         let hint = "`albumen --config FILE init` names one";
-        return Err(Failure::new(ExitCode::Unusable, words).hint(hint).into());
+        return Err(Failure::new(ExitCode::Unusable, message).hint(hint).into());
     };
     match write(&file) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let words = format!("there is a configuration already: {}", quoted(&file));
+            let message = format!("there is a configuration already: {}", quoted(&file));
             let hint = "edit it, or move it away and run `albumen init` again";
-            Err(Failure::new(ExitCode::Unusable, words).hint(hint).into())
+            Err(Failure::new(ExitCode::Unusable, message).hint(hint).into())
         }
         Err(error) => Err(error).with_context(|| format!("cannot write {}", quoted(&file))),
         Ok(()) => {
-            output::print(&format!("{}\n", crate::escape::Escaped::path(&file)))?;
+            output::print(&format!("{}\n", Escaped::path(&file)))?;
             app.screen.say(
                 "Put your folders into it, and the file from the Google Cloud console beside it; then `albumen login`.",
             );

@@ -1,4 +1,4 @@
-//! `albumen login` and `logout`: the account is connected in a browser, here or elsewhere.
+//! `albumen login` and `logout`: connect the account in a browser, on this machine or another.
 //!
 //! A running daemon notices the new token file by itself.
 
@@ -13,28 +13,27 @@ use std::{
 use tokio::sync::mpsc;
 use url::Url;
 
+use super::{app::App, read_state};
 use crate::{
     config::Config,
     daemon::clients,
     exit_code::ExitCode,
     photos_api::{self, Granted, Kind, Login},
+    ui::output,
 };
 
-use super::{app::App, read_state};
-use crate::ui::output;
-
-/// How long a browser of this machine may take; without one, it takes as long as it takes.
-const PATIENCE: Duration = Duration::from_mins(5);
+/// How long the sign-in in a browser of this machine may take. In another one it may take any time.
+const BROWSER_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Programs that open an address in the user's browser.
 const OPENERS: [&str; 2] = ["xdg-open", "open"];
 
-/// What a sign-in ends with.
+/// The message at the end of a sign-in.
 const SIGNED_IN: &str =
     "You are signed in. A running daemon notices by itself; `albumen backfill` begins at once.";
 
-/// Signs in: in a browser, or with the token file of a sign-in that was made elsewhere. The sign-in of
-/// another client than the one that filled the library is refused unless it is meant.
+/// Signs in with a browser, or with the token file of a sign-in on another machine. If another client than this
+/// one filled the library, the sign-in is refused without `new_client`.
 pub(crate) async fn login(
     app: &App,
     no_browser: bool,
@@ -64,10 +63,10 @@ pub(crate) async fn login(
     }
     output::print(&format!("{}\n", login.address()))?;
     let granted = if opened {
-        login.finish(Some(PATIENCE)).await?
+        login.finish(Some(BROWSER_TIMEOUT)).await?
     } else {
-        app.screen.say(&elsewhere(login.address()));
-        here_or_pasted(app, &login).await?
+        app.screen.say(&remote_browser_hint(login.address()));
+        redirect_or_pasted(app, &login).await?
     };
     tracing::info!(scopes = granted.scopes.len(), "signed in");
     app.screen.say(SIGNED_IN);
@@ -82,7 +81,7 @@ fn library_client_id(config: &Config) -> anyhow::Result<Option<String>> {
     }
 }
 
-/// Opens the address in a browser; gives whether some program took it.
+/// Opens the address in a browser; returns whether a program for that was found.
 fn open(address: &Url) -> bool {
     OPENERS.iter().any(|opener| {
         Command::new(opener)
@@ -95,8 +94,8 @@ fn open(address: &Url) -> bool {
     })
 }
 
-/// What to do where the browser is on another machine.
-fn elsewhere(address: &Url) -> String {
+/// What to do if the browser is on another machine.
+fn remote_browser_hint(address: &Url) -> String {
     let redirect = address
         .query_pairs()
         .find_map(|(name, value)| (name == "redirect_uri").then(|| value.into_owned()));
@@ -112,8 +111,8 @@ fn elsewhere(address: &Url) -> String {
     )
 }
 
-/// Waits for the browser, or for the address that it was sent to, whichever comes first.
-async fn here_or_pasted(app: &App, login: &Login) -> Result<Granted, photos_api::Error> {
+/// Waits for the redirect of the browser, or for its address to be pasted into the terminal.
+async fn redirect_or_pasted(app: &App, login: &Login) -> Result<Granted, photos_api::Error> {
     let mut pasted = lines_of_stdin();
     let browser = login.finish(None);
     tokio::pin!(browser);
@@ -126,7 +125,7 @@ async fn here_or_pasted(app: &App, login: &Login) -> Result<Granted, photos_api:
             continue;
         }
         match login.finish_with(&line).await {
-            // What was pasted is not it, or its code did not work: another may.
+            // Not the right address, or its code is not accepted: the user may paste another one.
             Err(error) if error.kind() == Kind::LoginNeeded => {
                 let hint = error.hint().map(|hint| format!("; {hint}"));
                 app.screen
@@ -137,7 +136,8 @@ async fn here_or_pasted(app: &App, login: &Login) -> Result<Granted, photos_api:
     }
 }
 
-/// A thread, because reading from a terminal cannot be taken back; it ends with the process.
+/// Reads stdin in a thread, because a blocking read of a terminal cannot be cancelled. The thread ends with the
+/// process.
 fn lines_of_stdin() -> mpsc::Receiver<String> {
     let (lines, received) = mpsc::channel(1);
     std::thread::spawn(move || {
@@ -151,7 +151,7 @@ fn lines_of_stdin() -> mpsc::Receiver<String> {
     received
 }
 
-/// Gives the access back. What is queued stays queued.
+/// Revokes the access. The queue stays.
 pub(crate) async fn logout(app: &App) -> anyhow::Result<ExitCode> {
     let config = app.config_or_defaults()?;
     let auth = clients::auth(&config)?;
@@ -160,7 +160,7 @@ pub(crate) async fn logout(app: &App) -> anyhow::Result<ExitCode> {
             .screen
             .say("The access was given back; the queue stays."),
         Err(error) if error.kind() == Kind::LoginNeeded => {
-            // A damaged file holds nothing that could be given back.
+            // There is no token file, or it has no token that could be revoked.
             auth.forget()?;
             app.screen.say("Nobody is signed in.");
         }
@@ -169,7 +169,7 @@ pub(crate) async fn logout(app: &App) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::Done)
 }
 
-/// Writes a file that only its owner can read.
+/// Creates a file that only its owner can read.
 pub(crate) fn write_private(file: &Path, content: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -183,9 +183,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_port_to_forward_is_the_one_of_this_sign_in() {
+    fn the_hint_names_the_port_of_this_sign_in() {
         let address = "https://accounts.google.com/o/oauth2/v2/auth?redirect_uri=http%3A%2F%2F127.0.0.1%3A43210&state=x";
-        let words = elsewhere(&address.parse().unwrap());
+        let words = remote_browser_hint(&address.parse().unwrap());
         assert!(words.contains("ssh -L 43210:127.0.0.1:43210 "), "{words}");
     }
 }

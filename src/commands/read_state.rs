@@ -1,34 +1,21 @@
-//! Looks at the state folder without touching its lock: for commands that only tell.
+//! Reads the state folder without its lock, for commands that only report.
 
-use std::{
-    io::{self, BufRead as _, BufReader, Read as _, Write as _},
-    os::unix::net::UnixStream,
-    path::Path,
-    time::Duration,
-};
+use std::{io, path::Path};
 
 use crate::{
     clock::Clock,
     config::Config,
-    daemon::{ASK_STATE, Door, clients},
+    daemon::{clients, control_socket},
     escape::Escaped,
     exit_code::ExitCode,
     photos_api::{SignedIn, changed_at},
-    status::{DatabaseState, Status, StatusInputs},
+    status::{Status, StatusInputs},
     store::{self, Overview, Reader},
+    ui::error_report::{Failure, is_denied, owner_hint, unreadable},
 };
 
-use crate::ui::error_report::Failure;
-use crate::ui::error_report::{is_denied, owner_hint, unreadable};
-
-/// How long a process that works in the state folder may take to say how its database is.
-const PATIENCE: Duration = Duration::from_millis(500);
-
-/// The longest answer that is read, in bytes: a path and two sentences.
-const LINE_BYTES: u64 = 16 << 10;
-
-/// A reader of the database; none if there is no database yet. One that is lost is not "none yet": a
-/// backup of it is there.
+/// Opens the database for reading; none if there is none yet. It is an error if there is none but a backup of
+/// it: the database was lost.
 pub(crate) fn reader(config: &Config) -> anyhow::Result<Option<Reader>> {
     let file = config.state_dir.join(store::FILE_NAME);
     match std::fs::File::open(&file).and_then(|file| file.metadata()) {
@@ -52,7 +39,7 @@ fn denied(state_dir: &Path, file: &Path) -> Failure {
     }))
 }
 
-/// One look; none if the database was only just made and is still empty.
+/// The counts and lists of the store; none if the database was just created and has no tables yet.
 pub(crate) fn overview(reader: &Reader, clock: &Clock) -> store::Result<Option<Overview>> {
     match reader.overview(clock.now()) {
         Ok(overview) => Ok(Some(overview)),
@@ -61,43 +48,8 @@ pub(crate) fn overview(reader: &Reader, clock: &Clock) -> store::Result<Option<O
     }
 }
 
-/// Whether a process works in the state folder: it answers at its socket. And what it says of the
-/// database, if that cannot be written.
-fn asked(state_dir: &Path) -> (bool, DatabaseState) {
-    let stream = Door::of(state_dir).and_then(|door| UnixStream::connect(door.path()));
-    let Ok(mut stream) = stream else {
-        return (false, DatabaseState::default());
-    };
-    let mut line = String::new();
-    let ask = || -> io::Result<()> {
-        stream.set_read_timeout(Some(PATIENCE))?;
-        writeln!(stream, "{ASK_STATE}")?;
-        BufReader::new(stream.take(LINE_BYTES)).read_line(&mut line)?;
-        Ok(())
-    };
-    // One that is too busy to answer, or too old to know the question, says that all is well.
-    let _ = ask();
-    let mut parts = line.trim_end().split('\t').map(str::to_owned);
-    let state = match (parts.next(), parts.next(), parts.next()) {
-        (Some(state), Some(reason), Some(remedy)) => DatabaseState {
-            state,
-            reason: Some(reason),
-            remedy: Some(remedy),
-        },
-        _ => DatabaseState::default(),
-    };
-    (true, state)
-}
-
-/// Why the process that works in the state folder cannot write its database, and the remedy; none if it
-/// can, or if nobody works there. Blocks for a moment.
-pub(crate) fn disk_trouble(state_dir: &Path) -> Option<(String, String)> {
-    let (_, database) = asked(state_dir);
-    database.reason.zip(database.remedy)
-}
-
 /// What the status needs beside the store.
-pub(crate) fn around(
+pub(crate) fn status_inputs(
     config: &Config,
     clock: &Clock,
     running: bool,
@@ -117,17 +69,18 @@ pub(crate) fn around(
     }
 }
 
-/// How things stand now.
+/// The present status.
 pub(crate) fn status(
     config: &Config,
     clock: &Clock,
     reader: Option<&Reader>,
 ) -> anyhow::Result<Status> {
     let overview = reader.map(|reader| overview(reader, clock)).transpose()?;
-    let (running, database) = asked(&config.state_dir);
-    let around = around(config, clock, running, None);
+    let database = control_socket::database_state(&config.state_dir);
+    let inputs = status_inputs(config, clock, database.is_some(), None);
+    let status = Status::new(overview.flatten().as_ref(), inputs);
     Ok(Status {
-        database,
-        ..Status::new(overview.flatten().as_ref(), around)
+        database: database.unwrap_or_default(),
+        ..status
     })
 }

@@ -1,7 +1,8 @@
-//! `albumen restore`: the database of a backup takes the place of the present one.
+//! `albumen restore`: replaces the database by a backup.
 
 use std::{fmt::Write as _, path::Path};
 
+use super::app::{App, local_time};
 use crate::{
     daemon::clients,
     escape::Escaped,
@@ -9,12 +10,10 @@ use crate::{
     lock::Lock,
     status::{format, text::LocalTime},
     store::{self, Restored},
+    ui::output,
 };
 
-use super::app::{App, local_time};
-use crate::ui::output;
-
-/// Restores; a process that works in the state folder must be stopped first.
+/// Restores. It fails while another process holds the state folder.
 pub(crate) fn run(app: &App, file: Option<&Path>) -> anyhow::Result<ExitCode> {
     let config = app.config_or_defaults()?;
     let clock = clients::clock(&config);
@@ -25,9 +24,9 @@ pub(crate) fn run(app: &App, file: Option<&Path>) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::Done)
 }
 
-fn text(restored: &Restored, here: &LocalTime) -> String {
+fn text(restored: &Restored, local: &LocalTime) -> String {
     let written_at = restored.written_at.map(|then| {
-        let then = format::time(then, here.now, &here.zone);
+        let then = format::time(then, local.now, &local.zone);
         format!(", written at {then}")
     });
     let mut text = format!(
@@ -54,18 +53,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_told_what_is_known_again_and_what_follows() {
+    fn the_report_says_what_is_known_again_and_what_follows() {
         let restored = Restored {
             file: "/var/lib/albumen/ada/albumen.db.backup-1".into(),
             written_at: "2026-11-21T03:00:00Z".parse().ok(),
             items: 12_480,
             before: Some("/var/lib/albumen/ada/albumen.db.before-restore".into()),
         };
-        let here = LocalTime {
+        let local = LocalTime {
             now: "2026-11-21T18:00:00Z".parse().unwrap(),
             zone: TimeZone::UTC,
         };
-        insta::assert_snapshot!(text(&restored, &here), @r"
+        insta::assert_snapshot!(text(&restored, &local), @r"
         Restored from /var/lib/albumen/ada/albumen.db.backup-1, written at 03:00.
           12,480 items are known to be in Google Photos
           what went up since then goes up again: Google Photos recognises it, and makes nothing twice

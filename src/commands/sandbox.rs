@@ -1,11 +1,16 @@
-//! `albumen sandbox`: the stand-in for the service, served until it is interrupted.
+//! `albumen sandbox`: serves the stand-in for the service until it is interrupted.
+
+use std::error::Error as _;
 
 use photos_sandbox::{Error, Options, Sandbox};
 
-use crate::{cli, config::Api, exit_code::ExitCode};
-
 use super::{app::App, signals::Signals};
-use crate::ui::{error_report::Failure, output};
+use crate::{
+    cli,
+    config::Api,
+    exit_code::ExitCode,
+    ui::{error_report::Failure, output},
+};
 
 /// Serves until SIGINT or SIGTERM.
 pub(crate) async fn run(app: &App, flags: cli::Sandbox) -> anyhow::Result<ExitCode> {
@@ -16,34 +21,32 @@ pub(crate) async fn run(app: &App, flags: cli::Sandbox) -> anyhow::Result<ExitCo
     };
     let sandbox = Sandbox::start(options)
         .await
-        .map_err(|error| unusable(&error))?;
-    output::print(&told(&sandbox)?)?;
+        .map_err(|error| failure(&error))?;
+    output::print(&addresses(&sandbox)?)?;
     signals.stop().cancelled().await;
     signals.bound(sandbox.stop()).await;
     Ok(ExitCode::Done)
 }
 
-/// A mistake in what was typed, and its remedy.
-fn unusable(error: &Error) -> anyhow::Error {
-    let hint = match error {
-        // It says so itself.
-        Error::NotLoopback(_) => None,
-        Error::Listen(..) => Some(
+/// The error of a flag, and what to type instead.
+fn failure(error: &Error) -> Failure {
+    let cause = error
+        .source()
+        .map(|cause| format!(": {cause}"))
+        .unwrap_or_default();
+    let failure = Failure::new(ExitCode::Unusable, format!("{error}{cause}"));
+    match error {
+        // Its message says it.
+        Error::NotLoopback(_) => failure,
+        Error::Listen(..) => failure.hint(
             "something else may listen there: name another address with `--listen`, or port 0 for any",
         ),
-        Error::Data(_) => Some("name a folder that may be written with `--data`, or leave it out"),
-    };
-    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
-    let words = format!("{error}{}", cause.unwrap_or_default());
-    let failure = Failure::new(ExitCode::Unusable, words);
-    match hint {
-        Some(hint) => failure.hint(hint).into(),
-        None => failure.into(),
+        Error::Data(_) => failure.hint("name a folder that may be written with `--data`, or leave it out"),
     }
 }
 
-/// Where it is, and what a configuration has to say to use it.
-fn told(sandbox: &Sandbox) -> anyhow::Result<String> {
+/// The address of the gallery, and the section of the configuration that uses this sandbox.
+fn addresses(sandbox: &Sandbox) -> anyhow::Result<String> {
     let api = Api::at(&sandbox.url().parse()?);
     Ok(format!(
         "Gallery: {}\n\n[api]\nendpoint = \"{}\"\nauth_url = \"{}\"\ntoken_url = \"{}\"\nrevoke_url = \"{}\"\n",

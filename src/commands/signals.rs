@@ -1,10 +1,9 @@
-//! SIGINT, SIGTERM and SIGHUP: the first asks the work to stop, the second ends it at once.
+//! SIGINT, SIGTERM and SIGHUP: the first asks the command to stop, the second ends it at once.
 //!
-//! SIGHUP comes when a terminal is closed: what a command keeps for as long as it runs must go then,
-//! too. Whoever starts it by `nohup` wants it to go on, and has told the system to ignore the signal.
+//! SIGHUP comes when the terminal is closed, and must stop a command, too. A process that was started with
+//! `nohup` ignores it and goes on.
 
 use std::{
-    future::Future,
     io,
     sync::{
         Arc,
@@ -12,7 +11,7 @@ use std::{
     },
 };
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::ui::output::Screen;
@@ -22,34 +21,42 @@ use crate::ui::output::Screen;
 pub(crate) struct Signals {
     stop: CancellationToken,
     at_once: CancellationToken,
-    heard: Arc<AtomicBool>,
+    received: Arc<AtomicBool>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Signals {
-    /// Listens from now on; `words` are said on stderr at the first signal.
-    pub(crate) fn listen(screen: &Screen, words: &'static str) -> io::Result<Self> {
+    /// Starts to listen; `message` is printed to stderr at the first signal.
+    pub(crate) fn listen(screen: &Screen, message: &'static str) -> io::Result<Self> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        let mut hangup = hangup_ends()
-            .then(|| signal(SignalKind::hangup()))
-            .transpose()?;
+        let mut hangup = if is_hangup_ignored() {
+            None
+        } else {
+            Some(signal(SignalKind::hangup())?)
+        };
         let (stop, at_once) = (CancellationToken::new(), CancellationToken::new());
-        let heard = Arc::new(AtomicBool::new(false));
+        let received = Arc::new(AtomicBool::new(false));
         let task = tokio::spawn({
-            let (stop, at_once, heard) = (stop.clone(), at_once.clone(), Arc::clone(&heard));
+            let (stop, at_once, received) = (stop.clone(), at_once.clone(), Arc::clone(&received));
             let screen = screen.clone();
             async move {
                 loop {
+                    let hung_up = async {
+                        match &mut hangup {
+                            Some(signal) => signal.recv().await,
+                            None => std::future::pending().await,
+                        }
+                    };
                     tokio::select! {
                         _ = interrupt.recv() => {}
                         _ = terminate.recv() => {}
-                        Some(()) = hear(&mut hangup) => {}
+                        _ = hung_up => {}
                     }
-                    if heard.swap(true, Ordering::Relaxed) {
+                    if received.swap(true, Ordering::Relaxed) {
                         at_once.cancel();
                     } else {
-                        screen.say(words);
+                        screen.say(message);
                         stop.cancel();
                     }
                 }
@@ -58,45 +65,33 @@ impl Signals {
         Ok(Self {
             stop,
             at_once,
-            heard,
+            received,
             task,
         })
     }
 
-    /// What the work looks at; it stays set.
+    /// The token that the first signal cancels.
     pub(crate) fn stop(&self) -> CancellationToken {
         self.stop.clone()
     }
 
     /// Whether a signal came.
-    pub(crate) fn heard(&self) -> bool {
-        self.heard.load(Ordering::Relaxed)
+    pub(crate) fn received(&self) -> bool {
+        self.received.load(Ordering::Relaxed)
     }
 
-    /// Does the work, until it is done or a second signal came; then it gives nothing.
+    /// The result of `work`; none if a second signal came before its end.
     pub(crate) async fn bound<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        tokio::select! {
-            done = work => Some(done),
-            () = self.at_once.cancelled() => None,
-        }
+        self.at_once.run_until_cancelled(work).await
     }
 }
 
-/// Waits for a signal that may not be listened for.
-async fn hear(signal: &mut Option<Signal>) -> Option<()> {
-    match signal {
-        Some(signal) => signal.recv().await,
-        None => std::future::pending().await,
-    }
+/// Whether this process ignores SIGHUP, or the system does not say.
+fn is_hangup_ignored() -> bool {
+    std::fs::read_to_string("/proc/self/status").map_or(true, |status| ignores_hangup(&status))
 }
 
-/// Whether a hangup would end this process. Where the system does not tell, it is left alone.
-fn hangup_ends() -> bool {
-    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| !ignores_hangup(&status))
-}
-
-/// What `proc_pid_status(5)` says: a mask in hex of the signals that are ignored, the first bit being
-/// SIGHUP. Nothing to be read there counts as ignored.
+/// Reads the mask of ignored signals in hexadecimal (`proc_pid_status(5)`): the first bit is SIGHUP.
 fn ignores_hangup(status: &str) -> bool {
     let mask = status
         .lines()
@@ -116,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hangup_is_ignored_where_nohup_said_so_or_nobody_can_tell() {
+    fn a_hangup_is_ignored_after_nohup_or_if_the_system_does_not_say() {
         assert!(!ignores_hangup(
             "Name:\tx\nSigIgn:\t0000000000001000\nSigCgt:\t1\n"
         ));

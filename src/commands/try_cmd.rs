@@ -1,11 +1,12 @@
-//! `albumen try`: a backfill into a sandbox in this process, and a gallery to look at.
+//! `albumen try`: a backfill into a sandbox in this process, and a gallery that shows the result.
 //!
-//! Nothing of it stays: state, sign-in and what was uploaded are in a folder that goes with the
-//! process, and nothing leaves this machine. The work itself is the real one, through real HTTP.
+//! State, sign-in and uploads are in a temporary folder that is deleted at the end, and nothing leaves this
+//! machine. The work is that of a real backfill, over real HTTP.
 
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -13,24 +14,25 @@ use photos_sandbox::{Options, Sandbox};
 use secrecy::SecretString;
 use serde_json::json;
 
+use super::{app::App, backfill, delegate, login, signals::Signals};
 use crate::{
     config::{AlbumRule, Api, Config, Folder, Order},
     daemon::clients,
     exit_code::ExitCode,
     lock::Lock,
     status::format,
+    ui::{error_report::quoted, output},
 };
 
-use super::{app::App, backfill, login, signals::Signals};
-use crate::ui::output;
+/// Writes per minute without a limit in practice: the sandbox serves nobody else.
+const UNLIMITED: u32 = 1_000_000;
 
-/// Writes a minute that no machine reaches: a sandbox has no user to be fair to.
-const LIFTED: u32 = 1_000_000;
-
-/// Takes `paths` to a sandbox and shows them there until it is interrupted.
+/// Uploads `paths` to a sandbox and shows them there until it is interrupted.
 pub(crate) async fn run(app: &App, paths: &[PathBuf]) -> anyhow::Result<ExitCode> {
     let paths = app.absolute(paths);
-    paths.iter().try_for_each(|path| backfill::exists(path))?;
+    paths
+        .iter()
+        .try_for_each(|path| backfill::check_exists(path))?;
     let dir = tempfile::Builder::new().prefix("albumen-try-").tempdir()?;
     let sandbox = Sandbox::start(Options {
         listen: ([127, 0, 0, 1], 0).into(),
@@ -50,16 +52,16 @@ async fn upload_and_show(
     sandbox: &Sandbox,
 ) -> anyhow::Result<ExitCode> {
     let config = Arc::new(config(app, paths, dir, sandbox)?);
-    client_secret(&config.account.client_secret_file)?;
-    // The sandbox grants any refresh token that was not revoked.
-    let auth = clients::auth(&config)?;
-    auth.adopt(SecretString::from("albumen-try")).await?;
+    write_client_secret(&config.account.client_secret_file)?;
+    // The sandbox accepts any refresh token that was not revoked.
+    clients::auth(&config)?
+        .adopt(SecretString::from("albumen-try"))
+        .await?;
     let lock = Lock::take(&config.state_dir)?;
-    let code = backfill::here_and_now(app, Arc::clone(&config), lock, paths.to_vec(), true).await?;
-    if code == ExitCode::Interrupted {
-        return Ok(code);
+    let code = delegate::run_here(app, &config, lock, backfill::command(paths, true)).await?;
+    if code != ExitCode::Interrupted {
+        show(app, sandbox).await?;
     }
-    show(app, sandbox).await?;
     Ok(code)
 }
 
@@ -72,22 +74,22 @@ async fn show(app: &App, sandbox: &Sandbox) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The defaults, with every folder an album, and no limit that only slows a machine talking to itself.
+/// The defaults, with an album for every folder, and without the limits that only slow the sandbox down.
 fn config(app: &App, paths: &[PathBuf], dir: &Path, sandbox: &Sandbox) -> anyhow::Result<Config> {
     let mut config = Config::defaults(&app.env)?;
     config.state_dir = dir.join("state");
     config.account.client_secret_file = dir.join("client_secret.json");
     config.api = Api::at(&sandbox.url().parse()?);
     config.folders = folders(paths);
-    config.quota.writes_per_minute = LIFTED;
+    config.quota.writes_per_minute = UNLIMITED;
     config.quota.count_uploads = false;
-    config.batch.max_wait_backfill = std::time::Duration::from_secs(1);
-    config.watch.settle = std::time::Duration::ZERO;
+    config.batch.max_wait_backfill = Duration::from_secs(1);
+    config.watch.settle = Duration::ZERO;
     tracing::debug!("trying {}", format::files(paths.len() as u64));
     Ok(config)
 }
 
-/// A folder for each path; a lone file's is the one that it lies in.
+/// A folder for each path; for a file, the folder that contains it.
 fn folders(paths: &[PathBuf]) -> Vec<Folder> {
     let mut folders: Vec<Folder> = Vec::new();
     for path in paths {
@@ -107,14 +109,14 @@ fn folders(paths: &[PathBuf]) -> Vec<Folder> {
     folders
 }
 
-/// Any client is good enough for the sandbox.
-fn client_secret(file: &Path) -> anyhow::Result<()> {
+/// Writes a client secret file; the sandbox accepts any client.
+fn write_client_secret(file: &Path) -> anyhow::Result<()> {
     let secret = json!({"installed": {
         "client_id": "albumen-try", "client_secret": "not a secret",
         "redirect_uris": ["http://localhost"],
     }});
     login::write_private(file, secret.to_string().as_bytes())
-        .with_context(|| format!("cannot write {}", crate::ui::error_report::quoted(file)))
+        .with_context(|| format!("cannot write {}", quoted(file)))
 }
 
 #[cfg(test)]
@@ -122,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lone_file_is_tried_in_the_folder_that_it_lies_in() {
+    fn a_single_file_is_tried_in_its_folder() {
         let dir = tempfile::tempdir().unwrap();
         let files = [dir.path().join("a.jpg"), dir.path().join("b.jpg")];
         for file in &files {

@@ -1,4 +1,4 @@
-//! The client of the service as the configuration wants it.
+//! The clock and the client of the service, as the configuration says.
 
 use crate::{
     clock::Clock,
@@ -9,7 +9,7 @@ use crate::{
 /// The name of the token file in the state folder.
 pub const TOKEN_FILE: &str = "token.json";
 
-/// The clock; a test may shift it.
+/// The clock; tests may shift it.
 pub fn clock(config: &Config) -> Clock {
     config
         .clock_file
@@ -17,7 +17,7 @@ pub fn clock(config: &Config) -> Clock {
         .map_or_else(Clock::system, Clock::shifted_by)
 }
 
-/// Where the service is and how long it may take.
+/// The addresses of the service, its timeouts, and how many connections upload in parallel.
 pub fn settings(config: &Config) -> Settings {
     Settings {
         endpoints: Endpoints {
@@ -40,7 +40,7 @@ pub fn auth(config: &Config) -> Result<Auth, Error> {
     Auth::new(&settings(config), files, clock(config))
 }
 
-/// The client, signed in.
+/// The client, with the sign-in of the account.
 pub fn client(config: &Config) -> Result<Client, Error> {
     Client::new(&settings(config), auth(config)?)
 }

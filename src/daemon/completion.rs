@@ -1,6 +1,8 @@
-//! Whether a backfill is done: when nothing can move any more, or when it must not wait.
+//! When a backfill is finished: when nothing can move without the user, or when only long waits are left and
+//! it must not wait.
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -10,29 +12,29 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::control_socket::Taken;
+use super::{control_socket::ActiveCommands, execute::reach};
 use crate::{
     clock,
     context::{self, Context},
     exit_code::ExitCode,
-    store::{self, AccountState, Reach, Reader, UNREADABLE, UploadsState, WriterState},
+    store::{self, AccountState, Pause, Reach, Reader, UNREADABLE, UploadsState, WriterState},
     verify::day_is_used_up,
 };
 
 /// The longest wait that `--no-wait` sits out (the design, section 2).
-const SHORT: Duration = Duration::from_mins(1);
+pub(super) const SHORT_WAIT: Duration = Duration::from_mins(1);
 
-/// How often is looked without anything having moved: times pass too.
-const LOOK: Duration = Duration::from_secs(1);
+/// The interval of checks without a wake-up: waits end by themselves.
+pub(super) const POLL: Duration = Duration::from_secs(1);
 
-/// Rings come in crowds; one look for all that come within this.
-const CROWD: Duration = Duration::from_millis(20);
+/// Wake-ups come in bursts: one check for all within this time.
+const DEBOUNCE: Duration = Duration::from_millis(20);
 
-/// Somebody waits for the end, as long as this lives.
-struct Waiting(Arc<AtomicUsize>);
+/// Counts as waiting for completion as long as this lives: the verification does not wait for full groups then.
+struct Waiter(Arc<AtomicUsize>);
 
-impl Waiting {
-    fn begin(context: &Context) -> Self {
+impl Waiter {
+    fn new(context: &Context) -> Self {
         let count = Arc::clone(&context.wakes.waiters);
         count.fetch_add(1, Ordering::SeqCst);
         context.wakes.verify.notify();
@@ -40,49 +42,50 @@ impl Waiting {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for Waiter {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-/// Waits for the end of a backfill in a process of its own. One that has done all that it can stays for
-/// those whose orders it has taken; one that was stopped leaves them to who gave them.
+/// Waits until the backfill of this process is finished. It stays until the commands that it accepted from
+/// other processes are done, unless it was stopped or cannot go on.
 pub(super) async fn of_backfill(
     context: &Context,
-    reach: Reach,
+    paths: &[PathBuf],
     no_wait: bool,
-    taken: &Taken,
+    active: &ActiveCommands,
 ) -> anyhow::Result<ExitCode> {
     loop {
-        let code = drained(context, reach, no_wait).await?;
-        let is_whole = matches!(code, ExitCode::Done | ExitCode::SomeFailed);
-        if !is_whole || taken.close_if_idle() {
+        let code = wait_until_drained(context, reach(paths), no_wait).await?;
+        let is_complete = matches!(code, ExitCode::Done | ExitCode::SomeFailed);
+        if !is_complete || active.close_if_idle() {
             return Ok(code);
         }
         tokio::select! {
             () = context.stop.cancelled() => return Ok(ExitCode::Interrupted),
-            () = tokio::time::sleep(CROWD) => {}
+            () = tokio::time::sleep(DEBOUNCE) => {}
         }
     }
 }
 
-/// Waits until nothing can move, and gives how it ended. `reach` says whose files it was to be about.
-pub(super) async fn drained(
+/// Waits until nothing can move without the user; returns the exit code. `reach` says whose files count as
+/// left.
+pub(super) async fn wait_until_drained(
     context: &Context,
     reach: Reach,
     no_wait: bool,
 ) -> anyhow::Result<ExitCode> {
-    let _waiting = Waiting::begin(context);
-    let mut moved = context.wakes.changed.subscribe();
-    let mut still = false;
+    let _waiter = Waiter::new(context);
+    let mut changed = context.wakes.changed.subscribe();
+    // Right after a change the tasks may not have begun what it makes possible: `no_wait` needs a quiet second.
+    let mut is_quiet = false;
     loop {
-        moved.mark_unchanged();
-        // What was just rung for may not have been begun yet: only who stands still waits.
-        match look(context, reach, no_wait && still).await {
+        changed.mark_unchanged();
+        match check(context, reach, no_wait && is_quiet).await {
             Ok(Some(code)) => return Ok(code),
-            // Nobody knows how long a disk stays full, so this is a wait like any other.
-            _ if no_wait && still && context.store.trouble().is_some() => {
+            // Nothing says how long a disk stays full: a long wait.
+            _ if no_wait && is_quiet && context.store.trouble().is_some() => {
                 return Ok(ExitCode::WorkLeft);
             }
             Ok(None) => {}
@@ -91,11 +94,11 @@ pub(super) async fn drained(
         }
         tokio::select! {
             () = context.stop.cancelled() => return Ok(ExitCode::Interrupted),
-            _ = moved.changed() => {
-                tokio::time::sleep(CROWD).await;
-                still = false;
+            _ = changed.changed() => {
+                tokio::time::sleep(DEBOUNCE).await;
+                is_quiet = false;
             }
-            () = tokio::time::sleep(LOOK) => still = true,
+            () = tokio::time::sleep(POLL) => is_quiet = true,
         }
     }
 }
@@ -109,99 +112,104 @@ fn is_transient(error: &anyhow::Error) -> bool {
         })
 }
 
-/// The exit code if it is over now.
-async fn look(context: &Context, reach: Reach, no_wait: bool) -> anyhow::Result<Option<ExitCode>> {
-    // Somebody may have seen to it a moment ago.
+/// The exit code if the backfill is finished now.
+async fn check(context: &Context, reach: Reach, no_wait: bool) -> anyhow::Result<Option<ExitCode>> {
+    // The user may have signed in a moment ago.
     context.account.look_for_sign_in().await?;
-    let account = context.account.pause();
     let scanned = context.scanning.load(Ordering::SeqCst) == 0;
     if scanned && context.store.is_drained().await? {
         return Ok(Some(code_of_items(context, reach)?));
     }
-    // A sign-in that is dead, and not only out of reach.
-    let is_dead = account.state == AccountState::LoginNeeded && account.until.is_none();
-    if is_dead && scanned {
-        return Ok(Some(ExitCode::LoginNeeded));
+    match unusable_account(&context.account.pause(), context.clock.now()) {
+        Some(ExitCode::LoginNeeded) if !scanned => {}
+        Some(code) => return Ok(Some(code)),
+        None => {}
     }
+    let ends = no_wait && scanned && only_long_waits(context).await?;
+    Ok(ends.then_some(ExitCode::WorkLeft))
+}
+
+/// The exit code if the account cannot be used until the user does something. A pause of an earlier run is due
+/// at the start, and ends or is renewed by the first request.
+pub(super) fn unusable_account(account: &Pause<AccountState>, now: Timestamp) -> Option<ExitCode> {
     match account.state {
-        // What an earlier run met may be mended: then it is due, and the first request tells. A sign-in is
-        // looked for again by itself only where this machine is not set up for it.
-        AccountState::LoginNeeded | AccountState::ApiDisabled | AccountState::PhotosDisabled
-            if !is_dead
-                && account
-                    .until
-                    .is_none_or(|until| until > context.clock.now()) =>
-        {
-            return Ok(Some(ExitCode::Unusable));
+        // Without an end: the sign-in is dead. With one: a file of this machine is missing or unreadable.
+        AccountState::LoginNeeded if account.until.is_none() => Some(ExitCode::LoginNeeded),
+        AccountState::LoginNeeded | AccountState::ApiDisabled | AccountState::PhotosDisabled => {
+            let is_paused = account.until.is_none_or(|until| until > now);
+            is_paused.then_some(ExitCode::Unusable)
         }
-        _ => {}
+        _ => None,
     }
-    if no_wait && scanned && waits_long(context).await? {
-        return Ok(Some(ExitCode::WorkLeft));
-    }
-    Ok(None)
 }
 
-/// Whether all that is left to do is to wait for long, or for nobody knows how long.
-async fn waits_long(context: &Context) -> anyhow::Result<bool> {
-    let now = context.clock.now();
-    let long =
-        |until: Option<Timestamp>| until.is_none_or(|until| until > clock::after(now, SHORT));
+/// Whether all that is left to do is to wait for over [`SHORT_WAIT`], or for an unknown time.
+async fn only_long_waits(context: &Context) -> anyhow::Result<bool> {
+    let (store, now) = (&context.store, context.clock.now());
+    let short_end = clock::after(now, SHORT_WAIT);
+    let is_long = |until: Option<Timestamp>| until.is_none_or(|until| until > short_end);
     let account = context.account.pause();
-    // What is due is about to be tried, or waits for what the lane waits for.
+    // A pause that is due is about to be tried.
     if account.state != AccountState::Ready && account.until.is_none_or(|until| until > now) {
-        return Ok(long(account.until));
+        return Ok(is_long(account.until));
     }
-    let (lane, _) = context.store.lane().await?;
-    let lane_waits = lane.state == WriterState::Waiting && long(lane.until);
-    let idle = lane.state == WriterState::Idle && !context.store.lane_has_work().await?;
-    let bytes_wait = context.progress.transfers().is_empty()
-        && context
-            .store
-            .next_settled()
-            .await?
-            .is_none_or(|next| long(Some(next)))
-        && (uploads_wait(context, now).await? || queue_waits(context, now).await?);
-    Ok((lane_waits || idle) && bytes_wait && files_wait(context, now).await?)
+    let (writer, _) = store.lane().await?;
+    let writer_waits = match writer.state {
+        WriterState::Waiting => is_long(writer.until),
+        WriterState::Idle => !store.lane_has_work().await?,
+        _ => false,
+    };
+    Ok(writer_waits
+        && context.progress.transfers().is_empty()
+        && is_long(store.next_settled().await?)
+        && (uploads_wait(context, short_end).await?
+            || queue_waits(context, now, short_end).await?)
+        && files_wait(context, short_end).await?)
 }
 
-/// Whether the upload stage begins nothing for long: whatever is in the queue.
-async fn uploads_wait(context: &Context, now: Timestamp) -> anyhow::Result<bool> {
+/// Whether the uploads as a whole are paused for long.
+async fn uploads_wait(context: &Context, short_end: Timestamp) -> anyhow::Result<bool> {
     let (uploads, _) = context.store.uploads().await?;
-    let long = uploads.until > Some(clock::after(now, SHORT));
-    Ok(uploads.state == UploadsState::Waiting && long)
+    Ok(uploads.state == UploadsState::Waiting && uploads.until > Some(short_end))
 }
 
-/// Whether nothing in the queue may be begun for long.
-async fn queue_waits(context: &Context, now: Timestamp) -> anyhow::Result<bool> {
+/// Whether no file of the queue may be begun for long.
+async fn queue_waits(
+    context: &Context,
+    now: Timestamp,
+    short_end: Timestamp,
+) -> anyhow::Result<bool> {
     let next = context.store.next_claim(now).await?;
-    let soon = next.is_some_and(|next| next <= clock::after(now, SHORT));
-    Ok(!soon && !context.store.has_claimable(now).await?)
+    let is_soon = next.is_some_and(|next| next <= short_end);
+    Ok(!is_soon && !context.store.has_claimable(now).await?)
 }
 
-/// Whether no file is moved or deleted for long: for its grace, or for the requests of another day.
-async fn files_wait(context: &Context, now: Timestamp) -> anyhow::Result<bool> {
+/// Whether no file is moved or deleted for long: because of its grace period, or because the requests of the
+/// day are used up.
+async fn files_wait(context: &Context, short_end: Timestamp) -> anyhow::Result<bool> {
     let next = context.store.next_source().await?;
-    let soon = next.is_some_and(|next| next <= clock::after(now, SHORT));
-    Ok(!soon
+    let is_soon = next.is_some_and(|next| next <= short_end);
+    Ok(!is_soon
         || context.store.next_to_verify_for_files().await?.is_some()
             && day_is_used_up(context).await?)
 }
 
-/// The code for how the items stand. What is in the queue and cannot be read now did not fail, and no
-/// `retry` helps: it is work that is left.
+/// The exit code for the state of all items. A queued file that cannot be read now has not failed, and `retry`
+/// would not help: it is work that is left.
 fn code_of_items(context: &Context, reach: Reach) -> anyhow::Result<ExitCode> {
     let Some(reader) = Reader::open(&context.config.state_dir)? else {
         return Ok(ExitCode::Done);
     };
     let overview = reader.overview(context.clock.now())?;
-    let bad = overview.count("item", "failed") + overview.count("item", "missing");
-    // What the rules leave out is no failure; what the disk does not give out is one.
-    let refusals = reader.refusals()?;
-    let unreadable = refusals.iter().any(|(kind, ..)| kind == UNREADABLE);
+    let failed = overview.count("item", "failed") + overview.count("item", "missing");
+    // A file that a rule refuses is no failure; one that the disk does not let us read is.
+    let unreadable = reader
+        .refusals()?
+        .iter()
+        .any(|(kind, ..)| kind == UNREADABLE);
     let is_left = !reader.unavailable_files(reach)?.is_empty();
     let codes = [
-        (bad > 0 || unreadable).then_some(ExitCode::SomeFailed),
+        (failed > 0 || unreadable).then_some(ExitCode::SomeFailed),
         is_left.then_some(ExitCode::WorkLeft),
     ];
     Ok(ExitCode::merge(codes.into_iter().flatten()))

@@ -1,13 +1,14 @@
-//! What the program tells while it runs: bytes on their way for `status`, and to systemd that it is
-//! ready, what it does, that it lives, and that it stops.
+//! The task that works once a second: writes the running uploads for `status`, notifies systemd, watches the
+//! database, the sign-in and the clock.
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::{
+    clock_watch::ClockWatch,
+    systemd::{self, State},
+};
 use crate::{
     clock,
     context::Context,
@@ -16,143 +17,140 @@ use crate::{
     store::{self, AccountState, Reader, Transfer},
 };
 
-/// How often transfers are written for `status`, while there are any.
-const TRANSFERS: Duration = Duration::from_secs(1);
+/// One turn of the task.
+const TURN: Duration = Duration::from_secs(1);
 
-/// How often systemd is told what the program does, in turns of [`TRANSFERS`].
+/// The line for systemd is sent every so many turns.
 const STATUS_TURNS: u32 = 10;
 
-/// How often the store is looked after, in the same turns: an idle daemon is to notice within
-/// seconds that its database is gone. In each turn while it cannot be written, so that whoever made
-/// room sees soon that it was enough.
-const LOOK_AFTER_TURNS: u32 = 3;
+/// The database file is checked every so many turns, so that an idle daemon notices within seconds that it was
+/// removed. While it cannot be written it is checked every turn, to go on soon after the user made room.
+const CHECK_TURNS: u32 = 3;
 
-/// How often the age of the sign-in is looked at, in turns of [`TRANSFERS`].
-const LOOK_TURNS: u32 = 30;
+/// The age of the sign-in is checked every so many turns.
+const SIGN_IN_TURNS: u32 = 30;
 
-/// How long a warning that was told is not told again.
-const WARNED: Duration = Duration::from_hours(24);
+/// The interval between two warnings that the sign-in will expire.
+const WARNING_INTERVAL: Duration = Duration::from_hours(24);
+
+#[derive(Debug)]
+struct Reporter {
+    context: Context,
+    rate: Rate,
+    /// The uploads and the bytes that were written last.
+    written: (Vec<Transfer>, u64),
+    warned_at: Option<Timestamp>,
+}
 
 /// Runs until the stop.
-pub(super) async fn tell(context: Context) -> anyhow::Result<()> {
-    let mut told = Told::default();
-    let mut turn = 0_u32;
-    let watchdog = watchdog();
-    let mut warnings = Warnings::default();
-    let mut waits = super::clock_watch::Waits::default();
-    loop {
+pub(super) async fn run(context: Context) -> anyhow::Result<()> {
+    let watchdog_turns = systemd::watchdog_timeout().map(|timeout| {
+        let turns = timeout.as_secs() / 2 / TURN.as_secs();
+        u32::try_from(turns).unwrap_or(u32::MAX).max(1)
+    });
+    let mut clock_watch = ClockWatch::default();
+    let mut reporter = Reporter {
+        context: context.clone(),
+        rate: Rate::default(),
+        written: Default::default(),
+        warned_at: None,
+    };
+    for turn in 1_u32.. {
         tokio::select! {
-            () = context.stop.cancelled() => return Ok(()),
-            () = tokio::time::sleep(TRANSFERS) => {}
+            () = context.stop.cancelled() => break,
+            () = tokio::time::sleep(TURN) => {}
         }
-        turn = turn.wrapping_add(1);
-        transfers(&context, &mut told).await?;
-        if turn.is_multiple_of(LOOK_AFTER_TURNS) || context.store.trouble().is_some() {
+        unless_transient(reporter.write_transfers().await)?;
+        if turn.is_multiple_of(CHECK_TURNS) || context.store.trouble().is_some() {
             context.store.look_after().await?;
         }
-        // A sign-in in another terminal changes the token file and nothing else.
+        // A sign-in in another terminal changes only the token file.
         match context.account.look_for_sign_in().await {
             Err(error) if error.is_transient() => {}
             looked => looked?,
         }
-        // The watchdog asks the runtime (this task runs) and the writer: nothing that a dead network
-        // file system could hang.
-        if watchdog.is_some_and(|every| turn.is_multiple_of(every))
+        // The watchdog covers the async runtime, which runs this task, and the writer thread of the store, but
+        // nothing that a dead network file system could block.
+        if watchdog_turns.is_some_and(|turns| turn.is_multiple_of(turns))
             && context.store.is_alive().await
         {
-            notify(&Note::Alive);
+            systemd::notify(State::Watchdog);
         }
-        if turn % LOOK_TURNS == 1 {
-            warnings.tell(&context).await?;
+        if turn % SIGN_IN_TURNS == 1 {
+            reporter.warn_of_expiry().await?;
         }
-        waits.look(&context).await?;
+        clock_watch.check(&context).await?;
         if turn.is_multiple_of(STATUS_TURNS) {
-            match line(&context) {
-                Ok(line) => notify(&Note::Status(&line)),
-                Err(error) if error.is_transient() => {}
-                Err(error) => return Err(error.into()),
-            }
+            unless_transient(
+                status_line(&context).map(|line| systemd::notify(State::Status(&line))),
+            )?;
         }
+    }
+    Ok(())
+}
+
+/// Ignores a transient error: `status` is outdated until the store can be written again.
+fn unless_transient(result: store::Result<()>) -> store::Result<()> {
+    match result {
+        Err(error) if error.is_transient() => Ok(()),
+        result => result,
     }
 }
 
-/// When a warning was told last.
-#[derive(Debug, Default)]
-struct Warnings {
-    told_at: Option<Timestamp>,
-}
-
-impl Warnings {
-    /// Tells once a day that the sign-in may end soon.
-    async fn tell(&mut self, context: &Context) -> anyhow::Result<()> {
-        let now = context.clock.now();
-        let told = self
-            .told_at
-            .is_some_and(|told_at| told_at <= now && clock::until(told_at, now) < WARNED);
-        if told {
+impl Reporter {
+    /// Writes the running uploads and their rate for `status`, if they have changed.
+    async fn write_transfers(&mut self) -> store::Result<()> {
+        let running = self.context.progress.transfers();
+        let transfer = |it: &crate::progress::Transferring| Transfer {
+            path: it.path.clone(),
+            sent: it.sent,
+            size: it.size,
+        };
+        let transfers: Vec<Transfer> = running.iter().map(transfer).collect();
+        let now = (transfers, self.context.progress.bytes_sent());
+        if now == self.written {
+            if now.0.is_empty() {
+                self.rate.reset();
+            }
             return Ok(());
         }
-        // Nobody may have asked for a token yet, and nobody may ever have signed in.
-        let Ok(signed_in) = context.client.auth().signed_in().await else {
+        self.rate.add(Instant::now(), now.1);
+        let rows = running
+            .iter()
+            .map(|it| it.file)
+            .zip(now.0.clone())
+            .collect();
+        self.context
+            .store
+            .transfers_are(rows, self.rate.bytes_per_second())
+            .await?;
+        self.written = now;
+        Ok(())
+    }
+
+    /// Warns once a day that the sign-in will expire soon.
+    async fn warn_of_expiry(&mut self) -> anyhow::Result<()> {
+        let now = self.context.clock.now();
+        let is_recent = |at: Timestamp| at <= now && clock::until(at, now) < WARNING_INTERVAL;
+        if self.warned_at.is_some_and(is_recent) {
+            return Ok(());
+        }
+        let Ok(signed_in) = self.context.client.auth().signed_in().await else {
             return Ok(());
         };
-        let Some(reader) = Reader::open(&context.config.state_dir)? else {
+        let Some(reader) = Reader::open(&self.context.config.state_dir)? else {
             return Ok(());
         };
         if let Some(warning) = sign_in::warning(signed_in.since, reader.is_published()?, now) {
             tracing::warn!("{}\nhint: {}", warning.message, warning.hint);
-            self.told_at = Some(now);
+            self.warned_at = Some(now);
         }
         Ok(())
     }
 }
 
-/// What was told about transfers, and what the next telling is reckoned from.
-#[derive(Debug, Default)]
-struct Told {
-    transfers: Vec<Transfer>,
-    bytes: u64,
-    pace: Rate,
-}
-
-async fn transfers(context: &Context, told: &mut Told) -> anyhow::Result<()> {
-    let moving = context.progress.transfers();
-    let now: Vec<Transfer> = moving
-        .iter()
-        .map(|moving| Transfer {
-            path: moving.path.clone(),
-            sent: moving.sent,
-            size: moving.size,
-        })
-        .collect();
-    let bytes = context.progress.bytes_sent();
-    if now == told.transfers && bytes == told.bytes {
-        if now.is_empty() {
-            told.pace.reset();
-        }
-        return Ok(());
-    }
-    told.pace.add(Instant::now(), bytes);
-    let rows = moving
-        .iter()
-        .map(|moving| moving.file)
-        .zip(now.clone())
-        .collect();
-    match context
-        .store
-        .transfers_are(rows, told.pace.bytes_per_second())
-        .await
-    {
-        Ok(()) => (told.transfers, told.bytes) = (now, bytes),
-        // `status` is a little old until the store takes writes again; the stages say why.
-        Err(error) if error.is_transient() => {}
-        Err(error) => return Err(error.into()),
-    }
-    Ok(())
-}
-
-/// What `systemctl status` shows.
-fn line(context: &Context) -> store::Result<String> {
+/// The line that `systemctl status` shows.
+fn status_line(context: &Context) -> store::Result<String> {
     if let Some(trouble) = context.store.trouble() {
         return Ok(format!("waiting: {trouble}"));
     }
@@ -160,72 +158,20 @@ fn line(context: &Context) -> store::Result<String> {
         return Ok(String::new());
     };
     let overview = reader.overview(context.clock.now())?;
-    let waiting = overview.count("file", "queued") + overview.count("file", "settling");
-    let made = overview.count("item", "created") + overview.count("item", "verified");
-    let failed = overview.count("item", "failed") + overview.count("item", "missing");
-    let mut line = format!("{made} in Google Photos, {waiting} waiting, {failed} failed");
-    if overview.account.state != AccountState::Ready {
+    let sum = |kind, states: [&str; 2]| {
+        states
+            .map(|state| overview.count(kind, state))
+            .iter()
+            .sum::<u64>()
+    };
+    let waiting = sum("file", ["queued", "settling"]);
+    let created = sum("item", ["created", "verified"]);
+    let failed = sum("item", ["failed", "missing"]);
+    let mut line = format!("{created} in Google Photos, {waiting} waiting, {failed} failed");
+    let account = &overview.account;
+    if account.state != AccountState::Ready {
         line.push_str("; paused: ");
-        line.push_str(
-            overview
-                .account
-                .reason
-                .as_deref()
-                .unwrap_or(overview.account.state.as_str()),
-        );
+        line.push_str(account.reason.as_deref().unwrap_or(account.state.as_str()));
     }
     Ok(line)
 }
-
-/// The pipeline runs.
-pub(super) fn ready() {
-    notify(&Note::Ready);
-}
-
-/// The stop came.
-pub(super) fn stopping() {
-    notify(&Note::Stopping);
-}
-
-/// The socket of this process must not answer for the next one.
-pub(super) fn gone(state_dir: &Path) {
-    // If it cannot be removed, the next process replaces it.
-    let _ = std::fs::remove_file(state_dir.join(super::SOCKET_NAME));
-}
-
-enum Note<'a> {
-    Ready,
-    Stopping,
-    Alive,
-    Status(&'a str),
-}
-
-/// How many turns apart the watchdog is fed: half its time; none if nobody watches.
-#[cfg(target_os = "linux")]
-fn watchdog() -> Option<u32> {
-    let turns = sd_notify::watchdog_enabled()?.as_secs() / 2 / TRANSFERS.as_secs();
-    Some(u32::try_from(turns).unwrap_or(u32::MAX).max(1))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn watchdog() -> Option<u32> {
-    None
-}
-
-/// Without a service manager this does nothing.
-#[cfg(target_os = "linux")]
-fn notify(note: &Note<'_>) {
-    use sd_notify::NotifyState;
-    let state = match note {
-        Note::Ready => NotifyState::Ready,
-        Note::Stopping => NotifyState::Stopping,
-        Note::Alive => NotifyState::Watchdog,
-        Note::Status(line) => NotifyState::Status(line),
-    };
-    if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::debug!(%error, "the service manager could not be told");
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn notify(_: &Note<'_>) {}

@@ -42,7 +42,7 @@ pub struct Template(Vec<Piece>);
 /// A part of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
-    /// Text that stands in the title as it is.
+    /// Text that is copied to the title.
     Plain(String),
     /// Text that depends on the file.
     Asked(Placeholder),
@@ -174,7 +174,7 @@ impl fmt::Debug for Template {
     }
 }
 
-/// Whether the title depends on when the file was taken.
+/// Whether the title needs the day on which the file was taken.
 pub fn asks_for_day(rule: &AlbumRule) -> bool {
     match rule {
         AlbumRule::None | AlbumRule::Name(_) | AlbumRule::Folder => false,
@@ -230,12 +230,12 @@ fn folder(root: &Path, relative: &Path) -> Option<String> {
     relative.parent().and_then(name).or_else(|| name(root))
 }
 
-/// What a placeholder stands for; none where that is nothing.
+/// The value of a placeholder; none if it is empty.
 fn value(asked: Placeholder, root: &Path, relative: &Path, day: Option<Date>) -> Option<String> {
     let dir = relative.parent().unwrap_or(Path::new(""));
     match asked {
         Placeholder::Folder => folder(root, relative),
-        // In the root this is none: nothing above it counts.
+        // None for a file in the root: directories above the root are not used.
         Placeholder::Parent => folder(root, Some(dir).filter(|dir| !dir.as_os_str().is_empty())?),
         Placeholder::Path => {
             let names: Vec<_> = dir.iter().map(OsStr::to_string_lossy).collect();
@@ -247,46 +247,46 @@ fn value(asked: Placeholder, root: &Path, relative: &Path, day: Option<Date>) ->
     }
 }
 
-/// The template with the values in it; none if it comes to nothing.
+/// The template with its values; none if that is no title.
 fn filled(template: &Template, value: impl Fn(Placeholder) -> Option<String>) -> Option<String> {
     let mut title = String::new();
-    // Signs that are not written yet, and whether an empty placeholder stood among them.
-    let (mut signs, mut beside_nothing): (Vec<&str>, bool) = (Vec::new(), false);
-    let mut something_was_empty = false;
+    // Separators that are not written yet, and whether an empty placeholder was between them.
+    let (mut separators, mut after_empty): (Vec<&str>, bool) = (Vec::new(), false);
+    let mut has_empty = false;
     for piece in template.pieces() {
         let text = match piece {
             Piece::Plain(text) if !has_words(text) => {
-                signs.push(text);
+                separators.push(text);
                 continue;
             }
             Piece::Plain(text) => text.clone(),
             Piece::Asked(asked) => {
                 let Some(text) = value(*asked) else {
-                    (beside_nothing, something_was_empty) = (true, true);
+                    (after_empty, has_empty) = (true, true);
                     continue;
                 };
                 text
             }
         };
-        match (beside_nothing, title.is_empty()) {
-            (false, _) => title.extend(signs.iter().copied()),
+        match (after_empty, title.is_empty()) {
+            (false, _) => title.extend(separators.iter().copied()),
             (true, true) => {}
-            (true, false) => title.push_str(joined(&signs)),
+            (true, false) => title.push_str(joined(&separators)),
         }
         title.push_str(&text);
-        signs.clear();
-        beside_nothing = false;
+        separators.clear();
+        after_empty = false;
     }
-    if !beside_nothing {
-        title.extend(signs);
+    if !after_empty {
+        title.extend(separators);
     }
-    (has_words(&title) || !something_was_empty).then_some(title)
+    (has_words(&title) || !has_empty).then_some(title)
 }
 
-/// What stands in place of signs between which there was nothing: the sign, if they are all the
-/// same; a blank, if they are not, as in "{year} ({parent}) {folder}".
-fn joined<'a>(signs: &[&'a str]) -> &'a str {
-    match signs {
+/// What is written for separators around empty placeholders: the separator, if they are all the same; a
+/// blank, if they are not, as in "{year} ({parent}) {folder}".
+fn joined<'a>(separators: &[&'a str]) -> &'a str {
+    match separators {
         [] => "",
         [first, others @ ..] if others.iter().all(|other| other == first) => first,
         _ => " ",
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn signs_beside_an_empty_placeholder_do_not_stand_there_for_nothing() {
+    fn separators_beside_an_empty_placeholder_do_not_stand_there_for_nothing() {
         let cases = [
             ("{parent} - {folder}", "All"),
             ("{folder} - {parent}", "All"),

@@ -1,7 +1,7 @@
 //! The order key: (instant, natural name, path bytes) as bytes that sort in that order.
 //!
-//! It is computed once, before the upload, and kept. Being bytes, it is compared by SQLite itself:
-//! an index on it is the album's order. The layout:
+//! It is computed once, before the upload, and stored. SQLite compares bytes, so an index on the key is the
+//! order of the album. The layout:
 //!
 //! ```text
 //! 8 bytes  seconds since 1970, sign bit flipped, big endian   (zero time for orders without one)
@@ -15,7 +15,7 @@ use std::{fmt, path::Path};
 
 use jiff::Timestamp;
 
-/// Where a file stands in its album. Greater is later.
+/// The place of a file in its album. Greater is later.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OrderKey(Vec<u8>);
 
@@ -25,7 +25,7 @@ impl OrderKey {
         let path = path.as_os_str().as_encoded_bytes();
         let mut key = Vec::with_capacity(12 + name.len() + 8 + path.len());
         let instant = instant.unwrap_or(Timestamp::UNIX_EPOCH);
-        // Jiff keeps seconds and fraction of one sign; the key wants a fraction that only adds.
+        // Jiff gives seconds and fraction the same sign; the key needs a fraction that is not negative.
         let nanos = instant.as_nanosecond();
         // Jiff's years fit: the seconds of year 9999 need 38 bits.
         let seconds = i64::try_from(nanos.div_euclid(1_000_000_000)).unwrap_or(i64::MAX);
@@ -89,10 +89,10 @@ fn push_natural(key: &mut Vec<u8>, name: &[u8]) {
     }
 }
 
-/// Which of `keys`, in the order in which an album was found to stand, are in sequence: a longest
-/// run that only rises, so that as little as possible counts as out of order.
+/// Which of `keys`, given in the order of the album, are in sequence: a longest rising subsequence, so that as
+/// few as possible count as out of order.
 pub fn in_sequence(keys: &[&[u8]]) -> Vec<bool> {
-    // The index of the smallest last key of a run of each length, and what stands before each key.
+    // The index of the smallest last key of a run of each length, and the index before each key in its run.
     let mut ends: Vec<usize> = Vec::new();
     let mut before: Vec<Option<usize>> = Vec::with_capacity(keys.len());
     for (index, key) in keys.iter().enumerate() {

@@ -29,7 +29,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::daemon::build_context;
+use crate::daemon::context::build;
 use crate::{
     config::Config,
     context::{Context, Mode, account},
@@ -79,8 +79,7 @@ async fn with_store(
     stop: CancellationToken,
     store: Store,
 ) -> anyhow::Result<(ExitCode, String)> {
-    let context =
-        build_context::on(store, config, Mode::Backfill, Progress::default(), stop).await?;
+    let context = build(store, config, Mode::Backfill, Progress::default(), stop).await?;
     let began = context.clock.now();
     context.store.recover(began).await?;
     let mut work = Rebuilding {

@@ -1,7 +1,7 @@
 //! The shape of `status --json`. What the store counts and lists by itself has its types there.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::eta::Eta;
 use crate::store::{
@@ -73,7 +73,7 @@ pub struct Process {
 }
 
 /// Whether the database can be written, as the running process reports it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatabaseState {
     /// `ready`, `disk_full`, `read_only`, `disk_error`.
     pub state: String,

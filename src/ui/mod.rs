@@ -3,3 +3,4 @@
 pub(crate) mod error_report;
 pub(crate) mod logging;
 pub(crate) mod output;
+pub(crate) mod progress;

@@ -10,7 +10,7 @@ use std::{collections::HashSet, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    send::new_call,
+    send::{Recorded, new_call},
     task::{Turn, Writer, waiting},
 };
 use crate::{
@@ -101,11 +101,7 @@ impl Writer {
         Ok(())
     }
 
-    pub(super) async fn album_created(
-        &mut self,
-        call: &Journalled,
-        answer: &Answer,
-    ) -> Result<std::result::Result<(), Error>> {
+    pub(super) async fn album_created(&mut self, call: &Journalled, answer: &Answer) -> Recorded {
         let album: Album = match answer.parse() {
             Ok(album) => album,
             Err(error) => return Ok(Err(error)),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{
     bisect::{Bisection, Finding},
     item_results,
-    send::new_call,
+    send::{Recorded, new_call},
     task::{Turn, Writer},
 };
 use crate::{
@@ -110,11 +110,7 @@ impl Writer {
         Ok(Turn::Again)
     }
 
-    pub(super) async fn items_created(
-        &mut self,
-        call: &Journalled,
-        answer: &Answer,
-    ) -> Result<std::result::Result<(), Error>> {
+    pub(super) async fn items_created(&mut self, call: &Journalled, answer: &Answer) -> Recorded {
         let created: BatchCreated = match answer.parse() {
             Ok(created) => created,
             Err(error) => return Ok(Err(error)),

@@ -5,7 +5,10 @@
 //! refuses is tried [`REFUSALS`] times and then left alone until its text changes; one at which the service
 //! fails while it takes other calls, `retry.max_attempts` times.
 
-use super::{send::new_call, task::Writer};
+use super::{
+    send::{Recorded, new_call},
+    task::Writer,
+};
 use crate::{
     clock,
     context::{Result, account::error_chain},
@@ -44,11 +47,7 @@ impl Writer {
         Ok(())
     }
 
-    pub(super) async fn item_described(
-        &mut self,
-        call: &Journalled,
-        answer: &Answer,
-    ) -> Result<std::result::Result<(), Error>> {
+    pub(super) async fn item_described(&mut self, call: &Journalled, answer: &Answer) -> Recorded {
         let sent: Patch = serde_json::from_str(&call.body)
             .map_err(|_| store::Error::Corrupt("a description in the journal".to_owned()))?;
         if let Some((item, _)) = call.items.first() {

@@ -43,7 +43,7 @@ pub(super) fn outcomes(
         .zip(&request.new_media_items)
         .map(|((item, attempts), sent)| {
             let result = by_token.get(sent.simple_media_item.upload_token.reveal());
-            // The one result of a call for one item is its result, whatever token stands in it.
+            // The one result of a call for one item is its result, whatever token it names.
             let lone = single
                 .then(|| answer.new_media_item_results.first())
                 .flatten();
@@ -64,54 +64,33 @@ fn outcome(
     retry: &Retry,
 ) -> ItemOutcome {
     let Some(result) = result else {
-        let most = retry.max_attempts;
         let outcome = Outcome::MissingResult {
             not_before: (single && !is_first).then_some(again),
-            blamed: most,
+            blamed: retry.max_attempts,
         };
-        return ItemOutcome {
-            item,
-            outcome,
-            code: None,
-            message: None,
-            reason: Some("the service left it out of its answer".to_owned()),
-        };
+        return without_result(item, outcome, "the service left it out of its answer");
     };
-    let code = result.status.code;
+    let (code, not_before) = (result.status.code, again);
     let sent_token = &sent.simple_media_item.upload_token;
     let (outcome, reason) = match (result.created(), code) {
         (Some(made), _) => {
-            let product_url = (!made.product_url.is_empty()).then(|| made.product_url.clone());
-            (
-                Outcome::Made {
-                    media_item_id: made.id.clone(),
-                    product_url,
-                    description: described(sent, made),
-                },
-                None,
-            )
+            let made = Outcome::Made {
+                media_item_id: made.id.clone(),
+                product_url: Some(made.product_url.clone()).filter(|url| !url.is_empty()),
+                description: described(sent, made),
+            };
+            (made, None)
         }
         (None, INVALID_ARGUMENT) => {
             let blamed = Some(REFUSALS.min(retry.max_attempts));
             let reason = "the service cannot make a photo or video of this file";
-            (
-                Outcome::Reupload {
-                    not_before: again,
-                    blamed,
-                },
-                Some(reason),
-            )
+            (Outcome::Reupload { not_before, blamed }, Some(reason))
         }
         (None, ALREADY_EXISTS) if !single => (Outcome::Alone, None),
         (None, _) => {
             let blamed = Some(retry.max_attempts);
-            (
-                Outcome::Again {
-                    not_before: again,
-                    blamed,
-                },
-                Some("the service could not make it this time"),
-            )
+            let reason = "the service could not make it this time";
+            (Outcome::Again { not_before, blamed }, Some(reason))
         }
     };
     ItemOutcome {
@@ -137,14 +116,18 @@ fn described(sent: &NewMediaItem, made: &MediaItem) -> Option<String> {
 pub(super) fn all(call: &Journalled, outcome: &Outcome, reason: &str) -> Vec<ItemOutcome> {
     call.items
         .iter()
-        .map(|(item, _)| ItemOutcome {
-            item: *item,
-            outcome: outcome.clone(),
-            code: None,
-            message: None,
-            reason: Some(reason.to_owned()),
-        })
+        .map(|(item, _)| without_result(*item, outcome.clone(), reason))
         .collect()
+}
+
+fn without_result(item: ItemId, outcome: Outcome, reason: &str) -> ItemOutcome {
+    ItemOutcome {
+        item,
+        outcome,
+        code: None,
+        message: None,
+        reason: Some(reason.to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -168,7 +151,7 @@ mod tests {
         decided_after(0, n, answer)
     }
 
-    /// The same where each was blamed so often before.
+    /// The same for items with so many attempts before.
     fn decided_after(attempts: u32, n: usize, answer: &str) -> Vec<Outcome> {
         let items: Vec<_> = (0..n)
             .map(|i| serde_json::json!({"simpleMediaItem": {"uploadToken": format!("t{i}"), "fileName": "a.jpg"}}))

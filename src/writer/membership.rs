@@ -11,7 +11,7 @@ use std::collections::HashSet;
 
 use super::{
     bisect::Finding,
-    send::new_call,
+    send::{Recorded, new_call},
     task::{Turn, Writer},
 };
 use crate::{
@@ -27,8 +27,6 @@ use crate::{
 
 /// The most pages of one album: it holds 20,000 items, a page has a hundred, and some are short.
 const MAX_PAGES: usize = 1000;
-
-type Recorded = Result<std::result::Result<(), Error>>;
 
 impl Writer {
     /// Sends a planned addition.

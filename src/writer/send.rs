@@ -39,6 +39,9 @@ const SHOWN_RATE_WAIT: Duration = Duration::from_millis(200);
 /// What a call led to.
 pub(super) type Answered = std::result::Result<Answer, photos_api::Error>;
 
+/// Whether an answer could be read and was recorded; or why it could not be read.
+pub(super) type Recorded = Result<std::result::Result<(), photos_api::Error>>;
+
 /// The rate of writes (the design, `[quota]`).
 #[derive(Debug)]
 pub(super) struct RateLimit(DefaultDirectRateLimiter);
@@ -169,7 +172,7 @@ impl Writer {
         })
     }
 
-    /// Records that a call was refused or is given up, and goes on with what it carried.
+    /// Records that a call was refused or is given up, and sees to what it carried.
     async fn give_up(
         &mut self,
         call: &Journalled,
@@ -282,7 +285,7 @@ impl Writer {
         max_pages: usize,
         request: impl Fn(&str) -> Call,
         mut take: impl FnMut(P) -> Option<String>,
-    ) -> Result<std::result::Result<(), photos_api::Error>> {
+    ) -> Recorded {
         let mut page_token = String::new();
         for _ in 0..max_pages {
             let answered = self.read(&request(&page_token)).await?;

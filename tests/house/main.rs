@@ -18,8 +18,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cli", &["exit_code"]),
     ("lock", &[]),
     ("progress", &["model"]),
-    ("model", &["config"]),
-    ("config", &[]),
+    ("model", &[]),
+    ("config", &["model"]),
     ("safe_open", &[]),
     ("photos_api", &["model"]),
     // To be narrowed: `store` below `media`.
