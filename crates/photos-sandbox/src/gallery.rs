@@ -56,8 +56,9 @@ pub(crate) fn page(state: &State) -> Response {
         for entry in album.entries.iter().take(MAX_SHOWN) {
             match entry {
                 Entry::Item(id) => {
-                    let item = library.items.get(id);
-                    item.into_iter().for_each(|item| figure(&mut html, item));
+                    if let Some(item) = library.items.get(id) {
+                        figure(&mut html, item);
+                    }
                 }
                 Entry::Enrichment { content, .. } => {
                     let text = content["textEnrichment"]["text"].as_str();

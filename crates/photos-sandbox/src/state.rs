@@ -157,8 +157,8 @@ impl State {
             let blame = Blame::Circumstance("retired_method");
             return Err(Refusal::canned("forbidden_403", blame));
         }
-        let is_enough = |scope: &&str| scopes.iter().any(|granted| granted == scope);
-        if !method.scopes.is_empty() && !method.scopes.iter().any(|scope| is_enough(scope)) {
+        let is_enough = |scope: &&str| scopes.iter().any(|granted| granted == *scope);
+        if !method.scopes.is_empty() && !method.scopes.iter().any(is_enough) {
             let word = if method.is_upload() {
                 unauthenticated
             } else {
