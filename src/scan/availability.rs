@@ -152,7 +152,7 @@ impl MountTable {
         {
             event.clear_ready();
         } else {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -118,8 +118,10 @@ impl Scan {
         let store = store.clone();
         let thread = tokio::task::spawn_blocking(move || {
             let (reader, root) = (store.reader()?, request.root);
-            let mut outcome = ScanOutcome::default();
-            outcome.unavailable = request.folder.unavailable(root, &reader)?;
+            let outcome = ScanOutcome {
+                unavailable: request.folder.unavailable(root, &reader)?,
+                ..ScanOutcome::default()
+            };
             if outcome.unavailable.is_some() {
                 return Ok(outcome);
             }

@@ -425,9 +425,12 @@ impl Folders {
         };
         let real_path = real(&path);
         let found = self
-            .deepest(|folder| match folder.root() == path {
-                true => Some(Path::new("")),
-                false => target.strip_prefix(&folder.real).ok(),
+            .deepest(|folder| {
+                if folder.root() == path {
+                    Some(Path::new(""))
+                } else {
+                    target.strip_prefix(&folder.real).ok()
+                }
             })
             .or_else(|| self.deepest(|folder| real_path.strip_prefix(&folder.real).ok()));
         if let Some((number, relative)) = found
@@ -480,19 +483,19 @@ impl Folders {
             }
         }
         let (number, folder, relative) = self.locate(&target, is_dir)?;
-        let look = || folder.tree.look(&relative).map_err(unusable);
-        let scope = match relative.as_os_str().is_empty() {
-            true => Ok(Scope::Folder),
-            false => match look()? {
-                Look::Dir => Ok(Scope::Subtree(relative.clone())),
-                Look::File(_) => Ok(Scope::file(&relative)),
-                Look::Refused(verdict) => Err(verdict.to_string()),
-                Look::Nothing => Err("it is no file or folder that is looked into".to_owned()),
-            },
+        if relative.as_os_str().is_empty() {
+            resolved.add(number, Scope::Folder);
+            return Ok(());
+        }
+        let scope = match folder.tree.look(&relative).map_err(unusable)? {
+            Look::Dir => Ok(Scope::Subtree(relative.clone())),
+            Look::File(_) => Ok(Scope::file(&relative)),
+            Look::Refused(verdict) => Err(verdict.to_string()),
+            Look::Nothing => Err("it is no file or folder that is looked into".to_owned()),
         };
         match scope {
             Ok(scope) => resolved.add(number, scope),
-            Err(why) => resolved.left_out.push((folder.root().join(relative), why)),
+            Err(why) => resolved.left_out.push((folder.root().join(&relative), why)),
         }
         Ok(())
     }

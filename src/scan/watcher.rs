@@ -443,11 +443,10 @@ impl<'a> WatchRegistry<'a> {
                 None => {}
                 // If that fails now, the next scan finds out.
                 now if now == *known => drop(watch(self.library, dir)),
-                Some(_) => {
-                    if replaced.last().is_none_or(|above| !dir.starts_with(above)) {
-                        replaced.push(dir.clone());
-                    }
+                Some(_) if replaced.last().is_none_or(|above| !dir.starts_with(above)) => {
+                    replaced.push(dir.clone());
                 }
+                Some(_) => {}
             }
         }
         for dir in replaced {

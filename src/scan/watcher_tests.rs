@@ -36,8 +36,8 @@ impl Follower {
             files: BTreeSet::new(),
             all: Vec::new(),
         };
-        let watched = (root.to_owned(), WatchEvent::Watched);
-        follower.until(|f| f.has(&watched)).await;
+        let of_root = (root.to_owned(), WatchEvent::Watched);
+        follower.until(|f| f.has(&of_root)).await;
         follower
     }
 
@@ -219,7 +219,7 @@ async fn a_download_is_reported_under_its_final_name_only() {
         .await;
     assert_eq!(follower.files, BTreeSet::from([dir.path().join("a.jpg")]));
     let others = follower.all.iter().filter(|hint| match hint {
-        (path, WatchEvent::Changed) | (path, WatchEvent::Removed) => !path.ends_with("a.jpg"),
+        (path, WatchEvent::Changed | WatchEvent::Removed) => !path.ends_with("a.jpg"),
         (dir, WatchEvent::Watched) => *dir != follower.tree.root,
         _ => true,
     });
