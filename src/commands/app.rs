@@ -8,8 +8,9 @@ use crate::{
     cli::Global,
     clock::Clock,
     config::{self, Config, Environment},
+    exit_code::ExitCode,
     status::text::LocalTime,
-    ui::output::Screen,
+    ui::{error_report::Failure, output::Screen},
 };
 
 /// The global flags, the environment of the process, and its terminal.
@@ -31,6 +32,19 @@ impl App {
     pub(crate) fn config_or_defaults(&self) -> Result<Arc<Config>, config::Error> {
         let (file, state_dir) = (&self.global.config, &self.global.state_dir);
         Config::load_or_defaults(file.as_deref(), state_dir.as_deref(), &self.env).map(Arc::new)
+    }
+
+    /// The configuration; an error with this message and hint if it names no folder.
+    pub(crate) fn config_with_folders(
+        &self,
+        message: &str,
+        hint: &str,
+    ) -> anyhow::Result<Arc<Config>> {
+        let config = self.config()?;
+        if config.folders.is_empty() {
+            return Err(Failure::new(ExitCode::Unusable, message).hint(hint).into());
+        }
+        Ok(config)
     }
 
     /// The absolute form of paths that were typed.

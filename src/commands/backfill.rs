@@ -3,13 +3,11 @@
 use std::{
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use super::{app::App, delegate, dry_run};
 use crate::{
     cli,
-    config::Config,
     exit_code::ExitCode,
     store::OrderKind,
     ui::error_report::{Failure, quoted},
@@ -18,7 +16,10 @@ use crate::{
 /// Uploads everything that is not in the library yet.
 pub(crate) async fn run(app: &App, flags: &cli::Backfill) -> anyhow::Result<ExitCode> {
     let config = if flags.paths.is_empty() {
-        with_folders(app.config()?)?
+        app.config_with_folders(
+            "the configuration names no folder",
+            "add a [[folder]] with its path, or name files: `albumen backfill PATH`",
+        )?
     } else {
         app.config_or_defaults()?
     };
@@ -42,15 +43,6 @@ pub(crate) fn command(paths: &[PathBuf], no_wait: bool) -> OrderKind {
 pub(crate) fn to_bytes(paths: &[PathBuf]) -> Vec<Vec<u8>> {
     let bytes = |path: &PathBuf| path.as_os_str().as_bytes().to_vec();
     paths.iter().map(bytes).collect()
-}
-
-fn with_folders(config: Arc<Config>) -> Result<Arc<Config>, Failure> {
-    if config.folders.is_empty() {
-        let message = "the configuration names no folder";
-        let hint = "add a [[folder]] with its path, or name files: `albumen backfill PATH`";
-        return Err(Failure::new(ExitCode::Unusable, message).hint(hint));
-    }
-    Ok(config)
 }
 
 /// An error if the path does not exist: a typing error must not look like a folder without photos.

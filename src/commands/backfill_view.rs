@@ -149,10 +149,12 @@ impl Sampler {
             .iter()
             .map(|it| it.size.saturating_sub(it.sent));
         let bytes = sent + unsent.sum::<u64>() + status.bytes.queued;
-        let mut of_bytes = format!("{} of {}", format::bytes(sent), format::bytes(bytes));
-        if let Some(rate) = self.rate.bytes_per_second() {
-            of_bytes += &format!(", {}/s", format::bytes(whole(rate)));
-        }
+        let rate = self
+            .rate
+            .bytes_per_second()
+            .map(|rate| format!(", {}/s", format::bytes(whole(rate))));
+        let (sent_text, all) = (format::bytes(sent), format::bytes(bytes));
+        let of_bytes = format!("{sent_text} of {all}{}", rate.unwrap_or_default());
         let line = if files == 0 {
             sentence.clone()
         } else {

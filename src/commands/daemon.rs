@@ -5,17 +5,14 @@ use crate::{
     daemon::{self, Job},
     exit_code::ExitCode,
     progress::Progress,
-    ui::error_report::Failure,
 };
 
 /// Runs until SIGINT or SIGTERM.
 pub(crate) async fn run(app: &App) -> anyhow::Result<ExitCode> {
-    let config = app.config()?;
-    if config.folders.is_empty() {
-        let message = "the configuration names no folder, so there is nothing to watch";
-        let hint = "add a [[folder]] with its path";
-        return Err(Failure::new(ExitCode::Unusable, message).hint(hint).into());
-    }
+    let config = app.config_with_folders(
+        "the configuration names no folder, so there is nothing to watch",
+        "add a [[folder]] with its path",
+    )?;
     let message = "stopping; what is under way ends first, another signal ends it at once";
     let signals = Signals::listen(&app.screen, message)?;
     let work = async {

@@ -24,7 +24,7 @@ use crate::{
     ui::{error_report::quoted, output},
 };
 
-/// Writes per minute without a limit in practice: the sandbox serves nobody else.
+/// Writes per minute without a limit in practice: no other client uses the sandbox.
 const UNLIMITED: u32 = 1_000_000;
 
 /// Uploads `paths` to a sandbox and shows them there until it is interrupted.

@@ -52,7 +52,7 @@ pub(super) async fn run(context: Context) -> anyhow::Result<()> {
     let mut reporter = Reporter {
         context: context.clone(),
         rate: Rate::default(),
-        written: Default::default(),
+        written: (Vec::new(), 0),
         warned_at: None,
     };
     for turn in 1_u32.. {
