@@ -1,8 +1,7 @@
-//! One limit on the bytes of all uploads together.
+//! One bandwidth limit for all uploads together.
 //!
-//! Each buffer books the next free stretch of time on a common line and waits until it begins. So
-//! waiters are served in turn, whatever their size; a limiter that is polled lets small requests
-//! overtake large ones for ever.
+//! Each buffer books the next free time slot on a common schedule and waits for its start. So waiters
+//! are served in order, whatever their size; a polled limiter would let small requests starve large ones.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -19,19 +18,19 @@ const BUFFER_MIN: u64 = 1 << 10;
 
 /// A limit that all uploads share; cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Bandwidth(Option<Arc<Line>>);
+pub struct Bandwidth(Option<Arc<Schedule>>);
 
 #[derive(Debug)]
-struct Line {
+struct Schedule {
     bytes_per_second: u64,
     free_from: Mutex<Option<Instant>>,
 }
 
 impl Bandwidth {
-    /// At most so many bytes a second; 0 is no limit.
+    /// At most so many bytes per second; 0 is no limit.
     pub fn new(bytes_per_second: u64) -> Self {
         Self((bytes_per_second > 0).then(|| {
-            Arc::new(Line {
+            Arc::new(Schedule {
                 bytes_per_second,
                 free_from: Mutex::new(None),
             })
@@ -43,7 +42,7 @@ impl Bandwidth {
         Self::default()
     }
 
-    /// How large buffers should be: a quarter of a second under a limit, so that it is smooth.
+    /// The buffer size in bytes: a quarter of a second under a limit, for a smooth rate.
     pub(super) fn buffer(&self) -> u64 {
         self.0.as_ref().map_or(BUFFER_MAX, |line| {
             (line.bytes_per_second / 4).clamp(BUFFER_MIN, BUFFER_MAX)

@@ -1,4 +1,4 @@
-//! Sends calls, one request each, and gives back what the service said, word for word.
+//! Sends calls, one request each, and returns the answers unchanged.
 
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -6,12 +6,11 @@ use url::Url;
 use crate::model::ids::UploadToken;
 
 use super::{
-    auth::{Auth, Bearer, Endpoint},
+    auth::{Auth, Bearer, Surface},
     classify::{self, About},
-    endpoints::{Settings, Timeouts},
     error::{Error, Kind},
     requests::Call,
-    transport::{self, JSON_LIMIT, Reply},
+    transport::{self, JSON_LIMIT, Reply, Settings, Timeouts},
 };
 
 /// The client of the Library API; cheap to clone.
@@ -24,12 +23,12 @@ pub struct Client {
     pub(super) auth: Auth,
 }
 
-/// A success, word for word.
+/// A successful answer, unchanged.
 #[derive(Clone)]
 pub struct Answer {
     /// 200, or 207 where only some items succeeded; both mean the same.
     pub http_status: u16,
-    /// The JSON body. It may hold upload tokens: not for logs.
+    /// The JSON body. It can hold upload tokens: not for logs.
     pub body: String,
 }
 
@@ -43,15 +42,15 @@ impl std::fmt::Debug for Answer {
 }
 
 impl Answer {
-    /// An answer that comes out of the journal.
-    pub fn again(http_status: u16, body: String) -> Self {
+    /// An answer from the journal.
+    pub fn journalled(http_status: u16, body: String) -> Self {
         Self { http_status, body }
     }
 
-    /// The answer as one of the types of [`super::wire`].
+    /// Parses the body as one of the types of [`super::wire`].
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_str(&self.body).map_err(|error| {
-            // The parser's message can quote the body; where it failed is enough.
+            // The parser's message is dropped: it can quote the body.
             let place = format!("line {}, column {}", error.line(), error.column());
             let mut garbled = Error::new(Kind::Garbled, &place);
             if let Ok(status) = http::StatusCode::from_u16(self.http_status) {
@@ -63,7 +62,7 @@ impl Answer {
 }
 
 impl Client {
-    /// A client of the service at `settings.endpoints`, signed in by `auth`.
+    /// A client of the service at `settings.endpoints` with this sign-in.
     pub fn new(settings: &Settings, auth: Auth) -> Result<Self, Error> {
         settings.endpoints.check()?;
         Ok(Self {
@@ -75,12 +74,12 @@ impl Client {
         })
     }
 
-    /// The sign-in that this client uses.
+    /// The sign-in of this client.
     pub fn auth(&self) -> &Auth {
         &self.auth
     }
 
-    /// Sends a call once. After [`Kind::AccessTokenRefused`] the same call brings a new token.
+    /// Sends a call once. After [`Kind::AccessTokenRefused`] the next attempt uses a new token.
     pub async fn send(&self, call: &Call) -> Result<Answer, Error> {
         let bearer = self.auth.bearer().await?;
         let timeout = if call.method.mutates() {
@@ -112,16 +111,16 @@ impl Client {
             call.upload_tokens()
         };
         let sent: Vec<&str> = tokens.iter().map(UploadToken::reveal).collect();
-        answer(self.accept(reply, about, Endpoint::Json, &bearer, &sent)?)
+        answer(self.check(reply, about, Surface::Json, &bearer, &sent)?)
     }
 
-    /// A success passes; a refusal becomes an error, and the sign-in learns of either. `sent` are the
-    /// secrets of the request beside the bearer.
-    pub(super) fn accept(
+    /// Turns a refusal into an error and reports the result to the sign-in. `sent` are the secrets of
+    /// the request beside the access token.
+    pub(super) fn check(
         &self,
         reply: Reply,
         about: About,
-        surface: Endpoint,
+        surface: Surface,
         bearer: &Bearer,
         sent: &[&str],
     ) -> Result<Reply, Error> {
@@ -129,10 +128,7 @@ impl Client {
             self.auth.accepted(bearer, surface);
             return Ok(reply);
         }
-        let header = bearer.header();
-        let bearer_text = header.to_str().ok();
-        let token = bearer_text.and_then(|text| text.strip_prefix("Bearer "));
-        let sent: Vec<&str> = sent.iter().copied().chain(token).collect();
+        let sent: Vec<&str> = sent.iter().copied().chain(bearer.token()).collect();
         let error = classify::refusal(
             about,
             reply.status,
@@ -142,7 +138,7 @@ impl Client {
             self.auth.clock().now(),
         );
         Err(match error.kind() {
-            Kind::AccessTokenRefused => self.auth.refused(bearer, surface, error),
+            Kind::AccessTokenRefused => self.auth.rejected(bearer, surface, error),
             _ => error,
         })
     }
@@ -154,7 +150,7 @@ impl Client {
     }
 }
 
-/// A success is JSON, and an object: anything else comes from something in between.
+/// A success is a JSON object: anything else comes from a proxy.
 fn answer(reply: Reply) -> Result<Answer, Error> {
     let answer = Answer {
         http_status: reply.status.as_u16(),

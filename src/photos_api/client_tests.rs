@@ -23,11 +23,6 @@ fn calls() -> Vec<(Call, &'static str, &'static str)> {
             r#"{"album":{"title":"Été"}}"#,
         ),
         (
-            Call::album_patch(&album, "New"),
-            "PATCH /v1/albums/AL-b_um?updateMask=title",
-            r#"{"id":"AL-b_um","title":"New"}"#,
-        ),
-        (
             Call::album_add(&album, &items),
             "POST /v1/albums/AL-b_um:batchAddMediaItems",
             r#"{"mediaItemIds":["i1","i2"]}"#,
@@ -54,7 +49,6 @@ fn calls() -> Vec<(Call, &'static str, &'static str)> {
             "GET /v1/albums?pageSize=50&pageToken=a+b",
             "",
         ),
-        (Call::media_item_get(&items[0]), "GET /v1/mediaItems/i1", ""),
         (
             Call::batch_get(&items),
             "GET /v1/mediaItems:batchGet?mediaItemIds=i1&mediaItemIds=i2",
@@ -86,7 +80,7 @@ async fn every_call_arrives_with_the_verb_path_and_body_of_the_reference() {
         account.client.send(&call).await.unwrap();
     }
     let seen = server.seen();
-    for ((call, line, body), seen) in calls().iter().zip(&seen) {
+    for ((_, line, body), seen) in calls().iter().zip(&seen) {
         assert_eq!(&format!("{} {}", seen.method, seen.path), line);
         assert_eq!(seen.body, body.as_bytes(), "{line}");
         assert_eq!(seen.header("authorization"), "Bearer at-0");
@@ -98,8 +92,6 @@ async fn every_call_arrives_with_the_verb_path_and_body_of_the_reference() {
             "application/json"
         };
         assert_eq!(seen.header("content-type"), json, "{line}");
-        let again = Call::again(call.method.name(), call.path.clone(), call.body.clone());
-        assert_eq!(again.as_ref(), Some(call));
     }
     assert_eq!(seen.len(), calls().len());
 }
@@ -108,10 +100,6 @@ async fn every_call_arrives_with_the_verb_path_and_body_of_the_reference() {
 fn an_odd_id_cannot_change_the_path() {
     let call = Call::album_get(&AlbumId::new("../x?y#z ü"));
     assert_eq!(call.path, "/v1/albums/..%2Fx%3Fy%23z%20%C3%BC");
-    for method in Method::ALL {
-        assert_eq!(Method::from_name(method.name()), Some(method));
-    }
-    assert_eq!(Method::from_name("albums.share"), None);
 }
 
 #[tokio::test]
@@ -273,7 +261,11 @@ async fn an_endless_answer_is_not_read_to_its_end() {
 
 #[test]
 fn what_could_hold_tokens_is_not_in_debug() {
-    let call = Call::again("mediaItems.batchCreate", "/v1/x".into(), "hush".into());
-    let answer = Answer::again(200, "hush".into());
+    let call = Call {
+        method: Method::MediaItemsBatchCreate,
+        path: "/v1/x".into(),
+        body: "hush".into(),
+    };
+    let answer = Answer::journalled(200, "hush".into());
     assert!(!format!("{call:?} {answer:?}").contains("hush"));
 }

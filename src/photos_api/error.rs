@@ -1,7 +1,7 @@
-//! What can go wrong between here and the service, by what is to be done about it.
+//! Errors of the service and of the connection to it, grouped by the reaction to them.
 //!
-//! [`Kind`] is what code acts on, [`Scope`] to what it applies, the message is what people read and
-//! the hint is what they can do. The table behind it is section 8.2 of the fact sheet.
+//! Code acts on the [`Kind`], users read the message and the hint. Section 8.2 of the fact sheet has the
+//! table of reactions.
 
 use std::{borrow::Cow, fmt, io, sync::Arc, time::Duration};
 
@@ -9,50 +9,35 @@ use crate::escape::Escaped;
 
 use super::redact;
 
-/// Which quota a refusal speaks of; each wants another wait (fact sheet, section 7.4).
+/// The exceeded quota; each needs another wait (fact sheet, section 7.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Limit {
-    /// The project's requests of the day: stop until midnight Pacific.
+    /// The requests of the project per day: stop until midnight Pacific.
     Day,
-    /// The writes or uploads of the minute: pause for at least 30 s.
+    /// Writes or uploads per minute: pause for at least 30 s.
     Minute,
-    /// Another write of the same user is in flight: climb the ladder.
+    /// Another write of the same user is in flight: exponential backoff.
     Concurrent,
-    /// A quota that is not named: treat as the minute's, and be wary.
+    /// An unnamed quota: handle like the minute's.
     Unknown,
 }
 
-/// To what the reaction applies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Scope {
-    /// The one item whose bytes were sent or whose id was asked.
-    Item,
-    /// Whatever this one call was about: an item, or all items of a batch.
-    Call,
-    /// The album that the call named.
-    Album,
-    /// All work of the account.
-    Account,
-    /// All accounts of the Cloud project.
-    Project,
-}
-
-/// What happened, by what is to be done about it.
+/// What happened, named after the reaction to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Nothing was sent: no network, no name, no connection, or the sign-in server out of reach.
     Unreachable,
     /// The request was sent, or part of it, and no whole answer came: the outcome is unknown.
     Unanswered,
-    /// The service could not (5xx), or lost to another writer (409): later again.
+    /// The service failed (5xx), or another writer was faster (409): retry later.
     Server,
-    /// A success that cannot be understood: the outcome is unknown.
+    /// A success that cannot be parsed: the outcome is unknown.
     Garbled,
-    /// A quota is used up.
+    /// A quota is exceeded.
     RateLimited(Limit),
-    /// The access token was refused (401). The next call brings a new one: call once more.
+    /// The access token was rejected (401). The next call uses a new one: retry once.
     AccessTokenRefused,
-    /// Only the user can go on: `albumen login`.
+    /// The user must run `albumen login`.
     LoginNeeded,
     /// The user did not grant a scope that the call needs.
     ScopeMissing,
@@ -60,76 +45,59 @@ pub enum Kind {
     ApiDisabled,
     /// The account has no Google Photos.
     PhotosDisabled,
-    /// Not allowed (403), without a cause that the others name.
+    /// Not allowed (403), for no known reason.
     Forbidden,
     /// The account's storage is full.
     StorageFull,
-    /// At least one upload token of the call is dead; nothing of the call was done.
+    /// At least one upload token of the call is invalid; nothing was created.
     BadUploadToken,
     /// The album is unknown, foreign or malformed; 400 or 404, see [`Error::http_status`].
     AlbumRefused,
     /// The album would hold more items than an album can.
     AlbumFull,
-    /// No such thing, or none that this client made (404).
+    /// Unknown, or not made by this client (404).
     NotFound,
     /// The resumable session is over: start a new one from the first byte.
     SessionGone,
-    /// The session stands at another offset: ask for it, then go on.
+    /// The session expects another offset: query it, then continue.
     OffsetMismatch,
-    /// The service took the bytes and gave no upload token.
+    /// The service accepted the bytes and returned no upload token.
     EmptyToken,
-    /// The bytes were damaged on the way.
+    /// The bytes were damaged in transit.
     Checksum,
-    /// Larger than the service takes.
+    /// The file is larger than the service accepts.
     TooLarge,
-    /// The service saw no bytes at all.
+    /// The service received no bytes.
     EmptyPayload,
     /// A media item id is unknown, foreign, or not yet visible.
     BadMediaItemId,
-    /// An id was given twice in one call.
+    /// The call has an id twice.
     DuplicateIds,
-    /// Refused (4xx) for a reason that is not known here; the same call will be refused again.
+    /// Refused (4xx) for an unknown reason; the same call will be refused again.
     BadRequest,
     /// The file could not be read to its end; see [`Error::io`].
     Body,
-    /// This machine is not set up: client secret, token file, certificates, addresses.
+    /// A problem of this machine: client secret, token file, certificates, addresses.
     Setup,
 }
 
 impl Kind {
-    /// To what the reaction applies.
-    pub fn scope(self) -> Scope {
-        match self {
+    /// Whether the failure may be about the content of the call: another call can still succeed.
+    pub fn concerns_call(self) -> bool {
+        matches!(
+            self,
             Self::Unanswered
-            | Self::Server
-            | Self::Garbled
-            | Self::BadUploadToken
-            | Self::BadRequest
-            | Self::Forbidden
-            | Self::BadMediaItemId
-            | Self::DuplicateIds => Scope::Call,
-            Self::NotFound
-            | Self::SessionGone
-            | Self::OffsetMismatch
-            | Self::EmptyToken
-            | Self::Checksum
-            | Self::TooLarge
-            | Self::EmptyPayload
-            | Self::Body => Scope::Item,
-            Self::AlbumRefused | Self::AlbumFull => Scope::Album,
-            Self::Unreachable
-            | Self::RateLimited(Limit::Minute | Limit::Concurrent | Limit::Unknown)
-            | Self::AccessTokenRefused
-            | Self::LoginNeeded
-            | Self::ScopeMissing
-            | Self::PhotosDisabled
-            | Self::StorageFull
-            | Self::Setup => Scope::Account,
-            Self::RateLimited(Limit::Day) | Self::ApiDisabled => Scope::Project,
-        }
+                | Self::Server
+                | Self::Garbled
+                | Self::BadUploadToken
+                | Self::BadRequest
+                | Self::Forbidden
+                | Self::BadMediaItemId
+                | Self::DuplicateIds
+        )
     }
 
-    /// Whether a mutating call that ended so may have been carried out all the same.
+    /// Whether the service may have executed a mutating call in spite of the error.
     pub fn outcome_unknown(self) -> bool {
         matches!(self, Self::Unanswered | Self::Garbled | Self::Server)
     }
@@ -187,7 +155,7 @@ impl Kind {
     }
 }
 
-/// A call that did not succeed.
+/// A failed call.
 #[derive(Debug, Clone)]
 pub struct Error {
     kind: Kind,
@@ -199,12 +167,12 @@ pub struct Error {
 }
 
 impl Error {
-    /// An error of `kind`; `message` adds what the kind does not say, in the service's words or ours.
+    /// An error of `kind`; `message` adds details, in the service's words or ours.
     pub fn new(kind: Kind, message: &str) -> Self {
         Self {
             kind,
             http_status: None,
-            message: redact::kept(message, &[]),
+            message: redact::redact(message, &[]),
             retry_after: None,
             hint: None,
             source: None,
@@ -239,7 +207,7 @@ impl Error {
         self
     }
 
-    /// What is to be done about it.
+    /// The reaction that it needs.
     pub fn kind(&self) -> Kind {
         self.kind
     }
@@ -249,22 +217,22 @@ impl Error {
         self.http_status
     }
 
-    /// The service's words, cut; or ours where the service said nothing.
+    /// The service's message, redacted; or ours.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// How long the service asks to wait, at most a day.
+    /// The `Retry-After` of the service, at most a day.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
-    /// What the user can do, for a `hint:` line of its own.
+    /// What the user can do, for a separate `hint:` line.
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref().or(self.kind.hint())
     }
 
-    /// The error of the disk, where reading the file failed ([`Kind::Body`]).
+    /// The I/O error below, for example of the file that could not be read ([`Kind::Body`]).
     pub fn io(&self) -> Option<&io::Error> {
         let mut source = std::error::Error::source(self);
         while let Some(error) = source {
@@ -303,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_shows_its_own_layer_escaped_and_its_remedy_apart() {
+    fn an_error_displays_its_own_message_escaped_and_without_the_hint() {
         let error = Error::new(Kind::ScopeMissing, "no \u{1b}[2J scope")
             .with_status(http::StatusCode::FORBIDDEN)
             .with_source(io::Error::other("below"));

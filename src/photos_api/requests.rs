@@ -1,6 +1,6 @@
-//! Calls as data: complete before they are sent, so that the journal can keep them word for word
-//! and send them again unchanged.
+//! Calls as data: the journal stores them byte for byte and sends them again unchanged.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use serde_json::json;
 use url::form_urlencoded;
 
@@ -8,120 +8,80 @@ use crate::model::ids::{AlbumId, MediaItemId, UploadToken};
 
 use super::wire::{BatchCreate, NewItem, NewMediaItem, Position, SimpleMediaItem};
 
-/// The page sizes of albums.list and of the media item lists: the largest that the service takes
-/// (fact sheet, sections 4.1 and 5.1).
+/// The largest page sizes of albums.list and of the media item lists (fact sheet, sections 4.1 and 5.1).
 const ALBUMS_PAGE: u32 = 50;
 const MEDIA_ITEMS_PAGE: u32 = 100;
 
-/// The methods of the service that Albumen calls with JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What is escaped in a path segment: all but the unreserved characters (RFC 3986, section 2.3).
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'.');
+
+/// The JSON methods of the service that Albumen calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr)]
 pub enum Method {
-    /// `mediaItems.batchCreate`
+    /// Creates media items from uploaded bytes.
+    #[strum(serialize = "mediaItems.batchCreate")]
     MediaItemsBatchCreate,
-    /// `mediaItems.patch`
+    /// Changes a media item.
+    #[strum(serialize = "mediaItems.patch")]
     MediaItemsPatch,
-    /// `mediaItems.get`
-    MediaItemsGet,
-    /// `mediaItems.batchGet`
+    /// Gets media items by id.
+    #[strum(serialize = "mediaItems.batchGet")]
     MediaItemsBatchGet,
-    /// `mediaItems.list`
+    /// Lists all media items of this client.
+    #[strum(serialize = "mediaItems.list")]
     MediaItemsList,
-    /// `mediaItems.search`
+    /// Lists the media items of an album.
+    #[strum(serialize = "mediaItems.search")]
     MediaItemsSearch,
-    /// `albums.create`
+    /// Creates an album.
+    #[strum(serialize = "albums.create")]
     AlbumsCreate,
-    /// `albums.patch`
-    AlbumsPatch,
-    /// `albums.get`
+    /// Gets an album.
+    #[strum(serialize = "albums.get")]
     AlbumsGet,
-    /// `albums.list`
+    /// Lists all albums of this client.
+    #[strum(serialize = "albums.list")]
     AlbumsList,
-    /// `albums.batchAddMediaItems`
+    /// Appends media items to an album.
+    #[strum(serialize = "albums.batchAddMediaItems")]
     AlbumsBatchAdd,
-    /// `albums.batchRemoveMediaItems`
+    /// Removes media items from an album.
+    #[strum(serialize = "albums.batchRemoveMediaItems")]
     AlbumsBatchRemove,
-    /// `sharedAlbums.leave`
+    /// Leaves a shared album.
+    #[strum(serialize = "sharedAlbums.leave")]
     SharedAlbumsLeave,
 }
 
 impl Method {
-    /// All of them.
-    pub const ALL: [Self; 13] = [
-        Self::MediaItemsBatchCreate,
-        Self::MediaItemsPatch,
-        Self::MediaItemsGet,
-        Self::MediaItemsBatchGet,
-        Self::MediaItemsList,
-        Self::MediaItemsSearch,
-        Self::AlbumsCreate,
-        Self::AlbumsPatch,
-        Self::AlbumsGet,
-        Self::AlbumsList,
-        Self::AlbumsBatchAdd,
-        Self::AlbumsBatchRemove,
-        Self::SharedAlbumsLeave,
-    ];
-
     /// The service's name for it.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::MediaItemsBatchCreate => "mediaItems.batchCreate",
-            Self::MediaItemsPatch => "mediaItems.patch",
-            Self::MediaItemsGet => "mediaItems.get",
-            Self::MediaItemsBatchGet => "mediaItems.batchGet",
-            Self::MediaItemsList => "mediaItems.list",
-            Self::MediaItemsSearch => "mediaItems.search",
-            Self::AlbumsCreate => "albums.create",
-            Self::AlbumsPatch => "albums.patch",
-            Self::AlbumsGet => "albums.get",
-            Self::AlbumsList => "albums.list",
-            Self::AlbumsBatchAdd => "albums.batchAddMediaItems",
-            Self::AlbumsBatchRemove => "albums.batchRemoveMediaItems",
-            Self::SharedAlbumsLeave => "sharedAlbums.leave",
-        }
+        self.into()
     }
 
-    /// The method of that name, for a call that comes out of the journal.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|method| method.name() == name)
-    }
-
-    /// Whether it changes anything, and so belongs to the one lane of writes.
+    /// Whether it changes anything; only the writer task calls such methods.
     pub fn mutates(self) -> bool {
-        match self {
-            Self::MediaItemsBatchCreate
-            | Self::MediaItemsPatch
-            | Self::AlbumsCreate
-            | Self::AlbumsPatch
-            | Self::AlbumsBatchAdd
-            | Self::AlbumsBatchRemove
-            | Self::SharedAlbumsLeave => true,
-            Self::MediaItemsGet
-            | Self::MediaItemsBatchGet
-            | Self::MediaItemsList
-            | Self::MediaItemsSearch
-            | Self::AlbumsGet
-            | Self::AlbumsList => false,
-        }
+        self != Self::MediaItemsSearch && self.http() != http::Method::GET
     }
 
-    /// Whether its path names an album, so that a 404 is the album's.
+    /// Whether its path names an album, so that a 404 is about the album.
     pub(super) fn names_album(self) -> bool {
         matches!(
             self,
-            Self::AlbumsPatch | Self::AlbumsGet | Self::AlbumsBatchAdd | Self::AlbumsBatchRemove
+            Self::AlbumsGet | Self::AlbumsBatchAdd | Self::AlbumsBatchRemove
         )
     }
 
-    /// The verb that carries it.
+    /// The HTTP method.
     pub fn http(self) -> http::Method {
         match self {
-            Self::MediaItemsPatch | Self::AlbumsPatch => http::Method::PATCH,
-            Self::MediaItemsGet
-            | Self::MediaItemsBatchGet
-            | Self::MediaItemsList
-            | Self::AlbumsGet
-            | Self::AlbumsList => http::Method::GET,
+            Self::MediaItemsPatch => http::Method::PATCH,
+            Self::MediaItemsBatchGet | Self::MediaItemsList => http::Method::GET,
+            Self::AlbumsGet | Self::AlbumsList => http::Method::GET,
             Self::MediaItemsBatchCreate
             | Self::MediaItemsSearch
             | Self::AlbumsCreate
@@ -132,14 +92,14 @@ impl Method {
     }
 }
 
-/// A call, word for word.
+/// A call, exactly as it is sent.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Call {
-    /// What it does.
+    /// Its method.
     pub method: Method,
     /// Path and query, from `/v1` on.
     pub path: String,
-    /// The JSON body; empty where there is none. It holds upload tokens: not for logs.
+    /// The JSON body, or empty. It can hold upload tokens: not for logs.
     pub body: String,
 }
 
@@ -153,17 +113,8 @@ impl std::fmt::Debug for Call {
 }
 
 impl Call {
-    /// A call that comes out of the journal; none if its method is not known here.
-    pub fn again(method_name: &str, path: String, body: String) -> Option<Self> {
-        Some(Self {
-            method: Method::from_name(method_name)?,
-            path,
-            body,
-        })
-    }
-
-    /// Makes media items of uploaded bytes, at most [`super::wire::BATCH_MAX`], all at one place of
-    /// an album or of none.
+    /// Creates media items, at most [`super::wire::BATCH_MAX`], at one position of an album or in no
+    /// album.
     pub fn batch_create(items: &[NewItem], album: Option<(&AlbumId, Position)>) -> Self {
         let (album_id, album_position) = album.map(|(id, position)| (id.clone(), position)).unzip();
         let request = BatchCreate {
@@ -187,7 +138,7 @@ impl Call {
         )
     }
 
-    /// The request inside a `mediaItems.batchCreate`, read back; none for any other call.
+    /// The parsed body of a `mediaItems.batchCreate`; none for other calls.
     pub fn as_batch_create(&self) -> Option<BatchCreate> {
         if self.method != Method::MediaItemsBatchCreate {
             return None;
@@ -195,7 +146,7 @@ impl Call {
         serde_json::from_str(&self.body).ok()
     }
 
-    /// The upload tokens that it carries: secrets, which an answer may repeat.
+    /// The upload tokens in it: secrets that an answer may repeat.
     pub(super) fn upload_tokens(&self) -> Vec<UploadToken> {
         let request = self.as_batch_create();
         let items = request.map_or_else(Vec::new, |request| request.new_media_items);
@@ -205,19 +156,10 @@ impl Call {
             .collect()
     }
 
-    /// Makes an album, also if one of that title exists.
+    /// Creates an album, even if one of that title exists.
     pub fn album_create(title: &str) -> Self {
         let body = json!({"album": {"title": title}});
         Self::with_body(Method::AlbumsCreate, "/v1/albums".to_owned(), &body)
-    }
-
-    /// Gives an album another title.
-    pub fn album_patch(album_id: &AlbumId, title: &str) -> Self {
-        Self::with_body(
-            Method::AlbumsPatch,
-            format!("{}?updateMask=title", album_path(album_id)),
-            &json!({"id": album_id, "title": title}),
-        )
     }
 
     /// Appends media items to an album, all or none, at most [`super::wire::BATCH_MAX`].
@@ -229,7 +171,7 @@ impl Call {
         )
     }
 
-    /// Takes media items out of an album, all or none, at most [`super::wire::BATCH_MAX`].
+    /// Removes media items from an album, all or none, at most [`super::wire::BATCH_MAX`].
     pub fn album_remove(album_id: &AlbumId, media_item_ids: &[MediaItemId]) -> Self {
         Self::with_body(
             Method::AlbumsBatchRemove,
@@ -238,7 +180,7 @@ impl Call {
         )
     }
 
-    /// Gives a media item another description.
+    /// Changes the description of a media item.
     pub fn media_item_patch(media_item_id: &MediaItemId, description: &str) -> Self {
         Self::with_body(
             Method::MediaItemsPatch,
@@ -247,7 +189,7 @@ impl Call {
         )
     }
 
-    /// Leaves a shared album; the service retired this in 2025.
+    /// Leaves a shared album; the service retired this method in 2025.
     pub fn shared_leave(share_token: &str) -> Self {
         Self::with_body(
             Method::SharedAlbumsLeave,
@@ -256,23 +198,18 @@ impl Call {
         )
     }
 
-    /// Asks for an album.
+    /// Gets an album.
     pub fn album_get(album_id: &AlbumId) -> Self {
         Self::without_body(Method::AlbumsGet, album_path(album_id))
     }
 
-    /// Asks for a page of the albums that this client made; the first has an empty page token.
+    /// Lists a page of the albums that this client made; the token of the first page is empty.
     pub fn albums_list(page_token: &str) -> Self {
         let query = page(ALBUMS_PAGE, page_token);
         Self::without_body(Method::AlbumsList, format!("/v1/albums?{query}"))
     }
 
-    /// Asks for a media item.
-    pub fn media_item_get(media_item_id: &MediaItemId) -> Self {
-        Self::without_body(Method::MediaItemsGet, item_path(media_item_id))
-    }
-
-    /// Asks for media items by id, at most [`super::wire::BATCH_MAX`], each once.
+    /// Gets media items by id, at most [`super::wire::BATCH_MAX`], each once.
     pub fn batch_get(media_item_ids: &[MediaItemId]) -> Self {
         let query = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(
@@ -287,13 +224,13 @@ impl Call {
         )
     }
 
-    /// Asks for a page of the media items that this client made.
+    /// Lists a page of the media items that this client made.
     pub fn media_items_list(page_token: &str) -> Self {
         let query = page(MEDIA_ITEMS_PAGE, page_token);
         Self::without_body(Method::MediaItemsList, format!("/v1/mediaItems?{query}"))
     }
 
-    /// Asks for a page of an album's media items, in the album's order.
+    /// Lists a page of an album's media items, in the album's order.
     pub fn media_items_search(album_id: &AlbumId, page_token: &str) -> Self {
         let mut body = json!({"albumId": album_id, "pageSize": MEDIA_ITEMS_PAGE});
         if !page_token.is_empty() {
@@ -331,22 +268,9 @@ fn item_path(media_item_id: &MediaItemId) -> String {
     format!("/v1/mediaItems/{}", segment(media_item_id.as_str()))
 }
 
-/// An id as a path segment. The service's ids need no escape; anything else must not change the path.
+/// An id as a path segment. The service's ids need no escapes; any other text must not change the path.
 fn segment(id: &str) -> String {
-    let mut segment = String::with_capacity(id.len());
-    for byte in id.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_~.".contains(&byte) {
-            segment.push(char::from(byte));
-        } else {
-            segment.extend(percent_encoding_of(byte));
-        }
-    }
-    segment
-}
-
-fn percent_encoding_of(byte: u8) -> [char; 3] {
-    let digit = |nibble| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
-    ['%', digit(byte >> 4), digit(byte & 15)].map(|c| c.to_ascii_uppercase())
+    percent_encoding::utf8_percent_encode(id, SEGMENT).to_string()
 }
 
 fn page(size: u32, page_token: &str) -> String {

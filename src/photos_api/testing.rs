@@ -150,7 +150,7 @@ pub(super) fn granted(access_token: &str) -> Response {
         200,
         format!(
             r#"{{"access_token":"{access_token}","expires_in":3599,"token_type":"Bearer","scope":"{}"}}"#,
-            super::login::SCOPES.join(" ")
+            super::SCOPES.join(" ")
         ),
     )
 }
@@ -227,10 +227,10 @@ impl Account {
     }
 
     pub(super) fn write_tokens(&self, refresh: &str, access: &str, expires_at: &str) {
-        let tokens = super::token_file::Tokens {
+        let tokens = super::auth::Tokens {
             client_id: "client-1".into(),
             obtained_at: "2026-01-01T00:00:00Z".parse().unwrap(),
-            scopes: super::login::SCOPES.map(str::to_owned).to_vec(),
+            scopes: super::SCOPES.map(str::to_owned).to_vec(),
             refresh_token: refresh.into(),
             access_token: access.into(),
             expires_at: expires_at.parse().unwrap(),

@@ -1,9 +1,8 @@
-//! The body of an upload: a stretch of a file, of exact length, hashed on its way.
+//! The body of an upload: a range of a file, hashed, throttled, with a stall timeout.
 //!
-//! Buffers are read on the blocking pool, one ahead of the one being sent, and hashed there. The
-//! length is fixed when the body is made: a file that has become shorter is an error, bytes added
-//! at its end are not sent. Reqwest buries the cause of a failing body several sources deep, so it
-//! is kept beside, in [`Sent`].
+//! Buffers are read and hashed on the blocking pool, one ahead of the one being sent. The length is
+//! fixed when the body is created: a file that became shorter is an error, appended bytes are not
+//! sent. The error of a failed read is stored in [`Sent`], because reqwest hides it several sources deep.
 
 use std::{
     fs::File,
@@ -14,6 +13,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -28,25 +28,35 @@ use crate::{
     model::ids::ContentHash,
 };
 
-use super::bandwidth::Bandwidth;
+use super::{
+    bandwidth::Bandwidth,
+    error::{Error, Kind},
+    transport::Timeouts,
+};
 
-/// A stretch of a file on its way to the service.
+/// The most bytes that the kernel buffers of a connection: the usual maximum of `net.ipv4.tcp_wmem`.
+const KERNEL_BUFFER_MAX: u64 = 4 << 20;
+
+/// The longest additional timeout for buffered bytes.
+const EXTRA_MAX: Duration = Duration::from_mins(10);
+
+/// A range of a file, as a request body.
 #[derive(Debug)]
 pub struct FileBody {
     file: Arc<File>,
     at: u64,
     unread: u64,
     left: u64,
-    context: Stage,
+    state: ReadState,
     bandwidth: Bandwidth,
     shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
-enum Stage {
+enum ReadState {
     Idle,
     Reading(JoinHandle<io::Result<Bytes>>),
-    HeldBack(Bytes, Pin<Box<Sleep>>),
+    Throttled(Bytes, Pin<Box<Sleep>>),
 }
 
 #[derive(Debug)]
@@ -54,22 +64,21 @@ struct Shared {
     size: u64,
     sent: AtomicU64,
     offset: u64,
-    held_back: AtomicBool,
+    throttled: AtomicBool,
     position: Arc<AtomicU64>,
     hasher: Mutex<blake3::Hasher>,
-    fault: Mutex<Option<io::Error>>,
+    error: Mutex<Option<io::Error>>,
 }
 
-/// What is known of a [`FileBody`] from outside; cheap to clone.
+/// The progress and result of a [`FileBody`]; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Sent(Arc<Shared>);
 
 impl FileBody {
     /// `size` bytes of `file` from `offset` on.
     ///
-    /// `hasher` has seen what lies before `offset` (for a whole file: nothing). `position` is set to
-    /// the place in the file up to which bytes have been handed to the connection. The cursor of
-    /// `file` is moved: one body at a time.
+    /// `hasher` has hashed the bytes before `offset`. `position` is set to the offset up to which bytes
+    /// were handed to the connection. The cursor of `file` is moved: use one body at a time.
     pub fn new(
         file: Arc<File>,
         offset: u64,
@@ -84,26 +93,26 @@ impl FileBody {
             at: offset,
             unread: size,
             left: size,
-            context: Stage::Idle,
+            state: ReadState::Idle,
             bandwidth,
             shared: Arc::new(Shared {
                 size,
                 sent: AtomicU64::new(0),
                 offset,
-                held_back: AtomicBool::new(false),
+                throttled: AtomicBool::new(false),
                 position,
                 hasher: Mutex::new(hasher),
-                fault: Mutex::new(None),
+                error: Mutex::new(None),
             }),
         }
     }
 
-    /// How many bytes it sends.
+    /// Its length in bytes.
     pub fn size(&self) -> u64 {
         self.shared.size
     }
 
-    /// What is known of it from outside, also after it is gone.
+    /// Its progress, available even after it is dropped.
     pub fn sent(&self) -> Sent {
         Sent(Arc::clone(&self.shared))
     }
@@ -117,14 +126,14 @@ impl FileBody {
         tokio::task::spawn_blocking(move || read(&file, at, len, &shared))
     }
 
-    /// Hands a buffer over, with the next one already being read.
+    /// Returns a buffer and starts to read the next one.
     fn hand_over(&mut self, buffer: Bytes) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let len = buffer.len() as u64;
         self.left = self.left.saturating_sub(len);
-        self.context = if self.unread > 0 {
-            Stage::Reading(self.read())
+        self.state = if self.unread > 0 {
+            ReadState::Reading(self.read())
         } else {
-            Stage::Idle
+            ReadState::Idle
         };
         let sent = self.shared.sent.fetch_add(len, Ordering::Release) + len;
         self.shared
@@ -134,13 +143,13 @@ impl FileBody {
         Poll::Ready(Some(Ok(Frame::data(buffer))))
     }
 
-    /// Keeps the cause where the caller finds it, and fails the request.
+    /// Stores the error for [`Sent::take_error`] and fails the request.
     fn fail(&mut self, error: io::Error) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        self.context = Stage::Idle;
+        self.state = ReadState::Idle;
         self.left = 0;
         self.unread = 0;
         let told = io::Error::new(error.kind(), "the file cannot be read");
-        *lock(&self.shared.fault) = Some(error);
+        *lock(&self.shared.error) = Some(error);
         Poll::Ready(Some(Err(told)))
     }
 }
@@ -171,10 +180,10 @@ impl http_body::Body for FileBody {
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = self.get_mut();
         loop {
-            match &mut this.context {
-                Stage::Idle if this.unread == 0 => return Poll::Ready(None),
-                Stage::Idle => this.context = Stage::Reading(this.read()),
-                Stage::Reading(reading) => {
+            match &mut this.state {
+                ReadState::Idle if this.unread == 0 => return Poll::Ready(None),
+                ReadState::Idle => this.state = ReadState::Reading(this.read()),
+                ReadState::Reading(reading) => {
                     let buffer = match ready!(Pin::new(reading).poll(cx)) {
                         Ok(Ok(buffer)) => buffer,
                         Ok(Err(error)) => return this.fail(error),
@@ -183,16 +192,16 @@ impl http_body::Body for FileBody {
                     match this.bandwidth.book(buffer.len() as u64, Instant::now()) {
                         None => return this.hand_over(buffer),
                         Some(start) => {
-                            this.shared.held_back.store(true, Ordering::Relaxed);
+                            this.shared.throttled.store(true, Ordering::Relaxed);
                             let sleep = Box::pin(tokio::time::sleep_until(start));
-                            this.context = Stage::HeldBack(buffer, sleep);
+                            this.state = ReadState::Throttled(buffer, sleep);
                         }
                     }
                 }
-                Stage::HeldBack(buffer, sleep) => {
+                ReadState::Throttled(buffer, sleep) => {
                     ready!(sleep.as_mut().poll(cx));
                     let buffer = std::mem::take(buffer);
-                    this.shared.held_back.store(false, Ordering::Relaxed);
+                    this.shared.throttled.store(false, Ordering::Relaxed);
                     return this.hand_over(buffer);
                 }
             }
@@ -214,47 +223,97 @@ impl Sent {
         self.0.sent.load(Ordering::Acquire)
     }
 
-    /// Whether all were.
+    /// Whether all bytes were.
     pub fn is_whole(&self) -> bool {
         self.bytes() == self.0.size
     }
 
-    /// The hash of what was sent, with what the hasher had seen before; none before all is sent.
+    /// The hash of all bytes from the start of the file; none before all are sent.
     pub fn hash(&self) -> Option<ContentHash> {
         self.hasher()
             .map(|hasher| ContentHash(*hasher.finalize().as_bytes()))
     }
 
-    /// The hasher after the last byte, for the next stretch of the same file.
+    /// The hasher after the last byte, for the next part of the same file.
     pub fn hasher(&self) -> Option<blake3::Hasher> {
         self.is_whole().then(|| lock(&self.0.hasher).clone())
     }
 
-    /// Whether the bandwidth limit is what keeps it.
-    pub(super) fn is_held_back(&self) -> bool {
-        self.0.held_back.load(Ordering::Relaxed)
+    /// Whether it waits for the bandwidth limit.
+    fn is_throttled(&self) -> bool {
+        self.0.throttled.load(Ordering::Relaxed)
     }
 
-    /// Why the file could not be read; told once.
-    pub(super) fn take_fault(&self) -> Option<io::Error> {
-        lock(&self.0.fault).take()
+    /// Why the file could not be read; returned once.
+    pub(super) fn take_error(&self) -> Option<io::Error> {
+        lock(&self.0.error).take()
     }
 
-    /// A request without bytes.
+    /// The progress of a request without a body.
     pub(super) fn nothing() -> Self {
         Self(Arc::new(Shared {
             size: 0,
             sent: AtomicU64::new(0),
             offset: 0,
-            held_back: AtomicBool::new(false),
+            throttled: AtomicBool::new(false),
             position: Arc::default(),
             hasher: Mutex::default(),
-            fault: Mutex::default(),
+            error: Mutex::default(),
         }))
     }
 }
 
-/// A panic elsewhere does not make the value wrong: each is replaced or updated whole.
+/// Runs an exchange until it makes no progress for too long.
+///
+/// A total timeout would fail large files on slow lines, and reqwest's read timeout runs while the
+/// body is still being sent. So the byte counter is polled.
+pub(super) async fn with_stall_timeout<T>(
+    exchange: impl Future<Output = Result<T, Error>>,
+    sent: &Sent,
+    timeouts: &Timeouts,
+) -> Result<T, Error> {
+    tokio::pin!(exchange);
+    // The timeout is exact to an eighth.
+    let poll = timeouts.stall.min(timeouts.answer) / 8;
+    let poll = poll.clamp(Duration::from_millis(1), Duration::from_secs(5));
+    let mut seen = None;
+    let started = Instant::now();
+    let mut since = started;
+    loop {
+        tokio::select! {
+            biased;
+            result = &mut exchange => return result,
+            () = tokio::time::sleep(poll) => {}
+        }
+        let now = Instant::now();
+        let progress = (sent.bytes(), sent.is_whole());
+        if seen != Some(progress) || sent.is_throttled() {
+            seen = Some(progress);
+            since = now;
+        }
+        let (timeout, words) = if sent.is_whole() {
+            (timeouts.answer, "no answer after the last byte")
+        } else {
+            (timeouts.stall, "the upload does not move")
+        };
+        let extra = time_to_drain(sent.bytes(), since.duration_since(started));
+        if now.duration_since(since) >= timeout + extra {
+            return Err(Error::new(Kind::Unanswered, words));
+        }
+    }
+}
+
+/// How long the kernel may need to send its buffer, at the pace so far. The counter counts the bytes
+/// handed to the kernel, which on a slow line is far ahead of those sent.
+fn time_to_drain(sent: u64, took: Duration) -> Duration {
+    if sent == 0 {
+        return Duration::ZERO;
+    }
+    let share = sent.min(KERNEL_BUFFER_MAX) as f64 / sent as f64;
+    took.mul_f64(share).min(EXTRA_MAX)
+}
+
+/// The value is valid after a panic elsewhere: no update of it can stop half-way.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -72,8 +72,8 @@ async fn a_file_that_became_shorter_fails_and_leaves_its_cause() {
     file.set_len(300 << 10).unwrap();
     let sent = body.sent();
     assert!(drain(&mut body).await.is_err());
-    let fault = sent.take_fault().unwrap();
-    assert_eq!(fault.kind(), io::ErrorKind::UnexpectedEof);
+    let error = sent.take_error().unwrap();
+    assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     assert_eq!(sent.hash(), None);
 }
 
@@ -102,4 +102,16 @@ async fn bodies_share_the_bandwidth() {
     // 60 kB at 100 kB a second, less the last piece, which may leave as soon as its turn comes.
     let took = started.elapsed();
     assert!(took >= Duration::from_millis(350), "{took:?}");
+}
+
+#[test]
+fn a_slow_line_gets_time_to_send_the_kernel_buffer() {
+    let minutes = Duration::from_mins;
+    // 40 MiB in 40 minutes: 4 MiB need 4 more.
+    assert_eq!(time_to_drain(40 << 20, minutes(40)), minutes(4));
+    // 1 MiB in 2 minutes could be held whole.
+    assert_eq!(time_to_drain(1 << 20, minutes(2)), minutes(2));
+    assert_eq!(time_to_drain(1 << 20, minutes(60)), EXTRA_MAX);
+    assert_eq!(time_to_drain(0, minutes(1)), Duration::ZERO);
+    assert!(time_to_drain(10 << 30, minutes(60)) < Duration::from_secs(2));
 }

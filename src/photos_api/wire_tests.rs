@@ -28,8 +28,6 @@ fn a_batch_is_written_as_the_reference_says_and_read_back_from_the_journal() {
     let read = call.as_batch_create().unwrap();
     assert_eq!(read.album_position, Some(after));
     assert_eq!(serde_json::json!(read), expected);
-    let again = Call::again(call.method.name(), call.path.clone(), call.body.clone());
-    assert_eq!(again, Some(call));
 }
 
 #[test]
@@ -54,7 +52,7 @@ fn a_batch_without_an_album_sends_neither_album_nor_position() {
 
 #[test]
 fn results_are_created_by_code_and_id_and_never_by_their_message() {
-    let answer = Answer::again(
+    let answer = Answer::journalled(
         207,
         r#"{"newMediaItemResults": [
             {"uploadToken": "1", "status": {"message": "Success"},
@@ -83,7 +81,7 @@ fn results_are_created_by_code_and_id_and_never_by_their_message() {
 
 #[test]
 fn absent_defaults_are_read_as_empty() {
-    let parse = |body: &str| Answer::again(200, body.into());
+    let parse = |body: &str| Answer::journalled(200, body.into());
     let page: AlbumsPage = parse("{}").parse().unwrap();
     assert!(page.albums.is_empty() && page.next_page_token.is_empty());
     let album: Album = parse(r#"{"id":"A","mediaItemsCount":"12"}"#)
@@ -108,7 +106,7 @@ fn absent_defaults_are_read_as_empty() {
 
 #[test]
 fn an_answer_of_another_shape_is_garbled_and_not_quoted() {
-    let error = Answer::again(200, r#"{"newMediaItemResults":"hush-token"}"#.into())
+    let error = Answer::journalled(200, r#"{"newMediaItemResults":"hush-token"}"#.into())
         .parse::<BatchCreated>()
         .unwrap_err();
     assert_eq!(error.kind(), crate::photos_api::Kind::Garbled);

@@ -99,7 +99,7 @@ fn outcome(
         code: (code != 0).then_some(code),
         // The service may repeat the token that it speaks of.
         message: (!result.status.message.is_empty())
-            .then(|| photos_api::kept_words(&result.status.message, &[sent_token.reveal()])),
+            .then(|| photos_api::redact(&result.status.message, &[sent_token.reveal()])),
         reason: reason.map(str::to_owned),
     }
 }

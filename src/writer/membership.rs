@@ -21,7 +21,7 @@ use crate::{
         call::{CallKind, Fault},
         ids::{AlbumId, AlbumRow, ItemId, MediaItemId},
     },
-    photos_api::{Call, Error, Kind, Scope, wire::MediaItemsPage},
+    photos_api::{Call, Error, Kind, wire::MediaItemsPage},
     store::{Journalled, Members, NewCall},
 };
 
@@ -244,7 +244,7 @@ impl Writer {
                 }
                 kind => {
                     self.pause_for(&error).await?;
-                    if kind.scope() == Scope::Call {
+                    if kind.concerns_call() {
                         self.postpone_unreadable_album(album, words).await?;
                     }
                 }

@@ -9,7 +9,7 @@ use crate::{
     config::Config,
     daemon::clients,
     escape::Escaped,
-    photos_api::{Error, Kind, SignedIn, client_id_of, login::SCOPES, other_client},
+    photos_api::{Error, Kind, SCOPES, SignedIn, client_id_of, other_client},
     status::{format, sign_in, text},
     store::AccountState,
     ui::error_report::is_denied,

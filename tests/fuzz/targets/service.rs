@@ -12,7 +12,7 @@ use std::{
 use albumen::{
     model::ids::{AlbumId, MediaItemId, SessionUrl},
     photos_api::{
-        Answer, Bandwidth, Call, Client, FileBody, Kind, Login, Part,
+        Answer, Bandwidth, Call, Client, FileBody, Kind, Login, Method, Part,
         wire::{Album, AlbumsPage, BatchCreate, BatchCreated, BatchGot, MediaItem, MediaItemsPage},
     },
 };
@@ -40,7 +40,7 @@ pub(crate) fn wire() -> Target {
     Target::new(|input| {
         let (status, body) = first_line(input);
         let status = String::from_utf8_lossy(status).parse().unwrap_or(200);
-        let answer = Answer::again(status, String::from_utf8_lossy(body).into_owned());
+        let answer = Answer::journalled(status, String::from_utf8_lossy(body).into_owned());
         let created = parsed::<BatchCreated>(&answer).map_or(0, |batch| {
             let results = batch.new_media_item_results.iter();
             1 + results.filter_map(|result| result.created()).count().min(3)
@@ -51,12 +51,12 @@ pub(crate) fn wire() -> Target {
         let albums = parsed::<AlbumsPage>(&answer).map(|page| page.albums.len().min(3));
         let items = parsed::<MediaItemsPage>(&answer).map(|page| page.media_items.len().min(3));
         let item = parsed::<MediaItem>(&answer).is_some();
-        let again = Call::again(
-            "mediaItems.batchCreate",
-            "/v1/x".into(),
-            answer.body.clone(),
-        );
-        let again = again.and_then(|call| call.as_batch_create());
+        let again = Call {
+            method: Method::MediaItemsBatchCreate,
+            path: "/v1/x".into(),
+            body: answer.body.clone(),
+        };
+        let again = again.as_batch_create();
         let again = again.map(|batch: BatchCreate| batch.new_media_items.len().min(3));
         format!("{created} {got} {album:?} {albums:?} {items:?} {item} {again:?}")
     })

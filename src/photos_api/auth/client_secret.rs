@@ -1,6 +1,6 @@
-//! The file that the Cloud console hands out: which OAuth client Albumen is.
+//! The client secret file, downloaded from the Cloud console: the OAuth client that Albumen is.
 
-use std::{fs::File, io::Read as _, path::Path};
+use std::path::Path;
 
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -9,29 +9,34 @@ use url::Url;
 use crate::escape::Escaped;
 
 use super::{
-    endpoints::is_loopback,
-    error::{Error, Kind},
+    super::{
+        error::{Error, Kind},
+        transport::is_loopback,
+    },
+    token_file,
 };
 
-/// Far more than such a file holds (about 500 bytes).
-const SIZE_MAX: u64 = 64 << 10;
+/// Reads the id of the OAuth client in a client secret file; blocking.
+pub fn client_id_of(client_secret: &Path) -> Result<String, Error> {
+    ClientSecret::read(client_secret).map(|secret| secret.id)
+}
 
-/// Who Albumen is to the service.
+/// An OAuth client.
 #[derive(Debug)]
 pub(super) struct ClientSecret {
     pub id: String,
     pub secret: SecretString,
     pub redirect: Redirect,
-    /// Whether others of this machine can read the file.
-    pub wide: bool,
+    /// Whether other users of this machine can read the file.
+    pub is_public: bool,
 }
 
-/// Where the sign-in page may send the browser back to.
+/// Where the sign-in page may redirect the browser to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Redirect {
     /// Any port of this machine: a client of the type `Desktop app`.
     AnyPort,
-    /// Only the addresses that were registered: a client of the type `Web application`.
+    /// The registered address of this machine, if there is one: a client of the type `Web application`.
     Registered(Option<Url>),
 }
 
@@ -52,23 +57,29 @@ struct Entry {
 impl ClientSecret {
     /// Reads the file; blocking.
     pub(super) fn read(path: &Path) -> Result<Self, Error> {
-        let (text, wide) = text(path)?;
-        let unknown = || {
-            Error::new(
-                Kind::Setup,
-                &format!(
-                    "the client secret file {} is not of the Cloud console's making",
-                    Escaped::path(path)
-                ),
-            )
-            .with_hint("in the Cloud console create an OAuth client of the type `Desktop app` and download its JSON file")
+        let failed = |what| {
+            let words = format!("the client secret file {} {what}", Escaped::path(path));
+            Error::new(Kind::Setup, &words)
         };
-        // The parser's message is not passed on: it can quote the file.
+        let (text, is_public) = token_file::read_secret(path).map_err(|error| {
+            failed("cannot be read")
+                .with_source(error)
+                .with_hint("in the Cloud console create an OAuth client of the type `Desktop app`, download its JSON file and name it in `account.client_secret_file`")
+        })?;
+        let unknown = || {
+            failed("is not of the Cloud console's making")
+                .with_hint("in the Cloud console create an OAuth client of the type `Desktop app` and download its JSON file")
+        };
+        // The parser's message is dropped: it can quote the file.
         let document: Document = serde_json::from_str(&text).map_err(|_| unknown())?;
         let (entry, redirect) = match (document.installed, document.web) {
             (Some(entry), _) => (entry, Redirect::AnyPort),
             (None, Some(entry)) => {
-                let registered = entry.redirect_uris.iter().find_map(|text| loopback(text));
+                let mut urls = entry
+                    .redirect_uris
+                    .iter()
+                    .filter_map(|text| Url::parse(text).ok());
+                let registered = urls.find(|url| url.scheme() == "http" && is_loopback(url));
                 (entry, Redirect::Registered(registered))
             }
             (None, None) => return Err(unknown()),
@@ -80,36 +91,9 @@ impl ClientSecret {
             id: entry.client_id,
             secret: entry.client_secret,
             redirect,
-            wide,
+            is_public,
         })
     }
-}
-
-fn text(path: &Path) -> Result<(String, bool), Error> {
-    let unreadable = |error| {
-        Error::new(
-            Kind::Setup,
-            &format!(
-                "the client secret file {} cannot be read",
-                Escaped::path(path)
-            ),
-        )
-        .with_source(error)
-        .with_hint("in the Cloud console create an OAuth client of the type `Desktop app`, download its JSON file and name it in `account.client_secret_file`")
-    };
-    let file = File::open(path).map_err(unreadable)?;
-    let wide = super::token_file::is_wide(&file.metadata().map_err(unreadable)?);
-    let mut text = String::new();
-    file.take(SIZE_MAX)
-        .read_to_string(&mut text)
-        .map_err(unreadable)?;
-    Ok((text, wide))
-}
-
-fn loopback(text: &str) -> Option<Url> {
-    Url::parse(text)
-        .ok()
-        .filter(|url| url.scheme() == "http" && is_loopback(url))
 }
 
 #[cfg(test)]
@@ -124,9 +108,9 @@ mod tests {
     }
 
     #[test]
-    fn both_shapes_of_the_file_are_read() {
+    fn both_formats_of_the_file_are_read() {
         let desktop = read(r#"{"installed":{"client_id":"a","client_secret":"s","project_id":"p","redirect_uris":["http://localhost"]}}"#).unwrap();
-        assert_eq!((desktop.id.as_str(), desktop.wide), ("a", false));
+        assert_eq!((desktop.id.as_str(), desktop.is_public), ("a", false));
         assert_eq!(desktop.secret.expose_secret(), "s");
         assert_eq!(desktop.redirect, Redirect::AnyPort);
         let web = read(r#"{"web":{"client_id":"a","client_secret":"s","redirect_uris":["https://x.example/","http://127.0.0.1:9999/back"]}}"#).unwrap();
@@ -135,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_client_secret_is_refused_without_being_quoted() {
+    fn other_content_is_refused_without_being_quoted() {
         for text in ["", "{}", r#"{"installed":{"client_id":"hush"}}"#, "[1]"] {
             let error = read(text).unwrap_err();
             assert_eq!(error.kind(), Kind::Setup);
@@ -147,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_secret_that_others_can_read_is_read_and_told() {
+    fn a_client_secret_that_others_can_read_is_marked() {
         use std::os::unix::fs::PermissionsExt as _;
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(
@@ -155,8 +139,8 @@ mod tests {
             r#"{"installed":{"client_id":"a","client_secret":"s"}}"#,
         )
         .unwrap();
-        let wide = std::fs::Permissions::from_mode(0o644);
-        std::fs::set_permissions(file.path(), wide).unwrap();
-        assert!(ClientSecret::read(file.path()).unwrap().wide);
+        let mode = std::fs::Permissions::from_mode(0o644);
+        std::fs::set_permissions(file.path(), mode).unwrap();
+        assert!(ClientSecret::read(file.path()).unwrap().is_public);
     }
 }

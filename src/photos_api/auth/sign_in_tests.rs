@@ -1,4 +1,4 @@
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use secrecy::ExposeSecret as _;
 
@@ -19,7 +19,7 @@ fn text(bearer: Result<Bearer, Error>) -> String {
 }
 
 #[tokio::test]
-async fn a_token_that_lasts_is_used_without_asking_anybody() {
+async fn a_valid_token_is_used_without_a_request() {
     let server = granting().await;
     let account = Account::signed_in(&server.url);
     assert_eq!(text(account.auth.bearer().await), "Bearer at-0");
@@ -28,14 +28,14 @@ async fn a_token_that_lasts_is_used_without_asking_anybody() {
 }
 
 #[tokio::test]
-async fn files_that_nobody_looked_at_yet_have_not_changed() {
+async fn files_that_were_not_read_yet_have_not_changed() {
     let server = granting().await;
     let account = Account::signed_in(&server.url);
     account.write_tokens("refresh-0", "at-0", FAR);
     assert!(!account.auth.changed() && !account.auth.client_secret_changed());
     account.auth.look();
     assert!(!account.auth.changed() && !account.auth.client_secret_changed());
-    // What is judged anew has not changed by that.
+    // A file that is to be checked again has not changed.
     account.auth.library_client_id(Some("client-1".to_owned()));
     assert!(!account.auth.changed());
     account.write_tokens("refresh-1", "at-1", FAR);
@@ -50,14 +50,14 @@ async fn a_token_file_that_could_not_be_read_for_a_moment_is_read_again() {
     let server = granting().await;
     let account = Account::signed_in(&server.url);
     account.write_tokens("refresh-0", "at-0", FAR);
-    let stamp = Stamp::of(&account.token_file());
+    account.auth.look();
     let failed = Error::new(Kind::Setup, "too many open files");
-    account.auth.state().load(stamp, Err(failed));
+    account.auth.state().sign_in = SignIn::Dead(failed);
     assert_eq!(text(account.auth.bearer().await), "Bearer at-0");
 }
 
 #[tokio::test]
-async fn many_who_ask_at_once_cause_one_refresh() {
+async fn concurrent_callers_cause_one_refresh() {
     let server = granting().await;
     let account = Account::signed_in(&server.url);
     account.write_tokens("refresh-0", "at-0", LONG_AGO);
@@ -83,7 +83,7 @@ async fn many_who_ask_at_once_cause_one_refresh() {
 }
 
 #[tokio::test]
-async fn a_token_is_renewed_before_it_ends_and_the_new_one_is_kept_on_disk() {
+async fn a_token_is_renewed_before_it_expires_and_the_new_one_is_saved() {
     let server = granting().await;
     let account = Account::signed_in(&server.url);
     let soon = clock::after(Clock::system().now(), std::time::Duration::from_secs(290));
@@ -102,7 +102,7 @@ async fn a_token_is_renewed_before_it_ends_and_the_new_one_is_kept_on_disk() {
 }
 
 #[tokio::test]
-async fn a_dead_sign_in_is_asked_once_until_the_file_changes() {
+async fn a_dead_sign_in_causes_one_request_until_the_file_changes() {
     let server = serve(|seen| match seen.form("refresh_token").as_str() {
         "refresh-0" => json(
             400,
@@ -125,7 +125,7 @@ async fn a_dead_sign_in_is_asked_once_until_the_file_changes() {
 }
 
 #[tokio::test]
-async fn trouble_of_the_sign_in_server_is_never_an_unknown_outcome_and_passes() {
+async fn an_error_of_the_sign_in_server_is_transient_and_no_unknown_outcome() {
     let healthy = Arc::new(AtomicBool::new(false));
     let seen_by_server = Arc::clone(&healthy);
     let server = serve(move |_| {
@@ -148,7 +148,7 @@ async fn trouble_of_the_sign_in_server_is_never_an_unknown_outcome_and_passes() 
 }
 
 #[tokio::test]
-async fn a_page_instead_of_a_token_is_not_taken_for_one_nor_quoted() {
+async fn a_page_instead_of_a_token_is_an_error_and_not_quoted() {
     let server = serve(|_| json(200, "<html>hush wifi</html>")).await;
     let account = Account::signed_in(&server.url);
     account.write_tokens("refresh-0", "at-0", LONG_AGO);
@@ -158,7 +158,7 @@ async fn a_page_instead_of_a_token_is_not_taken_for_one_nor_quoted() {
 }
 
 #[tokio::test]
-async fn a_sign_in_elsewhere_is_noticed_and_not_overwritten_by_a_refresh_under_way() {
+async fn a_sign_in_by_another_process_is_noticed_and_not_overwritten_by_a_refresh() {
     // While the old token is being refreshed, `login` replaces the file.
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("token.json");
@@ -187,7 +187,7 @@ async fn a_sign_in_elsewhere_is_noticed_and_not_overwritten_by_a_refresh_under_w
 }
 
 #[tokio::test]
-async fn without_a_sign_in_or_with_another_client_s_the_user_is_asked() {
+async fn a_missing_sign_in_and_one_of_another_client_are_errors() {
     let server = granting().await;
     let account = Account::new(settings(&server.url));
     let error = account.auth.bearer().await.unwrap_err();
@@ -202,14 +202,14 @@ async fn without_a_sign_in_or_with_another_client_s_the_user_is_asked() {
     assert_eq!(error.kind(), Kind::Setup);
     assert!(error.message().contains("another OAuth client"));
     assert!(server.token_requests().is_empty());
-    // The file is put back, and nobody has to sign in.
+    // The file is restored, and no sign-in is needed.
     let secret = r#"{"installed":{"client_id":"client-1","client_secret":"hush"}}"#;
     std::fs::write(&account.auth.0.files.client_secret, secret).unwrap();
     assert_eq!(text(account.auth.bearer().await), "Bearer at-1");
 }
 
 #[tokio::test]
-async fn a_refresh_token_had_elsewhere_signs_in() {
+async fn a_refresh_token_of_the_sandbox_signs_in() {
     let server = granting().await;
     let account = Account::new(settings(&server.url));
     account.auth.adopt("refresh-9".into()).await.unwrap();
@@ -224,7 +224,7 @@ async fn a_refresh_token_had_elsewhere_signs_in() {
 }
 
 #[tokio::test]
-async fn a_refusal_that_names_its_cause_keeps_it() {
+async fn the_cause_of_a_refusal_is_in_the_error() {
     let server = serve(|_| json(403, r#"{"error":"org_internal"}"#)).await;
     let account = Account::signed_in(&server.url);
     account.write_tokens("refresh-0", "at-0", LONG_AGO);
@@ -263,7 +263,7 @@ async fn secrets_are_not_in_debug() {
 }
 
 #[tokio::test]
-async fn who_waits_for_a_sign_in_sees_it_whoever_has_looked_at_it_before() {
+async fn reading_the_wanted_client_does_not_hide_a_change_of_the_file() {
     let server = granting().await;
     let account = Account::signed_in(&server.url);
     account.auth.library_client_id(Some("client-1".to_owned()));

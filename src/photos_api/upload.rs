@@ -1,9 +1,8 @@
-//! Bytes to upload tokens: the raw protocol in one request, the resumable one by session
-//! (fact sheet, sections 2.1 and 2.2).
+//! Uploads bytes and returns upload tokens: the raw protocol in one request, the resumable one in a
+//! session (fact sheet, sections 2.1 and 2.2).
 //!
-//! A session that no longer exists is [`Kind::SessionGone`] from every call here, and so is one that
-//! may not even be asked; one that stands at
-//! another offset is [`Kind::OffsetMismatch`], after which it is asked before anything more is sent.
+//! A session that has ended, or cannot be queried, is [`Kind::SessionGone`]. A session that expects
+//! another offset is [`Kind::OffsetMismatch`]: it must be queried before more is sent.
 
 use http::{
     HeaderMap, HeaderValue,
@@ -14,46 +13,44 @@ use url::Url;
 use crate::model::ids::{SessionUrl, UploadToken};
 
 use super::{
-    auth::{Bearer, Endpoint},
+    auth::{Bearer, Surface},
     classify::{About, SessionStatus},
     client::Client,
-    endpoints,
     error::{Error, Kind},
-    stall_timeout::watched,
     transport::{self, Reply, SMALL_LIMIT},
-    upload_body::{FileBody, Sent},
+    upload_body::{FileBody, Sent, with_stall_timeout},
 };
 
-/// The granularity taken where the service names none: what Google calls its standard.
+/// The granularity if the service names none: what Google calls its standard.
 const GRANULARITY: u64 = 256 << 10;
 
-/// A resumable session that was just begun.
+/// A new resumable session.
 #[derive(Debug, Clone)]
 pub struct Session {
-    /// Where its bytes go. A secret.
+    /// The address for its bytes. A secret.
     pub url: SessionUrl,
-    /// Every stretch but the last begins at, and is as long as, a multiple of it.
+    /// Offset and length of every part but the last are multiples of it.
     pub granularity: u64,
 }
 
-/// Whether more of the file follows.
+/// Whether a part is the last of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// More follows: the stretch is a multiple of the granularity.
+    /// More follows: the length is a multiple of the granularity.
     More,
-    /// This is the end of the file.
+    /// The last part.
     Last,
 }
 
-/// Where a session stands.
+/// The state of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionAnswer {
-    /// It takes more; `received` is where to go on, and always there in the answer to a query.
+    /// It expects more bytes.
     Active {
-        /// How many bytes the service has, if it said so.
+        /// How many bytes the service has: always present in the answer to a query.
         received: Option<u64>,
     },
-    /// It is complete. A query does not always repeat the token.
+    /// It is complete. The answer to a query does not always have the token.
     Final(Option<UploadToken>),
 }
 
@@ -65,11 +62,11 @@ impl Client {
         headers.insert("x-goog-upload-content-type", value(mime)?);
         let url = self.url("/v1/uploads")?;
         let (reply, bearer) = self.post(url, headers, Some(body)).await?;
-        let reply = self.accept(reply, About::Upload, Endpoint::Uploads, &bearer, &[])?;
+        let reply = self.check(reply, About::Upload, Surface::Uploads, &bearer, &[])?;
         token(&reply)?.ok_or_else(|| Error::new(Kind::EmptyToken, "").with_status(reply.status))
     }
 
-    /// Begins a resumable session for `size` bytes.
+    /// Starts a resumable session for `size` bytes.
     pub async fn start_session(&self, mime: &str, size: u64) -> Result<Session, Error> {
         let mut headers = HeaderMap::new();
         headers.insert("x-goog-upload-command", HeaderValue::from_static("start"));
@@ -81,7 +78,7 @@ impl Client {
         headers.insert("x-goog-upload-raw-size", HeaderValue::from(size));
         let url = self.url("/v1/uploads")?;
         let (reply, bearer) = self.post(url, headers, None).await?;
-        let reply = self.accept(reply, About::Upload, Endpoint::Uploads, &bearer, &[])?;
+        let reply = self.check(reply, About::Upload, Surface::Uploads, &bearer, &[])?;
         if SessionStatus::of(&reply.headers) == Some(SessionStatus::Final) {
             let refused = Error::new(Kind::BadRequest, "the service refused to begin the upload");
             return Err(refused.with_status(reply.status));
@@ -98,7 +95,7 @@ impl Client {
         })
     }
 
-    /// Sends the stretch of the file that begins at `offset`; an empty last one only completes.
+    /// Sends the part of the file that begins at `offset`; an empty last part only completes the session.
     pub async fn send_part(
         &self,
         session: &SessionUrl,
@@ -115,7 +112,7 @@ impl Client {
         headers.insert("x-goog-upload-command", HeaderValue::from_static(command));
         headers.insert("x-goog-upload-offset", HeaderValue::from(offset));
         let body = (body.size() > 0).then_some(body);
-        let reply = self.to_session(session, headers, body).await?;
+        let reply = self.post_to_session(session, headers, body).await?;
         let answer = session_answer(&reply)?;
         match (&answer, part) {
             (SessionAnswer::Final(None), _) => {
@@ -129,13 +126,13 @@ impl Client {
         }
     }
 
-    /// Asks a session where it stands.
+    /// Queries the state of a session.
     pub async fn query_session(&self, session: &SessionUrl) -> Result<SessionAnswer, Error> {
         let mut headers = HeaderMap::new();
         headers.insert("x-goog-upload-command", HeaderValue::from_static("query"));
-        let reply = self.to_session(session, headers, None).await;
+        let reply = self.post_to_session(session, headers, None).await;
         let reply = reply.map_err(|error| match error.kind() {
-            // A question carries nothing that could be refused but the address of the session.
+            // Nothing else in a query can be wrong but the address of the session.
             Kind::BadRequest | Kind::Forbidden | Kind::NotFound => {
                 error.with_kind(Kind::SessionGone)
             }
@@ -148,7 +145,7 @@ impl Client {
         Ok(answer)
     }
 
-    async fn to_session(
+    async fn post_to_session(
         &self,
         session: &SessionUrl,
         headers: HeaderMap,
@@ -157,12 +154,12 @@ impl Client {
         let url = session_url(session)?;
         let (reply, bearer) = self.post(url.clone(), headers, body).await?;
         let about = About::Session(SessionStatus::of(&reply.headers));
-        let pass = upload_id(&url).unwrap_or_default();
-        let sent = [session.reveal(), &pass];
-        self.accept(reply, about, Endpoint::Uploads, &bearer, &sent)
+        let upload_id = upload_id(&url).unwrap_or_default();
+        let sent = [session.reveal(), &upload_id];
+        self.check(reply, about, Surface::Uploads, &bearer, &sent)
     }
 
-    /// One POST of bytes or of none, watched.
+    /// One POST, with the stall timeout.
     async fn post(
         &self,
         url: Url,
@@ -173,7 +170,7 @@ impl Client {
         let sent = body.as_ref().map_or_else(Sent::nothing, FileBody::sent);
         let size = body.as_ref().map_or(0, FileBody::size);
         let mut request = self.uploads.post(url.clone()).headers(headers);
-        // A session address is the service's own word; a token goes to the configured place only.
+        // The service chose the session address; the access token goes to the configured origin only.
         if url.origin() == self.api.origin() {
             request = request.header(AUTHORIZATION, bearer.header());
         }
@@ -185,26 +182,26 @@ impl Client {
         }
         let request = request.build().map_err(transport::failure)?;
         let exchange = transport::exchange(&self.uploads, request, SMALL_LIMIT);
-        match watched(exchange, &sent, &self.timeouts).await {
+        match with_stall_timeout(exchange, &sent, &self.timeouts).await {
             Ok(reply) => Ok((reply, bearer)),
-            Err(error) => Err(match sent.take_fault() {
-                Some(fault) => Error::new(Kind::Body, "").with_source(fault),
+            Err(error) => Err(match sent.take_error() {
+                Some(source) => Error::new(Kind::Body, "").with_source(source),
                 None => error,
             }),
         }
     }
 }
 
-/// The address of a session, which must be as safe as the configured one.
+/// The address of a session, which must be as safe as a configured one.
 fn session_url(session: &SessionUrl) -> Result<Url, Error> {
     let url = Url::parse(session.reveal())
         .map_err(|_| Error::new(Kind::SessionGone, "the session has no valid address"))?;
-    endpoints::check(&url)
+    transport::check(&url)
         .map_err(|_| Error::new(Kind::SessionGone, "the session has no safe address"))?;
     Ok(url)
 }
 
-/// The part of a session's address that lets its bearer in.
+/// The secret in a session's address.
 fn upload_id(url: &Url) -> Option<String> {
     url.query_pairs()
         .find_map(|(name, value)| (name == "upload_id").then(|| value.into_owned()))
@@ -226,8 +223,8 @@ fn session_answer(reply: &Reply) -> Result<SessionAnswer, Error> {
     }
 }
 
-/// The token in the body, trimmed; none in an empty one. What has blanks or markup in it is a page
-/// of something in between, not a token.
+/// The token in the body, trimmed; none if the body is empty. A text with spaces or markup is a page of
+/// a proxy, not a token.
 fn token(reply: &Reply) -> Result<Option<UploadToken>, Error> {
     let token = reply.body.trim_ascii();
     if token.is_empty() {
@@ -262,5 +259,5 @@ fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
 }
 
 #[cfg(test)]
-#[path = "uploads_tests.rs"]
+#[path = "upload_tests.rs"]
 mod tests;

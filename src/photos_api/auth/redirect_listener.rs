@@ -1,8 +1,7 @@
-//! The page on this machine to which the sign-in page sends the browser back.
+//! A small HTTP server on this machine that receives the redirect of the sign-in.
 //!
-//! It takes one request with the right state, answers it once it is known how the sign-in ended,
-//! and is gone. Browsers open connections that they never use, and other programs of this machine
-//! can knock too, so connections are read side by side and what does not fit is turned away.
+//! Browsers open connections that they never use, and other programs of this machine can connect too,
+//! so connections are read concurrently and bad requests are dropped.
 
 use std::{io, time::Duration};
 
@@ -13,31 +12,31 @@ use tokio::{
     time::timeout,
 };
 
-/// The longest request head that is read; a redirect of the sign-in has under 1 kB.
+/// The most bytes of a request head; a redirect of the sign-in has under 1 kB.
 const HEAD_MAX: usize = 16 << 10;
 
-/// A connection that says nothing for so long is closed.
-const HEAD_WAIT: Duration = Duration::from_mins(1);
+/// The longest time until a request head has arrived.
+const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// The most connections read at once.
-const CONNECTIONS: usize = 32;
+/// The most connections at once.
+const CONNECTIONS_MAX: usize = 32;
 
-/// A request that waits for its answer.
+/// A request that waits for its response.
 #[derive(Debug)]
-pub(super) struct Visitor {
+pub(super) struct Request {
     stream: TcpStream,
-    /// Path and query, as the browser sent them.
+    /// Path and query.
     pub target: String,
 }
 
 /// Waits for the next request.
 pub(super) async fn next(
     listener: &TcpListener,
-    connections: &mut JoinSet<Option<Visitor>>,
-) -> io::Result<Visitor> {
+    connections: &mut JoinSet<Option<Request>>,
+) -> io::Result<Request> {
     loop {
         tokio::select! {
-            accepted = listener.accept(), if connections.len() < CONNECTIONS => {
+            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => {
                 let (stream, _) = accepted?;
                 connections.spawn(read(stream));
             }
@@ -50,7 +49,7 @@ pub(super) async fn next(
     }
 }
 
-async fn read(mut stream: TcpStream) -> Option<Visitor> {
+async fn read(mut stream: TcpStream) -> Option<Request> {
     let mut head = Vec::new();
     let read = async {
         let mut buffer = [0; 2048];
@@ -63,19 +62,19 @@ async fn read(mut stream: TcpStream) -> Option<Visitor> {
         }
         Some(())
     };
-    timeout(HEAD_WAIT, read).await.ok()??;
+    timeout(HEAD_TIMEOUT, read).await.ok()??;
     let line = std::str::from_utf8(&head).ok()?.lines().next()?;
     let mut words = line.split(' ');
     let target = match (words.next()?, words.next()?) {
         ("GET", target) => target.to_owned(),
         _ => return None,
     };
-    Some(Visitor { stream, target })
+    Some(Request { stream, target })
 }
 
-impl Visitor {
-    /// Answers with a page and closes; a browser that has gone is no matter.
-    pub(super) async fn answer(mut self, status: &str, title: &str, text: &str) {
+impl Request {
+    /// Responds with a page and closes the connection; a closed browser is no error.
+    pub(super) async fn respond(mut self, status: &str, title: &str, text: &str) {
         let page = format!(
             "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Albumen</title>\
              <body style=\"font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:18vh auto;padding:0 1rem\">\
@@ -83,18 +82,18 @@ impl Visitor {
             escaped(title),
             escaped(text)
         );
-        let answer = format!(
+        let response = format!(
             "HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\n\
              Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n\
              Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\nConnection: close\r\n\r\n{page}",
             page.len()
         );
         let write = async {
-            self.stream.write_all(answer.as_bytes()).await?;
+            self.stream.write_all(response.as_bytes()).await?;
             self.stream.shutdown().await
         };
         if let Ok(Err(error)) = timeout(Duration::from_secs(5), write).await {
-            tracing::debug!(%error, "the browser did not wait for its page");
+            tracing::debug!(%error, "the browser closed the connection before its page");
         }
     }
 }

@@ -1,8 +1,9 @@
-//! Signs an account in: the browser consents, this machine gets a code, the code becomes tokens.
+//! The browser flow: the user consents in a browser, which is redirected to this machine with a code,
+//! and the code is exchanged for tokens.
 //!
-//! The flow is the one for installed apps (fact sheet, section 1.1): a redirect to a port of this
-//! machine, PKCE with S256, a state that is compared in constant time, offline access. Opening the
-//! browser is the command's business; so is reading a pasted address.
+//! It is the flow for installed apps (fact sheet, section 1.1): a loopback redirect, PKCE with S256, a
+//! state that is compared in constant time, offline access. The command opens the browser and reads
+//! pasted addresses.
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -16,31 +17,25 @@ use url::{Url, form_urlencoded};
 use crate::clock;
 
 use super::{
-    auth::Auth,
+    super::{
+        classify,
+        error::{Error, Kind},
+    },
     client_secret::{ClientSecret, Redirect},
-    error::{Error, Kind},
-    redirect_listener::{self, Visitor},
-    sign_in_checks,
-    token_endpoint::{self, Given},
+    redirect_listener::{self, Request},
+    sign_in::Auth,
+    token_endpoint::{self, Grant, SCOPES},
     token_file::Tokens,
 };
 
-/// The scopes that still work, all of which Albumen needs (fact sheet, section 1.4): upload, read
-/// back what it made, edit what it made.
-pub const SCOPES: [&str; 3] = [
-    "https://www.googleapis.com/auth/photoslibrary.appendonly",
-    "https://www.googleapis.com/auth/photoslibrary.readonly.appcreateddata",
-    "https://www.googleapis.com/auth/photoslibrary.edit.appcreateddata",
-];
-
-/// A sign-in under way.
+/// A sign-in in progress.
 #[derive(Debug)]
 pub struct Login {
     auth: Auth,
     secret: ClientSecret,
     listener: TcpListener,
     redirect: Url,
-    /// The redirect as it was sent: the exchange must repeat it to the letter.
+    /// The redirect as it was sent: the exchange must repeat it byte for byte.
     redirect_text: String,
     address: Url,
     state: CsrfToken,
@@ -48,15 +43,15 @@ pub struct Login {
     new_client: bool,
 }
 
-/// A sign-in that succeeded and is kept.
+/// A successful sign-in.
 #[derive(Debug, Clone)]
 pub struct Granted {
-    /// What the user granted.
+    /// The granted scopes.
     pub scopes: Vec<String>,
 }
 
 impl Login {
-    /// Opens a port of this machine and writes the address at which the user consents.
+    /// Opens a port for the redirect and builds the address of the consent page.
     pub async fn begin(auth: &Auth) -> Result<Self, Error> {
         let secret = auth.client_secret().await?;
         let (listener, redirect_text) = listen(&secret.redirect).await?;
@@ -64,7 +59,7 @@ impl Login {
         let redirect = Url::parse(&redirect_text).map_err(invalid)?;
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let (address, state) = auth
-            .server()
+            .endpoint()
             .oauth(&secret)
             .set_auth_uri(AuthUrl::from_url(auth.auth_url().clone()))
             .set_redirect_uri(RedirectUrl::new(redirect_text.clone()).map_err(invalid)?)
@@ -87,19 +82,19 @@ impl Login {
         })
     }
 
-    /// The user wants to go on with this client although another one made what is in the library.
+    /// Records that the user wants to use this client although another one made the library.
     #[must_use]
     pub fn with_new_client(mut self, new_client: bool) -> Self {
         self.new_client = new_client;
         self
     }
 
-    /// Where the user consents.
+    /// The address of the consent page.
     pub fn address(&self) -> &Url {
         &self.address
     }
 
-    /// Waits for the browser to come back, for at most `limit`, and signs in.
+    /// Waits for the redirect, for at most `limit`, and signs in.
     pub async fn finish(&self, limit: Option<Duration>) -> Result<Granted, Error> {
         let Some(limit) = limit else {
             return self.wait().await;
@@ -115,13 +110,13 @@ impl Login {
             })
     }
 
-    /// Signs in with the address to which a browser elsewhere was sent back.
+    /// Signs in with the address to which a browser on another machine was redirected.
     pub async fn finish_with(&self, pasted: &str) -> Result<Granted, Error> {
         let pasted = pasted.trim();
         let query = pasted.split_once('?').map_or(pasted, |(_, query)| query);
         let query = query.split('#').next().unwrap_or_default();
-        match Returned::of(query) {
-            returned if self.is_ours(&returned) => self.conclude(returned).await,
+        match Redirected::parse(query) {
+            redirected if self.is_ours(&redirected) => self.complete(redirected).await,
             _ => Err(Error::new(
                 Kind::LoginNeeded,
                 "this is not the address that this sign-in ends at",
@@ -133,78 +128,73 @@ impl Login {
     async fn wait(&self) -> Result<Granted, Error> {
         let mut connections = JoinSet::new();
         loop {
-            let visitor = redirect_listener::next(&self.listener, &mut connections)
+            let request = redirect_listener::next(&self.listener, &mut connections)
                 .await
                 .map_err(|error| {
                     Error::new(Kind::Setup, "the port for the sign-in failed").with_source(error)
                 })?;
-            let (path, query) = visitor
+            let (path, query) = request
                 .target
                 .split_once('?')
-                .unwrap_or((visitor.target.as_str(), ""));
-            let returned = Returned::of(query);
-            if path != self.redirect.path() || !self.is_ours(&returned) {
-                visitor
-                    .answer("404 Not Found", "Nothing here", "This is not the sign-in.")
+                .unwrap_or((request.target.as_str(), ""));
+            let redirected = Redirected::parse(query);
+            if path != self.redirect.path() || !self.is_ours(&redirected) {
+                request
+                    .respond("404 Not Found", "Nothing here", "This is not the sign-in.")
                     .await;
                 continue;
             }
-            let result = self.conclude(returned).await;
-            tell(visitor, &result).await;
+            let result = self.complete(redirected).await;
+            respond(request, &result).await;
             return result;
         }
     }
 
-    /// Compares the state by hashes, whose comparison takes the same time wherever they differ.
-    fn is_ours(&self, returned: &Returned) -> bool {
-        blake3::hash(returned.state.as_bytes()) == blake3::hash(self.state.secret().as_bytes())
+    /// Compares the state in constant time, which the comparison of hashes is.
+    fn is_ours(&self, redirected: &Redirected) -> bool {
+        blake3::hash(redirected.state.as_bytes()) == blake3::hash(self.state.secret().as_bytes())
     }
 
-    async fn conclude(&self, returned: Returned) -> Result<Granted, Error> {
-        if let Some(code) = returned.error {
-            return Err(token_endpoint::sign_in_refused(
-                &code,
-                &returned.description,
-            ));
+    async fn complete(&self, redirected: Redirected) -> Result<Granted, Error> {
+        if let Some(code) = redirected.error {
+            return Err(classify::sign_in_refused(&code, &redirected.description));
         }
-        let Some(code) = returned.code else {
+        let Some(code) = redirected.code else {
             return Err(Error::new(
                 Kind::LoginNeeded,
                 "the sign-in page gave no code",
             ));
         };
-        let given = self.exchange(code).await?;
-        self.keep(given).await
+        let grant = self.exchange(code).await?;
+        self.save(grant).await
     }
 
-    async fn exchange(&self, code: String) -> Result<Given, Error> {
-        let server = self.auth.server();
+    async fn exchange(&self, code: String) -> Result<Grant, Error> {
+        let endpoint = self.auth.endpoint();
         let redirect = RedirectUrl::new(self.redirect_text.clone())
             .map_err(|error| Error::new(Kind::Setup, "not an address").with_source(error))?;
-        server
+        endpoint
             .oauth(&self.secret)
             .set_redirect_uri(redirect)
             .exchange_code(AuthorizationCode::new(code.clone()))
             .set_pkce_verifier(PkceCodeVerifier::new(self.verifier.secret().clone()))
-            .request_async(server)
+            .request_async(endpoint)
             .await
-            .map(|response| token_endpoint::given(&response))
+            .map(|response| Grant::from(&response))
             .map_err(|error| {
                 let secret = self.secret.secret.expose_secret();
                 token_endpoint::refused(error, &[&code, self.verifier.secret(), secret])
             })
     }
 
-    /// Keeps what was given, if it is enough: the user can untick scopes one by one.
-    async fn keep(&self, given: Given) -> Result<Granted, Error> {
-        // An answer that does not name scopes grants what was asked (RFC 6749, section 5.1).
-        let scopes = given
+    /// Writes the token file, if all scopes were granted.
+    async fn save(&self, grant: Grant) -> Result<Granted, Error> {
+        // A response without scopes grants the requested ones (RFC 6749, section 5.1).
+        let scopes = grant
             .scopes
             .unwrap_or_else(|| SCOPES.map(str::to_owned).to_vec());
-        if let Some(error) = sign_in_checks::missing_scopes(&scopes) {
-            return Err(error);
-        }
-        let Some(refresh_token) = given.refresh_token else {
+        token_endpoint::check_scopes(&scopes)?;
+        let Some(refresh_token) = grant.refresh_token else {
             return Err(Error::new(
                 Kind::LoginNeeded,
                 "the sign-in server gave no lasting token",
@@ -217,37 +207,37 @@ impl Login {
             obtained_at: now,
             scopes: scopes.clone(),
             refresh_token,
-            access_token: given.access_token,
-            expires_at: clock::after(now, given.lifetime),
+            access_token: grant.access_token,
+            expires_at: clock::after(now, grant.lifetime),
             new_client: self.new_client,
         };
-        self.auth.keep(tokens).await?;
+        self.auth.save(tokens).await?;
         Ok(Granted { scopes })
     }
 }
 
-/// What came back with the browser.
+/// The parameters of the redirect.
 #[derive(Debug, Default)]
-struct Returned {
+struct Redirected {
     code: Option<String>,
     state: String,
     error: Option<String>,
     description: String,
 }
 
-impl Returned {
-    fn of(query: &str) -> Self {
-        let mut returned = Self::default();
+impl Redirected {
+    fn parse(query: &str) -> Self {
+        let mut redirected = Self::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match name.as_ref() {
-                "code" => returned.code = Some(value.into_owned()),
-                "state" => returned.state = value.into_owned(),
-                "error" => returned.error = Some(value.into_owned()),
-                "error_description" => returned.description = value.into_owned(),
+                "code" => redirected.code = Some(value.into_owned()),
+                "state" => redirected.state = value.into_owned(),
+                "error" => redirected.error = Some(value.into_owned()),
+                "error_description" => redirected.description = value.into_owned(),
                 _ => {}
             }
         }
-        returned
+        redirected
     }
 }
 
@@ -280,16 +270,16 @@ async fn listen(redirect: &Redirect) -> Result<(TcpListener, String), Error> {
     Ok((listener, text))
 }
 
-async fn tell(visitor: Visitor, result: &Result<Granted, Error>) {
+async fn respond(request: Request, result: &Result<Granted, Error>) {
     match result {
         Ok(_) => {
             let text = "Albumen may now upload. You can close this page.";
-            visitor.answer("200 OK", "You are signed in", text).await;
+            request.respond("200 OK", "You are signed in", text).await;
         }
         Err(error) => {
             let text = format!("{error}. {}", error.hint().unwrap_or_default());
-            visitor
-                .answer("400 Bad Request", "You are not signed in", &text)
+            request
+                .respond("400 Bad Request", "You are not signed in", &text)
                 .await;
         }
     }
