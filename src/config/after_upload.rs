@@ -1,49 +1,41 @@
-//! `after_upload`, checked against everything else: files are moved or deleted only behind a read-back,
-//! and never to where they would be found and taken again.
+//! Checks `after_upload` against the rest of the configuration: files are moved or deleted only after
+//! they were verified, and never moved to where they would be found and uploaded again.
 
 use std::path::{Component, Path, PathBuf};
 
 use super::{
-    error::Fault,
+    Config,
+    error::{Document, Problem},
+    folder::{AfterUpload, Folder},
     globs::Globs,
-    schema,
-    settings::{AfterUpload, Folder, Verify},
 };
 
-/// Checks what each folder asks for; `written` are the same folders as in the file.
-pub(super) fn check(
-    folders: &[Folder],
-    written: &[schema::Folder],
-    verify: &Verify,
-) -> Result<(), Fault> {
-    for (folder, written) in folders.iter().zip(written) {
-        let span = written.after_upload.as_ref().map(toml::Spanned::span);
-        let fault = |message: String| Fault::within(span.clone(), message);
-        if folder.after_upload == AfterUpload::Keep {
-            continue;
-        }
-        if verify.after.is_none() {
+pub(super) fn check(config: &Config, document: &Document<'_>) -> Result<(), Problem> {
+    for (index, folder) in config.folders.iter().enumerate() {
+        let problem = |message: &str| {
+            document.problem(&format!("folder.{index}.after_upload"), message.to_owned())
+        };
+        if folder.after_upload != AfterUpload::Keep && config.verify.after.is_none() {
             let message = "files are moved or deleted only once Google Photos was asked for them, \
                            and `verify.after` is \"never\"";
-            return Err(fault(message.to_owned())
-                .hint("under [verify] write for example after = \"10m\", or here \"keep\""));
+            let hint = "under [verify] write for example after = \"10m\", or here \"keep\"";
+            return Err(problem(message).hint(hint));
         }
         if let AfterUpload::Move(target) = &folder.after_upload
-            && let Some(holder) = holder(folders, target)
+            && let Some(holder) = holder(&config.folders, target)
         {
             let message = format!(
                 "the files would be found again: `{}` is a folder that goes up",
                 holder.path.display()
             );
-            return Err(
-                fault(message).hint("name a folder outside of it, or one that its `exclude` names")
-            );
+            let hint = "name a folder outside of it, or one that its `exclude` names";
+            return Err(problem(&message).hint(hint));
         }
     }
     Ok(())
 }
 
-/// The folder in which a file below `target` would be found, if it is one.
+/// The configured folder whose scan would find a file below `target`.
 fn holder<'a>(folders: &'a [Folder], target: &Path) -> Option<&'a Folder> {
     let target = real(target);
     let deepest = folders
@@ -57,12 +49,12 @@ fn holder<'a>(folders: &'a [Folder], target: &Path) -> Option<&'a Folder> {
         .min_by_key(|(_, below)| below.components().count());
     let (folder, below) = deepest?;
     let is_root = below.as_os_str().is_empty();
-    let unavailable_files = !is_root && !folder.recursive;
-    (!unavailable_files && !is_excluded(folder, &below)).then_some(folder)
+    let is_scanned = (is_root || folder.recursive) && !is_excluded(folder, &below);
+    is_scanned.then_some(folder)
 }
 
-/// Whether a pattern of `exclude` names the directory `below` the folder's root, or one that it is in:
-/// what is below a directory that a pattern names is not taken either.
+/// Whether `exclude` matches the directory `below` the folder's root, or one of its parents, which
+/// excludes everything in it.
 fn is_excluded(folder: &Folder, below: &Path) -> bool {
     let Ok(exclude) = Globs::new("exclude", &folder.exclude) else {
         return false;
@@ -74,8 +66,8 @@ fn is_excluded(folder: &Folder, below: &Path) -> bool {
     })
 }
 
-/// The path with links resolved as far as it exists, and without `.` and `..`: another name of a
-/// folder is the same folder.
+/// The path without `.` and `..`, with links resolved as far as it exists: two names of one folder
+/// become equal.
 fn real(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
@@ -88,9 +80,9 @@ fn real(path: &Path) -> PathBuf {
             part => plain.push(part),
         }
     }
-    for there in plain.ancestors() {
-        if let Ok(resolved) = there.canonicalize() {
-            let rest = plain.strip_prefix(there).unwrap_or(Path::new(""));
+    for existing in plain.ancestors() {
+        if let Ok(resolved) = existing.canonicalize() {
+            let rest = plain.strip_prefix(existing).unwrap_or(Path::new(""));
             return if rest.as_os_str().is_empty() {
                 resolved
             } else {
@@ -174,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_not_let_go_where_nobody_asks_for_them() {
+    fn files_are_not_deleted_where_they_are_never_verified() {
         let text = "verify.after = 'never'\n[[folder]]\npath = '~/P'\nafter_upload = 'delete'\n";
         let refusal = refusal(text).unwrap();
         assert!(refusal.contains("`verify.after` is \"never\""), "{refusal}");

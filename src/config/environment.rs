@@ -1,12 +1,12 @@
-//! What the surroundings of the process say: where the configuration is, where the state belongs.
+//! The environment variables and folders that decide where configuration and state are.
 //!
-//! Nothing else in the configuration reads the environment, so that tests can make one up.
+//! No other part of the configuration reads the environment, so that tests can invent one.
 
 use std::path::{Component, Path, PathBuf};
 
-/// The name of the file in whichever folder it is found.
+/// The name of the file in all folders where it is searched.
 const FILE: &str = "config.toml";
-/// Our folder below the XDG ones.
+/// The name of our folder below the XDG folders.
 const FOLDER: &str = "albumen";
 
 /// The variables and folders that the configuration depends on. An empty variable is an unset one.
@@ -18,7 +18,7 @@ pub struct Environment {
     pub albumen_clock: Option<PathBuf>,
     /// `$ALBUMEN_CRASH`: the moment at which the program is killed, for tests.
     pub albumen_crash: Option<String>,
-    /// `$CONFIGURATION_DIRECTORY`, from systemd; the first if there are several.
+    /// `$CONFIGURATION_DIRECTORY`, set by systemd; the first if there are several.
     pub configuration_directory: Option<PathBuf>,
     /// `$STATE_DIRECTORY`, from systemd; the first if there are several.
     pub state_directory: Option<PathBuf>,
@@ -35,7 +35,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// That of this process.
+    /// The environment of this process.
     pub fn of_process() -> Self {
         let var = |name: &str| {
             std::env::var_os(name)
@@ -60,7 +60,7 @@ impl Environment {
         }
     }
 
-    /// Where a configuration is looked for when none is named, in this order.
+    /// Where a configuration is searched when none is named, in this order.
     pub fn usual_files(&self) -> Vec<PathBuf> {
         let of_systemd = self
             .configuration_directory
@@ -69,14 +69,14 @@ impl Environment {
         of_systemd.into_iter().chain(self.own_file()).collect()
     }
 
-    /// Where a user's own configuration belongs: where `albumen init` writes it.
+    /// The user's own configuration, which `albumen init` writes.
     pub fn own_file(&self) -> Option<PathBuf> {
         let config_home = self.xdg_config_home.clone();
         let config_home = config_home.or_else(|| Some(self.home.as_ref()?.join(".config")))?;
         Some(config_home.join(FOLDER).join(FILE))
     }
 
-    /// Where the state belongs when nobody says.
+    /// The state folder when none is named.
     pub fn usual_state_dir(&self) -> Option<PathBuf> {
         if let Some(folder) = &self.state_directory {
             return Some(folder.clone());
@@ -86,32 +86,24 @@ impl Environment {
         Some(state_home.join(FOLDER))
     }
 
-    /// What was typed, as seen from the working directory.
+    /// A path of the command line or the environment: relative ones begin at the working directory.
     pub fn typed(&self, path: &Path) -> PathBuf {
         tidy(&self.cwd.join(path))
     }
 
-    /// A path of the file: `~` is the home, what is relative is so to `base`. The error is words.
-    pub(super) fn written(&self, text: &str, base: &Path) -> Result<PathBuf, &'static str> {
-        if text.is_empty() {
-            return Err("a path cannot be empty");
-        }
-        let Some(below_home) = text.strip_prefix('~') else {
-            return Ok(tidy(&base.join(text)));
+    /// The absolute path for one that is written in the file: `~` is the home, and relative paths begin
+    /// at `base`. None where there is no home.
+    pub(super) fn resolve(&self, path: &Path, base: &Path) -> Option<PathBuf> {
+        let path = match path.strip_prefix("~") {
+            Ok(below) => self.home.as_ref()?.join(below),
+            Err(_) => base.join(path),
         };
-        let below_home = match below_home.strip_prefix('/') {
-            Some(rest) => rest.trim_start_matches('/'),
-            None if below_home.is_empty() => "",
-            None => return Err("`~` stands for your own home only; write other homes in full"),
-        };
-        let home = self.home.as_ref();
-        let home = home.ok_or("`~` cannot be expanded: this user has no home")?;
-        Ok(tidy(&home.join(below_home)))
+        Some(tidy(&path))
     }
 }
 
-/// Takes `.`, doubled slashes and `..` out, so that one folder has one spelling. Behind a symbolic
-/// link `..` is what the file system says it is.
+/// Removes `.`, repeated slashes and `..`, so that one folder has one spelling. After a symbolic link,
+/// `..` is the parent of the link's target, as for the file system.
 fn tidy(path: &Path) -> PathBuf {
     let mut tidied = PathBuf::new();
     for part in path.components() {
@@ -148,7 +140,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn the_parent_of_a_linked_folder_is_where_the_link_leads() {
+    fn the_parent_of_a_link_is_the_parent_of_its_target() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();
         std::fs::create_dir_all(root.join("disk/album")).unwrap();
@@ -157,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_configuration_is_looked_for_with_systemd_and_then_with_xdg() {
+    fn the_configuration_of_systemd_is_searched_before_that_of_xdg() {
         let env = Environment {
             configuration_directory: Some("/etc/albumen/ada".into()),
             home: Some("/home/ada".into()),
@@ -181,18 +173,18 @@ mod tests {
     }
 
     #[test]
-    fn a_tilde_is_the_own_home_and_nothing_else() {
+    fn a_tilde_at_the_start_is_the_home() {
         let env = Environment {
             home: Some("/home/ada".into()),
             ..Environment::default()
         };
         let base = Path::new("/etc/albumen");
-        assert_eq!(env.written("~", base), Ok("/home/ada".into()));
-        assert_eq!(env.written("~/P", base), Ok("/home/ada/P".into()));
-        assert_eq!(env.written("../P", base), Ok("/etc/P".into()));
-        assert_eq!(env.written("a~b", base), Ok("/etc/albumen/a~b".into()));
-        assert!(env.written("~bob/P", base).is_err());
-        assert!(env.written("", base).is_err());
-        assert!(Environment::default().written("~", base).is_err());
+        let resolve = |path: &str| env.resolve(Path::new(path), base);
+        assert_eq!(resolve("~"), Some("/home/ada".into()));
+        assert_eq!(resolve("~/P"), Some("/home/ada/P".into()));
+        assert_eq!(resolve("~//P"), Some("/home/ada/P".into()));
+        assert_eq!(resolve("../P"), Some("/etc/P".into()));
+        assert_eq!(resolve("a~b"), Some("/etc/albumen/a~b".into()));
+        assert_eq!(Environment::default().resolve(Path::new("~"), base), None);
     }
 }

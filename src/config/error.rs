@@ -1,5 +1,5 @@
-//! What is wrong with a configuration, shown as compilers show it: the words, the place, the line
-//! with a caret below it, and what can be done.
+//! What is wrong with a configuration, shown as compilers do: the message, the place, the line with a
+//! caret below the value, and a hint.
 
 use std::{
     fmt::{self, Write as _},
@@ -8,21 +8,26 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use toml::Spanned;
+use serde::Deserialize as _;
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue, Deserializer},
+};
 use unicode_width::UnicodeWidthStr;
 
+use super::{Config, Environment, value::HINT};
 use crate::escape::Escaped;
 
 /// A configuration that cannot be used; the process ends with exit code 2.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is none.
+    /// No file was found.
     #[error("{}", NotFound(.searched))]
     NotFound {
-        /// Where it was looked for, in this order.
+        /// Where it was searched, in this order.
         searched: Vec<PathBuf>,
     },
-    /// It is there, or was named, and cannot be read.
+    /// The file exists, or was named, and cannot be read.
     #[error("cannot read the configuration `{}`", Escaped::path(.file))]
     Unreadable {
         /// The file.
@@ -30,14 +35,14 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
-    /// It says something that cannot be.
+    /// A value is not possible.
     #[error(transparent)]
-    Wrong(Box<Wrong>),
+    Invalid(Box<Invalid>),
 }
 
-/// One thing that cannot be, and where it is written.
+/// A message about a value, its place in the file and a hint.
 #[derive(Debug)]
-pub struct Wrong {
+pub struct Invalid {
     message: String,
     place: Option<Place>,
     hint: Option<String>,
@@ -54,34 +59,77 @@ struct Place {
     caret_width: usize,
 }
 
-/// What a check finds, before it is known which file it speaks of.
+/// The parsed file, which knows the place of each key.
+#[derive(Debug, Default)]
+pub(super) struct Document<'a>(Option<Spanned<DeTable<'a>>>);
+
+impl<'a> Document<'a> {
+    pub(super) fn parse(text: &'a str) -> Result<Self, Problem> {
+        let table = DeTable::parse(text).map_err(|error| Problem::of_toml(&error))?;
+        Ok(Self(Some(table)))
+    }
+
+    /// The values of the file, each checked on its own; the defaults where there is no file.
+    pub(super) fn values(&self) -> Result<Config, Problem> {
+        let Some(table) = &self.0 else {
+            return Ok(Config::default());
+        };
+        Config::deserialize(Deserializer::from(table.clone()))
+            .map_err(|error| Problem::of_toml(&error))
+    }
+
+    /// Whether the file has this key, such as "quota.reserve".
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.span(key).is_some()
+    }
+
+    /// Something that is wrong with the value of this key, such as "folder.0.path".
+    pub(super) fn problem(&self, key: &str, message: impl Into<String>) -> Problem {
+        Problem::at(self.span(key), message)
+    }
+
+    /// The absolute path for the value of `key`; `base` is where relative ones begin.
+    pub(super) fn resolve(
+        &self,
+        key: &str,
+        path: &Path,
+        base: &Path,
+        env: &Environment,
+    ) -> Result<PathBuf, Problem> {
+        let message = "`~` cannot be expanded: this user has no home";
+        env.resolve(path, base)
+            .ok_or_else(|| self.problem(key, message))
+    }
+
+    fn span(&self, key: &str) -> Option<Range<usize>> {
+        let mut segments = key.split('.');
+        let mut value = self.0.as_ref()?.get_ref().get(segments.next()?)?;
+        for segment in segments {
+            value = match value.get_ref() {
+                DeValue::Table(table) => table.get(segment)?,
+                DeValue::Array(array) => array.get(segment.parse::<usize>().ok()?)?,
+                _ => return None,
+            };
+        }
+        Some(value.span())
+    }
+}
+
+/// What is wrong, before the name of the file is added.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(super) struct Problem {
     span: Option<Range<usize>>,
     message: String,
     hint: Option<String>,
 }
 
-impl Fault {
-    /// Something that is wrong, but not at any place of the file.
-    pub(super) fn nowhere(message: impl Into<String>) -> Self {
-        Self {
-            span: None,
-            message: message.into(),
-            hint: None,
-        }
-    }
-
-    /// Something that is wrong with `value`.
-    pub(super) fn at<T>(value: &Spanned<T>, message: impl Into<String>) -> Self {
-        Self::within(Some(value.span()), message)
-    }
-
-    /// Something that is wrong at these bytes of the file.
-    pub(super) fn within(span: Option<Range<usize>>, message: impl Into<String>) -> Self {
+impl Problem {
+    /// Something that is wrong at these bytes of the file, or at no place of it.
+    pub(super) fn at(span: Option<Range<usize>>, message: impl Into<String>) -> Self {
         Self {
             span,
-            ..Self::nowhere(message)
+            message: message.into(),
+            hint: None,
         }
     }
 
@@ -93,42 +141,41 @@ impl Fault {
         }
     }
 
-    /// What the TOML reader did not like, in words that do not speak of Rust.
-    pub(super) fn of_toml(error: &toml::de::Error) -> Self {
-        let mut message = error.message().trim_end().to_owned();
+    /// An error of the TOML parser or of a value, in words that are not about Rust.
+    fn of_toml(error: &toml::de::Error) -> Self {
+        let message = error.message().trim_end();
+        if let Some((message, hint)) = message.split_once(HINT) {
+            return Self::at(error.span(), message).hint(hint);
+        }
+        let mut message = message.to_owned();
         for (theirs, ours) in WORDS {
             message = message.replace(theirs, ours);
         }
-        if let Some((lead, _)) = message.split_once("expected struct") {
-            message = format!("{lead}expected a section with keys of its own");
+        if let Some((start, _)) = message.split_once("expected struct") {
+            message = format!("{start}expected a section with keys of its own");
         }
-        let hint =
-            (message.contains("invalid type: map") && message.ends_with("a list")).then(|| {
-                "each folder begins with a line of its own, in double brackets: `[[folder]]`"
-                    .to_owned()
-            });
-        Self {
-            span: error.span(),
-            message,
-            hint,
+        let is_folder = message.contains("invalid type: map") && message.ends_with("a list");
+        let problem = Self::at(error.span(), message);
+        if is_folder {
+            return problem.hint(
+                "each folder begins with a line of its own, in double brackets: `[[folder]]`",
+            );
         }
+        problem
     }
 
-    /// The error that is shown, once file and text are known.
+    /// The error that is shown, for the file `file` with the content `text`.
     pub(super) fn in_file(self, file: Option<&Path>, text: &[u8]) -> Error {
-        let place = match (file, self.span) {
-            (Some(file), Some(span)) => Some(Place::find(file.to_owned(), text, span)),
-            _ => None,
-        };
-        Error::Wrong(Box::new(Wrong {
+        let place = file.zip(self.span);
+        Error::Invalid(Box::new(Invalid {
             message: self.message,
-            place,
+            place: place.map(|(file, span)| Place::find(file.to_owned(), text, span)),
             hint: self.hint,
         }))
     }
 }
 
-/// Words of the deserializer, and ours for them.
+/// Words of the parser, and ours for them.
 const WORDS: &[(&str, &str)] = &[
     ("unknown field", "unknown key"),
     ("missing field", "missing key"),
@@ -163,20 +210,20 @@ impl Place {
     }
 }
 
-/// A piece of a line as a terminal shall see it; four columns for a tab.
+/// A piece of a line, safe for a terminal; a tab is four columns wide.
 fn show(piece: &[u8]) -> String {
     let mut shown = String::new();
     for chunk in piece.utf8_chunks() {
         shown += &Escaped::text(&chunk.valid().replace('\t', "    ")).to_string();
         for byte in chunk.invalid() {
-            // A String takes everything that is written to it.
+            // Writing to a String cannot fail.
             let _ = write!(shown, "\\x{byte:02x}");
         }
     }
     shown
 }
 
-impl fmt::Display for Wrong {
+impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", Escaped::text(&self.message))?;
         if let Some(place) = &self.place {
@@ -189,7 +236,7 @@ impl fmt::Display for Wrong {
     }
 }
 
-impl std::error::Error for Wrong {}
+impl std::error::Error for Invalid {}
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -203,7 +250,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// The words for a configuration that is nowhere.
+/// The message when no configuration was found.
 struct NotFound<'a>(&'a [PathBuf]);
 
 impl fmt::Display for NotFound<'_> {
@@ -222,12 +269,12 @@ mod tests {
     use super::*;
 
     fn shown(text: &[u8], span: Range<usize>) -> String {
-        let fault = Fault::within(Some(span), "it is wrong");
-        fault.in_file(Some(Path::new("c.toml")), text).to_string()
+        let problem = Problem::at(Some(span), "it is wrong");
+        problem.in_file(Some(Path::new("c.toml")), text).to_string()
     }
 
     #[test]
-    fn the_caret_stands_below_the_value() {
+    fn the_caret_is_below_the_value() {
         assert_eq!(
             shown(b"a = 1\r\nbb = 22 # no\r\n", 12..14),
             "it is wrong\n --> c.toml:2:6\n  |\n2 | bb = 22 # no\n  |      ^^"
@@ -235,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn the_caret_knows_wide_letters_tabs_and_what_a_terminal_must_not_see() {
+    fn the_caret_is_right_after_wide_letters_tabs_and_control_characters() {
         let text = "\t\"写\u{1b}\" = 5".as_bytes();
         let value = text.len() - 1;
         assert_eq!(
@@ -245,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn every_span_has_a_place() {
+    fn every_span_can_be_shown() {
         let text = "a = \"\"\"\nä\n\"\"\"\n\n".as_bytes();
         for start in 0..text.len() + 3 {
             for end in start..text.len() + 3 {

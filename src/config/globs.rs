@@ -1,7 +1,6 @@
-//! The patterns of `include` and `exclude`, compiled so that most entries cost one look at the name.
+//! The patterns of `include` and `exclude`, compiled so that most entries cost one match of the name.
 //!
-//! What a pattern means is told here and nowhere else: the scan asks, and so does the check of
-//! `after_upload`.
+//! Only this file decides what a pattern matches; the scan and the check of `after_upload` use it.
 
 use std::{ffi::OsStr, path::Path};
 
@@ -22,9 +21,9 @@ pub struct PatternError {
 /// One list of patterns.
 #[derive(Debug, Clone)]
 pub struct Globs {
-    /// Patterns without a `/`, asked with the name alone.
+    /// Patterns without a `/`, matched with the name alone.
     names: Set,
-    /// Patterns with a `/`, asked with the path from the root.
+    /// Patterns with a `/`, matched with the path from the root.
     paths: Set,
 }
 
@@ -37,7 +36,7 @@ struct Set {
 #[derive(Debug, Clone)]
 struct Pattern {
     written: String,
-    /// It ended in `/` or `/**`: it is for a folder and what is below, not for a file of that name.
+    /// It ended in `/` or `/**`: it matches a folder and everything in it, but no file of that name.
     dirs_only: bool,
 }
 
@@ -85,10 +84,10 @@ impl Globs {
         self.names.patterns.is_empty() && self.paths.patterns.is_empty()
     }
 
-    /// The first pattern that meets the entry `name` of `dir`, as it was written.
+    /// The first pattern that matches the entry `name` of `dir`, as it was written.
     pub fn find(&self, dir: &Path, name: &OsStr, is_dir: bool) -> Option<&str> {
         self.names.find(Path::new(name), is_dir).or_else(|| {
-            // The path is put together only when there is a pattern that wants it.
+            // The path is built only when there is a pattern that needs it.
             if self.paths.patterns.is_empty() {
                 None
             } else {
@@ -116,7 +115,7 @@ impl Set {
     }
 }
 
-/// The glob proper of a pattern, whether it counts from the root, and whether it is for folders only.
+/// The glob of a pattern, whether it is relative to the root, and whether it is for folders only.
 fn parts(written: &str) -> (&str, bool, bool) {
     let text = written.strip_prefix("./").unwrap_or(written);
     let (text, mut dirs_only) = match text.strip_suffix('/') {
@@ -125,7 +124,7 @@ fn parts(written: &str) -> (&str, bool, bool) {
     };
     let from_root = text.contains('/');
     let mut text = text.strip_prefix('/').unwrap_or(text);
-    // "X/**" is all that is below X: so X need not be looked into.
+    // "X/**" matches everything below X, so X need not be scanned.
     while let Some(folder) = text.strip_suffix("/**") {
         text = folder;
         dirs_only = true;

@@ -1,12 +1,12 @@
-//! The configuration: one [`Config`], found, read and checked; the only place that has defaults.
+//! The configuration: one [`Config`], found, read and checked.
 //!
-//! A file is found by [`Environment`], read as it is written (`schema`), and checked value by value
-//! (`sections`, `folders`, `values`). What is wrong is shown with its line and a caret ([`Error`]).
-//! Whoever holds a [`Config`] need not check it again: addresses are https or loopback, globs
-//! compile, zones exist, no two folders are the same place. Whether files and folders exist is not
-//! looked at: a folder may be unplugged, and a client secret may still be on its way.
+//! Each section is a struct with its keys, defaults and ranges ([`sections`], [`folder`]); the values
+//! check themselves while they are parsed ([`value`]), and [`Config::complete`] checks what concerns
+//! several keys. An error shows the line of the file with a caret ([`error`]).
 //!
-//! `commands` loads it; everybody else is handed the part that concerns them.
+//! A [`Config`] need not be checked again: addresses are https or loopback, globs compile, time zones
+//! exist, no two folders are the same directory. Whether files and folders exist is not checked: a
+//! folder may be unplugged, and the client secret may be added later.
 
 use std::{
     fs,
@@ -14,16 +14,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::Deserialize;
+
 mod after_upload;
 mod environment;
 mod error;
-mod folders;
+mod folder;
 mod globs;
-mod schema;
 mod sections;
-mod settings;
-mod unbuilt;
-mod values;
+mod value;
 
 #[cfg(test)]
 mod refusals;
@@ -32,63 +31,68 @@ mod tests;
 
 pub use crate::model::{album_title::AlbumRule, backoff::Retry};
 pub use environment::Environment;
-pub use error::{Error, Wrong};
+pub use error::{Error, Invalid};
+pub use folder::{AfterUpload, Description, Folder, OnDelete, OnEdit, Order, Timezone};
 pub use globs::{Globs, PatternError};
-pub use settings::{
-    Account, AfterUpload, Api, Batch, Dashboard, Description, Folder, OnDelete, OnEdit, Order,
-    Poll, Quota, Timezone, Upload, Verify, Watch,
-};
-pub use values::is_loopback;
+pub use sections::{Account, Api, Batch, Dashboard, Poll, Quota, Upload, Verify, Watch};
+pub use value::is_loopback;
 
-use error::Fault;
+use error::{Document, Problem};
 
 /// The file that `albumen init` writes: every key with its default.
 pub const EXAMPLE: &str = include_str!("../../config.example.toml");
 
-/// Bytes of a file that is read at most; a longer one is not a configuration.
+/// The largest file that is read, in bytes; a longer one is not a configuration.
 const MAX_FILE: u64 = 1 << 20;
 
-/// Everything that can be set, checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// All settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The file that it is from, if there is one.
+    /// The file that was read, if there is one.
+    #[serde(skip)]
     pub file: Option<PathBuf>,
-    /// Where the queue, the token and the lock are. A state folder is an account.
+    /// Where the queue, the token and the lock are. One state folder is one account.
+    #[serde(deserialize_with = "value::path")]
     pub state_dir: PathBuf,
-    /// The file that shifts the clock, in tests; never set unless the service is on loopback.
+    /// The file that shifts the clock in tests; only with an endpoint on loopback.
+    #[serde(skip)]
     pub clock_file: Option<PathBuf>,
-    /// The moment at which a test has the program killed; only with a loopback endpoint.
+    /// The failpoint at which a test has the program killed; only with an endpoint on loopback.
+    #[serde(skip)]
     pub crash_at: Option<String>,
-    /// Whose library it is.
+    /// Access to the library.
     pub account: Account,
-    /// Where the service is.
+    /// The addresses of the service.
     pub api: Api,
-    /// What is watched; there may be none.
+    /// The folders that are uploaded; there may be none.
+    #[serde(rename = "folder")]
     pub folders: Vec<Folder>,
-    /// How bytes go up.
+    /// How bytes are sent.
     pub upload: Upload,
-    /// When a batch leaves.
+    /// When a batch is sent.
     pub batch: Batch,
-    /// What the service allows.
+    /// The limits of the Cloud project.
     pub quota: Quota,
-    /// How files are noticed.
+    /// How new files are noticed.
     pub watch: Watch,
     /// The waits after refusals.
+    #[serde(with = "sections::RetryKeys")]
     pub retry: Retry,
-    /// The reading back of what was made.
+    /// Reading created items back.
     pub verify: Verify,
-    /// The page that shows what is going on.
+    /// A page that shows what Albumen does.
     pub dashboard: Dashboard,
 }
 
-/// The absolute path, without `.` and repeated slashes: as the store knows it.
+/// The absolute path, without `.` and repeated slashes, as the store has it.
 pub fn absolute(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     path.components().collect()
 }
 
 impl Config {
-    /// Reads the file that is named, or else the first one found; with none it fails.
+    /// Reads `explicit_file`, or else the first file found; it is an error if there is none.
     pub fn load(
         explicit_file: Option<&Path>,
         state_dir_override: Option<&Path>,
@@ -102,8 +106,8 @@ impl Config {
         }
     }
 
-    /// The same for commands that can do without a file: with none it has the defaults. A file that
-    /// is named and missing is still an error.
+    /// The same for commands that need no file: without one they get the defaults. A file that is
+    /// named and missing is still an error.
     pub fn load_or_defaults(
         explicit_file: Option<&Path>,
         state_dir_override: Option<&Path>,
@@ -115,7 +119,7 @@ impl Config {
         }
     }
 
-    /// The defaults, which name no folder. It fails only where the state has no place at all.
+    /// The defaults, which have no folder. An error only if there is no place for the state.
     pub fn defaults(env: &Environment) -> Result<Self, Error> {
         Self::without_file(None, env)
     }
@@ -131,9 +135,8 @@ impl Config {
         let own_file = env
             .own_file()
             .unwrap_or_else(|| env.cwd.join("config.toml"));
-        let base = settings::folder_of(&own_file);
-        Self::check(&schema::File::default(), base, state_dir_override, env)
-            .map_err(|fault| fault.in_file(None, b""))
+        Self::complete(&Document::default(), &own_file, state_dir_override, env)
+            .map_err(|problem| problem.in_file(None, b""))
     }
 
     fn read(
@@ -154,64 +157,63 @@ impl Config {
         state_dir_override: Option<&Path>,
         env: &Environment,
     ) -> Result<Self, Error> {
-        let base = settings::folder_of(file);
         let config = text_of(bytes)
-            .and_then(|text| toml::from_str(text).map_err(|error| Fault::of_toml(&error)))
-            .and_then(|written| Self::check(&written, base, state_dir_override, env))
-            .map_err(|fault| fault.in_file(Some(file), bytes))?;
+            .and_then(Document::parse)
+            .and_then(|document| Self::complete(&document, file, state_dir_override, env))
+            .map_err(|problem| problem.in_file(Some(file), bytes))?;
         Ok(Self {
             file: Some(file.to_owned()),
             ..config
         })
     }
 
-    fn check(
-        written: &schema::File,
-        base: &Path,
+    /// The values of the document with absolute paths, after the checks that concern several keys.
+    fn complete(
+        document: &Document<'_>,
+        file: &Path,
         state_dir_override: Option<&Path>,
         env: &Environment,
-    ) -> Result<Self, Fault> {
-        let api = sections::api(&written.api)?;
-        let crash_at = env.albumen_crash.clone();
-        let crash_at = crash_at.filter(|_| is_loopback(&api.endpoint));
-        let clock_file = env.albumen_clock.as_ref();
-        let clock_file = clock_file.filter(|_| is_loopback(&api.endpoint));
-        let folders = folders::check(&written.folder, base, env)?;
-        let verify = sections::verify(&written.verify)?;
-        after_upload::check(&folders, &written.folder, &verify)?;
-        Ok(Self {
-            file: None,
-            state_dir: state_dir(&written.state_dir, base, state_dir_override, env)?,
-            clock_file: clock_file.map(|file| env.typed(file)),
-            crash_at,
-            account: sections::account(&written.account, base, env)?,
-            folders,
-            upload: sections::upload(&written.upload)?,
-            batch: sections::batch(&written.batch)?,
-            quota: sections::quota(&written.quota)?,
-            watch: sections::watch(&written.watch)?,
-            retry: sections::retry(&written.retry, &api)?,
-            verify,
-            dashboard: sections::dashboard(&written.dashboard)?,
-            api,
-        })
+    ) -> Result<Self, Problem> {
+        let base = folder_of(file);
+        let mut config = document.values()?;
+        if is_loopback(&config.api.endpoint) {
+            config.crash_at.clone_from(&env.albumen_crash);
+            config.clock_file = env.albumen_clock.as_ref().map(|file| env.typed(file));
+        }
+        config.state_dir = match state_dir_override {
+            Some(typed) => env.typed(typed),
+            None if document.has("state_dir") => {
+                document.resolve("state_dir", &config.state_dir, base, env)?
+            }
+            None => usual_state_dir(env)?,
+        };
+        let secret = &mut config.account.client_secret_file;
+        *secret = match credential(secret, env) {
+            Some(file) => file,
+            None => document.resolve("account.client_secret_file", secret, base, env)?,
+        };
+        folder::complete(&mut config.folders, document, base, env)?;
+        config.quota.complete(document)?;
+        sections::check_retry(&config.retry, &config.api, document)?;
+        after_upload::check(&config, document)?;
+        Ok(config)
     }
 }
 
-/// The file that is named on the command line or in the environment, whether it exists or not; or
-/// else the first usual one that is there. One that cannot be looked at is there.
+/// The file named on the command line or in the environment, whether it exists or not; or else the
+/// first usual file that exists. A file that cannot be examined counts as existing.
 fn find(explicit_file: Option<&Path>, env: &Environment) -> Option<PathBuf> {
     if let Some(file) = explicit_file.or(env.albumen_config.as_deref()) {
         return Some(env.typed(file));
     }
-    let is_there = |file: &PathBuf| match fs::metadata(file) {
+    let exists = |file: &PathBuf| match fs::metadata(file) {
         Ok(_) => true,
         Err(error) => !matches!(
             error.kind(),
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
         ),
     };
-    env.usual_files().into_iter().find(is_there)
+    env.usual_files().into_iter().find(exists)
 }
 
 fn read_bounded(file: &Path) -> io::Result<Vec<u8>> {
@@ -226,28 +228,30 @@ fn read_bounded(file: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn text_of(bytes: &[u8]) -> Result<&str, Fault> {
+fn text_of(bytes: &[u8]) -> Result<&str, Problem> {
     std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();
-        Fault::within(Some(at..at + 1), "the file is not UTF-8 text from here on")
+        Problem::at(Some(at..at + 1), "the file is not UTF-8 text from here on")
             .hint("save it as UTF-8 in your editor")
     })
 }
 
-fn state_dir(
-    written: &schema::Text,
-    base: &Path,
-    state_dir_override: Option<&Path>,
-    env: &Environment,
-) -> Result<PathBuf, Fault> {
-    if let Some(typed) = state_dir_override {
-        return Ok(env.typed(typed));
-    }
-    if let Some(text) = written {
-        return folders::path(text, base, env);
-    }
+fn usual_state_dir(env: &Environment) -> Result<PathBuf, Problem> {
     env.usual_state_dir().ok_or_else(|| {
-        Fault::nowhere("the state has no place: this user has no home, and none is named")
+        let message = "the state has no place: this user has no home, and none is named";
+        Problem::at(None, message)
             .hint("`albumen --state-dir DIR` names one, as does `state_dir` in the configuration")
     })
+}
+
+/// The credential that systemd has decrypted for the service, if `name` is a bare name and it exists.
+fn credential(name: &Path, env: &Environment) -> Option<PathBuf> {
+    let file = env.credentials_directory.as_ref()?.join(name);
+    let is_bare = folder_of(name).as_os_str().is_empty();
+    (is_bare && file.is_file()).then_some(file)
+}
+
+/// The folder that a file is in, where its relative paths begin.
+fn folder_of(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new(""))
 }

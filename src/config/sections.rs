@@ -1,221 +1,318 @@
-//! The sections of the file that are about the service: each value within its range.
+//! The sections of the file about the service and its limits: each key with its type, default and range.
 //!
-//! Ranges are wide where a wrong value only costs time, and narrow where it would break the
-//! service's rules or lose work.
+//! Ranges are wide where a wrong value only costs time, and narrow where it would break the rules of
+//! the service or lose work.
 
-use std::{ops::RangeInclusive, path::Path, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use toml::Spanned;
+use serde::Deserialize;
+use strum::{EnumString, VariantNames};
+use url::Url;
 
 use super::{
-    environment::Environment,
-    error::Fault,
-    folders, schema,
-    settings::{Account, Api, Batch, Dashboard, Quota, Upload, Verify, Watch, folder_of},
-    unbuilt,
-    values::{self, duration, number},
+    error::{Document, Problem},
+    value::{self, DAY, HOUR, Shorthand, is_loopback},
 };
 use crate::model::backoff::Retry;
 
-/// The file that the Cloud console hands out, as one usually renames it.
-const CLIENT_SECRET: &str = "client_secret.json";
+/// The SI unit: sizes in the configuration follow it where they say "MB".
+const MB: u64 = 1_000_000;
 
-/// The addresses of the service (its discovery document, and OpenID's for the other three).
-const ENDPOINT: &str = "https://photoslibrary.googleapis.com";
-const AUTH_URL: &str = "https://accounts.google.com/o/oauth2/v2/auth";
-const TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
-const REVOKE_URL: &str = "https://oauth2.googleapis.com/revoke";
-
-/// Bytes a second below which a transfer looks as if it stood still, and is given up.
-const LEAST_BANDWIDTH: u64 = 10_000;
-/// Bytes a second: what a limiter with a cell for each KiB can still tell from no limit.
-const MOST_BANDWIDTH: u64 = 1_000_000_000_000;
+/// Bytes a second: a slower transfer looks stalled and is given up.
+const MIN_BANDWIDTH: u64 = 10_000;
+/// Bytes a second: the most that a limiter with a cell for each KiB can tell from no limit.
+const MAX_BANDWIDTH: u64 = 1_000_000 * MB;
 /// Bytes: what Google calls the standard granularity of chunks.
-const LEAST_CHUNK: u64 = 256 * 1024;
+const MIN_CHUNK: u64 = 256 * 1024;
 /// Bytes: the largest file that the upload server takes.
-const LARGEST_FILE: u64 = 20_000_000_000;
-/// One full batch: fewer waiting tokens could never fill one.
-const LEAST_TOKENS: u64 = 50;
+const MAX_CHUNK: u64 = 20_000 * MB;
+/// Upload tokens live a day: a backfill that waits longer than half of it risks losing them.
+const MAX_BACKFILL_WAIT: u64 = 12 * HOUR;
+const MONTH: u64 = 30 * DAY;
 
-const SECOND: Duration = Duration::from_secs(1);
-const HOUR: Duration = Duration::from_hours(1);
-const DAY: Duration = Duration::from_hours(24);
-
-/// The value that is written, checked; or else the default.
-fn or<T, U>(
-    written: Option<&Spanned<T>>,
-    default: U,
-    check: impl FnOnce(&Spanned<T>) -> Result<U, Fault>,
-) -> Result<U, Fault> {
-    written.map_or(Ok(default), check)
+/// `[account]`: access to a library.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Account {
+    /// The OAuth client as the Cloud console provides it ("installed" or "web"). It may not exist.
+    #[serde(deserialize_with = "value::path")]
+    pub client_secret_file: PathBuf,
 }
 
-fn count(written: &schema::Number, default: u64, range: RangeInclusive<u64>) -> Result<u64, Fault> {
-    or(written.as_ref(), default, |it| number(it, range))
+impl Default for Account {
+    fn default() -> Self {
+        Self {
+            client_secret_file: "client_secret.json".into(),
+        }
+    }
 }
 
-fn wait(
-    written: &schema::Text,
-    default: Duration,
-    range: RangeInclusive<Duration>,
-) -> Result<Duration, Fault> {
-    or(written.as_ref(), default, |it| duration(it, range))
+/// `[api]`: the addresses of the service. All are https, or http on a loopback host.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Api {
+    /// The Library API, without version and path.
+    #[serde(deserialize_with = "value::bare_address")]
+    pub endpoint: Url,
+    /// Where a person consents.
+    #[serde(deserialize_with = "value::address")]
+    pub auth_url: Url,
+    /// Where codes and refresh tokens are exchanged for access tokens.
+    #[serde(deserialize_with = "value::address")]
+    pub token_url: Url,
+    /// Where tokens are revoked.
+    #[serde(deserialize_with = "value::address")]
+    pub revoke_url: Url,
 }
 
-pub(super) fn account(
-    written: &schema::Account,
-    base: &Path,
-    env: &Environment,
-) -> Result<Account, Fault> {
-    let given = written.client_secret_file.as_ref();
-    let name = given.map_or(CLIENT_SECRET, |text| text.get_ref().as_str());
-    // A bare name may be a credential that systemd has decrypted for the service.
-    let credential = env.credentials_directory.as_ref().map(|dir| dir.join(name));
-    let is_bare = folder_of(Path::new(name)).as_os_str().is_empty();
-    let credential = credential.filter(|file| is_bare && file.is_file());
-    let client_secret_file = match (credential, given) {
-        (Some(file), _) => file,
-        (None, Some(text)) => folders::path(text, base, env)?,
-        (None, None) => base.join(CLIENT_SECRET),
-    };
-    Ok(Account { client_secret_file })
+impl Default for Api {
+    /// The addresses in the service's discovery document, and in OpenID's for the other three.
+    fn default() -> Self {
+        #[expect(
+            clippy::expect_used,
+            reason = "these are constants, and tests read them"
+        )]
+        let url = |address| Url::parse(address).expect("a valid address");
+        Self {
+            endpoint: url("https://photoslibrary.googleapis.com"),
+            auth_url: url("https://accounts.google.com/o/oauth2/v2/auth"),
+            token_url: url("https://oauth2.googleapis.com/token"),
+            revoke_url: url("https://oauth2.googleapis.com/revoke"),
+        }
+    }
 }
 
-pub(super) fn api(written: &schema::Api) -> Result<Api, Fault> {
-    let or_default = |text: &schema::Text, default: &str| {
-        text.clone()
-            .unwrap_or_else(|| Spanned::new(0..0, default.to_owned()))
-    };
-    Ok(Api {
-        endpoint: values::bare_address(&or_default(&written.endpoint, ENDPOINT))?,
-        auth_url: values::address(&or_default(&written.auth_url, AUTH_URL))?,
-        token_url: values::address(&or_default(&written.token_url, TOKEN_URL))?,
-        revoke_url: values::address(&or_default(&written.revoke_url, REVOKE_URL))?,
-    })
+impl Api {
+    /// The four addresses of a server that has all of them, as the sandbox does.
+    pub fn at(base: &Url) -> Self {
+        let with_path = |path| {
+            let mut url = base.clone();
+            url.set_path(path);
+            url
+        };
+        Self {
+            endpoint: with_path("/"),
+            auth_url: with_path("/o/oauth2/v2/auth"),
+            token_url: with_path("/token"),
+            revoke_url: with_path("/revoke"),
+        }
+    }
 }
 
-pub(super) fn upload(written: &schema::Upload) -> Result<Upload, Fault> {
-    let default = Upload::default();
-    let none_or = |text: &schema::Text, default, range| {
-        or(text.as_ref(), default, |it| match values::size(it)? {
-            0 => Ok(0),
-            _ => values::size_within(it, range),
-        })
-    };
-    let parallel = count(&written.parallel, default.parallel as u64, 1..=64)?;
-    Ok(Upload {
-        parallel: usize::try_from(parallel).unwrap_or(default.parallel),
-        bandwidth: none_or(
-            &written.bandwidth,
-            default.bandwidth,
-            LEAST_BANDWIDTH..=MOST_BANDWIDTH,
-        )?,
-        resumable_above: or(
-            written.resumable_above.as_ref(),
-            default.resumable_above,
-            values::size,
-        )?,
-        chunk_size: none_or(
-            &written.chunk_size,
-            default.chunk_size,
-            LEAST_CHUNK..=LARGEST_FILE,
-        )?,
-        ready_tokens: count(
-            &written.ready_tokens,
-            default.ready_tokens,
-            LEAST_TOKENS..=100_000,
-        )?,
-    })
+/// `[upload]`: how bytes are sent.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Upload {
+    /// Transfers at the same time.
+    #[serde(deserialize_with = "value::number::<1, 64, _, _>")]
+    pub parallel: usize,
+    /// Bytes a second for all of them together; 0 is no limit.
+    #[serde(deserialize_with = "value::size_or_none::<MIN_BANDWIDTH, MAX_BANDWIDTH, _>")]
+    pub bandwidth: u64,
+    /// Larger files, in bytes, get a resumable session.
+    #[serde(deserialize_with = "value::size")]
+    pub resumable_above: u64,
+    /// Bytes of one request of a session, to be rounded to the service's granularity; 0 sends all in
+    /// one request.
+    #[serde(deserialize_with = "value::size_or_none::<MIN_CHUNK, MAX_CHUNK, _>")]
+    pub chunk_size: u64,
+    /// Uploads pause while so many tokens wait for the writer. Fewer than 50 could never fill a batch.
+    #[serde(deserialize_with = "value::number::<50, 100_000, _, _>")]
+    pub ready_tokens: u64,
 }
 
-pub(super) fn batch(written: &schema::Batch) -> Result<Batch, Fault> {
-    let default = Batch::default();
-    Ok(Batch {
-        max_wait: wait(&written.max_wait, default.max_wait, Duration::ZERO..=HOUR)?,
-        // Upload tokens live a day.
-        max_wait_backfill: wait(
-            &written.max_wait_backfill,
-            default.max_wait_backfill,
-            Duration::ZERO..=12 * HOUR,
-        )?,
-        order_calls: count(&written.order_calls, default.order_calls, 0..=1_000_000)?,
-    })
+impl Default for Upload {
+    fn default() -> Self {
+        Self {
+            parallel: 6,
+            bandwidth: 0,
+            resumable_above: 16 * MB,
+            chunk_size: 0,
+            // Ten full batches: the writer always has work, and few tokens expire if it has to pause.
+            ready_tokens: 500,
+        }
+    }
 }
 
-pub(super) fn quota(written: &schema::Quota) -> Result<Quota, Fault> {
-    let default = Quota::default();
-    let requests_per_day = count(
-        &written.requests_per_day,
-        default.requests_per_day,
-        1..=100_000_000,
-    )?;
-    let writes_per_minute = count(
-        &written.writes_per_minute,
-        default.writes_per_minute.into(),
-        1..=1_000_000,
-    )?;
-    let usual_reserve = Quota::usual_reserve(requests_per_day);
-    let reserve = count(&written.reserve, usual_reserve, 0..=requests_per_day - 1)
-        .map_err(|fault| fault.hint("it is a part of `requests_per_day`, and leaves some of it"))?;
-    Ok(Quota {
-        requests_per_day,
-        count_uploads: written.count_uploads.unwrap_or(default.count_uploads),
-        writes_per_minute: u32::try_from(writes_per_minute).unwrap_or(default.writes_per_minute),
-        reserve,
-    })
+/// `[batch]`: when a batch is sent, and how many calls the order in albums may cost.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Batch {
+    /// The longest wait of the daemon's oldest ready item.
+    #[serde(deserialize_with = "value::duration_within::<0, HOUR, _>")]
+    pub max_wait: Duration,
+    /// The same in a backfill, where full batches matter more.
+    #[serde(deserialize_with = "value::duration_within::<0, MAX_BACKFILL_WAIT, _>")]
+    pub max_wait_backfill: Duration,
+    /// Calls a day, beyond those of full batches, to put late files at their place in an album.
+    #[serde(deserialize_with = "value::number::<0, 1_000_000, _, _>")]
+    pub order_calls: u64,
 }
 
-pub(super) fn watch(written: &schema::Watch) -> Result<Watch, Fault> {
-    let default = Watch::default();
-    Ok(Watch {
-        settle: wait(&written.settle, default.settle, Duration::ZERO..=HOUR)?,
-        rescan: wait(&written.rescan, default.rescan, SECOND..=30 * DAY)?,
-        poll: or(written.poll.as_ref(), default.poll, values::poll)?,
-    })
+impl Default for Batch {
+    fn default() -> Self {
+        Self {
+            max_wait: Duration::from_secs(30),
+            max_wait_backfill: Duration::from_mins(10),
+            order_calls: 2000,
+        }
+    }
 }
 
-/// The bases of all waits. The service states how long they are at least; a sandbox may be backpressure.
-pub(super) fn retry(written: &schema::Retry, api: &Api) -> Result<Retry, Fault> {
-    let default = Retry::default();
-    let backpressure = Duration::from_millis(1);
-    let (server_error_least, rate_limit_least) = if values::is_loopback(&api.endpoint) {
-        (backpressure, backpressure)
-    } else {
-        (default.server_error_base, default.rate_limit_base)
-    };
-    let max_attempts = count(&written.max_attempts, default.max_attempts.into(), 1..=100)?;
-    Ok(Retry {
-        server_error_base: wait(
-            &written.server_error_base,
-            default.server_error_base,
-            server_error_least..=HOUR,
-        )
-        .map_err(|fault| {
-            fault.hint("the service asks for at least 1s; more than 1h helps nobody")
-        })?,
-        rate_limit_base: wait(
-            &written.rate_limit_base,
-            default.rate_limit_base,
-            rate_limit_least..=HOUR,
-        )
-        .map_err(|fault| {
-            fault.hint("the service asks for at least 30s; more than 1h helps nobody")
-        })?,
-        max_attempts: u32::try_from(max_attempts).unwrap_or(default.max_attempts),
-    })
+/// `[quota]`: the limits of the Cloud project.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Quota {
+    /// Requests a day, Pacific time (Google's page "limits and quotas").
+    #[serde(deserialize_with = "value::number::<1, 100_000_000, _, _>")]
+    pub requests_per_day: u64,
+    /// Whether byte uploads count as requests: the page says yes, a measurement says no.
+    pub count_uploads: bool,
+    /// Writes a minute and user (`WritesPerMinutePerUser`); the writer stays below it.
+    #[serde(deserialize_with = "value::number::<1, 1_000_000, _, _>")]
+    pub writes_per_minute: u32,
+    /// Requests of the day that a backfill leaves for new files.
+    pub reserve: u64,
 }
 
-pub(super) fn verify(written: &schema::Verify) -> Result<Verify, Fault> {
-    let range = Duration::ZERO..=30 * DAY;
-    let after = or(written.after.as_ref(), Verify::default().after, |it| {
-        values::duration_or_never(it, range)
-    })?;
-    Ok(Verify { after })
+impl Default for Quota {
+    fn default() -> Self {
+        Self {
+            requests_per_day: 10_000,
+            count_uploads: false,
+            writes_per_minute: 30,
+            reserve: 200,
+        }
+    }
 }
 
-pub(super) fn dashboard(written: &schema::Dashboard) -> Result<Dashboard, Fault> {
-    let listen = or(written.listen.as_ref(), None, values::listen)?;
-    let dashboard = Dashboard { listen };
-    unbuilt::refuse_dashboard(&dashboard, written)?;
-    Ok(dashboard)
+impl Quota {
+    /// Sets the default of `reserve`, a fiftieth of the day and at most 200; or checks that it is less
+    /// than the day's requests.
+    pub(super) fn complete(&mut self, document: &Document<'_>) -> Result<(), Problem> {
+        let key = "quota.reserve";
+        if !document.has(key) {
+            self.reserve = (self.requests_per_day / 50).min(200);
+        } else if self.reserve >= self.requests_per_day {
+            let message = format!("{} is out of range", self.reserve);
+            let hint = "it is a part of `requests_per_day`, and leaves some of it";
+            return Err(document.problem(key, message).hint(hint));
+        }
+        Ok(())
+    }
+}
+
+/// `[watch]`: how new files are noticed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Watch {
+    /// A file is read only when its size and time did not change for so long.
+    #[serde(deserialize_with = "value::duration_within::<0, HOUR, _>")]
+    pub settle: Duration,
+    /// The time between two full scans.
+    #[serde(deserialize_with = "value::duration_within::<1, MONTH, _>")]
+    pub rescan: Duration,
+    /// Which folders are polled.
+    #[serde(deserialize_with = "value::word")]
+    pub poll: Poll,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self {
+            settle: Duration::from_secs(5),
+            rescan: Duration::from_hours(1),
+            poll: Poll::Auto,
+        }
+    }
+}
+
+/// Which folders are polled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Poll {
+    /// Network file systems, and folders that cannot be watched.
+    Auto,
+    /// All.
+    Always,
+    /// None.
+    Never,
+}
+
+/// `[retry]`: the waits after refusals. The type is in [`crate::model`]; here are its keys.
+#[derive(Deserialize)]
+#[serde(
+    remote = "Retry",
+    default = "Retry::default",
+    deny_unknown_fields,
+    expecting = "struct Retry"
+)]
+pub(super) struct RetryKeys {
+    #[serde(deserialize_with = "value::duration")]
+    server_error_base: Duration,
+    #[serde(deserialize_with = "value::duration")]
+    rate_limit_base: Duration,
+    #[serde(deserialize_with = "value::number::<1, 100, _, _>")]
+    max_attempts: u32,
+}
+
+/// Checks that the waits are at least as long as the service asks for; a sandbox may be retried sooner.
+pub(super) fn check_retry(
+    retry: &Retry,
+    api: &Api,
+    document: &Document<'_>,
+) -> Result<(), Problem> {
+    let minimum = Retry::default();
+    for (key, wait, minimum) in [
+        (
+            "retry.server_error_base",
+            retry.server_error_base,
+            minimum.server_error_base,
+        ),
+        (
+            "retry.rate_limit_base",
+            retry.rate_limit_base,
+            minimum.rate_limit_base,
+        ),
+    ] {
+        let allowed = if is_loopback(&api.endpoint) {
+            Duration::from_millis(1)
+        } else {
+            minimum
+        };
+        if !(allowed..=Duration::from_secs(HOUR)).contains(&wait) {
+            let message = format!("{} is out of range", Shorthand(wait));
+            let minimum = Shorthand(minimum);
+            let hint =
+                format!("the service asks for at least {minimum}; more than 1h helps nobody");
+            return Err(document.problem(key, message).hint(hint));
+        }
+    }
+    Ok(())
+}
+
+/// `[verify]`: reading created items back.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Verify {
+    /// The daemon asks once for each item, so long after its creation; `None` is never.
+    #[serde(deserialize_with = "value::duration_or_never::<0, MONTH, _>")]
+    pub after: Option<Duration>,
+}
+
+impl Default for Verify {
+    fn default() -> Self {
+        Self {
+            after: Some(Duration::from_mins(10)),
+        }
+    }
+}
+
+/// `[dashboard]`: a page that shows what Albumen does.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Dashboard {
+    /// Its address, on loopback; `None` is no page.
+    #[serde(deserialize_with = "value::listen")]
+    pub listen: Option<SocketAddr>,
 }
