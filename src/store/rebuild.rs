@@ -85,15 +85,22 @@ pub struct RecoveredItem {
 
 impl Store {
     /// Gives all albums of the service's list to the rows of their titles, which are made if need be; none where
-    /// the row of this title and part is another album already.
+    /// the row of this title and part is another album already. A dry run rolls everything back.
     pub async fn albums_taken_over(
         &self,
         list: Vec<ListedAlbum>,
+        is_dry: bool,
         now: Timestamp,
     ) -> Result<Vec<Option<AdoptedDescription>>> {
         self.write_durably(move |db| {
+            db.execute_batch("SAVEPOINT albums")?;
             remote_albums::are_listed(db, now)?;
-            list.iter().map(|album| take_over(db, album, now)).collect()
+            let taken = list.iter().map(|album| take_over(db, album, now)).collect();
+            if is_dry {
+                db.execute_batch("ROLLBACK TO albums")?;
+            }
+            db.execute_batch("RELEASE albums")?;
+            taken
         })
         .await
     }
