@@ -20,8 +20,8 @@ use albumen::{
         order_key::OrderKey,
     },
     store::{
-        CallKind, Change, Claimed, Content, Fate, FileStat, Hashed, ItemOutcome, NewCall, Outcome,
-        PlanRules, Planned, PlannedBatch, RootSpec, Store,
+        CallKind, Change, Claimed, Content, FileDecision, FileStat, Hashed, ItemOutcome, NewCall,
+        Outcome, PlanRules, Planned, PlannedBatch, RootSpec, Store,
     },
 };
 use jiff::Timestamp;
@@ -209,7 +209,7 @@ fn found(root: RootId, n: u32) -> Change {
     Change::Found {
         root,
         dir: PathBuf::from("2024/Summer in Crete"),
-        fate: Fate::Queue {
+        decision: FileDecision::Queue {
             album: Some("Summer in Crete".to_owned()),
             key: OrderKey::new(Some(taken), name.as_bytes(), &path),
             large: false,

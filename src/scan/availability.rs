@@ -11,7 +11,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-#[cfg(target_os = "linux")]
 use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{folder::Folder, rules::Verdict, walk::RootState};
@@ -122,14 +121,17 @@ impl Folder {
     }
 }
 
+/// What the system raises on the open mount table when something is mounted or unmounted
+/// (proc_pid_mountinfo(5)). Other systems have no such table.
+#[cfg(target_os = "linux")]
+const MOUNT_EVENT: Interest = Interest::PRIORITY;
+#[cfg(not(target_os = "linux"))]
+const MOUNT_EVENT: Interest = Interest::READABLE;
+
 /// Reports changes of the mount table.
 #[derive(Debug)]
-pub(super) struct MountTable {
-    #[cfg(target_os = "linux")]
-    file: Option<AsyncFd<fs::File>>,
-}
+pub(super) struct MountTable(Option<AsyncFd<fs::File>>);
 
-#[cfg(target_os = "linux")]
 impl MountTable {
     /// Opens the table. Must be called in a runtime.
     #[expect(
@@ -138,31 +140,19 @@ impl MountTable {
     )]
     pub(super) fn open() -> Self {
         let file = fs::File::open("/proc/self/mountinfo");
-        let file = file.and_then(|file| AsyncFd::with_interest(file, Interest::PRIORITY));
-        Self { file: file.ok() }
+        let file = file.and_then(|file| AsyncFd::with_interest(file, MOUNT_EVENT));
+        Self(file.ok())
     }
 
-    /// Waits until something is mounted or unmounted; none between two waits is missed. The system raises a
-    /// priority event on the open table (proc_pid_mountinfo(5)). Without a table it waits for ever.
+    /// Waits until something is mounted or unmounted; none between two waits is missed. Without a table it waits
+    /// for ever.
     pub(super) async fn changed(&self) {
-        if let Some(file) = &self.file
-            && let Ok(mut event) = file.ready(Interest::PRIORITY).await
+        if let Some(file) = &self.0
+            && let Ok(mut event) = file.ready(MOUNT_EVENT).await
         {
             event.clear_ready();
         } else {
             std::future::pending().await
         }
-    }
-}
-
-/// Other systems do not report changes.
-#[cfg(not(target_os = "linux"))]
-impl MountTable {
-    pub(super) fn open() -> Self {
-        Self {}
-    }
-
-    pub(super) async fn changed(&self) {
-        std::future::pending().await
     }
 }

@@ -23,7 +23,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
     availability::{Mounts, Unavailable},
-    folder::{Candidate, Folder, Stability, settle_time},
+    folder::{Candidate, Folder, settle_time},
     walk::{Entry, Listing, Look, Scope, is_not_found},
 };
 use crate::{
@@ -32,7 +32,7 @@ use crate::{
     escape::Escaped,
     media::description::{self, sidecars::SidecarIndex},
     model::ids::{DirId, FileId, RootId},
-    store::{self, Change, Fate, FileStat, FileState, KnownFile, Reader, Store},
+    store::{self, Change, FileDecision, FileStat, FileState, KnownFile, Reader, Store},
 };
 
 /// Changes in one transaction of the store: enough that its commit costs little for each.
@@ -269,7 +269,7 @@ impl Diff {
                     dir: dir.clone(),
                     entry,
                     is_new_arrival: self.request.is_rescan,
-                    stability: Stability::Unknown,
+                    is_stable: None,
                 }),
             }
             if self.candidates.len() >= BATCH {
@@ -304,20 +304,24 @@ impl Diff {
             self.compare_sidecars(dir, &row, sidecars);
         }
         let is_sent = row.state == FileState::Held || row.imported;
-        let mut stability = Stability::Unknown;
+        let mut is_stable = None;
         match row.state {
             // The upload worker, or the second look, deals with them.
             FileState::Claimed | FileState::Settling => return,
             _ if is_sent && changed && self.request.folder.settings.on_edit == OnEdit::Ignore => {
-                let (file, stat, fate) = (row.id, entry.stat, Fate::KeepAsIs);
-                return self.send(Change::Modified { file, stat, fate });
+                let (file, stat, decision) = (row.id, entry.stat, FileDecision::KeepAsIs);
+                return self.send(Change::Modified {
+                    file,
+                    stat,
+                    decision,
+                });
             }
             FileState::Queued if self.request.reclassify && !changed => {
-                stability = Stability::Stable;
+                is_stable = Some(true);
             }
             FileState::Held | FileState::Queued | FileState::Refused if !changed => {
                 if row.missed > 0 {
-                    self.send(Change::Back(row.id));
+                    self.send(Change::Reappeared(row.id));
                 }
                 return;
             }
@@ -328,7 +332,7 @@ impl Diff {
             row: Some(row),
             dir: dir.to_owned(),
             entry,
-            stability,
+            is_stable,
         });
     }
 
@@ -458,15 +462,15 @@ impl Diff {
         }
         let mut second_names = BTreeSet::new();
         for missing in std::mem::take(&mut self.missing) {
-            let (file, finally) = (missing.file, missing.again);
-            if !finally {
+            let (file, confirmed) = (missing.file, missing.again);
+            if !confirmed {
                 second_names.insert(missing.name);
             }
-            if finally && missing.left_out {
+            if confirmed && missing.left_out {
                 self.leave_out(file);
             } else {
                 self.outcome.missing += 1;
-                self.send(Change::Missing { file, finally });
+                self.send(Change::Missing { file, confirmed });
             }
         }
         if !second_names.is_empty() {
@@ -492,10 +496,10 @@ impl Diff {
         let candidates = std::mem::take(&mut self.candidates);
         let request = Arc::clone(&self.request);
         let folder = &request.folder;
-        let fates = folder.classify_all(&candidates, &request.config, now);
+        let decisions = folder.classify_all(&candidates, &request.config, now);
         self.outcome.changed += candidates.len() as u64;
-        for (candidate, fate) in candidates.into_iter().zip(fates) {
-            self.send(candidate.into_change(request.root, fate));
+        for (candidate, decision) in candidates.into_iter().zip(decisions) {
+            self.send(candidate.into_change(request.root, decision));
         }
     }
 

@@ -37,7 +37,7 @@ use crate::{
         dimensions, file_type,
     },
     model::{album_title, ids::RootId, order_key::OrderKey},
-    store::{Change, Fate, KnownFile, RootSpec},
+    store::{Change, FileDecision, KnownFile, RootSpec},
 };
 
 /// From this many files on, two threads read their heads. Two keep a disk busy while a head is parsed, and
@@ -70,22 +70,26 @@ pub(super) struct Candidate {
     pub(super) entry: Entry,
     /// Whether it was first seen after its folder's first full scan.
     pub(super) is_new_arrival: bool,
-    /// Whether it has stopped changing.
-    pub(super) stability: Stability,
+    /// Whether two looks, its settle time apart, saw the same; none after one look.
+    pub(super) is_stable: Option<bool>,
 }
 
 impl Candidate {
     /// What is recorded of it. `root` is the row of its folder.
-    pub(super) fn into_change(self, root: RootId, fate: Fate) -> Change {
+    pub(super) fn into_change(self, root: RootId, decision: FileDecision) -> Change {
         let (dir, name, stat) = (self.dir, self.entry.name, self.entry.stat);
         match self.row.map(|row| row.id) {
-            Some(file) => Change::Modified { file, stat, fate },
+            Some(file) => Change::Modified {
+                file,
+                stat,
+                decision,
+            },
             None => Change::Found {
                 root,
                 dir,
                 name,
                 stat,
-                fate,
+                decision,
             },
         }
     }
@@ -104,17 +108,6 @@ pub struct Preview {
     pub taken: Taken,
     /// Width and height.
     pub pixels: Option<(u32, u32)>,
-}
-
-/// Whether a file has stopped changing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stability {
-    /// It was looked at once: only its own times can tell.
-    Unknown,
-    /// Two looks, its settle time apart, saw the same.
-    Stable,
-    /// Two looks saw different sizes or times.
-    Changing,
 }
 
 /// The settle time of a file whose row says `settle_ms`.
@@ -183,19 +176,21 @@ impl Folder {
     }
 
     /// What happens to a file that is new or has changed: it settles, is queued, or is refused.
-    pub(super) fn classify(&self, file: &Candidate, config: &Config, now: Timestamp) -> Fate {
+    pub(super) fn classify(
+        &self,
+        file: &Candidate,
+        config: &Config,
+        now: Timestamp,
+    ) -> FileDecision {
         let entry = &file.entry;
         // Longer than configured after the file was changed during an upload.
         let settle_ms = file.row.as_ref().map_or(0, |row| row.settle_ms);
         let settle = settle_time(config, settle_ms);
-        let has_settled = match file.stability {
-            Stability::Unknown => is_older(entry, settle, now),
-            Stability::Stable => true,
-            Stability::Changing => false,
-        };
+        let is_stable = file.is_stable;
+        let has_settled = is_stable.unwrap_or_else(|| is_older(entry, settle, now));
         if !has_settled {
             let due_at = clock::after(now, settle);
-            return Fate::Settle { due_at, settle_ms };
+            return FileDecision::Settle { due_at, settle_ms };
         }
         let kind = file_type::by_name(&entry.name);
         if let Some(error) = kind.and_then(|kind| kind.check_size(entry.stat.size).err()) {
@@ -204,10 +199,10 @@ impl Folder {
                 file_type::BadSize::TooLarge { .. } => "too_large",
             };
             let reason = error.to_string();
-            return Fate::Refuse { kind, reason };
+            return FileDecision::Refuse { kind, reason };
         }
         let (album, key) = self.destination(&file.dir, entry, now);
-        Fate::Queue {
+        FileDecision::Queue {
             album,
             key,
             large: entry.stat.size > config.upload.resumable_above,
@@ -221,7 +216,7 @@ impl Folder {
         files: &[Candidate],
         config: &Config,
         now: Timestamp,
-    ) -> Vec<Fate> {
+    ) -> Vec<FileDecision> {
         let classify = |file| self.classify(file, config, now);
         if !self.needs_capture_time() || files.len() < MIN_PARALLEL {
             return files.iter().map(classify).collect();
@@ -229,7 +224,7 @@ impl Folder {
         let (first, second) = files.split_at(files.len() / 2);
         thread::scope(|scope| {
             let second = scope.spawn(|| second.iter().map(classify).collect::<Vec<_>>());
-            let mut all: Vec<Fate> = first.iter().map(classify).collect();
+            let mut all: Vec<FileDecision> = first.iter().map(classify).collect();
             match second.join() {
                 Ok(more) => all.extend(more),
                 Err(panic) => std::panic::resume_unwind(panic),
@@ -280,10 +275,10 @@ impl Folder {
             dir: dir.to_owned(),
             entry: entry.clone(),
             is_new_arrival: false,
-            stability: Stability::Unknown,
+            is_stable: None,
         };
         let decision = self.classify(&candidate, config, now);
-        let Fate::Queue {
+        let FileDecision::Queue {
             album, key, large, ..
         } = decision
         else {
@@ -418,33 +413,38 @@ impl Folders {
         Some((deepest, self.get(deepest)?))
     }
 
-    /// The folder that holds `path`, whether it exists or not, and the path below its root. Outside all folders
-    /// one is added, as for `backfill PATH`: `path` itself if it is a directory, else the one that it is in.
-    pub fn locate(&mut self, path: &Path, is_dir: bool) -> Result<(Arc<Folder>, PathBuf)> {
+    /// The folder that holds `path`, whether it exists or not, with its number and the path below its root. Outside
+    /// all folders one is added, as for `backfill PATH`: `path` itself if it is a directory, else the one that it
+    /// is in.
+    pub fn locate(&mut self, path: &Path, is_dir: bool) -> Result<(usize, Arc<Folder>, PathBuf)> {
         let path = absolute(path);
         // Links on the way are resolved, but a link at the end is a file of its directory.
         let target = match (path.parent(), path.file_name()) {
             (Some(parent), Some(name)) => real(parent).join(name),
             _ => path.clone(),
         };
+        let real_path = real(&path);
         let found = self
-            .deepest(|folder| {
-                if folder.root() == path {
-                    Some(Path::new(""))
-                } else {
-                    target.strip_prefix(&folder.real).ok()
-                }
+            .deepest(|folder| match folder.root() == path {
+                true => Some(Path::new("")),
+                false => target.strip_prefix(&folder.real).ok(),
             })
-            .or_else(|| self.at_real(&real(&path)));
+            .or_else(|| self.deepest(|folder| real_path.strip_prefix(&folder.real).ok()));
         if let Some((number, relative)) = found
             && let Some(folder) = self.get(number)
         {
-            return Ok((Arc::clone(folder), relative));
+            return Ok((number, Arc::clone(folder), relative));
         }
-        let folder = self.add(&target, is_dir)?;
-        let relative = target.strip_prefix(folder.root()).unwrap_or(Path::new(""));
-        let relative = relative.to_owned();
-        Ok((folder, relative))
+        let root = match target.parent() {
+            Some(parent) if !is_dir => parent,
+            _ => &target,
+        };
+        let nested = nested_in(root, self.0.iter().map(|folder| folder.root()));
+        let folder = Folder::new(config::Folder::with_defaults(root), false, nested)?;
+        let folder = Arc::new(folder);
+        self.0.push(Arc::clone(&folder));
+        let relative = target.strip_prefix(root).unwrap_or(Path::new(""));
+        Ok((self.0.len() - 1, folder, relative.to_owned()))
     }
 
     /// Resolves the PATHs of a command to parts of folders, which are added where there are none. Fails if one
@@ -479,51 +479,22 @@ impl Folders {
                 resolved.add(number, Scope::Folder);
             }
         }
-        if self.at_real(&target).is_none() {
-            self.add(&target, is_dir)?;
+        let (number, folder, relative) = self.locate(&target, is_dir)?;
+        let look = || folder.tree.look(&relative).map_err(unusable);
+        let scope = match relative.as_os_str().is_empty() {
+            true => Ok(Scope::Folder),
+            false => match look()? {
+                Look::Dir => Ok(Scope::Subtree(relative.clone())),
+                Look::File(_) => Ok(Scope::file(&relative)),
+                Look::Refused(verdict) => Err(verdict.to_string()),
+                Look::Nothing => Err("it is no file or folder that is looked into".to_owned()),
+            },
+        };
+        match scope {
+            Ok(scope) => resolved.add(number, scope),
+            Err(why) => resolved.left_out.push((folder.root().join(relative), why)),
         }
-        let Some((number, relative)) = self.at_real(&target) else {
-            return Ok(());
-        };
-        let Some(folder) = self.0.get(number) else {
-            return Ok(());
-        };
-        if relative.as_os_str().is_empty() {
-            resolved.add(number, Scope::Folder);
-            return Ok(());
-        }
-        let why = match folder.tree.look(&relative).map_err(unusable)? {
-            Look::Dir => {
-                resolved.add(number, Scope::Subtree(relative));
-                return Ok(());
-            }
-            Look::File(_) => {
-                resolved.add(number, Scope::file(&relative));
-                return Ok(());
-            }
-            Look::Refused(verdict) => verdict.to_string(),
-            Look::Nothing => "it is no file or folder that is looked into".to_owned(),
-        };
-        resolved.left_out.push((folder.root().join(relative), why));
         Ok(())
-    }
-
-    /// Adds a folder with default settings: the directory `target`, or the one that the file is in.
-    fn add(&mut self, target: &Path, is_dir: bool) -> Result<Arc<Folder>> {
-        let root = match target.parent() {
-            Some(parent) if !is_dir => parent,
-            _ => target,
-        };
-        let nested = nested_in(root, self.0.iter().map(|folder| folder.root()));
-        let folder = Folder::new(config::Folder::with_defaults(root), false, nested)?;
-        let folder = Arc::new(folder);
-        self.0.push(Arc::clone(&folder));
-        Ok(folder)
-    }
-
-    /// The folder that holds a path without links, and the path below its root.
-    fn at_real(&self, target: &Path) -> Option<(usize, PathBuf)> {
-        self.deepest(|folder| target.strip_prefix(&folder.real).ok())
     }
 
     /// The folder for which `below` gives the shortest path below its root, and that path.

@@ -8,7 +8,7 @@ fn folders_at(paths: &[&Path]) -> Folders {
 
 fn located(folders: &mut Folders, path: impl AsRef<Path>) -> (PathBuf, PathBuf, bool) {
     let path = path.as_ref();
-    let (folder, relative) = folders.locate(path, path.is_dir()).unwrap();
+    let (_, folder, relative) = folders.locate(path, path.is_dir()).unwrap();
     (folder.root().to_owned(), relative, folder.is_configured)
 }
 

@@ -11,7 +11,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     ops::RangeInclusive,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -197,18 +197,16 @@ impl PendingScans {
 
     /// A scan has finished.
     pub(super) fn finish(&mut self, folder: usize, scope: &Scope, took: Duration, now: Instant) {
-        let dir = match scope {
-            Scope::Folder => Path::new(""),
-            Scope::Subtree(dir) => dir,
-            Scope::Directory(_) | Scope::Files { .. } => return,
-        };
+        if !scope.is_recursive() {
+            return;
+        }
         if *scope == Scope::Folder {
             self.durations.insert(folder, took);
             // At most half of the time is spent on scans, however slow the disk is.
             self.rescan_at = self.rescan_at.map(|at| at.max(now + took));
         }
         let interval = self.poll_interval();
-        if let Some(polled) = self.polled.get_mut(&(folder, dir.to_owned())) {
+        if let Some(polled) = self.polled.get_mut(&(folder, scope.dir().to_owned())) {
             polled.next = now + interval.max(took * PAUSE_FACTOR);
         }
     }
@@ -259,25 +257,15 @@ impl PendingScans {
 
 impl PendingDir {
     fn of(scope: Scope) -> (PathBuf, Self) {
-        let mut pending = Self::default();
-        let dir = match scope {
-            Scope::Folder | Scope::Subtree(_) => {
-                pending.subtree = true;
-                if let Scope::Subtree(dir) = scope {
-                    dir
-                } else {
-                    PathBuf::new()
-                }
-            }
-            Scope::Directory(dir) => {
-                pending.directory = true;
-                dir
-            }
-            Scope::Files { dir, names } => {
-                pending.missing = names;
-                dir
-            }
+        let dir = scope.dir().to_owned();
+        let mut pending = Self {
+            directory: matches!(scope, Scope::Directory(_)),
+            subtree: scope.is_recursive(),
+            ..Self::default()
         };
+        if let Scope::Files { names, .. } = scope {
+            pending.missing = names;
+        }
         (dir, pending)
     }
 

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    folder::{Candidate, Folder, Stability, settle_time},
+    folder::{Candidate, Folder, settle_time},
     walk::{Look, is_not_found},
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     config::Config,
     escape::Escaped,
     model::ids::RootId,
-    store::{self, Change, Fate, Reader, Settling},
+    store::{self, Change, FileDecision, Reader, Settling},
 };
 
 /// Files of one pass: even if their heads are read, it takes well under a second on a warm disk.
@@ -64,8 +64,11 @@ pub(super) fn check_settled(
             continue;
         };
         let path = dir.join(&file.name);
-        let (id, finally) = (file.id, true);
-        let gone = Change::Missing { file: id, finally };
+        let (id, confirmed) = (file.id, true);
+        let gone = Change::Missing {
+            file: id,
+            confirmed,
+        };
         match folder.tree.look(&path) {
             Ok(Look::File(entry)) => {
                 let (seen, known) = (&entry.stat, &file.stat);
@@ -75,11 +78,7 @@ pub(super) fn check_settled(
                     row: Some(file),
                     dir,
                     entry,
-                    stability: if is_same {
-                        Stability::Stable
-                    } else {
-                        Stability::Changing
-                    },
+                    is_stable: Some(is_same),
                 });
             }
             // The rules do not take it any more, or it has become something else.
@@ -94,20 +93,25 @@ pub(super) fn check_settled(
             Err(error) => {
                 let path = folder.root().join(&path);
                 tracing::debug!("cannot look at {}: {error}", Escaped::path(&path));
-                let fate = Fate::Settle {
+                let decision = FileDecision::Settle {
                     due_at: clock::after(now, RETRY),
                     settle_ms: file.settle_ms,
                 };
                 let (file, stat) = (id, file.stat);
-                outcome.changes.push(Change::Modified { file, stat, fate });
+                outcome.changes.push(Change::Modified {
+                    file,
+                    stat,
+                    decision,
+                });
             }
         }
     }
     for (root, candidates) in candidates {
         if let Some(folder) = folders.get(&root) {
-            let fates = folder.classify_all(&candidates, config, now);
-            let changes = candidates.into_iter().zip(fates);
-            let changes = changes.map(|(candidate, fate)| candidate.into_change(root, fate));
+            let decisions = folder.classify_all(&candidates, config, now);
+            let changes = candidates.into_iter().zip(decisions);
+            let changes =
+                changes.map(|(candidate, decision)| candidate.into_change(root, decision));
             outcome.changes.extend(changes);
         }
     }

@@ -41,7 +41,7 @@ use crate::{
     context::{Context, Error, Mode, Result},
     escape::Escaped,
     model::ids::RootId,
-    store::{self, Change, Fate},
+    store::{self, Change, FileDecision},
 };
 
 /// Requests that wait for the task before their senders wait.
@@ -49,9 +49,6 @@ const REQUESTS_AHEAD: usize = 16;
 
 /// Watcher events that are handled at once.
 const EVENTS: usize = 1_024;
-
-/// After this time the store is tried again, if its error may pass: mostly a full disk.
-const STORE_RETRY: Duration = Duration::from_secs(5);
 
 /// The roots are checked this long after something was mounted or unmounted: mounts come in groups.
 const MOUNT_DELAY: Duration = Duration::from_millis(500);
@@ -716,7 +713,17 @@ impl Scanner {
                 self.handle_return(number);
                 self.set_unmounted(number, unmounted).await?;
             }
-            self.set_identity(number, identity);
+            // If another directory has taken the place of the root, for example a disk that was mounted over
+            // it, it is not watched, and its files are not known.
+            if let Some(new) = identity
+                && let Some(state) = self.states.get_mut(&number)
+                && state.identity.replace(new).is_some_and(|old| old != new)
+                && state.folder.is_configured
+            {
+                let root = state.folder.root();
+                self.watcher.iter().for_each(|it| it.rewatch(root));
+                self.enqueue(number, Scope::Folder, None);
+            }
         }
         Ok(())
     }
@@ -792,25 +799,10 @@ impl Scanner {
         Ok(())
     }
 
-    /// If another directory has taken the place of a root, for example a disk that was mounted over it, it is
-    /// not watched, and its files are not known.
-    fn set_identity(&mut self, number: usize, identity: Option<Identity>) {
-        let Some(state) = self.states.get_mut(&number) else {
-            return;
-        };
-        let Some(new) = identity else { return };
-        let is_replaced = state.identity.replace(new).is_some_and(|old| old != new);
-        if is_replaced && state.folder.is_configured {
-            let folder = Arc::clone(&state.folder);
-            self.rewatch(&folder, folder.root());
-            self.enqueue(number, Scope::Folder, None);
-        }
-    }
-
     async fn record(&mut self, changes: Vec<Change>) -> Flow<()> {
         for change in &changes {
-            if let Change::Found { fate, .. } | Change::Modified { fate, .. } = change
-                && let Fate::Settle { due_at, .. } = fate
+            if let Change::Found { decision, .. } | Change::Modified { decision, .. } = change
+                && let FileDecision::Settle { due_at, .. } = decision
             {
                 self.settle_at = Some(self.settle_at.map_or(*due_at, |at| at.min(*due_at)));
             }
@@ -845,42 +837,27 @@ impl Scanner {
         read.await
     }
 
-    /// Repeats a call of the store while its error may pass. The store itself logs such an error once.
+    /// Repeats a call of the store while its error is transient.
     async fn retry<T, F: Future<Output = store::Result<T>>>(
         &self,
         call: impl Fn() -> F,
     ) -> Flow<T> {
-        loop {
-            match call().await {
-                Ok(done) => return Ok(done),
-                Err(error) if error.is_transient() => {}
-                Err(error) => return Err(error.into()),
-            }
-            tokio::select! {
-                () = self.context.stop.cancelled() => return Err(End::Stopped),
-                () = tokio::time::sleep(STORE_RETRY) => {}
-            }
-        }
+        let done = store::retry_transient(&self.context.stop, call).await?;
+        done.ok_or(End::Stopped)
     }
 }
 
 fn log_outcome(folder: &Folder, outcome: &ScanOutcome, took: Duration) {
     let root = Escaped::path(folder.root());
     let seconds = took.as_secs_f64();
-    let ScanOutcome {
-        files,
-        changed,
-        missing,
-        left_out,
-        other_kind,
-        ..
-    } = outcome;
-    if *left_out > 0 {
+    let (files, changed, missing) = (outcome.files, outcome.changed, outcome.missing);
+    let (left_out, other_kind) = (outcome.left_out, outcome.other_kind);
+    if left_out > 0 {
         tracing::info!(
             "{left_out} files in {root} are left out from now on, as its rules say; their photos stay where they are"
         );
     }
-    if *changed > 0 || *missing > 0 {
+    if changed > 0 || missing > 0 {
         tracing::info!(
             "scanned {root} in {seconds:.1} s: {files} photos and videos, {changed} new or changed, \
              {missing} not there any more; {other_kind} files of other types"

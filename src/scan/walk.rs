@@ -70,6 +70,19 @@ impl Scope {
         }
     }
 
+    /// The directory: that of the files, or the root.
+    pub(super) fn dir(&self) -> &Path {
+        match self {
+            Self::Folder => Path::new(""),
+            Self::Subtree(dir) | Self::Directory(dir) | Self::Files { dir, .. } => dir,
+        }
+    }
+
+    /// Whether everything below the directory is part of it.
+    pub(super) fn is_recursive(&self) -> bool {
+        matches!(self, Self::Folder | Self::Subtree(_))
+    }
+
     /// One file.
     pub(super) fn file(relative: &Path) -> Self {
         Self::Files {
@@ -193,17 +206,13 @@ struct Pending {
 impl Tree {
     /// Walks a part of the folder. A directory that does not belong to it gives no listing.
     pub fn walk(&self, scope: &Scope) -> Walk<'_> {
-        let (dir, recursive) = match scope {
-            Scope::Folder => (Path::new(""), true),
-            Scope::Subtree(dir) => (&**dir, true),
-            Scope::Directory(dir) | Scope::Files { dir, .. } => (&**dir, false),
-        };
+        let dir = scope.dir();
         let mut walk = Walk {
             tree: self,
             real_root: None,
             pending: Vec::new(),
             files: None,
-            recursive: recursive && self.recursive,
+            recursive: scope.is_recursive() && self.recursive,
             dev: None,
         };
         if let Scope::Files { dir, names } = scope {

@@ -301,18 +301,12 @@ fn is_read(kind: EventKind) -> bool {
 
 impl State {
     fn add(&mut self, event: notify::Result<Event>) {
-        let (kind, paths, is_overflow) = match event {
-            Ok(event) => {
-                let is_overflow = event.need_rescan()
-                    || (event.paths.is_empty() && event.kind != EventKind::Other);
-                (event.kind, event.paths, is_overflow)
-            }
-            // The library's loop has failed: unknown events were lost.
-            Err(_) => (EventKind::Other, Vec::new(), true),
-        };
-        self.overflow |= is_overflow;
-        let is_rename = kind == EventKind::Modify(ModifyKind::Name(RenameMode::Both));
-        let kind = match kind {
+        // If the library's loop fails, unknown events are lost, as with an event without a path.
+        let event = event.unwrap_or_else(|_| Event::new(EventKind::Any));
+        let is_lost = event.paths.is_empty() && event.kind != EventKind::Other;
+        self.overflow |= is_lost || event.need_rescan();
+        let is_rename = event.kind == EventKind::Modify(ModifyKind::Name(RenameMode::Both));
+        let kind = match event.kind {
             EventKind::Access(_)
             | EventKind::Create(CreateKind::File)
             | EventKind::Modify(ModifyKind::Data(_)) => Kind::Written,
@@ -320,19 +314,11 @@ impl State {
                 Kind::Removed
             }
             EventKind::Modify(ModifyKind::Metadata(_)) => Kind::Attributes,
-            EventKind::Any
-            | EventKind::Other
-            | EventKind::Create(_)
-            | EventKind::Modify(ModifyKind::Any | ModifyKind::Other | ModifyKind::Name(_)) => {
-                Kind::Appeared
-            }
+            _ => Kind::Appeared,
         };
-        for (n, path) in paths.into_iter().enumerate() {
-            let kind = if is_rename && n == 0 {
-                Kind::Removed
-            } else {
-                kind
-            };
+        for (n, path) in event.paths.into_iter().enumerate() {
+            let is_source = is_rename && n == 0;
+            let kind = if is_source { Kind::Removed } else { kind };
             let known = self.paths.entry(path).or_insert(kind);
             if *known == Kind::Removed || kind > *known {
                 *known = kind;
@@ -550,11 +536,9 @@ impl<'a> WatchRegistry<'a> {
                 let shown = Escaped::path(&dir);
                 tracing::warn!("cannot watch {shown}, it is polled instead: {why}");
             }
-            let is_missing = failure == Failure::RootMissing;
-            let event = if is_missing {
-                WatchEvent::RootMissing
-            } else {
-                WatchEvent::Unwatched
+            let event = match failure {
+                Failure::RootMissing => WatchEvent::RootMissing,
+                Failure::Limit | Failure::Other(_) => WatchEvent::Unwatched,
             };
             self.send(dir, event);
         }

@@ -12,8 +12,8 @@ use super::{
 use crate::{
     model::{ids::AlbumRow, order_key::OrderKey},
     store::{
-        AccountState, AlbumView, Change, Fate, FileStat, ItemCounts, Pause, Reader, RootSpec,
-        Store, WriterState,
+        AccountState, AlbumView, Change, FileDecision, FileStat, ItemCounts, Pause, Reader,
+        RootSpec, Store, WriterState,
     },
 };
 
@@ -42,7 +42,7 @@ fn local() -> LocalTime {
     }
 }
 
-fn found(root: &crate::store::RootRow, name: &str, fate: Fate) -> Change {
+fn found(root: &crate::store::RootRow, name: &str, decision: FileDecision) -> Change {
     Change::Found {
         root: root.id,
         dir: PathBuf::new(),
@@ -54,7 +54,7 @@ fn found(root: &crate::store::RootRow, name: &str, fate: Fate) -> Change {
             dev: 1,
             inode: 1,
         },
-        fate,
+        decision,
     }
 }
 
@@ -71,15 +71,15 @@ async fn files_of_the_store_are_told_by_state_and_a_refused_one_by_reason() {
     };
     let roots = store.roots(vec![spec]).await.unwrap();
     let queue = |name: &str| {
-        let fate = Fate::Queue {
+        let decision = FileDecision::Queue {
             album: Some("Crete".into()),
             key: OrderKey::new(Some(now), name.as_bytes(), Path::new(name)),
             large: false,
             fresh: false,
         };
-        found(&roots[0], name, fate)
+        found(&roots[0], name, decision)
     };
-    let refuse = Fate::Refuse {
+    let refuse = FileDecision::Refuse {
         kind: "empty",
         reason: "it is empty".into(),
     };

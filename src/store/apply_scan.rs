@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, params};
 
 use super::{
-    Change, Fate, FileStat, IMPORTED, Result, Tx, albums, attach, descriptions, items,
+    Change, FileDecision, FileStat, IMPORTED, Result, Tx, albums, attach, descriptions, items,
     missing_files, mounts, renames,
 };
 use crate::model::ids::{AlbumRow, DirId, FileId, ItemId, RootId};
@@ -55,15 +55,19 @@ impl<'a> Recording<'a> {
                 dir,
                 name,
                 stat,
-                fate,
+                decision,
             } => {
                 let dir = self.dir(root, dir)?;
-                self.found(root, dir, &name, stat, &fate)
+                self.found(root, dir, &name, stat, &decision)
             }
-            Change::Modified { file, stat, fate } => self.altered(file, stat, &fate),
-            Change::Missing { file, finally } => {
+            Change::Modified {
+                file,
+                stat,
+                decision,
+            } => self.altered(file, stat, &decision),
+            Change::Missing { file, confirmed } => {
                 self.may_have_moved = true;
-                missing_files::missed(self.db, file, finally, self.now)
+                missing_files::missed(self.db, file, confirmed, self.now)
             }
             Change::Excluded(file) => {
                 self.may_have_moved = true;
@@ -78,7 +82,7 @@ impl<'a> Recording<'a> {
                 mounts::seen(self.db, dir, is_mount)
             }
             Change::Described { file, words } => descriptions::changed(self.db, file, &words),
-            Change::Back(file) => {
+            Change::Reappeared(file) => {
                 self.db
                     .prepare_cached("UPDATE files SET missed = 0 WHERE id = ?1")?
                     .execute([file.0])?;
@@ -118,9 +122,9 @@ impl<'a> Recording<'a> {
         dir: DirId,
         name: &OsStr,
         stat: FileStat,
-        fate: &Fate,
+        decision: &FileDecision,
     ) -> Result<()> {
-        let Some(columns) = self.columns(fate)? else {
+        let Some(columns) = self.columns(decision)? else {
             return Ok(());
         };
         let inserted = self.db.prepare_cached(INSERT)?.execute(params![
@@ -168,11 +172,11 @@ impl<'a> Recording<'a> {
         if is_same {
             return Ok(());
         }
-        self.altered(known, stat, fate)
+        self.altered(known, stat, decision)
     }
 
     /// A claimed file is left to its upload slot, which looks at it after the last byte by itself.
-    fn altered(&mut self, file: FileId, stat: FileStat, fate: &Fate) -> Result<()> {
+    fn altered(&mut self, file: FileId, stat: FileStat, decision: &FileDecision) -> Result<()> {
         let (db, now) = (self.db, self.now);
         let row: Option<(String, Option<i64>)> = db
             .prepare_cached("SELECT state, item_id FROM files WHERE id = ?1")?
@@ -184,7 +188,7 @@ impl<'a> Recording<'a> {
         if state == "claimed" {
             return Ok(());
         }
-        let Some(columns) = self.columns(fate)? else {
+        let Some(columns) = self.columns(decision)? else {
             return keep_as_is(db, file, stat);
         };
         if let Some(item) = item.filter(|_| state == "held") {
@@ -241,8 +245,8 @@ impl<'a> Recording<'a> {
         Ok(())
     }
 
-    /// What a fate makes of the row; none for one that leaves it where it is.
-    fn columns<'f>(&mut self, fate: &'f Fate) -> Result<Option<Columns<'f>>> {
+    /// What a decision makes of the row; none for one that leaves it where it is.
+    fn columns<'f>(&mut self, decision: &'f FileDecision) -> Result<Option<Columns<'f>>> {
         let plain = Columns {
             state: "queued",
             album: None,
@@ -254,14 +258,14 @@ impl<'a> Recording<'a> {
             reason_kind: None,
             reason: None,
         };
-        Ok(Some(match fate {
-            Fate::Settle { due_at, settle_ms } => Columns {
+        Ok(Some(match decision {
+            FileDecision::Settle { due_at, settle_ms } => Columns {
                 state: "settling",
                 due_at: Some(due_at.as_millisecond()),
                 settle_ms: *settle_ms as i64,
                 ..plain
             },
-            Fate::Queue {
+            FileDecision::Queue {
                 album,
                 key,
                 large,
@@ -273,18 +277,18 @@ impl<'a> Recording<'a> {
                 fresh: Some(*fresh),
                 ..plain
             },
-            Fate::Refuse { kind, reason } => Columns {
+            FileDecision::Refuse { kind, reason } => Columns {
                 state: "refused",
                 reason_kind: Some(kind),
                 reason: Some(reason),
                 ..plain
             },
-            Fate::KeepAsIs => return Ok(None),
+            FileDecision::KeepAsIs => return Ok(None),
         }))
     }
 }
 
-/// The columns that a fate decides.
+/// The columns that a decision decides.
 struct Columns<'a> {
     state: &'static str,
     album: Option<AlbumRow>,

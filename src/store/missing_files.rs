@@ -6,9 +6,9 @@ use rusqlite::{OptionalExtension as _, params};
 use super::{Result, Tx, items, pending_removals};
 use crate::model::ids::{FileId, ItemId};
 
-/// A scan did not see the file; `finally` if an earlier one did not either.
-pub(super) fn missed(db: &Tx, file: FileId, finally: bool, now: Timestamp) -> Result<()> {
-    if !finally {
+/// A scan did not see the file; `confirmed` if an earlier one did not either.
+pub(super) fn missed(db: &Tx, file: FileId, confirmed: bool, now: Timestamp) -> Result<()> {
+    if !confirmed {
         db.prepare_cached("UPDATE files SET missed = missed + 1 WHERE id = ?1")?
             .execute([file.0])?;
         return Ok(());

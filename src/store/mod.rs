@@ -83,7 +83,7 @@ pub use rebuild::{AdoptedDescription, ListedAlbum, RecoveredItem};
 pub use remote_albums::{Before, RemoteAlbum};
 pub use roots::{FileState, KnownFile, RootRow, RootSpec, Settling};
 pub use row::{FileStat, Reader, Tx};
-pub use scan_result::{Change, Fate};
+pub use scan_result::{Change, FileDecision};
 pub use source_actions::{Act, AfterView, Blockers, Intended, Source};
 pub use status::{
     AlbumView, Failure, FileActionCounts, ItemCounts, Overview, PlacementCounts, Transfer,

@@ -15,8 +15,8 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, params};
 
 use super::{
-    Change, Content, Fate, FileStat, Reader, Result, Store, Tx, albums, apply_scan::Recording,
-    placements, remote_albums,
+    Change, Content, FileDecision, FileStat, Reader, Result, Store, Tx, albums,
+    apply_scan::Recording, placements, remote_albums,
 };
 use crate::{
     clock,
@@ -283,7 +283,7 @@ fn item_of(
 
 /// The row of the file, as intake would have queued it.
 fn queued(db: &Tx, found: &RecoveredItem, recording: &mut Recording<'_>) -> Result<FileId> {
-    let fate = Fate::Queue {
+    let decision = FileDecision::Queue {
         album: found.title.clone(),
         key: found.key.clone(),
         large: found.large,
@@ -291,7 +291,11 @@ fn queued(db: &Tx, found: &RecoveredItem, recording: &mut Recording<'_>) -> Resu
     };
     let stat = found.stat;
     if let Some(file) = found.file {
-        recording.apply(Change::Modified { file, stat, fate })?;
+        recording.apply(Change::Modified {
+            file,
+            stat,
+            decision,
+        })?;
         return Ok(file);
     }
     let change = Change::Found {
@@ -299,7 +303,7 @@ fn queued(db: &Tx, found: &RecoveredItem, recording: &mut Recording<'_>) -> Resu
         dir: found.dir.clone(),
         name: found.name.clone(),
         stat,
-        fate,
+        decision,
     };
     recording.apply(change)?;
     let row = db

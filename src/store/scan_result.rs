@@ -12,7 +12,7 @@ use crate::model::{
 
 /// What becomes of a file that is new or has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
+pub enum FileDecision {
     /// It may still be written to.
     Settle {
         /// When to look again.
@@ -56,7 +56,7 @@ pub enum Change {
         /// What it looks like.
         stat: FileStat,
         /// What becomes of it.
-        fate: Fate,
+        decision: FileDecision,
     },
     /// A known file that looks different now, or whose time to settle is over.
     Modified {
@@ -65,20 +65,20 @@ pub enum Change {
         /// What it looks like.
         stat: FileStat,
         /// What becomes of it.
-        fate: Fate,
+        decision: FileDecision,
     },
     /// A known file that was not there.
     Missing {
         /// Which.
         file: FileId,
         /// Whether an earlier scan missed it too, so that it is gone.
-        finally: bool,
+        confirmed: bool,
     },
     /// A known file that does not belong to its folder any more, whether it is there or not: nobody
     /// deleted it.
     Excluded(FileId),
     /// A file that was missed is there again, unchanged.
-    Back(FileId),
+    Reappeared(FileId),
     /// A directory is, or is not, the top of another file system than the one above it.
     Mount {
         /// Its root.

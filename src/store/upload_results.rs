@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, params};
 
 use super::{
-    Change, Fate, FileStat, Reader, Result, Store, Tx, UNREADABLE, apply_scan::Recording,
+    Change, FileDecision, FileStat, Reader, Result, Store, Tx, UNREADABLE, apply_scan::Recording,
     byte_sources, items, missing_files, pending_removals,
 };
 use crate::{
@@ -196,8 +196,12 @@ impl Store {
                 "UPDATE files SET state = 'queued' WHERE id = ?1 AND state = 'claimed'",
             )?
             .execute([file.0])?;
-            let fate = Fate::Settle { due_at, settle_ms };
-            Recording::new(db, now).apply(Change::Modified { file, stat, fate })
+            let decision = FileDecision::Settle { due_at, settle_ms };
+            Recording::new(db, now).apply(Change::Modified {
+                file,
+                stat,
+                decision,
+            })
         })
         .await
     }

@@ -57,7 +57,7 @@ fn text(
     let is_dir = metadata.as_ref().is_ok_and(fs::Metadata::is_dir);
     let mut text = format!("{}\n", Escaped::path(path));
     let mut folders = Folders::new(config.folders.iter().cloned())?;
-    let (folder, relative) = folders.locate(path, is_dir)?;
+    let (_, folder, relative) = folders.locate(path, is_dir)?;
     // A link inside of a folder is judged as one; one that leads here from outside is followed, as
     // `backfill PATH` does.
     if !folder.is_configured

@@ -16,7 +16,7 @@ use crate::{
         folder::{Folder as ScannedFolder, Folders},
         walk::{Entry, Look},
     },
-    store::{Change, Fate, FileState, IMPORTED, Reader, Store},
+    store::{Change, FileDecision, FileState, IMPORTED, Reader, Store},
 };
 
 /// What is said of such a file.
@@ -152,7 +152,7 @@ impl Looking<'_> {
             return Ok(None);
         }
         self.tally.taken += 1;
-        let fate = Fate::Refuse {
+        let decision = FileDecision::Refuse {
             kind: IMPORTED,
             reason: REASON.to_owned(),
         };
@@ -161,14 +161,14 @@ impl Looking<'_> {
             Some(row) => Change::Modified {
                 file: row.id,
                 stat,
-                fate,
+                decision,
             },
             None => Change::Found {
                 root,
                 dir,
                 name: entry.name,
                 stat,
-                fate,
+                decision,
             },
         }))
     }

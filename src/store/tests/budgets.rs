@@ -19,7 +19,7 @@ async fn fresh_items_leave_first_and_alone_when_the_day_is_short() {
     else {
         panic!()
     };
-    let fate = Fate::Queue {
+    let decision = FileDecision::Queue {
         album: Some("new".to_owned()),
         key: key(1),
         large: false,
@@ -33,7 +33,7 @@ async fn fresh_items_leave_first_and_alone_when_the_day_is_short() {
                 dir,
                 name,
                 stat,
-                fate,
+                decision,
             }],
             t(0),
         )

@@ -83,7 +83,7 @@ async fn fresh_files_come_first_unless_it_is_the_backfills_turn() {
     else {
         panic!()
     };
-    let fate = Fate::Queue {
+    let decision = FileDecision::Queue {
         album: None,
         key: key(9),
         large: false,
@@ -94,7 +94,7 @@ async fn fresh_files_come_first_unless_it_is_the_backfills_turn() {
         dir,
         name,
         stat,
-        fate,
+        decision,
     };
     bench.store.record(vec![change], t(0)).await.unwrap();
     assert_eq!(

@@ -26,7 +26,7 @@ async fn made_in_album(n: u32) -> (Bench, RootId) {
 async fn gone(bench: &Bench, files: impl IntoIterator<Item = i64>, now: Timestamp) {
     let missed = |file| Change::Missing {
         file: FileId(file),
-        finally: true,
+        confirmed: true,
     };
     let changes = files.into_iter().map(missed).collect();
     bench.store.record(changes, now).await.unwrap();
@@ -78,7 +78,7 @@ async fn what_comes_back_in_time_never_leaves() {
     let change = Change::Modified {
         file: FileId(1),
         stat: stat(100),
-        fate: fate(Some("A"), 0),
+        decision: decision(Some("A"), 0),
     };
     bench.store.record(vec![change], t(2)).await.unwrap();
     bench.hash_next(content(0), t(2)).await;
@@ -157,7 +157,7 @@ async fn what_came_back_while_the_call_was_under_way_is_wanted_again() {
     let change = Change::Modified {
         file: FileId(1),
         stat: stat(100),
-        fate: fate(Some("A"), 0),
+        decision: decision(Some("A"), 0),
     };
     bench.store.record(vec![change], t(1001)).await.unwrap();
     bench.hash_next(content(0), t(1001)).await;
@@ -190,7 +190,7 @@ async fn what_a_person_took_out_stays_out() {
     let change = Change::Modified {
         file: FileId(1),
         stat: touched,
-        fate: fate(Some("A"), 0),
+        decision: decision(Some("A"), 0),
     };
     bench.store.record(vec![change], t(1)).await.unwrap();
     bench.hash_next(content(0), t(1)).await;
@@ -271,11 +271,11 @@ async fn a_touched_copy_in_no_album_holds_nothing_in_the_album_of_another() {
                 ctime_ns: 9,
                 ..stat(100)
             };
-            let fate = fate(None, 700);
+            let decision = decision(None, 700);
             let change = Change::Modified {
                 file: copy,
                 stat,
-                fate,
+                decision,
             };
             bench.store.record(vec![change], t(1)).await.unwrap();
         }

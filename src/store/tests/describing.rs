@@ -243,7 +243,7 @@ async fn of_equal_files_the_first_with_words_decides_until_it_is_gone() {
     assert!(due(&bench, t(8)).await.is_none());
     let gone = Change::Missing {
         file: second.file,
-        finally: true,
+        confirmed: true,
     };
     bench.store.record(vec![gone], t(9)).await.unwrap();
     changed(&bench, first, Some("of the first"), t(10)).await;

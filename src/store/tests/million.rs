@@ -38,7 +38,7 @@ fn files(root: RootId, albums: u32, from: u32) -> Vec<Change> {
                 dir: PathBuf::from(format!("{:04}", n / CHUNK)),
                 name: name(n % 100_000).into(),
                 stat: stat(100),
-                fate: Fate::Queue {
+                decision: FileDecision::Queue {
                     album,
                     key: key(n),
                     large: false,

@@ -264,12 +264,12 @@ fn found(root: RootId, album: Option<&str>, n: u32) -> Change {
         dir: PathBuf::new(),
         name: name(n).into(),
         stat: stat(100),
-        fate: fate(album, n),
+        decision: decision(album, n),
     }
 }
 
-fn fate(album: Option<&str>, n: u32) -> Fate {
-    Fate::Queue {
+fn decision(album: Option<&str>, n: u32) -> FileDecision {
+    FileDecision::Queue {
         album: album.map(str::to_owned),
         key: key(n),
         large: false,

@@ -8,7 +8,10 @@ const FINE: i64 = 1_700_000_000_123_456_789;
 
 fn seen(root: RootId, album: Option<&str>, n: u32, mtime_ns: i64, inode: u64) -> Change {
     let Change::Found {
-        dir, name, fate, ..
+        dir,
+        name,
+        decision,
+        ..
     } = found(root, album, n)
     else {
         unreachable!()
@@ -23,7 +26,7 @@ fn seen(root: RootId, album: Option<&str>, n: u32, mtime_ns: i64, inode: u64) ->
         dir,
         name,
         stat,
-        fate,
+        decision,
     }
 }
 
@@ -78,7 +81,7 @@ async fn a_moved_file_whose_edit_was_ignored_is_read() {
     let change = Change::Modified {
         file: FileId(1),
         stat: edited,
-        fate: Fate::KeepAsIs,
+        decision: FileDecision::KeepAsIs,
     };
     bench.store.record(vec![change], t(1)).await.unwrap();
     let change = seen(root, Some("B"), 2, FINE + 5, 77);
@@ -100,7 +103,7 @@ async fn what_was_edited_leaves_its_media_item_in_the_history() {
     let change = Change::Modified {
         file: FileId(1),
         stat: touched,
-        fate: fate(Some("A"), 1),
+        decision: decision(Some("A"), 1),
     };
     bench
         .store
@@ -131,7 +134,7 @@ async fn a_touched_file_of_a_full_part_does_not_come_into_the_next_one() {
     let change = Change::Modified {
         file: FileId(1),
         stat: touched,
-        fate: fate(Some("A"), 1),
+        decision: decision(Some("A"), 1),
     };
     bench.store.record(vec![change], t(1)).await.unwrap();
     bench.hash_next(content(1), t(1)).await;
@@ -154,7 +157,7 @@ async fn an_edited_picture_stands_behind_the_one_it_was() {
     let change = Change::Modified {
         file: FileId(1),
         stat: edited,
-        fate: fate(Some("A"), 1),
+        decision: decision(Some("A"), 1),
     };
     bench.store.record(vec![change], t(1)).await.unwrap();
     let new = bench.hash_next(content(2), t(1)).await;
@@ -186,7 +189,7 @@ async fn a_moved_file_that_another_program_has_sent_is_not_sent_either() {
         else {
             unreachable!()
         };
-        let fate = Fate::Refuse {
+        let decision = FileDecision::Refuse {
             kind: IMPORTED,
             reason: "it was sent".to_owned(),
         };
@@ -195,7 +198,7 @@ async fn a_moved_file_that_another_program_has_sent_is_not_sent_either() {
             dir,
             name,
             stat,
-            fate,
+            decision,
         };
         bench.store.record(vec![imported], t(0)).await.unwrap();
         let change = seen(root, None, 2, mtime_ns, inode);

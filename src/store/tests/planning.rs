@@ -51,7 +51,7 @@ async fn large_and_held_back_files_are_not_waited_for() {
         else {
             panic!()
         };
-        let fate = Fate::Queue {
+        let decision = FileDecision::Queue {
             album: Some("A".to_owned()),
             key: key(n),
             large: is_large,
@@ -62,7 +62,7 @@ async fn large_and_held_back_files_are_not_waited_for() {
             dir,
             name,
             stat: stat(100),
-            fate,
+            decision,
         });
     }
     bench.store.record(changes, t(0)).await.unwrap();

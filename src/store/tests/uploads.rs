@@ -47,8 +47,8 @@ async fn twin(sending: &Sending) -> FileId {
     claim.file
 }
 
-fn settling() -> Fate {
-    Fate::Settle {
+fn settling() -> FileDecision {
+    FileDecision::Settle {
         due_at: t(100),
         settle_ms: 5000,
     }
@@ -131,10 +131,10 @@ async fn a_file_that_changed_while_it_was_sent_settles_anew_and_another_holder_t
 
 #[tokio::test]
 async fn a_scan_that_sees_the_change_first_does_no_harm() {
-    for fate in [
+    for decision in [
         settling(),
-        fate(Some("A"), 0),
-        Fate::Refuse {
+        decision(Some("A"), 0),
+        FileDecision::Refuse {
             kind: "empty",
             reason: "it is empty".to_owned(),
         },
@@ -144,7 +144,7 @@ async fn a_scan_that_sees_the_change_first_does_no_harm() {
             let change = Change::Modified {
                 file: s.file,
                 stat: stat(300),
-                fate: fate.clone(),
+                decision: decision.clone(),
             };
             s.bench.store.record(vec![change], t(2)).await.unwrap();
             match end {
@@ -194,11 +194,11 @@ async fn a_scan_leaves_a_claimed_file_to_its_slot() {
     let altered = Change::Modified {
         file,
         stat: stat(5),
-        fate: settling(),
+        decision: settling(),
     };
     let missed = Change::Missing {
         file,
-        finally: true,
+        confirmed: true,
     };
     bench
         .store

@@ -50,7 +50,7 @@ pub(super) async fn mixed() -> Bench {
         else {
             panic!()
         };
-        let fate = Fate::Refuse {
+        let decision = FileDecision::Refuse {
             kind,
             reason: format!("it is {kind}"),
         };
@@ -59,7 +59,7 @@ pub(super) async fn mixed() -> Bench {
             dir: dir.join("sub"),
             name,
             stat,
-            fate,
+            decision,
         };
         bench.store.record(vec![change], t(3)).await.unwrap();
     }
@@ -275,7 +275,7 @@ async fn scans_find_what_they_left_and_settle_what_stands_still() {
         .record(
             vec![Change::Missing {
                 file,
-                finally: false,
+                confirmed: false,
             }],
             t(5),
         )
@@ -284,7 +284,7 @@ async fn scans_find_what_they_left_and_settle_what_stands_still() {
     assert_eq!(bench.reader().known_in(dir).unwrap()[2].missed, 1);
     bench
         .store
-        .record(vec![Change::Back(file)], t(5))
+        .record(vec![Change::Reappeared(file)], t(5))
         .await
         .unwrap();
     assert_eq!(bench.reader().known_in(dir).unwrap()[2].missed, 0);
@@ -293,14 +293,14 @@ async fn scans_find_what_they_left_and_settle_what_stands_still() {
         .record(
             vec![Change::Missing {
                 file,
-                finally: true,
+                confirmed: true,
             }],
             t(6),
         )
         .await
         .unwrap();
     assert_eq!(bench.file_state(file), "gone");
-    let fate = Fate::Settle {
+    let decision = FileDecision::Settle {
         due_at: t(20),
         settle_ms: 5000,
     };
@@ -309,7 +309,7 @@ async fn scans_find_what_they_left_and_settle_what_stands_still() {
         dir: PathBuf::new(),
         name: name(2).into(),
         stat: stat(7),
-        fate,
+        decision,
     };
     bench.store.record(vec![back], t(7)).await.unwrap();
     assert_eq!(bench.reader().next_settled(&[root]).unwrap(), Some(t(20)));

@@ -152,7 +152,7 @@ impl World {
             let Change::Found {
                 dir,
                 name,
-                fate: _,
+                decision: _,
                 root: _,
                 stat: _,
             } = found(self.roots[0], None, number)
@@ -164,7 +164,7 @@ impl World {
                 dir,
                 name,
                 stat: stat(if large { 20_000_000 } else { 100 }),
-                fate: Fate::Queue {
+                decision: FileDecision::Queue {
                     album: Some("Album".to_owned()),
                     key: key(number),
                     large,

@@ -7,28 +7,28 @@ use albumen::{
         ids::{ContentHash, FileId, ItemId, RootId, SessionUrl, UploadToken},
         order_key::OrderKey,
     },
-    store::{Change, Content, Fate, Result, RootSpec, Session, Store, Transfer},
+    store::{Change, Content, FileDecision, Result, RootSpec, Session, Store, Transfer},
 };
 
 use super::{Bytes, stat, time, words};
 
-fn fate(input: &mut Bytes) -> Fate {
+fn decision(input: &mut Bytes) -> FileDecision {
     match input.byte() % 4 {
-        0 => Fate::Settle {
+        0 => FileDecision::Settle {
             due_at: time(input),
             settle_ms: input.number() as u64,
         },
-        1 => Fate::Queue {
+        1 => FileDecision::Queue {
             album: (input.byte() % 2 == 1).then(|| input.text()),
             key: OrderKey::new(Some(time(input)), b"n.jpg", Path::new("n.jpg")),
             large: input.byte() % 2 == 1,
             fresh: input.byte() % 2 == 1,
         },
-        2 => Fate::Refuse {
+        2 => FileDecision::Refuse {
             kind: "other_kind",
             reason: input.text(),
         },
-        _ => Fate::KeepAsIs,
+        _ => FileDecision::KeepAsIs,
     }
 }
 
@@ -49,18 +49,18 @@ fn change(input: &mut Bytes) -> Change {
             dir: PathBuf::from("d"),
             name: input.text().into(),
             stat: stat(input),
-            fate: fate(input),
+            decision: decision(input),
         },
         1 => Change::Modified {
             file,
             stat: stat(input),
-            fate: fate(input),
+            decision: decision(input),
         },
         2 => Change::Missing {
             file,
-            finally: input.byte() % 2 == 1,
+            confirmed: input.byte() % 2 == 1,
         },
-        3 => Change::Back(file),
+        3 => Change::Reappeared(file),
         4 => Change::Excluded(file),
         _ => Change::Described {
             file,
