@@ -118,7 +118,7 @@ impl Bench {
         for claim in &claims {
             let content = content(claim);
             let hashed = self.store.hashed(claim.file, content, now()).await.unwrap();
-            let Hashed::Send(item, _) = hashed else {
+            let Hashed::Upload(item, _) = hashed else {
                 panic!("{hashed:?}")
             };
             let token = UploadToken::new(format!("token {item}"));
@@ -173,9 +173,9 @@ impl Bench {
         };
         let call = self.store.journal(call, now()).await.unwrap();
         let made = made(&batch);
-        let answered = self
-            .store
-            .items_answered(call.id, batch.album, 200, made, None, now());
+        let answered =
+            self.store
+                .items_answered(call.id.into(), batch.album, 200, made, None, now());
         answered.await.unwrap();
         Some((batch.position?, took))
     }

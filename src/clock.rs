@@ -96,6 +96,11 @@ fn service_zone() -> TimeZone {
     TimeZone::get(SERVICE_ZONE).unwrap_or(TimeZone::UTC)
 }
 
+/// Moves `wake` to `then` if that is earlier.
+pub fn sooner(wake: &mut Option<Timestamp>, then: Timestamp) {
+    *wake = Some(wake.map_or(then, |known| known.min(then)));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -54,7 +54,7 @@ async fn told_away(home: &Home, daemon: &Running, folder: &str) {
 async fn are_read(home: &Home, files: &[PathBuf]) {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
     let db = Connection::open_with_flags(home.path("state/albumen.db"), flags).unwrap();
-    let sql = "SELECT count(*) FROM files WHERE state = 'held' AND dev = ?1 AND inode = ?2";
+    let sql = "SELECT count(*) FROM files WHERE state = 'attached' AND dev = ?1 AND inode = ?2";
     let is_read = |file: &PathBuf| {
         let there = fs::metadata(file).unwrap();
         let known = (there.dev() as i64, there.ino() as i64);

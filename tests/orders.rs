@@ -148,7 +148,7 @@ async fn an_order_that_nobody_took_is_done_by_who_gave_it() {
     let order = home.start(&["backfill", "elsewhere"]);
     let orders = || -> i64 {
         let db = rusqlite::Connection::open(home.path("state/albumen.db")).unwrap();
-        db.query_row("SELECT count(*) FROM orders", [], |row| row.get(0))
+        db.query_row("SELECT count(*) FROM commands", [], |row| row.get(0))
             .unwrap()
     };
     while orders() == 0 {
@@ -203,7 +203,7 @@ async fn asked_in_vain(home: &Home, daemon: &Running) -> Running {
     let asking = home.start(&["album", "remove", "Rome", "photos/p0000.jpg", "--yes"]);
     let database = rusqlite::Connection::open(home.path("state/albumen.db")).unwrap();
     let left = || -> i64 {
-        let sql = "SELECT count(*) FROM orders WHERE begun_at IS NULL";
+        let sql = "SELECT count(*) FROM commands WHERE started_at IS NULL";
         database.query_row(sql, [], |row| row.get(0)).unwrap()
     };
     let since = tokio::time::Instant::now();

@@ -21,7 +21,7 @@ use crate::{
         summary::{Summary, Tally},
         text,
     },
-    store::{Reach, Reader},
+    store::{Reader, RootFilter},
     ui::{
         output::Screen,
         progress::{Display, FILE_BAR, LABELLED_BAR, Row, Snapshot, TEXT},
@@ -37,13 +37,13 @@ pub(crate) struct BackfillView {
     config: Arc<Config>,
     clock: Clock,
     before: Tally,
-    reach: Reach,
+    reach: RootFilter,
     began: Instant,
 }
 
 impl BackfillView {
     /// Reads the state of the store before the backfill.
-    pub(crate) fn new(config: &Arc<Config>, reach: Reach) -> anyhow::Result<Self> {
+    pub(crate) fn new(config: &Arc<Config>, reach: RootFilter) -> anyhow::Result<Self> {
         let clock = clients::clock(config);
         let overview = match reader(config)? {
             Some(reader) => overview(&reader, &clock)?,

@@ -236,12 +236,12 @@ impl AccountStatus {
             return Ok(());
         };
         if !is_client_saved {
-            inner.store.client_is(client_id.clone()).await?;
+            inner.store.set_client_id(client_id.clone()).await?;
             inner.auth.library_client_id(Some(client_id));
             inner.is_client_saved.store(true, Ordering::Relaxed);
         }
         if clock::until(since, inner.clock.now()) > OUTLIVES_TESTING && !is_published_saved {
-            inner.store.is_published().await?;
+            inner.store.set_published().await?;
             inner.is_published_saved.store(true, Ordering::Relaxed);
         }
         Ok(())

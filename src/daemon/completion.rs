@@ -17,7 +17,7 @@ use crate::{
     clock,
     context::{self, Context},
     exit_code::ExitCode,
-    store::{self, AccountState, Pause, Reach, Reader, UNREADABLE, UploadsState, WriterState},
+    store::{self, AccountState, Pause, Reader, RootFilter, UNREADABLE, UploadsState, WriterState},
     verify::day_is_used_up,
 };
 
@@ -73,7 +73,7 @@ pub(super) async fn of_backfill(
 /// left.
 pub(super) async fn wait_until_drained(
     context: &Context,
-    reach: Reach,
+    reach: RootFilter,
     no_wait: bool,
 ) -> anyhow::Result<ExitCode> {
     let _waiter = Waiter::new(context);
@@ -113,7 +113,11 @@ fn is_transient(error: &anyhow::Error) -> bool {
 }
 
 /// The exit code if the backfill is finished now.
-async fn check(context: &Context, reach: Reach, no_wait: bool) -> anyhow::Result<Option<ExitCode>> {
+async fn check(
+    context: &Context,
+    reach: RootFilter,
+    no_wait: bool,
+) -> anyhow::Result<Option<ExitCode>> {
     // The user may have signed in a moment ago.
     context.account.look_for_sign_in().await?;
     let scanned = context.scanning.load(Ordering::SeqCst) == 0;
@@ -196,7 +200,7 @@ async fn files_wait(context: &Context, short_end: Timestamp) -> anyhow::Result<b
 
 /// The exit code for the state of all items. A queued file that cannot be read now has not failed, and `retry`
 /// would not help: it is work that is left.
-fn code_of_items(context: &Context, reach: Reach) -> anyhow::Result<ExitCode> {
+fn code_of_items(context: &Context, reach: RootFilter) -> anyhow::Result<ExitCode> {
     let Some(reader) = Reader::open(&context.config.state_dir)? else {
         return Ok(ExitCode::Done);
     };

@@ -12,7 +12,7 @@ use crate::{
     model::ids::{AlbumRow, ItemId},
     scan::ScanRequests,
     status::summary,
-    store::{OrderKind, Reach},
+    store::{OrderKind, RootFilter},
 };
 
 /// How a command ended.
@@ -72,11 +72,11 @@ pub(super) async fn execute(
 }
 
 /// Which files a backfill of these paths waits for; without paths those of the whole queue.
-pub fn reach<P>(paths: &[P]) -> Reach {
+pub fn reach<P>(paths: &[P]) -> RootFilter {
     if paths.is_empty() {
-        Reach::Everything
+        RootFilter::Everything
     } else {
-        Reach::Asked
+        RootFilter::Asked
     }
 }
 

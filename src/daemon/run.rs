@@ -178,7 +178,7 @@ async fn run_all_tasks(
             Verify::for_files(context.clone()).run(),
         );
     }
-    if has_acting || context.store.any_act_is_open().await? {
+    if has_acting || !context.store.open_acts().await?.is_empty() {
         let after_upload = Afterwards::new(context.clone(), &paths)?;
         spawn(&mut tasks, "moves and deletions", after_upload.run());
     }

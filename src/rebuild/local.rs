@@ -195,7 +195,7 @@ fn is_attached(file: &FoundFile) -> Option<bool> {
     let is_same =
         known.stat.size == file.entry.stat.size && known.stat.mtime_ns == file.entry.stat.mtime_ns;
     match known.state {
-        FileState::Held => is_same.then_some(true),
+        FileState::Attached => is_same.then_some(true),
         FileState::Refused => (known.imported && is_same).then_some(false),
         FileState::Queued | FileState::Settling | FileState::Gone => Some(false),
         FileState::Claimed => None,

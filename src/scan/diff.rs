@@ -303,7 +303,7 @@ impl Diff {
         if let Some(sidecars) = sidecars.filter(|_| !changed) {
             self.compare_sidecars(dir, &row, sidecars);
         }
-        let is_sent = row.state == FileState::Held || row.imported;
+        let is_sent = row.state == FileState::Attached || row.imported;
         let mut is_stable = None;
         match row.state {
             // The upload worker, or the second look, deals with them.
@@ -319,13 +319,13 @@ impl Diff {
             FileState::Queued if self.request.reclassify && !changed => {
                 is_stable = Some(true);
             }
-            FileState::Held | FileState::Queued | FileState::Refused if !changed => {
+            FileState::Attached | FileState::Queued | FileState::Refused if !changed => {
                 if row.missed > 0 {
                     self.send(Change::Reappeared(row.id));
                 }
                 return;
             }
-            FileState::Held | FileState::Queued | FileState::Refused | FileState::Gone => {}
+            FileState::Attached | FileState::Queued | FileState::Refused | FileState::Gone => {}
         }
         self.candidates.push(Candidate {
             is_new_arrival: row.fresh,
@@ -351,7 +351,7 @@ impl Diff {
         let settle = settle_time(&self.request.config, 0);
         let is_unsettled = match row.state {
             // A backfill does not look a second time.
-            FileState::Held => self.request.reports_missing && is_younger(settle),
+            FileState::Attached => self.request.reports_missing && is_younger(settle),
             FileState::Claimed => is_younger(CLAIM_TIME),
             _ => false,
         };
@@ -360,7 +360,7 @@ impl Diff {
             if dirs.last().is_none_or(|last| last != dir) {
                 dirs.push(dir.to_owned());
             }
-        } else if row.state == FileState::Held {
+        } else if row.state == FileState::Attached {
             let words = description::find(&path.join(&row.name), sidecars).words();
             let file = row.id;
             self.send(Change::Described { file, words });
@@ -376,7 +376,7 @@ impl Diff {
             FileState::Settling | FileState::Claimed | FileState::Gone => return,
             // The rules need no second scan.
             FileState::Queued if !is_taken => return self.leave_out(row.id),
-            FileState::Held | FileState::Queued | FileState::Refused => {}
+            FileState::Attached | FileState::Queued | FileState::Refused => {}
         }
         if !self.request.reports_missing {
             return;

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     escape::Escaped,
-    store::{AlbumMembership, Overview, Reach, Reader, UNREADABLE, UnavailableFiles},
+    store::{AlbumMembership, Overview, Reader, RootFilter, UNREADABLE, UnavailableFiles},
 };
 
 /// The counts at one time; a report compares two of them.
@@ -50,14 +50,15 @@ impl Tally {
         let item = |state| overview.count("item", state);
         Self {
             done: item("created") + item("verified"),
-            attached: file("held"),
+            attached: file("attached"),
             in_trouble: item("failed") + item("missing"),
             refused: file("refused"),
             files_pending: file("settling") + file("queued") + file("claimed"),
             items_pending: item("uploading") + item("uploaded") + item("creating"),
             wanted: overview.count("placement", "wanted"),
-            actions_pending: overview.count("after", "waits") + overview.count("after", "ready"),
-            actions_done: overview.count("after", "done"),
+            actions_pending: overview.count("action", "waiting")
+                + overview.count("action", "ready"),
+            actions_done: overview.count("action", "done"),
             bytes_sent: overview.bytes_sent,
         }
     }
@@ -124,7 +125,7 @@ impl Summary {
         before: Tally,
         overview: &Overview,
         reader: &Reader,
-        reach: Reach,
+        reach: RootFilter,
         bytes: u64,
         took: Duration,
     ) -> crate::store::Result<Self> {

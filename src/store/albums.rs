@@ -1,36 +1,19 @@
-//! Albums: a title, and the service's id once it is known.
+//! Albums: a title, and the service's id once it is known. An album that is full continues as "Title (2)".
+
+use std::collections::HashSet;
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension as _, params};
 
-use super::{
-    Reader, Result, Store, Tx, call_journal,
-    remote_albums::{self, Before},
-};
-use crate::{
-    clock,
-    model::ids::{AlbumId, AlbumRow, CallId},
-};
+use super::{Reader, Result, Tx, attach, call_journal, row::params, writer::store_methods};
+use crate::model::ids::{AlbumId, AlbumRow, CallId, ItemId};
 
-/// The row of the library itself: no album.
+/// The row of the library itself, which is no album.
 pub(super) const LIBRARY: AlbumRow = AlbumRow(0);
 
-/// An album that needs an id before a batch can go to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AlbumTask {
-    /// Its row.
-    pub row: AlbumRow,
-    /// Its title as the service shall have it.
-    pub title: String,
-    /// When its creation was last asked for without an answer being recorded.
-    pub asked_at: Option<Timestamp>,
-    /// How often the service's own list was asked since.
-    pub looked: u32,
-    /// What stood at the service under this title before this database knew of it.
-    pub before: Before,
-}
+/// The most items in one album (fact sheet, section 5.2).
+pub const ALBUM_LIMIT: u64 = 20_000;
 
-/// The title of a part as the service shall have it.
+/// The title of a part at the service.
 pub(super) fn part_title(title: &str, part: i64) -> String {
     if part == 1 {
         title.to_owned()
@@ -39,31 +22,25 @@ pub(super) fn part_title(title: &str, part: i64) -> String {
     }
 }
 
-/// The row of the album with this title, made if need be; without a title, the library.
+/// The last part of the album with this title, inserted if there is none; without a title, the library.
 pub(super) fn row_of(db: &Tx, title: Option<&str>) -> Result<AlbumRow> {
     let Some(title) = title else {
         return Ok(LIBRARY);
     };
-    let known = db
-        .prepare_cached("SELECT id FROM albums WHERE title = ?1 ORDER BY part DESC LIMIT 1")?
-        .query_row([title], |row| row.get(0))
-        .optional()?;
-    if let Some(id) = known {
-        return Ok(AlbumRow(id));
+    let sql = "SELECT id FROM albums WHERE title = ?1 ORDER BY part DESC LIMIT 1";
+    match db.opt(sql, params![title])? {
+        Some(album) => Ok(album),
+        None => {
+            let sql = "INSERT INTO albums (title) VALUES (?1)";
+            db.insert(sql, params![title]).map(AlbumRow)
+        }
     }
-    db.prepare_cached("INSERT INTO albums (title) VALUES (?1)")?
-        .execute([title])?;
-    Ok(AlbumRow(db.last_insert_rowid()))
 }
 
-/// The albums that a person means by a title or an id: every part by the bare title, one by its own.
+/// The albums that a user means by a title or an id: all parts by the plain title, one by its own title.
 pub(super) fn named(db: &Reader, title_or_id: &str) -> Result<Vec<AlbumRow>> {
-    let rows: Vec<(AlbumRow, String, i64, Option<String>)> = db
-        .prepare_cached("SELECT id, title, part, album_id FROM albums WHERE id <> 0 ORDER BY id")?
-        .query_map([], |row| {
-            Ok((AlbumRow(row.get(0)?), row.get(1)?, row.get(2)?, row.get(3)?))
-        })?
-        .collect::<rusqlite::Result<_>>()?;
+    let sql = "SELECT id, title, part, album_id FROM albums WHERE id <> 0 ORDER BY id";
+    let rows: Vec<(AlbumRow, String, i64, Option<String>)> = db.all(sql, params![])?;
     Ok(rows
         .into_iter()
         .filter(|(_, title, part, album_id)| {
@@ -75,148 +52,56 @@ pub(super) fn named(db: &Reader, title_or_id: &str) -> Result<Vec<AlbumRow>> {
         .collect())
 }
 
-/// What is to be known before a batch may go to this album; none if it has its id.
-pub(super) fn task(db: &Reader, album: AlbumRow) -> Result<Option<AlbumTask>> {
-    let row: Option<(String, i64, Option<i64>, u32)> = db
-        .prepare_cached(
-            "SELECT title, part, asked_at, looked FROM albums WHERE id = ?1 AND id <> 0 AND album_id IS NULL",
-        )?
-        .query_row([album.0], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-        })
-        .optional()?;
-    let Some((title, part, asked_at, looked)) = row else {
-        return Ok(None);
-    };
-    let title = part_title(&title, part);
-    Ok(Some(AlbumTask {
-        row: album,
-        before: remote_albums::before(db, &title)?,
-        title,
-        asked_at: asked_at.map(clock::from_millis),
-        looked,
-    }))
+/// The service's id of an album, if it has one.
+pub(super) fn id_of(db: &Reader, album: AlbumRow) -> Result<Option<AlbumId>> {
+    db.one("SELECT album_id FROM albums WHERE id = ?1", params![album])
 }
 
-impl Store {
-    /// The album has this id now: it was created, or found in the service's list.
-    pub async fn album_stands(
+/// The album has this id now.
+pub(super) fn has_id(
+    db: &Tx,
+    album: AlbumRow,
+    album_id: &AlbumId,
+    product_url: Option<&str>,
+    now: Timestamp,
+) -> Result<()> {
+    db.execute(
+        "UPDATE albums SET album_id = ?2, product_url = ?3, created_at = ?4, create_sent_at = NULL, list_checks = 0,
+                not_before = 0, reason = NULL, not_found_at = NULL
+         WHERE id = ?1",
+        params![album, album_id, product_url, now],
+    )?;
+    Ok(())
+}
+
+store_methods! {
+    write_durably fn album_stands(album: AlbumRow, album_id: AlbumId, product_url: Option<String>, now: Timestamp) -> ();
+    write_durably fn album_created(call: CallId, album: AlbumRow, album_id: AlbumId, product_url: Option<String>, now: Timestamp) -> ();
+    write_durably fn album_not_created(call: CallId, album: AlbumRow, open: bool, not_before: Timestamp, error: String, now: Timestamp) -> ();
+    write fn album_not_listed(album: AlbumRow, not_before: Timestamp) -> ();
+    write fn album_waits(album: AlbumRow, not_before: Timestamp, reason: String) -> ();
+    write fn album_id(album: AlbumRow) -> Option<(AlbumId, Option<Timestamp>)>;
+    write fn album_ids() -> HashSet<String>;
+    write fn album_absent(album: AlbumRow, now: Timestamp) -> Timestamp;
+    write fn album_present(album: AlbumRow) -> ();
+    write_durably fn album_lost(album: AlbumRow) -> ();
+    write fn album_full(album: AlbumRow) -> bool;
+}
+
+impl Tx {
+    /// The id of the album was found in the service's list.
+    pub fn album_stands(
         &self,
         album: AlbumRow,
         album_id: AlbumId,
         product_url: Option<String>,
         now: Timestamp,
     ) -> Result<()> {
-        self.write_durably(move |db| stands(db, album, &album_id, product_url.as_deref(), now))
-            .await
+        has_id(self, album, &album_id, product_url.as_deref(), now)
     }
 
-    /// The service's list was asked for the album and did not have it; it is asked again, or the
-    /// album made, not before `not_before`.
-    pub async fn album_not_listed(&self, album: AlbumRow, not_before: Timestamp) -> Result<()> {
-        self.write(move |db| {
-            db.prepare_cached(
-                "UPDATE albums SET looked = looked + 1, not_before = ?2 WHERE id = ?1",
-            )?
-            .execute(params![album.0, not_before.as_millisecond()])?;
-            Ok(())
-        })
-        .await
-    }
-
-    /// Nothing goes to this album before `not_before`, and why.
-    pub async fn album_waits(
-        &self,
-        album: AlbumRow,
-        not_before: Timestamp,
-        reason: String,
-    ) -> Result<()> {
-        self.write(move |db| {
-            db.prepare_cached("UPDATE albums SET not_before = ?2, reason = ?3 WHERE id = ?1")?
-                .execute(params![album.0, not_before.as_millisecond(), reason])?;
-            Ok(())
-        })
-        .await
-    }
-
-    /// The id of an album and when it was made, for a question about it.
-    pub async fn album_id(&self, album: AlbumRow) -> Result<Option<(AlbumId, Option<Timestamp>)>> {
-        self.write(move |db| {
-            let row: Option<(Option<String>, Option<i64>)> = db
-                .prepare_cached("SELECT album_id, made_at FROM albums WHERE id = ?1")?
-                .query_row([album.0], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()?;
-            Ok(row.and_then(|(id, made_at)| {
-                Some((AlbumId::new(id?), made_at.map(clock::from_millis)))
-            }))
-        })
-        .await
-    }
-
-    /// The service's ids of all albums that have one.
-    pub async fn album_ids(&self) -> Result<std::collections::HashSet<String>> {
-        self.write(|db| {
-            let ids = db
-                .prepare_cached("SELECT album_id FROM albums WHERE album_id IS NOT NULL")?
-                .query_map([], |row| row.get(0))?
-                .collect::<rusqlite::Result<_>>()?;
-            Ok(ids)
-        })
-        .await
-    }
-
-    /// albums.get says that the album is not there. The first time only the instant is kept; gives
-    /// when that was.
-    pub async fn album_absent(&self, album: AlbumRow, now: Timestamp) -> Result<Timestamp> {
-        self.write(move |db| {
-            db.prepare_cached(
-                "UPDATE albums SET absent_at = coalesce(absent_at, ?2) WHERE id = ?1",
-            )?
-            .execute(params![album.0, now.as_millisecond()])?;
-            let first: i64 = db
-                .prepare_cached("SELECT absent_at FROM albums WHERE id = ?1")?
-                .query_row([album.0], |row| row.get(0))?;
-            Ok(clock::from_millis(first))
-        })
-        .await
-    }
-
-    /// albums.get says that the album is there after all.
-    pub async fn album_present(&self, album: AlbumRow) -> Result<()> {
-        self.write(move |db| {
-            db.prepare_cached("UPDATE albums SET absent_at = NULL, reason = NULL WHERE id = ?1")?
-                .execute([album.0])?;
-            Ok(())
-        })
-        .await
-    }
-
-    /// The album was deleted by hand: it is made anew, and what stood in it is wanted there again.
-    pub async fn album_lost(&self, album: AlbumRow) -> Result<()> {
-        self.write_durably(move |db| {
-            db.prepare_cached(
-                "UPDATE placements SET state = 'wanted', in_sequence = 0
-                 WHERE album_id = ?1 AND state = 'placed'",
-            )?
-            .execute([album.0])?;
-            db.prepare_cached(
-                "UPDATE placements SET state = 'gone' WHERE album_id = ?1 AND state = 'leaving'",
-            )?
-            .execute([album.0])?;
-            db.prepare_cached(
-                "UPDATE albums SET album_id = NULL, unread = 0, found = 0, product_url = NULL, made_at = NULL, asked_at = NULL,
-                        looked = 0, not_before = 0, absent_at = NULL,
-                        reason = 'it was deleted in Google Photos and is made again'
-                 WHERE id = ?1",
-            )?
-            .execute([album.0])?;
-            Ok(())
-        })
-        .await
-    }
-
-    /// `albums.create` was answered: the album has its id.
-    pub async fn album_created(
+    /// `albums.create` was answered with the id of the album.
+    pub fn album_created(
         &self,
         call: CallId,
         album: AlbumRow,
@@ -224,16 +109,13 @@ impl Store {
         product_url: Option<String>,
         now: Timestamp,
     ) -> Result<()> {
-        self.write_durably(move |db| {
-            stands(db, album, &album_id, product_url.as_deref(), now)?;
-            call_journal::answered(db, call, Some(200), None, now)
-        })
-        .await
+        has_id(self, album, &album_id, product_url.as_deref(), now)?;
+        call_journal::answered(self, call, Some(200), None, now)
     }
 
-    /// `albums.create` was refused for certain, or its outcome is open (`open`): then the service's
-    /// own list decides, not before `not_before`.
-    pub async fn album_not_created(
+    /// `albums.create` was refused or, if `open`, may have created the album: then the service's list is read
+    /// to find out. Either happens at `not_before`.
+    pub fn album_not_created(
         &self,
         call: CallId,
         album: AlbumRow,
@@ -242,31 +124,135 @@ impl Store {
         error: String,
         now: Timestamp,
     ) -> Result<()> {
-        self.write_durably(move |db| {
-            db.prepare_cached(
-                "UPDATE albums SET asked_at = iif(?2, asked_at, NULL), looked = 0, not_before = ?3, reason = ?4
-                 WHERE id = ?1",
-            )?
-            .execute(params![album.0, open, not_before.as_millisecond(), error])?;
-            call_journal::answered(db, call, None, Some(&error), now)
-        })
-        .await
+        self.execute(
+            "UPDATE albums SET create_sent_at = iif(?2, create_sent_at, NULL), list_checks = 0, not_before = ?3,
+                    reason = ?4
+             WHERE id = ?1",
+            params![album, open, not_before, error],
+        )?;
+        call_journal::answered(self, call, None, Some(&error), now)
+    }
+
+    /// The service's list does not have the album. At `not_before` the list is read again or the album
+    /// created.
+    pub fn album_not_listed(&self, album: AlbumRow, not_before: Timestamp) -> Result<()> {
+        let sql = "UPDATE albums SET list_checks = list_checks + 1, not_before = ?2 WHERE id = ?1";
+        self.execute(sql, params![album, not_before])?;
+        Ok(())
+    }
+
+    /// No call is made for this album before `not_before`.
+    pub fn album_waits(
+        &self,
+        album: AlbumRow,
+        not_before: Timestamp,
+        reason: String,
+    ) -> Result<()> {
+        let sql = "UPDATE albums SET not_before = ?2, reason = ?3 WHERE id = ?1";
+        self.execute(sql, params![album, not_before, reason])?;
+        Ok(())
+    }
+
+    /// The id of an album, if it has one, and when it was created.
+    pub fn album_id(&self, album: AlbumRow) -> Result<Option<(AlbumId, Option<Timestamp>)>> {
+        self.opt(
+            "SELECT album_id, created_at FROM albums WHERE id = ?1 AND album_id IS NOT NULL",
+            params![album],
+        )
+    }
+
+    /// All ids of albums.
+    pub fn album_ids(&self) -> Result<HashSet<String>> {
+        let sql = "SELECT album_id FROM albums WHERE album_id IS NOT NULL";
+        Ok(self.all(sql, params![])?.into_iter().collect())
+    }
+
+    /// albums.get does not know the album; returns when it did not for the first time.
+    pub fn album_absent(&self, album: AlbumRow, now: Timestamp) -> Result<Timestamp> {
+        self.one(
+            "UPDATE albums SET not_found_at = coalesce(not_found_at, ?2) WHERE id = ?1 RETURNING not_found_at",
+            params![album, now],
+        )
+    }
+
+    /// albums.get knows the album after all.
+    pub fn album_present(&self, album: AlbumRow) -> Result<()> {
+        let sql = "UPDATE albums SET not_found_at = NULL, reason = NULL WHERE id = ?1";
+        self.execute(sql, params![album])?;
+        Ok(())
+    }
+
+    /// The user deleted the album: it is created again, and its items are wanted in it again.
+    pub fn album_lost(&self, album: AlbumRow) -> Result<()> {
+        self.execute(
+            "UPDATE placements SET state = iif(state = 'placed', 'wanted', 'gone'), in_sequence = 0
+             WHERE album_id = ?1 AND state IN ('placed', 'leaving')",
+            params![album],
+        )?;
+        self.execute(
+            "UPDATE albums SET album_id = NULL, order_unknown = 0, pre_existing = 0, product_url = NULL,
+                    created_at = NULL, create_sent_at = NULL, list_checks = 0, not_before = 0, not_found_at = NULL,
+                    reason = 'it was deleted in Google Photos and is made again'
+             WHERE id = ?1",
+            params![album],
+        )?;
+        Ok(())
+    }
+
+    /// The service says that the album is full: the rest goes to its next part. An album in which we placed
+    /// nothing is not believed, because its next part would be refused as well; returns false then. A
+    /// pre-existing one may hold items that we do not know.
+    pub fn album_full(&self, album: AlbumRow) -> Result<bool> {
+        let sql = "SELECT placed > 0 OR pre_existing = 1 FROM albums WHERE id = ?1 AND id <> 0";
+        let has_items = self.opt(sql, params![album])?.unwrap_or(false);
+        if has_items {
+            roll_over(self, album)?;
+        }
+        Ok(has_items)
     }
 }
 
-/// The album has this id now.
-pub(super) fn stands(
-    db: &Tx,
-    album: AlbumRow,
-    album_id: &AlbumId,
-    product_url: Option<&str>,
-    now: Timestamp,
-) -> Result<()> {
-    db.prepare_cached(
-        "UPDATE albums SET album_id = ?2, product_url = ?3, made_at = ?4, asked_at = NULL, looked = 0,
-                not_before = 0, reason = NULL, absent_at = NULL
-         WHERE id = ?1",
-    )?
-    .execute(params![album.0, album_id.as_str(), product_url, now.as_millisecond()])?;
+/// How many more items fit into an album that holds `placed`.
+pub(super) fn room(album: AlbumRow, placed: u64, album_limit: u64) -> usize {
+    if album == LIBRARY {
+        return usize::MAX;
+    }
+    usize::try_from(album_limit.saturating_sub(placed)).unwrap_or(usize::MAX)
+}
+
+/// The album is full: what is still wanted in it goes to its last part, a new one if need be. The files of
+/// those items follow: if their bytes are uploaded again, they must not want the full part once more.
+pub(super) fn roll_over(db: &Tx, album: AlbumRow) -> Result<()> {
+    let mut last: AlbumRow = db.one(
+        "SELECT id FROM albums WHERE title = (SELECT title FROM albums WHERE id = ?1)
+         ORDER BY part DESC LIMIT 1",
+        params![album],
+    )?;
+    if last == album {
+        let sql =
+            "INSERT INTO albums (title, part) SELECT title, part + 1 FROM albums WHERE id = ?1";
+        last = AlbumRow(db.insert(sql, params![album])?);
+    }
+    let [holders, placements, left_over, queued, claimed] = ROLL_OVER;
+    for sql in [holders, placements, claimed] {
+        db.execute(sql, params![album, last])?;
+    }
+    // These are in the last part already, or were taken out of it.
+    for item in db.all::<ItemId>(left_over, params![album])? {
+        attach::ensure_library_placement(db, item)?;
+    }
+    for root in db.all::<i64>("SELECT id FROM roots", params![])? {
+        db.execute(queued, params![album, last, root])?;
+    }
     Ok(())
 }
+
+/// The statements behind [`roll_over`]: ?1 is the full part, ?2 the last one, ?3 a root.
+pub(super) const ROLL_OVER: [&str; 5] = [
+    "UPDATE files SET album_id = ?2 WHERE album_id = ?1 AND state = 'attached' AND item_id IN (
+         SELECT item_id FROM placements WHERE album_id = ?1 AND state = 'wanted')",
+    "UPDATE OR IGNORE placements SET album_id = ?2 WHERE album_id = ?1 AND state = 'wanted'",
+    "UPDATE placements SET state = 'gone' WHERE album_id = ?1 AND state = 'wanted' RETURNING item_id",
+    "UPDATE files SET album_id = ?2 WHERE root_id = ?3 AND album_id = ?1 AND state = 'queued'",
+    "UPDATE files SET album_id = ?2 WHERE album_id = ?1 AND state = 'claimed'",
+];

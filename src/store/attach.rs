@@ -1,16 +1,15 @@
-//! Files that hold an item, and what they want of albums.
+//! Attaching a file to its item, and the placement that the file wants.
 
 use jiff::Timestamp;
-use rusqlite::params;
 
-use super::{Reader, Result, Tx, items, renames};
+use super::{Reader, Result, Tx, items, renames, row::params};
 use crate::model::{
     ids::{AlbumRow, FileId, ItemId},
     item::State,
 };
 
-/// The file holds what a media item was made of, or is being made of, and not a byte has to be read.
-/// One that still waits for its bytes is left alone: the file goes through the queue.
+/// Attaches a renamed file to the item that it is known to hold, without reading it. If the bytes of the
+/// item are still to be sent, nothing is done: the file goes through the queue.
 pub(super) fn attach_known(db: &Tx, file: FileId, item: ItemId, now: Timestamp) -> Result<()> {
     let state = items::state_of(db, item)?;
     match state {
@@ -21,27 +20,24 @@ pub(super) fn attach_known(db: &Tx, file: FileId, item: ItemId, now: Timestamp) 
         | State::Created
         | State::Verified
         | State::Failed
-        | State::Missing => hold(db, file, item, state, now),
+        | State::Missing => attach(db, file, item, state, now),
     }
 }
 
-/// The queued or claimed file holds this item now, and brings it to its album.
-pub(super) fn hold(
+/// Attaches the queued or claimed file to this item, and wants the item in the file's album.
+pub(super) fn attach(
     db: &Tx,
     file: FileId,
     item: ItemId,
     state: State,
     now: Timestamp,
 ) -> Result<()> {
-    let (album, key): (i64, Vec<u8>) = db
-        .prepare_cached("SELECT album_id, order_key FROM files WHERE id = ?1")?
-        .query_row([file.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    // Touched, and nothing else: no edit at all, and no reason to go to another album, even if the
-    // title is made of the time of the last change.
-    let was_touched = db
-        .prepare_cached("DELETE FROM former_items WHERE file_id = ?1 AND item_id = ?2")?
-        .execute(params![file.0, item.0])?
-        > 0;
+    let sql = "SELECT album_id, order_key FROM files WHERE id = ?1";
+    let (album, key): (AlbumRow, Vec<u8>) = db.one(sql, params![file])?;
+    // If the file has the bytes that it had before, it was only touched. Then its item stays in its album,
+    // even if the title is made of the time of the last change.
+    let sql = "DELETE FROM former_items WHERE file_id = ?1 AND item_id = ?2";
+    let was_touched = db.execute(sql, params![file, item])? > 0;
     let stays = if was_touched {
         renames::only_album(db, file, item)?
     } else {
@@ -49,39 +45,27 @@ pub(super) fn hold(
     };
     let album = match stays {
         Some(album) => album,
-        None => renames::known_part(db, item, AlbumRow(album))?,
+        None => renames::known_part(db, item, album)?,
     };
-    db.prepare_cached(
-        "UPDATE files SET state = 'held', item_id = ?2, album_id = ?3, edited = 0, attempts = 0, changed_at = ?4
+    db.execute(
+        "UPDATE files SET state = 'attached', item_id = ?2, album_id = ?3, edit_ignored = 0, attempts = 0, changed_at = ?4
          WHERE id = ?1",
-    )?
-    .execute(params![file.0, item.0, album.0, now.as_millisecond()])?;
+        params![file, item, album, now],
+    )?;
     want_placement(db, item, album, &key, state, now)?;
     ensure_library_placement(db, item)
 }
 
-/// What is not made yet and wanted in no album goes to the library alone. Its bytes are up, or shall go
-/// up, and nothing else would ever make it: whoever takes a placement back calls this.
+/// An item that does not exist at the service yet and is wanted in no album is wanted in the library.
+/// Otherwise it would never be created. To be called after a placement was withdrawn.
 pub(super) fn ensure_library_placement(db: &Tx, item: ItemId) -> Result<()> {
-    db.prepare_cached(WANTED_SOMEWHERE)?.execute([item.0])?;
+    db.execute(WANTED_SOMEWHERE, params![item])?;
     Ok(())
 }
 
-/// The same for all that is on its way, at each start: up to version 0.1.0 an item that was taken out of
-/// its album before it was made was left without any.
-pub(super) fn all_wanted_somewhere(db: &Tx) -> Result<()> {
-    let nowhere: Vec<ItemId> = db
-        .prepare_cached(WANTED_NOWHERE)?
-        .query_map([], |row| row.get(0).map(ItemId))?
-        .collect::<rusqlite::Result<_>>()?;
-    nowhere
-        .into_iter()
-        .try_for_each(|item| ensure_library_placement(db, item))
-}
-
-/// The first file that brings an item to an album decides its place there. One that is about to leave
-/// because its file had gone stays, and counts as out of order from then on; one that a person took
-/// out, as the reason tells, stays out, be it on its way or gone.
+/// Wants the item in the album. The first file that does so decides its position there. An item that is
+/// being removed because its file was deleted stays, and counts as out of order from then on. One that
+/// the user removed (then there is a reason) stays removed.
 fn want_placement(
     db: &Tx,
     item: ItemId,
@@ -92,41 +76,27 @@ fn want_placement(
 ) -> Result<()> {
     let made = matches!(state, State::Created | State::Verified);
     let in_library = album.0 == 0 && made;
-    let stays = db
-        .prepare_cached(
-            "UPDATE placements SET state = 'placed', reason = NULL
+    let stays = db.execute(
+        "UPDATE placements SET state = 'placed', reason = NULL
              WHERE item_id = ?1 AND album_id = ?2 AND state = 'leaving' AND reason IS NULL",
-        )?
-        .execute(params![item.0, album.0])?;
+        params![item, album],
+    )?;
     if stays > 0 {
         return Ok(());
     }
-    let key = distinct(db, item, album, key)?;
-    db.prepare_cached(
-        "INSERT INTO placements (item_id, album_id, order_key, state, made, wanted_at)
+    let key = unique_key(db, item, album, key)?;
+    db.execute("INSERT INTO placements (item_id, album_id, order_key, state, item_exists, wanted_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (item_id, album_id) DO UPDATE SET state = 'wanted', order_key = ?3, wanted_at = ?6
-         WHERE state = 'gone' AND reason IS NULL",
-    )?
-    .execute(params![
-        item.0,
-        album.0,
-        key,
-        if in_library { "placed" } else { "wanted" },
-        made,
-        now.as_millisecond()
-    ])?;
+         WHERE state = 'gone' AND reason IS NULL", params![item, album, key, if in_library { "placed" } else { "wanted" }, made, now])?;
     Ok(())
 }
 
-/// The key, made different where another item of the album has the very same: a file that was edited
-/// keeps its name and perhaps its time. The new picture stands behind the old one, and what comes
-/// next knows which of the two is its neighbour.
-fn distinct(db: &Reader, item: ItemId, album: AlbumRow, key: &[u8]) -> Result<Vec<u8>> {
-    let is_taken: bool = album.0 != 0
-        && db
-            .prepare_cached(SAME_KEY)?
-            .query_row(params![album.0, key, item.0], |row| row.get(0))?;
+/// The key, made unique if another item of the album has the same one, as an edited file does that keeps
+/// its name and time: the new picture comes right after the old one, and the next item has only one
+/// possible neighbour.
+fn unique_key(db: &Reader, item: ItemId, album: AlbumRow, key: &[u8]) -> Result<Vec<u8>> {
+    let is_taken = album.0 != 0 && db.one(SAME_KEY, params![album, key, item])?;
     let mut key = key.to_vec();
     if is_taken {
         key.extend(item.0.to_be_bytes());
@@ -142,7 +112,7 @@ pub(super) const SAME_KEY: &str = "SELECT EXISTS (
          SELECT 1 FROM placements
          WHERE album_id = ?1 AND order_key = ?2 AND state = 'wanted' AND item_id <> ?3)";
 
-/// The order key matters to nobody in the library; that of the album is as good as any.
+/// Wants an item in the library. Its order key there has no meaning, so it takes one that it has in an album.
 pub(super) const WANTED_SOMEWHERE: &str =
     "INSERT INTO placements (item_id, album_id, order_key, state, wanted_at)
      SELECT id, 0, coalesce((SELECT order_key FROM placements WHERE item_id = ?1 LIMIT 1), x''), 'wanted',
@@ -151,17 +121,12 @@ pub(super) const WANTED_SOMEWHERE: &str =
                       AND NOT EXISTS (SELECT 1 FROM placements WHERE item_id = ?1 AND state = 'wanted')
      ON CONFLICT (item_id, album_id) DO UPDATE SET state = 'wanted', reason = NULL";
 
-/// What is on its way, as an index holds it, and wanted nowhere.
-pub(super) const WANTED_NOWHERE: &str =
-    "SELECT id FROM items WHERE state IN ('uploading', 'uploaded', 'creating')
-         AND NOT EXISTS (SELECT 1 FROM placements WHERE item_id = items.id AND state = 'wanted')";
-
-/// Whether a file besides the one that departs brings the item to this album.
-///
-/// Those of a folder that left the configuration do so only for a while (not before ?4), and not at all
-/// if they are the very file that departs, under the path that it had in that folder. What Albumen itself
-/// deleted or moved brings it for good: it was to stay in the album. Where it was moved into a folder of
-/// the configuration, the file there says.
+/// Whether another file wants the item in this album. These count:
+/// - files in a folder of the configuration,
+/// - files in a folder that left the configuration after ?4, unless one is the deleted file itself (the
+///   same inode) under its path in that folder,
+/// - files that `after_upload` deleted, or moved to where no folder of the configuration is: their items
+///   are meant to stay.
 pub(super) const HELD_ELSEWHERE: &str = "SELECT EXISTS (
      SELECT 1 FROM files CROSS JOIN albums ON albums.id = files.album_id
                          CROSS JOIN roots ON roots.id = files.root_id
@@ -169,14 +134,14 @@ pub(super) const HELD_ELSEWHERE: &str = "SELECT EXISTS (
            AND albums.title = (SELECT title FROM albums WHERE id = ?2)
            AND CASE
                WHEN files.state <> 'gone' THEN roots.configured = 1
-                    OR (roots.dropped_at > ?4
+                    OR (roots.unconfigured_at > ?4
                         AND NOT EXISTS (SELECT 1 FROM files AS departing
                                         WHERE departing.id = ?3 AND departing.inode = files.inode
                                               AND departing.dev = files.dev))
-               ELSE files.afterwards IS 'done'
-                    AND NOT EXISTS (SELECT 1 FROM source_acts CROSS JOIN roots AS target
-                                    WHERE source_acts.file_id = files.id AND source_acts.done_at IS NOT NULL
+               ELSE files.action_state IS 'done'
+                    AND NOT EXISTS (SELECT 1 FROM source_actions CROSS JOIN roots AS target
+                                    WHERE source_actions.file_id = files.id AND source_actions.done_at IS NOT NULL
                                           AND target.configured = 1
-                                          AND substr(source_acts.to_path, 1, length(target.path) + 1)
+                                          AND substr(source_actions.to_path, 1, length(target.path) + 1)
                                               = CAST(target.path || '/' AS BLOB))
                END)";

@@ -18,7 +18,7 @@ use std::{
 
 use jiff::Timestamp;
 use rusqlite::{
-    Connection, OpenFlags, OptionalExtension as _,
+    Connection, OpenFlags,
     backup::{Backup, StepResult},
     params,
 };
@@ -309,7 +309,7 @@ fn prepare(restoring: &Path, present: &Path, now: Timestamp) -> Result<u64> {
         params![RESTORED_AT, now.as_millisecond().to_string()],
     )?;
     transaction.execute_batch(remote_albums::FORGET)?;
-    transaction.execute_batch("DELETE FROM transfers; DELETE FROM orders")?;
+    transaction.execute_batch("DELETE FROM transfers; DELETE FROM commands")?;
     let items: i64 = transaction.query_row(
         "SELECT sum(n) FROM counters WHERE name IN ('item.created', 'item.verified')",
         [],
@@ -332,31 +332,30 @@ pub(super) fn carry_over(present: &Path, restored: &Connection) {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let carried = Connection::open_with_flags(present, flags).and_then(|present| {
         let days: Vec<(String, i64, i64, i64)> = present
-            .prepare("SELECT day, requests, uploads, order_calls FROM ledger")?
+            .prepare("SELECT day, requests, uploads, order_calls FROM quota_usage")?
             .query_map([], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
             })?
             .collect::<rusqlite::Result<_>>()?;
         for (day, requests, uploads, order_calls) in days {
             restored.execute(
-                "INSERT INTO ledger (day, requests, uploads, order_calls) VALUES (?1, ?2, ?3, ?4)
+                "INSERT INTO quota_usage (day, requests, uploads, order_calls) VALUES (?1, ?2, ?3, ?4)
                  ON CONFLICT (day) DO UPDATE SET requests = max(requests, ?2), uploads = max(uploads, ?3),
                                                  order_calls = max(order_calls, ?4)",
                 params![day, requests, uploads, order_calls],
             )?;
         }
-        for table in ["account", "lane"] {
-            let row: Option<(String, Option<String>, Option<i64>)> = present
-                .query_row(&format!("SELECT state, reason, until FROM {table}"), [], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-                })
-                .optional()?;
-            if let Some((state, reason, until)) = row {
-                restored.execute(
-                    &format!("UPDATE {table} SET state = ?1, reason = ?2, until = ?3"),
-                    params![state, reason, until],
-                )?;
-            }
+        let pauses: Vec<(String, String, Option<String>, Option<i64>)> = present
+            .prepare("SELECT scope, state, reason, until FROM pauses WHERE scope <> 'uploads'")?
+            .query_map([], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })?
+            .collect::<rusqlite::Result<_>>()?;
+        for (scope, state, reason, until) in pauses {
+            restored.execute(
+                "UPDATE pauses SET state = ?2, reason = ?3, until = ?4 WHERE scope = ?1",
+                params![scope, state, reason, until],
+            )?;
         }
         Ok(())
     });

@@ -199,25 +199,6 @@ fn configure(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Brings an empty database to an earlier version of the schema.
-#[cfg(test)]
-pub(super) fn migrate_to(connection: &mut Connection, version: i32) -> Result<()> {
-    let runner = embedded::migrations::runner();
-    runner
-        .set_target(refinery::Target::Version(version))
-        .run(connection)?;
-    Ok(())
-}
-
-/// A database as an earlier version left it.
-#[cfg(test)]
-pub(super) fn as_of(path: &Path, version: i32) -> Result<Connection> {
-    let mut connection = Connection::open(path)?;
-    configure(&connection)?;
-    migrate_to(&mut connection, version)?;
-    Ok(connection)
-}
-
 /// The newest version of the schema that this binary knows.
 fn known() -> i32 {
     embedded::migrations::runner()

@@ -1,11 +1,13 @@
-//! What came of a call: the result of each item, in the transaction that closes the journal's row.
+//! Results of `mediaItems.batchCreate`: what follows for each item, in the transaction that closes the
+//! call in the journal.
+
+use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::params;
 
 use super::{
-    Reader, RecordedCall, Result, Store, Tx, albums, call_journal, descriptions, items, membership,
-    placements,
+    RecordedCall, Result, Tx, albums, call_journal, descriptions, items, placements, row::params,
+    writer::store_methods,
 };
 use crate::{
     clock,
@@ -15,16 +17,16 @@ use crate::{
     },
 };
 
-/// What became of one item of a call.
+/// The result of one item of a call.
 #[derive(Debug, Clone)]
 pub struct ItemOutcome {
-    /// Which.
+    /// The item.
     pub item: ItemId,
-    /// What became of it.
+    /// What follows.
     pub outcome: Outcome,
-    /// The service's code for it; none for success or for no result.
+    /// The service's code; none for success or for no result.
     pub code: Option<i32>,
-    /// The service's words.
+    /// The service's message.
     pub message: Option<String>,
     /// Our words.
     pub reason: Option<String>,
@@ -33,92 +35,91 @@ pub struct ItemOutcome {
 /// What follows from a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// A media item, made now or known before.
+    /// It is a media item, created now or before.
     Made {
         /// Its id.
         media_item_id: MediaItemId,
-        /// Where a browser finds it.
+        /// Its page in Google Photos.
         product_url: Option<String>,
         /// The description that the call carried for it.
         description: Option<String>,
     },
-    /// The same token goes into another call at `not_before`.
+    /// The same token goes into another call.
     Again {
-        /// Not before this instant.
+        /// Not before this time.
         not_before: Timestamp,
-        /// Whether the item is to blame; after so many it has failed.
+        /// The most attempts, if this failure counts as one of the item's.
         blamed: Option<u32>,
     },
-    /// The bytes are sent once more at `not_before`.
+    /// The bytes are uploaded again.
     Reupload {
-        /// Not before this instant.
+        /// Not before this time.
         not_before: Timestamp,
-        /// Whether the item is to blame; after so many it has failed.
+        /// The most attempts, if this failure counts as one of the item's.
         blamed: Option<u32>,
     },
-    /// It goes into a call of its own, which tells its id: an equal content was in this one.
+    /// It goes into a call of its own, because this one held equal content: the answer will name its id.
     Alone,
-    /// The answer does not tell: it may be made, and stand at its place. It goes at once, before
-    /// anything else can come between, into a call of its own, which tells.
+    /// The answer has no result for it: it may exist, at its position. It goes into a call of its own at
+    /// once, before anything can be placed next to it; that answer will name its id.
     MissingResult {
-        /// Not before this instant, where that call did not tell either.
+        /// Not before this time, if that call gave no result either.
         not_before: Option<Timestamp>,
-        /// After so many blames it has failed.
+        /// The most attempts.
         blamed: u32,
     },
 }
 
-impl Store {
-    /// Records the results of a `mediaItems.batchCreate`. `verify_after` says when the service is to
-    /// be asked for what was made, milliseconds from now; none is never.
-    pub async fn items_answered(
+store_methods! {
+    write fn items_answered(call: RecordedCall, album: AlbumRow, http_status: u16, outcomes: Vec<ItemOutcome>, verify_after: Option<i64>, now: Timestamp) -> ();
+    write fn items_refused(call: RecordedCall, album: AlbumRow, http_status: Option<u16>, error: String, outcomes: Vec<ItemOutcome>, now: Timestamp) -> ();
+    write fn culprit(item: ItemId, album: AlbumRow, outcome: Outcome, reason: String, now: Timestamp) -> ();
+}
+
+impl Tx {
+    /// Records the results of a `mediaItems.batchCreate`. Created items are verified after `verify_after`
+    /// milliseconds; none is never.
+    pub fn items_answered(
         &self,
-        settled: impl Into<RecordedCall>,
+        call: RecordedCall,
         album: AlbumRow,
         http_status: u16,
         outcomes: Vec<ItemOutcome>,
         verify_after: Option<i64>,
         now: Timestamp,
     ) -> Result<()> {
-        let settled = settled.into();
-        self.write(move |db| {
-            let call = settled.call;
-            for outcome in &outcomes {
-                note_result(db, call, outcome)?;
-                settle_outcome(db, album, outcome, verify_after, now)?;
-            }
-            left_out(db, call, now)?;
-            membership::doubt(db, settled, album)?;
-            call_journal::answered(db, call, Some(http_status), None, now)
-        })
-        .await
+        for outcome in &outcomes {
+            self.execute(
+                "UPDATE call_items SET code = ?3, message = ?4 WHERE call_id = ?1 AND item_id = ?2",
+                params![call.call, outcome.item, outcome.code, outcome.message],
+            )?;
+            record(self, album, outcome, verify_after, now)?;
+        }
+        release_rest(self, call.call, now)?;
+        placements::mark_uncertain(self, call, album)?;
+        call_journal::answered(self, call.call, Some(http_status), None, now)
     }
 
-    /// The whole call was refused; each item gets what follows for it.
-    pub async fn items_refused(
+    /// The call as a whole was refused; each item gets what follows for it.
+    pub fn items_refused(
         &self,
-        settled: impl Into<RecordedCall>,
+        call: RecordedCall,
         album: AlbumRow,
         http_status: Option<u16>,
         error: String,
         outcomes: Vec<ItemOutcome>,
         now: Timestamp,
     ) -> Result<()> {
-        let settled = settled.into();
-        self.write(move |db| {
-            let call = settled.call;
-            for outcome in &outcomes {
-                settle_outcome(db, album, outcome, None, now)?;
-            }
-            left_out(db, call, now)?;
-            membership::doubt(db, settled, album)?;
-            call_journal::answered(db, call, http_status, Some(&error), now)
-        })
-        .await
+        for outcome in &outcomes {
+            record(self, album, outcome, None, now)?;
+        }
+        release_rest(self, call.call, now)?;
+        placements::mark_uncertain(self, call, album)?;
+        call_journal::answered(self, call.call, http_status, Some(&error), now)
     }
 
-    /// What follows for an item that made a whole call fail, found by taking the call apart.
-    pub async fn culprit(
+    /// What follows for an item that made whole calls fail, found by bisection.
+    pub fn culprit(
         &self,
         item: ItemId,
         album: AlbumRow,
@@ -126,43 +127,31 @@ impl Store {
         reason: String,
         now: Timestamp,
     ) -> Result<()> {
-        self.write(move |db| {
-            if items::state_of(db, item)?
-                .after(Event::AddedToCall)
-                .is_err()
-            {
-                // It went its own way since, and goes into no call now.
-                return placements::mark_position_unknown(db, item, album);
-            }
-            // It stands as `uploaded` again; the outcome is that of one more, imagined call.
-            items::apply(db, item, Event::AddedToCall, &items::Reason::default(), now)?;
-            let outcome = ItemOutcome {
-                item,
-                outcome,
-                code: None,
-                message: None,
-                reason: Some(reason),
-            };
-            settle_outcome(db, album, &outcome, None, now)
-        })
-        .await
+        let state = items::state_of(self, item)?;
+        if state.after(Event::AddedToCall).is_err() {
+            // Its state has changed meanwhile, so that no call can take it now.
+            return placements::mark_position_unknown(self, item, album);
+        }
+        // It is `uploaded` again; the outcome is recorded as that of one more call.
+        items::apply(
+            self,
+            item,
+            Event::AddedToCall,
+            &items::Reason::default(),
+            now,
+        )?;
+        let outcome = ItemOutcome {
+            item,
+            outcome,
+            code: None,
+            message: None,
+            reason: Some(reason),
+        };
+        record(self, album, &outcome, None, now)
     }
 }
 
-fn note_result(db: &Tx, call: CallId, outcome: &ItemOutcome) -> Result<()> {
-    db.prepare_cached(
-        "UPDATE call_items SET code = ?3, message = ?4 WHERE call_id = ?1 AND item_id = ?2",
-    )?
-    .execute(params![
-        call.0,
-        outcome.item.0,
-        outcome.code,
-        outcome.message
-    ])?;
-    Ok(())
-}
-
-fn settle_outcome(
+fn record(
     db: &Tx,
     album: AlbumRow,
     outcome: &ItemOutcome,
@@ -170,92 +159,84 @@ fn settle_outcome(
     now: Timestamp,
 ) -> Result<()> {
     let item = outcome.item;
-    if is_overtaken(db, item)? {
+    // The state may have changed while a call for a further album was under way: the media item was found
+    // missing, and perhaps its bytes are being uploaded again. Then the result is out of date.
+    let state = items::state_of(db, item)?;
+    if state.after(Event::CreateDeferred).is_err() {
         return placements::mark_position_unknown(db, item, album);
     }
-    let because = items::Reason {
+    let why = items::Reason {
         reason: outcome.reason.as_deref(),
         code: outcome.code,
         message: outcome.message.as_deref(),
     };
+    let max_attempts = match &outcome.outcome {
+        Outcome::Again { blamed, .. } | Outcome::Reupload { blamed, .. } => *blamed,
+        Outcome::MissingResult { blamed, .. } => Some(*blamed),
+        Outcome::Made { .. } | Outcome::Alone => None,
+    };
+    if let Some(max) = max_attempts
+        && item::attempts_exhausted(items::blame(db, item)?, max)
+    {
+        return give_up(db, item, album, &why, now);
+    }
     match &outcome.outcome {
         Outcome::Made {
             media_item_id,
             product_url,
             description,
         } => {
-            descriptions::library_client_id(db, item, description.as_deref())?;
-            made(
-                db,
-                item,
-                media_item_id,
-                product_url.as_deref(),
-                verify_after,
-                now,
-            )?;
+            descriptions::sent_with_create(db, item, description.as_deref())?;
+            let product_url = product_url.as_deref();
+            created(db, item, media_item_id, product_url, verify_after, now)?;
             placements::placed(db, item, album, true)
         }
-        Outcome::Again { not_before, blamed } => {
-            if attempts_exhausted(db, item, *blamed)? {
-                return give_up(db, item, album, &because, now);
-            }
-            items::apply(db, item, Event::CreateDeferred, &because, now)?;
+        Outcome::Again { not_before, .. } => {
+            items::apply(db, item, Event::CreateDeferred, &why, now)?;
             placements::mark_position_unknown_if_alone(db, item, album)?;
-            wait(db, item, album, *not_before)
+            delay(db, item, album, *not_before)
         }
-        Outcome::Reupload { not_before, blamed } => {
-            if attempts_exhausted(db, item, *blamed)? {
-                return give_up(db, item, album, &because, now);
-            }
+        Outcome::Reupload { not_before, .. } => {
             placements::mark_position_unknown_if_alone(db, item, album)?;
-            let state = items::apply(db, item, Event::TokenDied, &because, now)?;
-            if state == State::Queued {
+            if items::apply(db, item, Event::TokenDied, &why, now)? == State::Queued {
                 items::delay_until(db, item, *not_before)?;
                 return items::queue_source(db, item, None, *not_before, now);
             }
             placements::delay_until(db, item, album, *not_before)
         }
-        Outcome::Alone => alone(db, item, &because, now),
-        Outcome::MissingResult { not_before, blamed } => {
-            if attempts_exhausted(db, item, Some(*blamed))? {
-                return give_up(db, item, album, &because, now);
-            }
-            alone(db, item, &because, now)?;
+        Outcome::Alone => retry_alone(db, item, &why, now),
+        Outcome::MissingResult { not_before, .. } => {
+            retry_alone(db, item, &why, now)?;
             let Some(not_before) = *not_before else {
                 return Ok(());
             };
             placements::mark_position_unknown_if_alone(db, item, album)?;
-            wait(db, item, album, not_before)
+            delay(db, item, album, not_before)
         }
     }
 }
 
-/// Whether the item went its own way while a call for a further album was under way: the media item
-/// was found missing, and perhaps its bytes go up again. What the call says is not of what it is now.
-fn is_overtaken(db: &Reader, item: ItemId) -> Result<bool> {
-    Ok(items::state_of(db, item)?
-        .after(Event::CreateDeferred)
-        .is_err())
-}
-
-/// The next call that takes the item takes nothing else.
-fn alone(db: &Tx, item: ItemId, because: &items::Reason<'_>, now: Timestamp) -> Result<()> {
-    items::apply(db, item, Event::CreateDeferred, because, now)?;
-    db.prepare_cached("UPDATE items SET alone = 1 WHERE id = ?1")?
-        .execute([item.0])?;
+/// The next call that carries the item carries nothing else.
+fn retry_alone(db: &Tx, item: ItemId, why: &items::Reason<'_>, now: Timestamp) -> Result<()> {
+    items::apply(db, item, Event::CreateDeferred, why, now)?;
+    db.execute(
+        "UPDATE items SET retry_alone = 1 WHERE id = ?1",
+        params![item],
+    )?;
     Ok(())
 }
 
-fn wait(db: &Tx, item: ItemId, album: AlbumRow, not_before: Timestamp) -> Result<()> {
-    match items::state_of(db, item)? {
-        State::Created | State::Verified => placements::delay_until(db, item, album, not_before),
-        _ => items::delay_until(db, item, not_before),
+/// A media item that joins a further album waits for that album only.
+fn delay(db: &Tx, item: ItemId, album: AlbumRow, not_before: Timestamp) -> Result<()> {
+    if items::exists(db, item)? {
+        placements::delay_until(db, item, album, not_before)
+    } else {
+        items::delay_until(db, item, not_before)
     }
 }
 
-/// What the call carried and nobody gave an outcome for is ready again: once the call is answered,
-/// nothing else would ever move it.
-fn left_out(db: &Tx, call: CallId, now: Timestamp) -> Result<()> {
+/// Items of the call without an outcome are ready again: after the answer nothing else would move them.
+fn release_rest(db: &Tx, call: CallId, now: Timestamp) -> Result<()> {
     for item in call_journal::items_of(db, call)? {
         if items::state_of(db, item)? == State::Creating {
             items::apply(
@@ -270,37 +251,23 @@ fn left_out(db: &Tx, call: CallId, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-fn attempts_exhausted(db: &Tx, item: ItemId, blamed: Option<u32>) -> Result<bool> {
-    match blamed {
-        Some(max_attempts) => Ok(item::attempts_exhausted(
-            items::blame(db, item)?,
-            max_attempts,
-        )),
-        None => Ok(false),
-    }
-}
-
-/// An item that is made already only loses this placement.
+/// An item that exists already loses only this placement.
 fn give_up(
     db: &Tx,
     item: ItemId,
     album: AlbumRow,
-    because: &items::Reason<'_>,
+    why: &items::Reason<'_>,
     now: Timestamp,
 ) -> Result<()> {
-    let state = items::apply(db, item, Event::CreateGivenUp, because, now)?;
+    let state = items::apply(db, item, Event::CreateGivenUp, why, now)?;
     if matches!(state, State::Created | State::Verified) {
-        placements::refuse(
-            db,
-            item,
-            album,
-            because.reason.unwrap_or("the service refused it"),
-        )?;
+        let reason = why.reason.unwrap_or("the service refused it");
+        placements::refuse(db, item, album, reason)?;
     }
     Ok(())
 }
 
-fn made(
+fn created(
     db: &Tx,
     item: ItemId,
     media_item_id: &MediaItemId,
@@ -308,22 +275,15 @@ fn made(
     verify_after: Option<i64>,
     now: Timestamp,
 ) -> Result<()> {
-    let before = items::state_of(db, item)?;
-    let after = before.after(Event::Made)?;
-    db.prepare_cached(
-        "UPDATE items SET state = ?2, media_item_id = ?3, product_url = ?4, made_at = coalesce(made_at, ?5),
-                verify_at = iif(?2 = 'verified', verify_at, ?6), alone = 0, matched = 0, attempts = 0, not_before = 0,
-                reason = NULL, code = NULL, message = NULL, changed_at = ?5
+    let after = items::state_of(db, item)?.after(Event::Made)?;
+    let verify_at = verify_after.map(|wait| clock::after(now, Duration::from_millis(wait as u64)));
+    db.execute(
+        "UPDATE items SET state = ?2, media_item_id = ?3, product_url = ?4, created_at = coalesce(created_at, ?5),
+                verify_at = iif(?2 = 'verified', verify_at, ?6), retry_alone = 0, matched_by_name = 0,
+                attempts = 0, not_before = 0, reason = NULL, code = NULL, message = NULL, changed_at = ?5
          WHERE id = ?1",
-    )?
-    .execute(params![
-        item.0,
-        after.as_str(),
-        media_item_id.as_str(),
-        product_url,
-        now.as_millisecond(),
-        verify_after.map(|wait| clock::after(now, std::time::Duration::from_millis(wait as u64)).as_millisecond()),
-    ])?;
-    // Being in the library is being made, by whichever call.
+        params![item, after, media_item_id, product_url, now, verify_at],
+    )?;
+    // Whatever the call, a created item is in the library.
     placements::placed(db, item, albums::LIBRARY, false)
 }

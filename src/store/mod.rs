@@ -21,7 +21,6 @@ mod attach;
 mod backup;
 mod byte_sources;
 mod call_journal;
-mod clock_rollback;
 mod command_queue;
 mod connection;
 mod create_results;
@@ -29,24 +28,22 @@ mod descriptions;
 mod disk_health;
 mod error;
 mod explain;
+mod files;
 mod items;
-mod lookups;
-mod membership;
-mod missing_files;
-mod mounts;
 mod next_call;
 mod oauth_client;
 mod open;
 mod pauses;
 mod pending_removals;
 mod placements;
+mod positions;
 mod quota_usage;
+mod ready_tokens;
 mod rebuild;
 mod remote_albums;
 mod renames;
 mod roots;
 mod row;
-mod scan_result;
 mod source_actions;
 mod status;
 mod upload_queue;
@@ -59,31 +56,31 @@ mod writer;
 mod tests;
 
 pub use crate::model::call::CallKind;
-pub use albums::AlbumTask;
+pub use albums::ALBUM_LIMIT;
+pub use apply_scan::{Change, FileDecision};
 pub use backup::{BACKUPS, BEFORE_RESTORE, BackedUp, Restored, lost, restore};
-pub use byte_sources::{Reach, UnavailableFiles};
+pub use byte_sources::{RootFilter, UnavailableFiles};
 pub use call_journal::{Journalled, NewCall};
-pub use command_queue::{NewOrder, Order, OrderKind};
+pub use command_queue::{NewOrder, Order, OrderKind, OrderView};
 pub use create_results::{ItemOutcome, Outcome};
 pub use descriptions::DescriptionSource;
 pub use disk_health::{Cause, Trouble};
 pub use error::{Error, Result, Saved};
-pub use explain::{Explained, Former, Membership};
-pub use lookups::{FileStatus, OrderView};
-pub use membership::{RecordedCall, Uncertain};
+pub use explain::{Explained, FileStatus, Former, Membership};
+pub use files::{FileState, KnownFile, Settling};
 pub use next_call::{
-    BatchItem, Budget, Description, EarliestRetry, Members, PlanRules, Planned, PlannedBatch,
-    album_overflow::ALBUM_LIMIT,
+    AlbumTask, Budget, Description, EarliestRetry, Members, PlanRules, Planned, PlannedBatch,
 };
 pub use open::is_damaged;
 pub use pauses::{AccountState, Pause, UploadsState, WriterState};
 pub use pending_removals::AlbumMembership;
+pub use placements::{RecordedCall, Uncertain};
 pub use quota_usage::{Ledger, Sending};
-pub use rebuild::{AdoptedDescription, ListedAlbum, RecoveredItem};
+pub use ready_tokens::BatchItem;
+pub use rebuild::{AdoptedAlbum, ListedAlbum, RecoveredItem};
 pub use remote_albums::{Before, RemoteAlbum};
-pub use roots::{FileState, KnownFile, RootRow, RootSpec, Settling};
+pub use roots::{RootRow, RootSpec};
 pub use row::{FileStat, Reader, Tx};
-pub use scan_result::{Change, FileDecision};
 pub use source_actions::{Act, AfterView, Blockers, Intended, Source};
 pub use status::{
     AlbumView, Failure, FileActionCounts, ItemCounts, Overview, PlacementCounts, Transfer,

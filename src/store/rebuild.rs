@@ -1,22 +1,16 @@
-//! What the service is known to have, put into a database that has forgotten it.
+//! Writes what the service has into a database that does not know it; for `rebuild`.
 //!
-//! Called by `rebuild`, which holds the state folder and runs no pipeline beside. It only fills what
-//! is unknown: an album without an id, a file without an item, an item that no row has. Nothing that
-//! is on its way is touched, and no two items get one media item.
+//! `rebuild` holds the state folder, and no task runs beside it. Only unknown facts are filled in: an album
+//! without an id, a file without an item, an item without a row. Nothing that is under way is changed, and
+//! no two items get the same media item.
 
-use std::{
-    ffi::OsString,
-    os::unix::ffi::OsStrExt as _,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension as _, params};
 
 use super::{
-    Change, Content, FileDecision, FileStat, Reader, Result, Store, Tx, albums,
-    apply_scan::Recording, placements, remote_albums,
+    Change, Content, FileDecision, FileStat, Reader, Result, Tx, albums, apply_scan::Recording,
+    placements, remote_albums, row::params, writer::store_methods,
 };
 use crate::{
     clock,
@@ -26,7 +20,7 @@ use crate::{
     },
 };
 
-/// An album of the service that no row may know yet.
+/// An album of the service that may have no row yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedAlbum {
     /// Its title, without the number of the part.
@@ -39,12 +33,12 @@ pub struct ListedAlbum {
     pub product_url: Option<String>,
 }
 
-/// The row that an album of the service is.
+/// The row of an album of the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AdoptedDescription {
+pub struct AdoptedAlbum {
     /// The row.
     pub row: AlbumRow,
-    /// Its title, without the number of the part; another one if somebody renamed the album.
+    /// Its title, without the number of the part; a different one if the user renamed the album.
     pub title: String,
     /// Whether it had no id before.
     pub is_new: bool,
@@ -61,13 +55,13 @@ pub struct RecoveredItem {
     pub name: OsString,
     /// Its row, if it has one.
     pub file: Option<FileId>,
-    /// What it looks like.
+    /// What the file system says of it.
     pub stat: FileStat,
     /// The title of its album; none is the library alone.
     pub title: Option<String>,
     /// The album of that title, or the part of it, in which the service has the item.
     pub listed_in: Option<AlbumRow>,
-    /// Its place there.
+    /// Its order key there.
     pub key: OrderKey,
     /// Whether its upload would have taken long.
     pub large: bool,
@@ -77,131 +71,121 @@ pub struct RecoveredItem {
     pub media_item_id: MediaItemId,
     /// Where a browser finds it.
     pub product_url: Option<String>,
-    /// What the service was told about it: the same words are not sent once more.
+    /// The description that the service has of it, so that it is not sent again.
     pub described: Option<String>,
     /// Whether an item of ours was this media item before.
     pub is_known: bool,
 }
 
-impl Store {
-    /// Gives all albums of the service's list to the rows of their titles, which are made if need be; none where
-    /// the row of this title and part is another album already. A dry run rolls everything back.
-    pub async fn albums_taken_over(
+store_methods! {
+    write_durably fn albums_taken_over(list: Vec<ListedAlbum>, is_dry: bool, now: Timestamp) -> Vec<Option<AdoptedAlbum>>;
+    write fn found_again(found: Vec<RecoveredItem>, verify_after: Option<i64>, now: Timestamp) -> Vec<Option<ItemId>>;
+    write fn keys_in(album: AlbumRow, items: Vec<ItemId>) -> Vec<Option<Vec<u8>>>;
+    write fn stand_in(album: AlbumRow, items: Vec<(ItemId, bool)>) -> ();
+}
+
+impl Tx {
+    /// Assigns the albums of the service's list to the rows of their titles, which are created if needed.
+    /// None for an album whose title and part already belong to another album. A dry run rolls back.
+    pub fn albums_taken_over(
         &self,
         list: Vec<ListedAlbum>,
         is_dry: bool,
         now: Timestamp,
-    ) -> Result<Vec<Option<AdoptedDescription>>> {
-        self.write_durably(move |db| {
-            db.execute_batch("SAVEPOINT albums")?;
-            remote_albums::are_listed(db, now)?;
-            let taken = list.iter().map(|album| take_over(db, album, now)).collect();
-            if is_dry {
-                db.execute_batch("ROLLBACK TO albums")?;
-            }
-            db.execute_batch("RELEASE albums")?;
-            taken
-        })
-        .await
+    ) -> Result<Vec<Option<AdoptedAlbum>>> {
+        self.execute_batch("SAVEPOINT albums")?;
+        remote_albums::set_listed(self, now)?;
+        let taken = list
+            .into_iter()
+            .map(|album| adopt_album(self, album, now))
+            .collect();
+        if is_dry {
+            self.execute_batch("ROLLBACK TO albums")?;
+        }
+        self.execute_batch("RELEASE albums")?;
+        taken
     }
 
-    /// Files are held by media items that are there already. The service is asked for those after
-    /// `verify_after` milliseconds; none is never. Gives the item of each, or none where something of
-    /// ours contradicts: such a file goes the usual way.
-    pub async fn found_again(
+    /// Attaches files to media items that exist already, and returns the item of each, or none if the
+    /// database contradicts: then the file is uploaded as usual. The items are verified after
+    /// `verify_after` milliseconds; none is never.
+    pub fn found_again(
         &self,
         found: Vec<RecoveredItem>,
         verify_after: Option<i64>,
         now: Timestamp,
     ) -> Result<Vec<Option<ItemId>>> {
-        self.write(move |db| {
-            let mut recording = Recording::new(db, now);
-            found
-                .iter()
-                .map(|one| hold(db, one, verify_after, &mut recording, now))
-                .collect()
-        })
-        .await
+        let mut recording = Recording::new(self, now);
+        found
+            .iter()
+            .map(|one| attach_recovered(self, one, verify_after, &mut recording, now))
+            .collect()
     }
 
-    /// The order keys of items in an album; none for those that we do not want there.
-    pub async fn keys_in(
-        &self,
-        album: AlbumRow,
-        items: Vec<ItemId>,
-    ) -> Result<Vec<Option<Vec<u8>>>> {
-        self.write(move |db| {
-            let mut statement = db.prepare_cached(
-                "SELECT order_key FROM placements
-                 WHERE item_id = ?1 AND album_id = ?2 AND state IN ('wanted', 'placed')",
+    /// The order keys of items in an album; none for those that are not wanted there.
+    pub fn keys_in(&self, album: AlbumRow, items: Vec<ItemId>) -> Result<Vec<Option<Vec<u8>>>> {
+        let sql = "SELECT order_key FROM placements
+             WHERE item_id = ?1 AND album_id = ?2 AND state IN ('wanted', 'placed')";
+        items
+            .iter()
+            .map(|item| self.opt(sql, params![item, album]))
+            .collect()
+    }
+
+    /// The album contains these items; each with whether it is at its place in the order.
+    pub fn stand_in(&self, album: AlbumRow, items: Vec<(ItemId, bool)>) -> Result<()> {
+        for (item, in_sequence) in items {
+            self.execute(
+                "UPDATE placements SET state = 'placed', in_sequence = ?3, reason = NULL
+                 WHERE item_id = ?1 AND album_id = ?2 AND state IN ('wanted', 'placed')
+                   AND (state <> 'placed' OR in_sequence <> ?3)",
+                params![item, album, in_sequence],
             )?;
-            let key = |item: &ItemId| {
-                let row = statement.query_row([item.0, album.0], |row| row.get(0));
-                Ok(row.optional()?)
-            };
-            items.iter().map(key).collect()
-        })
-        .await
-    }
-
-    /// The album was seen to hold these items; whether each stands where the order wants it.
-    pub async fn stand_in(&self, album: AlbumRow, items: Vec<(ItemId, bool)>) -> Result<()> {
-        self.write(move |db| {
-            for (item, in_sequence) in items {
-                db.prepare_cached(
-                    "UPDATE placements SET state = 'placed', in_sequence = ?3, reason = NULL
-                     WHERE item_id = ?1 AND album_id = ?2 AND state IN ('wanted', 'placed')
-                       AND (state <> 'placed' OR in_sequence <> ?3)",
-                )?
-                .execute(params![item.0, album.0, in_sequence])?;
-            }
-            Ok(())
-        })
-        .await
+        }
+        Ok(())
     }
 }
 
-fn take_over(db: &Tx, album: &ListedAlbum, now: Timestamp) -> Result<Option<AdoptedDescription>> {
-    let known: Option<(i64, String)> = db
-        .prepare_cached("SELECT id, title FROM albums WHERE album_id = ?1")?
-        .query_row([album.album_id.as_str()], |row| {
-            Ok((row.get(0)?, row.get(1)?))
+impl Reader {
+    /// Calls `seen` with every media item that belongs to an item, or did until it went missing. Reads all
+    /// items.
+    pub fn each_media_item(&self, mut seen: impl FnMut(ItemId, &str)) -> Result<()> {
+        let sql = "SELECT id, media_item_id FROM items WHERE media_item_id IS NOT NULL";
+        self.each(sql, [], |(item, id): (_, String)| {
+            seen(item, &id);
+            Ok(true)
         })
-        .optional()?;
-    if let Some((row, title)) = known {
-        return Ok(Some(AdoptedDescription {
-            row: AlbumRow(row),
-            title,
-            is_new: false,
-        }));
     }
-    let of_title: Option<(i64, bool)> = db
-        .prepare_cached(
-            "SELECT id, album_id IS NOT NULL FROM albums WHERE title = ?1 AND part = ?2",
-        )?
-        .query_row(params![album.title, album.part], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .optional()?;
+}
+
+fn adopt_album(db: &Tx, album: ListedAlbum, now: Timestamp) -> Result<Option<AdoptedAlbum>> {
+    let sql = "SELECT id, title FROM albums WHERE album_id = ?1";
+    if let Some((row, title)) = db.opt(sql, params![album.album_id])? {
+        let is_new = false;
+        return Ok(Some(AdoptedAlbum { row, title, is_new }));
+    }
+    let of_title: Option<(AlbumRow, bool)> = db.opt(
+        "SELECT id, album_id IS NOT NULL FROM albums WHERE title = ?1 AND part = ?2",
+        params![album.title, album.part],
+    )?;
     let row = match of_title {
         Some((_, true)) => return Ok(None),
-        Some((row, false)) => AlbumRow(row),
+        Some((row, false)) => row,
         None => {
-            db.prepare_cached("INSERT INTO albums (title, part) VALUES (?1, ?2)")?
-                .execute(params![album.title, album.part])?;
-            AlbumRow(db.last_insert_rowid())
+            let sql = "INSERT INTO albums (title, part) VALUES (?1, ?2)";
+            db.insert(sql, params![album.title, album.part])
+                .map(AlbumRow)?
         }
     };
-    let url = album.product_url.as_deref();
-    albums::stands(db, row, &album.album_id, url, now)?;
-    Ok(Some(AdoptedDescription {
+    albums::has_id(db, row, &album.album_id, album.product_url.as_deref(), now)?;
+    Ok(Some(AdoptedAlbum {
         row,
-        title: album.title.clone(),
+        title: album.title,
         is_new: true,
     }))
 }
 
-fn hold(
+fn attach_recovered(
     db: &Tx,
     found: &RecoveredItem,
     verify_after: Option<i64>,
@@ -215,74 +199,66 @@ fn hold(
         Some(album) => album,
         None => albums::row_of(db, found.title.as_deref())?,
     };
-    let file = queued(db, found, recording)?;
-    db.prepare_cached(
-        "UPDATE files SET state = 'held', item_id = ?2, album_id = ?3, changed_at = ?4 WHERE id = ?1",
-    )?
-    .execute(params![file.0, item.0, album.0, now.as_millisecond()])?;
+    let file = queue(db, found, recording)?;
+    db.execute(
+        "UPDATE files SET state = 'attached', item_id = ?2, album_id = ?3, changed_at = ?4 WHERE id = ?1",
+        params![file, item, album, now],
+    )?;
     let is_there = found.listed_in.is_some() || album == albums::LIBRARY;
     let state = if is_there { "placed" } else { "wanted" };
-    db.prepare_cached(
-        "INSERT INTO placements (item_id, album_id, order_key, state, made) VALUES (?1, ?2, ?3, ?4, 1)
+    db.execute(
+        "INSERT INTO placements (item_id, album_id, order_key, state, item_exists) VALUES (?1, ?2, ?3, ?4, 1)
          ON CONFLICT (item_id, album_id) DO UPDATE SET state = excluded.state
          WHERE state = 'wanted' AND excluded.state = 'placed'",
-    )?
-    .execute(params![item.0, album.0, found.key.as_bytes(), state])?;
-    // Whatever wanted it in the library has it there.
+        params![item, album, found.key, state],
+    )?;
+    // Every media item is in the library.
     placements::placed(db, item, albums::LIBRARY, false)?;
     Ok(Some(item))
 }
 
-/// The item of these bytes, made if there is none. None if it is on its way to being a media item of
-/// its own, or if the media item is another item's.
+/// The item of these bytes, created if there is none. None if the item is about to become another media
+/// item, or if the media item belongs to another item.
 fn item_of(
     db: &Tx,
     found: &RecoveredItem,
     verify_after: Option<i64>,
     now: Timestamp,
 ) -> Result<Option<ItemId>> {
-    let known: Option<(i64, Option<String>, bool)> = db
-        .prepare_cached(
-            "SELECT id, media_item_id, state IN ('created', 'verified') FROM items WHERE hash = ?1",
-        )?
-        .query_row([found.content.hash.0.as_slice()], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })
-        .optional()?;
+    let content = &found.content;
+    let known: Option<(ItemId, Option<MediaItemId>, bool)> = db.opt(
+        "SELECT id, media_item_id, state IN ('created', 'verified') FROM items WHERE hash = ?1",
+        params![content.hash],
+    )?;
     match known {
-        Some((item, Some(id), true)) if id == found.media_item_id.as_str() => {
-            return Ok(Some(ItemId(item)));
-        }
+        Some((item, Some(id), true)) if id == found.media_item_id => return Ok(Some(item)),
         Some(_) => return Ok(None),
         None if found.is_known => return Ok(None),
         None => {}
     }
-    let verify_at = verify_after.map(|wait| {
-        let wait = Duration::from_millis(wait as u64);
-        clock::after(now, wait).as_millisecond()
-    });
-    // An item is create_item where its life is found to be: no event of the machine leads here.
-    db.prepare_cached(
-        "INSERT INTO items (hash, size, mime, file_name, state, media_item_id, product_url, made_at,
-                            verify_at, changed_at, description, described, matched)
+    let verify_at = verify_after.map(|wait| clock::after(now, Duration::from_millis(wait as u64)));
+    // The item begins in the state that it is found in; no event of the state machine leads here.
+    let item = db.insert(
+        "INSERT INTO items (hash, size, mime, file_name, state, media_item_id, product_url, created_at,
+                            verify_at, changed_at, description, sent_description, matched_by_name)
          VALUES (?1, ?2, ?3, ?4, 'created', ?5, ?6, ?7, ?8, ?7, ?9, ?9, 1)",
-    )?
-    .execute(params![
-        found.content.hash.0.as_slice(),
-        found.content.size as i64,
-        found.content.mime,
-        found.content.file_name,
-        found.media_item_id.as_str(),
-        found.product_url,
-        now.as_millisecond(),
-        verify_at,
-        found.described,
-    ])?;
-    Ok(Some(ItemId(db.last_insert_rowid())))
+        params![
+            content.hash,
+            content.size,
+            content.mime,
+            content.file_name,
+            found.media_item_id,
+            found.product_url,
+            now,
+            verify_at,
+            found.described
+        ],
+    )?;
+    Ok(Some(ItemId(item)))
 }
 
-/// The row of the file, as intake would have queued it.
-fn queued(db: &Tx, found: &RecoveredItem, recording: &mut Recording<'_>) -> Result<FileId> {
+/// Queues the file as a scan would, and returns its row.
+fn queue(db: &Tx, found: &RecoveredItem, recording: &mut Recording<'_>) -> Result<FileId> {
     let decision = FileDecision::Queue {
         album: found.title.clone(),
         key: found.key.clone(),
@@ -298,53 +274,16 @@ fn queued(db: &Tx, found: &RecoveredItem, recording: &mut Recording<'_>) -> Resu
         })?;
         return Ok(file);
     }
-    let change = Change::Found {
+    recording.apply(Change::Found {
         root: found.root,
         dir: found.dir.clone(),
         name: found.name.clone(),
         stat,
         decision,
-    };
-    recording.apply(change)?;
-    let row = db
-        .prepare_cached(
-            "SELECT files.id FROM dirs JOIN files ON files.dir_id = dirs.id AND files.name = ?3
-             WHERE dirs.root_id = ?1 AND dirs.path = ?2",
-        )?
-        .query_row(
-            params![
-                found.root.0,
-                found.dir.as_os_str().as_bytes(),
-                found.name.as_bytes()
-            ],
-            |row| row.get(0),
-        )?;
-    Ok(FileId(row))
-}
-
-impl Reader {
-    /// The row of the root at `path`, if there is one.
-    pub fn root_at(&self, path: &Path) -> Result<Option<RootId>> {
-        Ok(self
-            .connection
-            .prepare_cached("SELECT id FROM roots WHERE path = ?1")?
-            .query_row([path.as_os_str().as_bytes()], |row| row.get(0).map(RootId))
-            .optional()?)
-    }
-
-    /// Tells `seen` all media items that items of ours are, or were until they went missing. This
-    /// walks over all items.
-    pub fn each_media_item(&self, mut seen: impl FnMut(ItemId, &str)) -> Result<()> {
-        let mut statement = self
-            .connection
-            .prepare("SELECT id, media_item_id FROM items WHERE media_item_id IS NOT NULL")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            seen(
-                ItemId(row.get(0)?),
-                row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?,
-            );
-        }
-        Ok(())
-    }
+    })?;
+    db.one(
+        "SELECT files.id FROM dirs JOIN files ON files.dir_id = dirs.id AND files.name = ?3
+         WHERE dirs.root_id = ?1 AND dirs.path = ?2",
+        params![found.root, found.dir, found.name],
+    )
 }

@@ -1,17 +1,15 @@
-//! Albums that stood at the service before this database knew of any: its list, kept until their
-//! titles are wanted.
+//! Albums that existed at the service before this database: the service's list, kept until their titles
+//! are wanted.
 //!
-//! A new database may stand in for one that was lost, and one that was restored has forgotten some. The
-//! lane reads the list before it makes the first album, and once: what comes later is ours. `rebuild`
-//! reads it, too.
+//! A new database may replace one that was lost, and a restored one has forgotten some albums. So the writer
+//! reads the list once, before it creates the first album. `rebuild` reads it, too.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension as _, params};
 
-use super::{Reader, Result, Store, Tx, albums};
+use super::{Reader, Result, Tx, albums, row::params, writer::store_methods};
 use crate::model::ids::{AlbumId, AlbumRow};
 
-/// The key of `meta` that says when the list was read, milliseconds.
+/// The key of `meta` with the time when the list was read, milliseconds.
 const LISTED_AT: &str = "albums_listed";
 
 /// An album as the service lists it.
@@ -27,109 +25,92 @@ pub struct RemoteAlbum {
     pub items: u64,
 }
 
-/// What stood at the service under a title before this database knew of it.
+/// The album that the service had under a title before this database knew of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Before {
-    /// Nobody has asked yet.
+    /// The list has not been read yet.
     Unknown,
-    /// No album that is not known by now.
+    /// None, or one that has a row by now.
     Nothing,
-    /// This one, and where a browser finds it.
+    /// This one, and its address for a browser.
     Album(AlbumId, Option<String>),
 }
 
-impl Store {
-    /// The service's list of albums was read to its end; this is all of it.
-    pub async fn albums_listed(&self, list: Vec<RemoteAlbum>, now: Timestamp) -> Result<()> {
-        self.write_durably(move |db| {
-            db.prepare_cached("DELETE FROM listed_albums")?.execute([])?;
-            for album in list {
-                db.prepare_cached(
-                    "INSERT OR IGNORE INTO listed_albums (album_id, title, product_url, items)
-                     SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS (SELECT 1 FROM albums WHERE album_id = ?1)",
-                )?
-                .execute(params![
-                    album.album_id.as_str(),
+store_methods! {
+    write_durably fn albums_listed(list: Vec<RemoteAlbum>, now: Timestamp) -> ();
+    write_durably fn album_found(album: AlbumRow, album_id: AlbumId, product_url: Option<String>, now: Timestamp) -> ();
+}
+
+impl Tx {
+    /// The service's list of albums was read completely; this is all of it.
+    pub fn albums_listed(&self, list: Vec<RemoteAlbum>, now: Timestamp) -> Result<()> {
+        self.execute("DELETE FROM remote_albums", [])?;
+        for album in list {
+            self.execute(
+                "INSERT OR IGNORE INTO remote_albums (album_id, title, product_url, item_count)
+                 SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS (SELECT 1 FROM albums WHERE album_id = ?1)",
+                params![
+                    album.album_id,
                     album.title,
                     album.product_url,
                     i64::try_from(album.items).unwrap_or(i64::MAX)
-                ])?;
-            }
-            are_listed(db, now)
-        })
-        .await
+                ],
+            )?;
+        }
+        set_listed(self, now)
     }
 
-    /// The album is one that stood at the service before. What stands in it is not known yet.
-    pub async fn album_found(
+    /// The row gets this album, which existed at the service before. Its items are not known yet.
+    pub fn album_found(
         &self,
         album: AlbumRow,
         album_id: AlbumId,
         product_url: Option<String>,
         now: Timestamp,
     ) -> Result<()> {
-        self.write_durably(move |db| {
-            albums::stands(db, album, &album_id, product_url.as_deref(), now)?;
-            db.prepare_cached("UPDATE albums SET found = 1 WHERE id = ?1")?
-                .execute([album.0])?;
-            // Should it be deleted by hand, it must not be found once more.
-            db.prepare_cached("DELETE FROM listed_albums WHERE album_id = ?1")?
-                .execute([album_id.as_str()])?;
-            Ok(())
-        })
-        .await
+        albums::has_id(self, album, &album_id, product_url.as_deref(), now)?;
+        self.execute(
+            "UPDATE albums SET pre_existing = 1 WHERE id = ?1",
+            params![album],
+        )?;
+        // If the user deletes it later, it must not be found again.
+        let sql = "DELETE FROM remote_albums WHERE album_id = ?1";
+        self.execute(sql, params![album_id])?;
+        Ok(())
     }
 }
 
 impl Reader {
-    /// Whether the service's list of albums was read since this database was made or brought back.
+    /// Whether the service's list of albums was read since this database was created or restored.
     pub fn albums_were_listed(&self) -> Result<bool> {
-        is_read(self)
+        self.exists("SELECT 1 FROM meta WHERE key = ?1", params![LISTED_AT])
     }
 }
 
-/// What stood under this title.
+/// The album that existed under this title.
 pub(super) fn before(db: &Reader, title: &str) -> Result<Before> {
-    if !is_read(db)? {
+    if !db.albums_were_listed()? {
         return Ok(Before::Unknown);
     }
-    let found = db
-        .prepare_cached(
-            "SELECT album_id, product_url FROM listed_albums
-             WHERE title = ?1
-                   AND NOT EXISTS (SELECT 1 FROM albums WHERE albums.album_id = listed_albums.album_id)
-             ORDER BY items DESC, album_id LIMIT 1",
-        )?
-        .query_row([title], |row| {
-            Ok(Before::Album(
-                AlbumId::new(row.get::<_, String>(0)?),
-                row.get(1)?,
-            ))
-        })
-        .optional()?;
-    Ok(found.unwrap_or(Before::Nothing))
+    let found = db.opt(
+        "SELECT album_id, product_url FROM remote_albums
+         WHERE title = ?1
+               AND NOT EXISTS (SELECT 1 FROM albums WHERE albums.album_id = remote_albums.album_id)
+         ORDER BY item_count DESC, album_id LIMIT 1",
+        params![title],
+    )?;
+    Ok(found.map_or(Before::Nothing, |(id, url)| Before::Album(id, url)))
 }
 
-/// The list was read just now, by whomever.
-pub(super) fn are_listed(db: &Tx, now: Timestamp) -> Result<()> {
-    db.prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?
-        .execute(params![LISTED_AT, now.as_millisecond().to_string()])?;
+/// The list has just been read.
+pub(super) fn set_listed(db: &Tx, now: Timestamp) -> Result<()> {
+    db.execute(
+        "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)",
+        params![LISTED_AT, now.as_millisecond().to_string()],
+    )?;
     Ok(())
 }
 
-/// Forgets the list of albums: it is read again before the next album is made.
+/// Forgets the list of albums: it is read again before the next album is created.
 pub(super) const FORGET: &str =
-    "DELETE FROM meta WHERE key = 'albums_listed'; DELETE FROM listed_albums;";
-
-/// Another client cannot change what was listed, and makes albums of its own.
-pub(super) fn are_of_another(db: &Tx) -> Result<()> {
-    db.execute("DELETE FROM listed_albums", [])?;
-    Ok(())
-}
-
-/// Whether the list was read.
-fn is_read(db: &Reader) -> Result<bool> {
-    Ok(db
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM meta WHERE key = ?1)")?
-        .query_row([LISTED_AT], |row| row.get(0))?)
-}
+    "DELETE FROM meta WHERE key = 'albums_listed'; DELETE FROM remote_albums;";

@@ -1,30 +1,30 @@
-//! Roots, and what the store knows of the files below them.
+//! Roots: the folders of the configuration and the PATHs given to `backfill`; and directories in them
+//! that are mount points.
 
-use std::{
-    ffi::{OsStr, OsString},
-    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension as _, Row, params};
 
-use super::{FileStat, Reader, Result, Store, Tx, attach, byte_sources, mounts, row};
-use crate::{
-    clock,
-    model::ids::{DirId, FileId, ItemId, RootId},
+use super::{
+    Reader, Result, Tx, byte_sources,
+    row::{from_row, joined, params},
+    upload_results,
+    writer::store_methods,
 };
+use crate::model::ids::{DirId, RootId};
 
 /// A folder of the configuration, or a PATH given to `backfill`.
 #[derive(Debug, Clone)]
 pub struct RootSpec {
     /// Absolute path.
     pub path: PathBuf,
-    /// Whether it is of the configuration; others are never watched, and nothing in them is gone.
+    /// Whether it is a folder of the configuration. Others are never watched, and their files are never
+    /// reported as deleted.
     pub configured: bool,
-    /// The album rule and order in one line: when it changes, what is still queued is decided anew.
+    /// The album rule and order in one line. When it changes, the albums of queued files are determined
+    /// again.
     pub rule: String,
-    /// Whether what is gone from it leaves its album.
+    /// Whether files deleted from it are removed from their albums.
     pub removes: bool,
 }
 
@@ -39,340 +39,184 @@ pub struct RootRow {
     pub rule_changed: bool,
 }
 
-/// A file as the store knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownFile {
-    /// Its row.
-    pub id: FileId,
-    /// Its name in its directory.
-    pub name: OsString,
-    /// What it looked like.
-    pub stat: FileStat,
-    /// `settling`, `queued`, `claimed`, `held`, `refused` or `gone`.
-    pub state: FileState,
-    /// How many scans in a row did not see it.
-    pub missed: u32,
-    /// How long it must stand still, milliseconds.
-    pub settle_ms: u64,
-    /// Whether it was first seen after its root's first full scan.
-    pub fresh: bool,
-    /// Its sidecars when its words were last looked for; none if nobody looked.
-    pub sidecars: Option<i64>,
-    /// Whether it is refused because another program has sent these bytes.
-    pub imported: bool,
+from_row!(RootRow {
+    id,
+    scanned_at,
+    rule_changed
+});
+
+store_methods! {
+    write fn roots(specs: Vec<RootSpec>) -> Vec<RootRow>;
+    write fn configured(folders: Vec<PathBuf>, now: Timestamp) -> ();
+    write fn another_root(spec: RootSpec) -> RootRow;
+    write fn rule_applied(root: RootId, rule: String) -> ();
+    write fn root_opened(root: RootId, scanned: bool, now: Timestamp) -> ();
+    write fn root_away(root: RootId) -> ();
+    write fn recover(now: Timestamp) -> ();
+    write fn mounts_away(root: RootId, away: Vec<PathBuf>) -> ();
 }
 
-/// Where a file stands; see the schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileState {
-    /// It may still be written to.
-    Settling,
-    /// To be claimed.
-    Queued,
-    /// An upload slot reads it.
-    Claimed,
-    /// Its bytes are an item.
-    Held,
-    /// It does not go up.
-    Refused,
-    /// Two scans agree that it is gone.
-    Gone,
-}
-
-/// A file whose time to settle is over.
-#[derive(Debug, Clone)]
-pub struct Settling {
-    /// Its root.
-    pub root: RootId,
-    /// Its directory, relative to the root.
-    pub dir: PathBuf,
-    /// The file as it was last seen.
-    pub file: KnownFile,
-}
-
-impl Store {
-    /// Makes the rows of `specs`, in their order, and closes all roots: a scan opens them.
-    pub async fn roots(&self, specs: Vec<RootSpec>) -> Result<Vec<RootRow>> {
-        self.write(move |db| {
-            db.execute(
-                "UPDATE roots SET open = 0, away = 0 WHERE open <> 0 OR away <> 0",
-                [],
-            )?;
-            mounts::none_is_away(db)?;
-            specs.iter().map(|spec| root_row(db, spec)).collect()
-        })
-        .await
+impl Tx {
+    /// Inserts or updates the rows of `specs` and returns them in this order. All roots are closed until
+    /// a scan opens them.
+    pub fn roots(&self, specs: Vec<RootSpec>) -> Result<Vec<RootRow>> {
+        let sql = "UPDATE roots SET claimable = 0, away = 0 WHERE claimable <> 0 OR away <> 0";
+        self.execute(sql, [])?;
+        self.execute(NONE_AWAY, [])?;
+        specs
+            .into_iter()
+            .map(|spec| self.another_root(spec))
+            .collect()
     }
 
-    /// At each start, before [`Store::roots`]: the folders of the configuration, and no others. It does
-    /// not matter which of them take part in this run.
-    pub async fn configured(&self, folders: Vec<PathBuf>, now: Timestamp) -> Result<()> {
-        self.write(move |db| {
-            let known: Vec<(i64, Vec<u8>)> = db
-                .prepare("SELECT id, path FROM roots WHERE configured = 1")?
-                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect::<rusqlite::Result<_>>()?;
-            for (root, path) in known {
-                if !folders
-                    .iter()
-                    .any(|folder| folder.as_os_str().as_bytes() == path)
-                {
-                    db.prepare_cached(
-                        "UPDATE roots SET configured = 0, dropped_at = ?2 WHERE id = ?1",
-                    )?
-                    .execute(params![root, now.as_millisecond()])?;
-                }
+    /// At each start, before [`Tx::roots`]: these are the folders of the configuration, whether or not
+    /// they take part in this run.
+    pub fn configured(&self, folders: Vec<PathBuf>, now: Timestamp) -> Result<()> {
+        let sql = "SELECT id, path FROM roots WHERE configured = 1";
+        for (root, path) in self.all::<(RootId, PathBuf)>(sql, [])? {
+            if !folders.contains(&path) {
+                let sql = "UPDATE roots SET configured = 0, unconfigured_at = ?2 WHERE id = ?1";
+                self.execute(sql, params![root, now])?;
             }
-            Ok(())
-        })
-        .await
-    }
-
-    /// Makes the row of one more root, and leaves the others as they are.
-    pub async fn another_root(&self, spec: RootSpec) -> Result<RootRow> {
-        self.write(move |db| root_row(db, &spec)).await
-    }
-
-    /// What is queued of the root was decided under this rule.
-    pub async fn rule_applied(&self, root: RootId, rule: String) -> Result<()> {
-        self.write(move |db| {
-            db.prepare_cached("UPDATE roots SET rule = ?2 WHERE id = ?1")?
-                .execute(params![root.0, rule])?;
-            Ok(())
-        })
-        .await
-    }
-
-    /// Files of the root may be claimed now; `scanned` tells that a full scan just ended. What waits for
-    /// bytes that no open root had is read from here.
-    pub async fn root_opened(&self, root: RootId, scanned: bool, now: Timestamp) -> Result<()> {
-        self.write(move |db| {
-            let opened = db
-                .prepare_cached(
-                    "UPDATE roots SET open = 1, away = 0 WHERE id = ?1 AND (open = 0 OR away = 1)",
-                )?
-                .execute([root.0])?;
-            if scanned {
-                db.prepare_cached(
-                    "UPDATE roots SET scanned_at = ?2 WHERE id = ?1 AND scanned_at IS NULL",
-                )?
-                .execute(params![root.0, now.as_millisecond()])?;
-            }
-            if opened > 0 {
-                byte_sources::look_again(db)?;
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    /// The root is missing, or empty where files were known. What waited for its bytes is read from
-    /// another root that has them.
-    pub async fn root_away(&self, root: RootId) -> Result<()> {
-        self.write(move |db| {
-            let left = db
-                .prepare_cached("UPDATE roots SET away = 1 WHERE id = ?1 AND away = 0")?
-                .execute([root.0])?;
-            if left > 0 {
-                byte_sources::look_again(db)?;
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    /// At each start: what a slot had claimed is in the queue again, what was being sent is queued.
-    /// What is in the unanswered call stays there.
-    pub async fn recover(&self, now: Timestamp) -> Result<()> {
-        self.write(move |db| {
-            db.execute(UNCLAIM_ALL, [])?;
-            attach::all_wanted_somewhere(db)?;
-            let interrupted: Vec<i64> = db
-                .prepare(INTERRUPTED)?
-                .query_map([], |row| row.get(0))?
-                .collect::<rusqlite::Result<_>>()?;
-            interrupted
-                .into_iter()
-                .try_for_each(|item| super::upload_results::interrupted(db, ItemId(item), now))
-        })
-        .await
-    }
-}
-
-/// Makes or finds the row. The rule of a row that is there stays until [`Store::rule_applied`], so
-/// that a crash in between does not leave files queued for the album of yesterday.
-fn root_row(db: &Tx, spec: &RootSpec) -> Result<RootRow> {
-    let path = spec.path.as_os_str().as_bytes();
-    db.prepare_cached(
-        "INSERT INTO roots (path, configured, rule, removes) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (path) DO UPDATE SET configured = ?2, removes = ?4,
-                                          dropped_at = iif(?2, NULL, dropped_at)
-         WHERE configured <> ?2 OR removes <> ?4",
-    )?
-    .execute(params![path, spec.configured, spec.rule, spec.removes])?;
-    // What waits to leave its album waits in vain once the configuration says "keep".
-    db.prepare_cached(
-        "DELETE FROM departures WHERE root_id IN (SELECT id FROM roots WHERE path = ?1 AND removes = 0)",
-    )?
-    .execute([path])?;
-    let row = db
-        .prepare_cached("SELECT id, scanned_at, rule <> ?2 FROM roots WHERE path = ?1")?
-        .query_row(params![path, spec.rule], |row| {
-            Ok(RootRow {
-                id: RootId(row.get(0)?),
-                scanned_at: row.get::<_, Option<i64>>(1)?.map(clock::from_millis),
-                rule_changed: row.get(2)?,
-            })
-        })?;
-    Ok(row)
-}
-
-/// What slots had claimed is in the queue again.
-pub(super) const UNCLAIM_ALL: &str = "UPDATE files SET state = 'queued' WHERE state = 'claimed'";
-
-/// What was being sent; an index holds what is on its way, and is told so.
-pub(super) const INTERRUPTED: &str = "SELECT id FROM items WHERE state IN ('uploading', 'uploaded', 'creating') AND state = 'uploading'";
-
-const KNOWN: &str = "files.id, files.name, files.size, files.mtime_ns, files.ctime_ns, files.dev, files.inode, \
-                     files.state, files.missed, files.settle_ms, files.fresh, files.sidecars, \
-                     files.reason_kind IS 'imported'";
-
-fn known(row: &Row<'_>) -> rusqlite::Result<KnownFile> {
-    let state = match row.get_ref(7)?.as_str()? {
-        "settling" => FileState::Settling,
-        "queued" => FileState::Queued,
-        "claimed" => FileState::Claimed,
-        "held" => FileState::Held,
-        "refused" => FileState::Refused,
-        // The schema allows no other word.
-        _ => FileState::Gone,
-    };
-    Ok(KnownFile {
-        id: FileId(row.get(0)?),
-        name: OsString::from_vec(row.get(1)?),
-        stat: FileStat {
-            size: row.get::<_, i64>(2)? as u64,
-            mtime_ns: row.get(3)?,
-            ctime_ns: row.get(4)?,
-            dev: row.get::<_, i64>(5)? as u64,
-            inode: row.get::<_, i64>(6)? as u64,
-        },
-        state,
-        missed: row.get(8)?,
-        settle_ms: row.get::<_, i64>(9)? as u64,
-        fresh: row.get(10)?,
-        sidecars: row.get(11)?,
-        imported: row.get(12)?,
-    })
-}
-
-impl Reader {
-    /// The row of a directory, if it is known.
-    pub fn dir(&self, root: RootId, dir: &Path) -> Result<Option<DirId>> {
-        Ok(self
-            .connection
-            .prepare_cached("SELECT id FROM dirs WHERE root_id = ?1 AND path = ?2")?
-            .query_row(params![root.0, dir.as_os_str().as_bytes()], |row| {
-                row.get(0).map(DirId)
-            })
-            .optional()?)
-    }
-
-    /// What is known of the files of one directory, sorted by name bytes; gone ones included.
-    pub fn known_in(&self, dir: DirId) -> Result<Vec<KnownFile>> {
-        let rows = self
-            .connection
-            .prepare_cached(&format!(
-                "SELECT {KNOWN} FROM files WHERE dir_id = ?1 ORDER BY name"
-            ))?
-            .query_map([dir.0], known)?
-            .collect::<rusqlite::Result<_>>()?;
-        Ok(rows)
-    }
-
-    /// What is known of one file; a gone one is known, too.
-    pub fn known_named(&self, dir: DirId, name: &OsStr) -> Result<Option<KnownFile>> {
-        Ok(self
-            .connection
-            .prepare_cached(&format!(
-                "SELECT {KNOWN} FROM files WHERE dir_id = ?1 AND name = ?2"
-            ))?
-            .query_row(params![dir.0, name.as_bytes()], known)
-            .optional()?)
-    }
-
-    /// Tells `seen` every known directory of a root that is `top` or below it (empty: all of them),
-    /// in the order of their paths' bytes. Their number may be large, so they are not collected.
-    pub fn each_dir(
-        &self,
-        root: RootId,
-        top: &Path,
-        mut seen: impl FnMut(DirId, PathBuf) -> Result<()>,
-    ) -> Result<()> {
-        let path = top.as_os_str().as_bytes();
-        // What is below "a" sorts from "a/" on and before "a0", for '0' follows '/'.
-        let (from, to) = ([path, b"/"].concat(), [path, b"0"].concat());
-        let sql = if path.is_empty() {
-            "SELECT id, path FROM dirs WHERE root_id = ?1 AND path >= ?2 AND ?3 IS NOT NULL AND ?4 IS NOT NULL"
-        } else {
-            "SELECT id, path FROM dirs WHERE root_id = ?1 AND path = ?2
-             UNION ALL
-             SELECT id, path FROM dirs WHERE root_id = ?1 AND path > ?3 AND path < ?4"
-        };
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query(params![root.0, path, from, to])?;
-        while let Some(row) = rows.next()? {
-            seen(DirId(row.get(0)?), row::path_from(row.get(1)?))?;
         }
         Ok(())
     }
 
-    /// Up to `n` files of `roots` whose time to settle is over, the longest waiting first.
-    pub fn settled(&self, roots: &[RootId], until: Timestamp, n: usize) -> Result<Vec<Settling>> {
-        let mut found = Vec::new();
-        let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT {KNOWN}, files.root_id, dirs.path FROM files JOIN dirs ON dirs.id = files.dir_id
-             WHERE files.state = 'settling' AND files.due_at <= ?1 ORDER BY files.due_at"
-        ))?;
-        let mut rows = statement.query([until.as_millisecond()])?;
-        while found.len() < n
-            && let Some(row) = rows.next()?
-        {
-            let root = RootId(row.get(13)?);
-            // Those of roots that nobody asked for wait until somebody does.
-            if roots.contains(&root) {
-                found.push(Settling {
-                    root,
-                    dir: row::path_from(row.get(14)?),
-                    file: known(row)?,
-                });
-            }
-        }
-        Ok(found)
-    }
-
-    /// When the next file of `roots` may have settled; none if nothing settles there.
-    pub fn next_settled(&self, roots: &[RootId]) -> Result<Option<Timestamp>> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT due_at, root_id FROM files WHERE state = 'settling' ORDER BY due_at",
+    /// Inserts or updates the row of one root. The rule of an existing row stays until
+    /// [`Tx::rule_applied`], so that after a crash in between the queued files are still recognized as
+    /// belonging to the old rule.
+    pub fn another_root(&self, spec: RootSpec) -> Result<RootRow> {
+        let RootSpec {
+            path,
+            configured,
+            rule,
+            removes,
+        } = spec;
+        self.execute(
+            "INSERT INTO roots (path, configured, rule, removes_from_albums) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (path) DO UPDATE SET configured = ?2, removes_from_albums = ?4,
+                                              unconfigured_at = iif(?2, NULL, unconfigured_at)
+             WHERE configured <> ?2 OR removes_from_albums <> ?4",
+            params![path, configured, rule, removes],
         )?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            if roots.contains(&RootId(row.get(1)?)) {
-                return Ok(Some(clock::from_millis(row.get(0)?)));
-            }
-        }
-        Ok(None)
+        // Pending removals are dropped once the configuration says that deleted files keep their place.
+        self.execute(
+            "DELETE FROM pending_removals
+             WHERE root_id IN (SELECT id FROM roots WHERE path = ?1 AND removes_from_albums = 0)",
+            params![path],
+        )?;
+        self.one(
+            "SELECT id, scanned_at, rule <> ?2 FROM roots WHERE path = ?1",
+            params![path, rule],
+        )
     }
 
-    /// Whether the store knows any file of this root that is not gone.
-    pub fn knows_files_of(&self, root: RootId) -> Result<bool> {
-        Ok(self
-            .connection
-            .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM dirs JOIN files ON files.dir_id = dirs.id
-                                WHERE dirs.root_id = ?1 AND files.state <> 'gone')",
-            )?
-            .query_row([root.0], |row| row.get(0))?)
+    /// The albums of all queued files of the root are determined by this rule now.
+    pub fn rule_applied(&self, root: RootId, rule: String) -> Result<()> {
+        let sql = "UPDATE roots SET rule = ?2 WHERE id = ?1";
+        self.execute(sql, params![root, rule])?;
+        Ok(())
+    }
+
+    /// Files of the root may be claimed from now on; `scanned` means that a full scan has just ended.
+    /// Items that wait for bytes which only this root has are queued.
+    pub fn root_opened(&self, root: RootId, scanned: bool, now: Timestamp) -> Result<()> {
+        let opened = self.execute(
+            "UPDATE roots SET claimable = 1, away = 0 WHERE id = ?1 AND (claimable = 0 OR away = 1)",
+            params![root],
+        )?;
+        if scanned {
+            self.execute(
+                "UPDATE roots SET scanned_at = ?2 WHERE id = ?1 AND scanned_at IS NULL",
+                params![root, now],
+            )?;
+        }
+        if opened > 0 {
+            byte_sources::look_again(self)?;
+        }
+        Ok(())
+    }
+
+    /// The root is missing, or empty although files were known in it. Items that wait for its bytes are
+    /// read from another root that has them.
+    pub fn root_away(&self, root: RootId) -> Result<()> {
+        let sql = "UPDATE roots SET away = 1 WHERE id = ?1 AND away = 0";
+        if self.execute(sql, params![root])? > 0 {
+            byte_sources::look_again(self)?;
+        }
+        Ok(())
+    }
+
+    /// At each start: claimed files and items whose upload was interrupted are queued again. Items of
+    /// the unanswered call stay as they are.
+    pub fn recover(&self, now: Timestamp) -> Result<()> {
+        self.execute(UNCLAIM_ALL, [])?;
+        for item in self.all(INTERRUPTED, [])? {
+            upload_results::interrupted(self, item, now)?;
+        }
+        Ok(())
+    }
+
+    /// Records whether the directory is a mount point.
+    pub(super) fn set_mount(&self, dir: DirId, is_mount: bool) -> Result<()> {
+        let sql = "UPDATE dirs SET mount = iif(?2, 'there', NULL) WHERE id = ?1";
+        self.execute(sql, params![dir, is_mount])?;
+        Ok(())
+    }
+
+    /// Of the mount points in the root, these have nothing mounted on them now, and the others do.
+    pub fn mounts_away(&self, root: RootId, away: Vec<PathBuf>) -> Result<()> {
+        self.execute(
+            "UPDATE dirs SET mount = 'there' WHERE root_id = ?1 AND mount IS NOT NULL",
+            params![root],
+        )?;
+        for dir in away {
+            self.execute(
+                "UPDATE dirs SET mount = 'away' WHERE root_id = ?1 AND path = ?2 AND mount IS NOT NULL",
+                params![root, dir],
+            )?;
+        }
+        Ok(())
     }
 }
+
+impl Reader {
+    /// The row of the root at `path`, if there is one.
+    pub fn root_at(&self, path: &Path) -> Result<Option<RootId>> {
+        self.opt("SELECT id FROM roots WHERE path = ?1", params![path])
+    }
+
+    /// The mount points in the root, relative to it, as of the last time that their directories were
+    /// read. Empty is the root itself.
+    pub fn mounts_of(&self, root: RootId) -> Result<Vec<PathBuf>> {
+        let sql = "SELECT path FROM dirs WHERE root_id = ?1 AND mount IS NOT NULL";
+        self.all(sql, params![root])
+    }
+
+    /// Roots that are away, and mount points in other roots with nothing mounted on them.
+    pub(super) fn unavailable_roots(&self) -> Result<Vec<PathBuf>> {
+        let mut away = self.all("SELECT path FROM roots WHERE away = 1", [])?;
+        self.each(AWAY, [], |(root, dir)| {
+            away.push(joined(root, dir, None));
+            Ok(true)
+        })?;
+        Ok(away)
+    }
+}
+
+/// At start nothing is known to be away.
+pub(super) const NONE_AWAY: &str =
+    "UPDATE dirs INDEXED BY dirs_mounted SET mount = 'there' WHERE mount = 'away'";
+
+/// Mount points with nothing mounted on them.
+pub(super) const AWAY: &str = "SELECT roots.path, dirs.path FROM dirs INDEXED BY dirs_mounted
+     JOIN roots ON roots.id = dirs.root_id
+     WHERE dirs.mount = 'away' AND dirs.path <> x'' AND roots.away = 0";
+
+/// Queues all claimed files.
+pub(super) const UNCLAIM_ALL: &str = "UPDATE files SET state = 'queued' WHERE state = 'claimed'";
+
+/// Items whose upload was interrupted. The redundant `state IN (…)` repeats the condition of the partial
+/// index, or SQLite does not use it.
+pub(super) const INTERRUPTED: &str = "SELECT id FROM items
+     WHERE state IN ('uploading', 'uploaded', 'creating') AND state = 'uploading'";

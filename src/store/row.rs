@@ -199,7 +199,6 @@ macro_rules! word_column {
     )*};
 }
 
-#[expect(unused_imports)] // about to be used
 pub(super) use word_column;
 pub(super) use {from_row, params};
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{
     AccountState, Ledger, Pause, Reader, Result, UploadsState, WriterState, albums, byte_sources,
-    membership, mounts, oauth_client, pauses, quota_usage,
+    pauses, placements, quota_usage,
     row::{amount, joined, path_from},
     source_actions,
 };
@@ -243,17 +243,17 @@ impl Overview {
             gone: placement("gone"),
             refused: placement("refused"),
             joining: self.joining,
-            held: self.count("departure", "held"),
+            held: self.count("removal", "unconfirmed"),
         }
     }
 
     /// Files of folders with `after_upload`, by what happens to them.
     pub fn file_actions(&self) -> FileActionCounts {
-        let after = |state| self.count("after", state);
+        let action = |state| self.count("action", state);
         FileActionCounts {
-            waiting: after("waits") + after("ready"),
-            staying: after("stays"),
-            done: after("done"),
+            waiting: action("waiting") + action("ready"),
+            staying: action("kept"),
+            done: action("done"),
         }
     }
 
@@ -305,7 +305,7 @@ impl Reader {
             account: pauses::account(db)?,
             account_since: pauses::since(db)?,
             account_hint: pauses::hint(db)?,
-            is_published: oauth_client::is_published(db)?,
+            is_published: db.is_published()?,
             lane: pauses::lane(db)?,
             counts,
             joining: db
@@ -316,8 +316,8 @@ impl Reader {
             albums: albums_of(db, i64::from(LISTED))?,
             failures: failures(db)?,
             to_describe: db.query_row(TO_DESCRIBE, [], |row| row.get::<_, i64>(0))? as u64,
-            away: mounts::away(db)?,
-            unwatched: byte_sources::unavailable_files(db, byte_sources::Reach::Unwatched)?,
+            away: db.unavailable_roots()?,
+            unwatched: db.unavailable_files(byte_sources::RootFilter::Unwatched)?,
         })
     }
 
@@ -405,21 +405,21 @@ pub(super) const CAN_MOVE: &str =
     "SELECT EXISTS (SELECT 1 FROM calls WHERE answered_at IS NULL)
          OR EXISTS (SELECT 1 FROM items WHERE state IN ('uploading', 'uploaded', 'creating'))
          OR EXISTS (SELECT 1 FROM files WHERE state = 'claimed')
-         OR EXISTS (SELECT 1 FROM roots WHERE open = 1 AND away = 0 AND EXISTS (
+         OR EXISTS (SELECT 1 FROM roots WHERE claimable = 1 AND away = 0 AND EXISTS (
                         SELECT 1 FROM files WHERE files.root_id = roots.id AND files.state = 'queued'))
          OR EXISTS (SELECT 1 FROM files CROSS JOIN roots ON roots.id = files.root_id
-                    WHERE files.state = 'settling' AND roots.open = 1 AND roots.away = 0)
-         OR EXISTS (SELECT 1 FROM placements WHERE state = 'wanted' AND made = 1)
+                    WHERE files.state = 'settling' AND roots.claimable = 1 AND roots.away = 0)
+         OR EXISTS (SELECT 1 FROM placements WHERE state = 'wanted' AND item_exists = 1)
          OR EXISTS (SELECT 1 FROM placements WHERE state = 'leaving')
-         OR EXISTS (SELECT 1 FROM items WHERE describe_at IS NOT NULL AND description IS NOT described
+         OR EXISTS (SELECT 1 FROM items WHERE describe_at IS NOT NULL AND description IS NOT sent_description
                                               AND state IN ('created', 'verified'))";
 
 /// Whether the lane has something to do.
 const LANE_HAS_WORK: &str = "SELECT EXISTS (SELECT 1 FROM calls WHERE answered_at IS NULL)
          OR EXISTS (SELECT 1 FROM items WHERE state IN ('uploaded', 'creating'))
-         OR EXISTS (SELECT 1 FROM placements WHERE state = 'wanted' AND made = 1)
+         OR EXISTS (SELECT 1 FROM placements WHERE state = 'wanted' AND item_exists = 1)
          OR EXISTS (SELECT 1 FROM placements WHERE state = 'leaving')
-         OR EXISTS (SELECT 1 FROM items WHERE describe_at IS NOT NULL AND description IS NOT described
+         OR EXISTS (SELECT 1 FROM items WHERE describe_at IS NOT NULL AND description IS NOT sent_description
                                               AND state IN ('created', 'verified'))";
 
 impl super::Store {
@@ -454,7 +454,7 @@ impl super::Store {
             let due: Option<i64> = db
                 .prepare_cached(
                     "SELECT min(files.due_at) FROM files JOIN roots ON roots.id = files.root_id
-                     WHERE files.state = 'settling' AND roots.open = 1 AND roots.away = 0",
+                     WHERE files.state = 'settling' AND roots.claimable = 1 AND roots.away = 0",
                 )?
                 .query_row([], |row| row.get(0))?;
             Ok(due.map(clock::from_millis))
@@ -477,7 +477,7 @@ impl super::Store {
     /// deleted.
     pub async fn is_drained(&self) -> Result<bool> {
         self.write(|db| {
-            for sql in [CAN_MOVE, source_actions::SOURCES_MOVE, membership::TO_READ] {
+            for sql in [CAN_MOVE, source_actions::SOURCES_MOVE, placements::TO_READ] {
                 let moving: bool = db.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
                 if moving {
                     return Ok(false);
@@ -491,12 +491,12 @@ impl super::Store {
 
 /// How many descriptions are due: a day of requests of them, at most.
 pub(super) const TO_DESCRIBE: &str = "SELECT count(*) FROM (SELECT 1 FROM items
-     WHERE describe_at IS NOT NULL AND description IS NOT described AND state IN ('created', 'verified')
+     WHERE describe_at IS NOT NULL AND description IS NOT sent_description AND state IN ('created', 'verified')
      LIMIT 10000)";
 
 /// Walks a partial index, which holds nothing else.
 pub(super) const JOINING: &str =
-    "SELECT count(*) FROM placements WHERE state = 'wanted' AND made = 1";
+    "SELECT count(*) FROM placements WHERE state = 'wanted' AND item_exists = 1";
 
 /// The busiest albums. A queued file whose item is wanted there already counts once, and what has
 /// failed does not come.

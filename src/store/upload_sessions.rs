@@ -38,7 +38,7 @@ impl Reader {
     pub(super) fn upload_session(&self, item: ItemId) -> Result<Option<Session>> {
         self.opt(
             "SELECT url, granularity, offset, size, mtime_ns, ctime_ns, dev, inode, opened_at
-             FROM sessions WHERE item_id = ?1",
+             FROM upload_sessions WHERE item_id = ?1",
             params![item],
         )
     }
@@ -55,7 +55,7 @@ impl Tx {
     pub fn session_opened(&self, item: ItemId, session: Session) -> Result<()> {
         let Session { url, stat, .. } = session;
         self.execute(
-            "INSERT OR REPLACE INTO sessions (item_id, url, granularity, offset, dev, inode, size,
+            "INSERT OR REPLACE INTO upload_sessions (item_id, url, granularity, offset, dev, inode, size,
                                               mtime_ns, ctime_ns, opened_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             params![
@@ -76,14 +76,17 @@ impl Tx {
 
     /// The service is known to have `offset` bytes of the session.
     pub fn session_at(&self, item: ItemId, offset: u64) -> Result<()> {
-        let sql = "UPDATE sessions SET offset = ?2 WHERE item_id = ?1";
+        let sql = "UPDATE upload_sessions SET offset = ?2 WHERE item_id = ?1";
         self.execute(sql, params![item, offset])?;
         Ok(())
     }
 
     /// The session cannot be used any more.
     pub fn session_dropped(&self, item: ItemId) -> Result<()> {
-        self.execute("DELETE FROM sessions WHERE item_id = ?1", params![item])?;
+        self.execute(
+            "DELETE FROM upload_sessions WHERE item_id = ?1",
+            params![item],
+        )?;
         Ok(())
     }
 }

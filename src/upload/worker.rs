@@ -153,12 +153,12 @@ impl Worker {
         };
         let hashed = self.store().hashed(claim.file, content, self.now()).await?;
         let (item, kept) = match hashed {
-            Hashed::Known(item, state) => {
+            Hashed::Duplicate(item, state) => {
                 tracing::debug!(item.id = item.0, path = %self.path(), "known already: {state}");
                 context.wakes.writer.notify();
                 return Ok(Ended::Recorded);
             }
-            Hashed::Send(item, kept) => (item, kept),
+            Hashed::Upload(item, kept) => (item, kept),
         };
         let progress = &context.progress;
         let transfer = progress.begin(claim.file, claim.path.clone(), size);

@@ -20,7 +20,7 @@ fn intended(home: &Home, name: &str, to: Option<&Path>) {
     let from = home.path("photos").join(name);
     let changed = journal(home)
         .execute(
-            "INSERT INTO source_acts (file_id, item_id, action, from_path, to_path, intended_at)
+            "INSERT INTO source_actions (file_id, item_id, action, from_path, to_path, intended_at)
              SELECT id, item_id, ?1, ?2, ?3, 0 FROM files WHERE name = ?4",
             rusqlite::params![
                 if to.is_some() { "move" } else { "delete" },
@@ -37,8 +37,8 @@ fn outcomes(home: &Home) -> Vec<(String, bool, Option<String>)> {
     let db = journal(home);
     let mut statement = db
         .prepare(
-            "SELECT files.name, done_at IS NOT NULL, error FROM source_acts
-             JOIN files ON files.id = file_id ORDER BY source_acts.id",
+            "SELECT files.name, done_at IS NOT NULL, error FROM source_actions
+             JOIN files ON files.id = file_id ORDER BY source_actions.id",
         )
         .unwrap();
     let rows = statement.query_map([], |row| {

@@ -20,7 +20,7 @@ const TRIES: u64 = 8;
 fn is_open(home: &Home) -> bool {
     let db = Connection::open(home.path("state/albumen.db")).unwrap();
     db.query_row(
-        "SELECT EXISTS (SELECT 1 FROM source_acts WHERE done_at IS NULL AND error IS NULL)",
+        "SELECT EXISTS (SELECT 1 FROM source_actions WHERE done_at IS NULL AND error IS NULL)",
         [],
         |row| row.get(0),
     )

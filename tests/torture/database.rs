@@ -25,13 +25,13 @@ const NEVER: &[(&str, &str)] = &[
         "a counter of placements",
     ),
     (
-        "SELECT name FROM counters WHERE name LIKE 'after.%'
-         AND n <> (SELECT count(*) FROM files WHERE 'after.' || afterwards = counters.name)",
+        "SELECT name FROM counters WHERE name LIKE 'action.%'
+         AND n <> (SELECT count(*) FROM files WHERE 'action.' || action_state = counters.name)",
         "a counter of what becomes of files",
     ),
     (
-        "SELECT name FROM counters WHERE name LIKE 'departure.%'
-         AND n <> (SELECT count(*) FROM departures WHERE counters.name = iif(held, 'departure.held', 'departure.waiting'))",
+        "SELECT name FROM counters WHERE name LIKE 'removal.%'
+         AND n <> (SELECT count(*) FROM pending_removals WHERE counters.name = iif(needs_confirmation, 'removal.unconfirmed', 'removal.waiting'))",
         "a counter of departures",
     ),
     (
@@ -48,7 +48,7 @@ const NEVER: &[(&str, &str)] = &[
     ),
     (
         "SELECT placements.id FROM placements JOIN items ON items.id = placements.item_id
-         WHERE placements.made <> (items.state IN ('created', 'verified'))",
+         WHERE placements.item_exists <> (items.state IN ('created', 'verified'))",
         "a placement that is wrong about its item",
     ),
     (
@@ -56,15 +56,15 @@ const NEVER: &[(&str, &str)] = &[
         "a call without an answer",
     ),
     (
-        "SELECT id FROM source_acts WHERE done_at IS NULL AND error IS NULL",
+        "SELECT id FROM source_actions WHERE done_at IS NULL AND error IS NULL",
         "a move that was intended and neither done nor given up",
     ),
     (
-        "SELECT id FROM orders WHERE done_at IS NULL",
+        "SELECT id FROM commands WHERE done_at IS NULL",
         "an order that nobody ended",
     ),
     (
-        "SELECT item_id FROM sessions JOIN items ON items.id = sessions.item_id
+        "SELECT item_id FROM upload_sessions JOIN items ON items.id = upload_sessions.item_id
          WHERE items.state NOT IN ('queued', 'uploading', 'skipped')",
         "a session of bytes that are up",
     ),
@@ -115,7 +115,7 @@ pub(crate) fn in_limbo(home: &Home) -> HashSet<(String, Vec<u8>)> {
         .prepare(
             "SELECT albums.title, items.hash FROM placements
              JOIN items ON items.id = placements.item_id JOIN albums ON albums.id = placements.album_id
-             WHERE placements.state = 'gone' AND placements.doubtful = 1",
+             WHERE placements.state = 'gone' AND placements.position_unknown = 1",
         )
         .unwrap();
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
@@ -161,7 +161,7 @@ impl Places {
         let mut statement = db
             .prepare(
                 "SELECT albums.album_id, items.media_item_id,
-                        iif(placements.in_sequence AND NOT albums.unread, placements.order_key, NULL)
+                        iif(placements.in_sequence AND NOT albums.order_unknown, placements.order_key, NULL)
                  FROM placements JOIN items ON items.id = placements.item_id
                  JOIN albums ON albums.id = placements.album_id
                  WHERE placements.state = 'placed' AND albums.album_id IS NOT NULL",
@@ -230,7 +230,7 @@ impl Places {
 fn ledger(db: &Connection, library: &Value) {
     let (requests, uploads): (i64, i64) = db
         .query_row(
-            "SELECT sum(requests), sum(uploads) FROM ledger",
+            "SELECT sum(requests), sum(uploads) FROM quota_usage",
             [],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )

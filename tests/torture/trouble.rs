@@ -271,10 +271,14 @@ fn is_in(home: &Home, state: &str) -> bool {
 fn account(home: &Home) -> Option<(String, Option<Timestamp>)> {
     let path = home.path("state/albumen.db");
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
-    db.query_row("SELECT state, until FROM account", [], |row| {
-        let until: Option<i64> = row.get(1)?;
-        let until = until.and_then(|until| Timestamp::from_millisecond(until).ok());
-        Ok((row.get(0)?, until))
-    })
+    db.query_row(
+        "SELECT state, until FROM pauses WHERE scope = 'account'",
+        [],
+        |row| {
+            let until: Option<i64> = row.get(1)?;
+            let until = until.and_then(|until| Timestamp::from_millisecond(until).ok());
+            Ok((row.get(0)?, until))
+        },
+    )
     .ok()
 }

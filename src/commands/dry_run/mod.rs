@@ -198,14 +198,14 @@ impl Plan {
         };
         if let Some(known) = known {
             match (known.file_state.as_str(), known.item_state.as_deref()) {
-                ("held", Some("created" | "verified")) => {
+                ("attached", Some("created" | "verified")) => {
                     self.there += 1;
                     if !known.stays {
                         self.acts.note(&folder.settings);
                     }
                     return Ok(());
                 }
-                ("held", Some("failed" | "missing")) => {
+                ("attached", Some("failed" | "missing")) => {
                     self.leave_out("failed or missing; `albumen retry` tries again", 1);
                     return Ok(());
                 }

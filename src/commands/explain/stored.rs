@@ -11,14 +11,14 @@ use crate::{
 
 /// Whether it is in the library as it is.
 pub(super) fn is_up(known: &Explained) -> bool {
-    known.file_state == "held"
+    known.file_state == "attached"
         && matches!(known.item_state.as_deref(), Some("created" | "verified"))
 }
 
 /// Whether it went up, or could not: nothing more becomes of it by itself.
 pub(super) fn is_over(known: &Explained) -> bool {
     let failed = matches!(known.item_state.as_deref(), Some("failed" | "missing"));
-    is_up(known) || known.file_state == "held" && failed
+    is_up(known) || known.file_state == "attached" && failed
 }
 
 /// Whether anything of it is still to be done, by Albumen itself.
@@ -99,7 +99,9 @@ pub(super) fn text(known: &Explained, is_there: bool, here: &LocalTime) -> Strin
     for former in &known.former {
         text += &self::former(former, known, here);
     }
-    if known.file_state == "held" && (is_missing || known.item_state.as_deref() == Some("failed")) {
+    if known.file_state == "attached"
+        && (is_missing || known.item_state.as_deref() == Some("failed"))
+    {
         text.push_str("hint: `albumen retry PATH` puts it back into the queue\n");
     }
     text
@@ -108,7 +110,7 @@ pub(super) fn text(known: &Explained, is_there: bool, here: &LocalTime) -> Strin
 fn standing(known: &Explained) -> &'static str {
     match (known.file_state.as_str(), known.item_state.as_deref()) {
         ("settling", _) => "It may still be written to, so it is left alone for a moment",
-        ("queued", _) | ("held", Some("queued")) => "It is in the queue",
+        ("queued", _) | ("attached", Some("queued")) => "It is in the queue",
         ("claimed", _) => "It is being read",
         ("refused", _) => "It was looked at and left out",
         ("gone", Some("created" | "verified")) => "It is in Google Photos",

@@ -142,7 +142,7 @@ impl Looking<'_> {
         if let Some(row) = &row
             && matches!(
                 row.state,
-                FileState::Held | FileState::Refused | FileState::Claimed
+                FileState::Attached | FileState::Refused | FileState::Claimed
             )
         {
             self.tally.known += 1;

@@ -338,19 +338,19 @@ async fn an_edit_is_a_new_file_or_nothing_as_the_folder_says() {
     let hold = |site: &Site| {
         let sql = "INSERT OR IGNORE INTO items (id, hash, size, mime, file_name, state, media_item_id, changed_at)
                    VALUES (1, zeroblob(32), 1, 'image/jpeg', 'a.jpg', 'created', 'm', 0);
-                   UPDATE files SET state = 'held', item_id = 1";
+                   UPDATE files SET state = 'attached', item_id = 1";
         site.database().execute_batch(sql).unwrap();
     };
     hold(&site);
     site.folder().on_edit = OnEdit::Ignore;
     site.write("photos/a.jpg", "edited");
     site.backfill().await;
-    assert_eq!(site.in_state("held"), ["photos/a.jpg"]);
+    assert_eq!(site.in_state("attached"), ["photos/a.jpg"]);
 
     site.folder().on_edit = OnEdit::Upload;
     site.backfill().await;
     assert_eq!(
-        site.in_state("held"),
+        site.in_state("attached"),
         ["photos/a.jpg"],
         "an ignored edit stays ignored"
     );

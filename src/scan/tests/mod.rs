@@ -205,8 +205,8 @@ impl Site {
         let database = self.database();
         let mut statement = database
             .prepare(
-                "SELECT roots.path, dirs.path, files.name, files.state, albums.title, order_key, fresh,
-                        missed, reason_kind, roots.open, roots.away
+                "SELECT roots.path, dirs.path, files.name, files.state, albums.title, order_key, new_arrival,
+                        missed_scans, reason_kind, roots.claimable, roots.away
                  FROM files JOIN roots ON roots.id = files.root_id JOIN dirs ON dirs.id = dir_id
                  LEFT JOIN albums ON albums.id = files.album_id",
             )

@@ -30,7 +30,7 @@ async fn two() -> Two {
         let claim = bench.store.claim(1, false, t(1)).await.unwrap().remove(0);
         *file = claim.file;
         let hashed = bench.store.hashed(claim.file, content(0), t(1)).await;
-        let (Hashed::Send(id, _) | Hashed::Known(id, _)) = hashed.unwrap();
+        let (Hashed::Upload(id, _) | Hashed::Duplicate(id, _)) = hashed.unwrap();
         item = id;
     }
     let [file, _] = files;
@@ -42,7 +42,7 @@ async fn two() -> Two {
         files,
         item,
     };
-    assert_eq!(two.states(), ["queued", "held"]);
+    assert_eq!(two.states(), ["queued", "attached"]);
     two
 }
 
@@ -75,7 +75,7 @@ async fn bytes_that_no_open_root_had_are_read_once_one_is_opened_that_has_them()
     let reach = two
         .bench
         .reader()
-        .unavailable_files(Reach::Everything)
+        .unavailable_files(RootFilter::Everything)
         .unwrap();
     assert_eq!(reach.len(), 1);
     assert_eq!(reach[0].files, [PathBuf::from("/p/IMG_00000.jpg")]);
@@ -83,7 +83,7 @@ async fn bytes_that_no_open_root_had_are_read_once_one_is_opened_that_has_them()
     let reach = two
         .bench
         .reader()
-        .unavailable_files(Reach::Everything)
+        .unavailable_files(RootFilter::Everything)
         .unwrap();
     assert_eq!(reach, [], "they can be read from the other root");
     assert!(!store.is_drained().await.unwrap());
@@ -101,7 +101,7 @@ async fn an_upload_that_ends_as_its_root_goes_away_goes_on_from_another_one() {
     store.root_away(two.roots[0]).await.unwrap();
     let again = store.upload_again(file, two.item, t(2), None, t(2));
     again.await.unwrap();
-    assert_eq!(two.states(), ["held", "queued"]);
+    assert_eq!(two.states(), ["attached", "queued"]);
     assert_eq!(two.claimable().await, [other]);
     two.bench.check();
 }
@@ -115,7 +115,7 @@ async fn a_file_that_waited_for_bytes_that_came_from_elsewhere_holds_them_unread
     assert_eq!(two.claimable().await, [two.files[1]]);
     store.hashed(two.files[1], content(0), t(2)).await.unwrap();
     two.bench.token(two.item, t(2)).await;
-    assert_eq!(two.states(), ["held", "held"]);
+    assert_eq!(two.states(), ["attached", "attached"]);
     two.bench.check();
 }
 

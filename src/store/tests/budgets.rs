@@ -51,7 +51,7 @@ async fn fresh_items_leave_first_and_alone_when_the_day_is_short() {
     let outcomes = vec![made(fresh.items[0].item)];
     bench
         .store
-        .items_answered(call.id, fresh.album, 200, outcomes, None, t(1))
+        .items_answered(call.id.into(), fresh.album, 200, outcomes, None, t(1))
         .await
         .unwrap();
     let short = PlanRules {

@@ -177,7 +177,7 @@ async fn equal_contents_are_one_item_and_are_sent_once() {
     bench.queue(root, Some("A"), [0]).await;
     bench.queue(root, Some("B"), [1]).await;
     let claims = bench.store.claim(2, false, t(1)).await.unwrap();
-    let Hashed::Send(item, None) = bench
+    let Hashed::Upload(item, None) = bench
         .store
         .hashed(claims[0].file, content(7), t(1))
         .await
@@ -185,7 +185,7 @@ async fn equal_contents_are_one_item_and_are_sent_once() {
     else {
         panic!("the first is sent");
     };
-    let Hashed::Known(same, state) = bench
+    let Hashed::Duplicate(same, state) = bench
         .store
         .hashed(claims[1].file, content(7), t(1))
         .await
@@ -204,7 +204,7 @@ async fn what_lost_its_source_comes_back_with_a_file_that_has_its_bytes() {
     let root = bench.root("/p").await;
     bench.queue(root, None, [0]).await;
     let (claim, hashed) = bench.hash_all(t(1)).await.remove(0);
-    let Hashed::Send(item, _) = hashed else {
+    let Hashed::Upload(item, _) = hashed else {
         panic!()
     };
     bench
@@ -217,7 +217,7 @@ async fn what_lost_its_source_comes_back_with_a_file_that_has_its_bytes() {
     bench.check();
     bench.queue(root, None, [1]).await;
     let again = bench.hash_next(content(0), t(3)).await;
-    assert!(matches!(again, Hashed::Send(same, _) if same == item));
+    assert!(matches!(again, Hashed::Upload(same, _) if same == item));
     bench.token(item, t(3)).await;
     assert_eq!(bench.state(item), "uploaded");
     bench.check();
@@ -234,7 +234,7 @@ async fn after_a_crash_everything_that_was_under_way_is_in_the_queue_again() {
         .hashed(claims[0].file, content(0), t(1))
         .await
         .unwrap();
-    let Hashed::Send(item, _) = hashed else {
+    let Hashed::Upload(item, _) = hashed else {
         panic!()
     };
     bench.store.close().await;
@@ -254,7 +254,7 @@ async fn after_a_crash_everything_that_was_under_way_is_in_the_queue_again() {
         .hashed(claims[0].file, content(0), t(2))
         .await
         .unwrap();
-    assert!(matches!(again, Hashed::Send(same, _) if same == item));
+    assert!(matches!(again, Hashed::Upload(same, _) if same == item));
     bench.check();
 }
 

@@ -23,7 +23,7 @@ pub(super) fn assert_counters_true(db: &Connection) {
             "WITH real(name, n, bytes) AS (
                  SELECT 'file.' || state, count(*), sum(size) FROM files GROUP BY state
                  UNION ALL SELECT 'item.' || state, count(*), sum(size) FROM items GROUP BY state
-                 UNION ALL SELECT 'after.' || afterwards, count(*), 0 FROM files WHERE afterwards IS NOT NULL GROUP BY afterwards
+                 UNION ALL SELECT 'action.' || action_state, count(*), 0 FROM files WHERE action_state IS NOT NULL GROUP BY action_state
                  UNION ALL SELECT 'placement.' || state, count(*), 0 FROM placements WHERE album_id <> 0 GROUP BY state)
              SELECT counters.name, counters.n || ' of ' || counters.bytes,
                     coalesce(real.n, 0) || ' of ' || coalesce(real.bytes, 0)
@@ -45,9 +45,9 @@ pub(super) fn assert_counters_true(db: &Connection) {
             "placements of albums",
         ),
         (
-            "SELECT placements.id, placements.made, items.state FROM placements JOIN items ON items.id = item_id
-             WHERE placements.made <> (items.state IN ('created', 'verified'))",
-            "placements.made",
+            "SELECT placements.id, placements.item_exists, items.state FROM placements JOIN items ON items.id = item_id
+             WHERE placements.item_exists <> (items.state IN ('created', 'verified'))",
+            "placements.item_exists",
         ),
         (
             "SELECT items.id, items.state, 'no call' FROM items WHERE items.state = 'creating' AND NOT EXISTS (

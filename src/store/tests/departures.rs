@@ -84,7 +84,7 @@ async fn what_comes_back_in_time_never_leaves() {
     bench.hash_next(content(0), t(2)).await;
     assert!(leaving(&bench, t(10_000)).await.is_empty());
     assert_eq!(bench.count("placement", "placed"), 3);
-    assert_eq!(bench.count("departure", "waiting"), 0);
+    assert_eq!(bench.count("removal", "waiting"), 0);
     bench.check();
 }
 
@@ -98,7 +98,7 @@ async fn it_waits_for_a_file_of_its_size_that_may_be_the_same_one() {
     bench.hash_next(content(0), t(1001)).await;
     assert!(leaving(&bench, t(5000)).await.is_empty());
     assert_eq!(bench.count("placement", "placed"), 3);
-    assert_eq!(bench.count("departure", "waiting"), 0);
+    assert_eq!(bench.count("removal", "waiting"), 0);
 }
 
 #[tokio::test]
@@ -117,14 +117,14 @@ async fn many_at_once_are_held_until_a_person_says_so() {
     let (bench, _) = made_in_album(150).await;
     gone(&bench, 1..=101, t(1)).await;
     assert!(leaving(&bench, t(1000)).await.is_empty());
-    assert_eq!(bench.count("departure", "held"), 101);
+    assert_eq!(bench.count("removal", "unconfirmed"), 101);
     assert_eq!(bench.count("placement", "leaving"), 0);
     // What goes later by itself is not held with them.
     gone(&bench, [150], t(1001)).await;
     assert_eq!(leaving(&bench, t(2000)).await.len(), 1);
     let released = bench.store.release_held(t(2001)).await.unwrap();
     assert_eq!(released.len(), 101);
-    assert_eq!(bench.count("departure", "held"), 0);
+    assert_eq!(bench.count("removal", "unconfirmed"), 0);
     assert_eq!(leaving(&bench, t(2002)).await.len(), 50, "in full groups");
     bench.check();
 }
@@ -204,7 +204,7 @@ async fn an_item_that_lost_its_file_is_wanted_nowhere_until_another_brings_it_ba
     let root = bench.root("/p").await;
     bench.queue(root, Some("A"), [1]).await;
     let (claim, hashed) = bench.hash_all(t(0)).await.remove(0);
-    let Hashed::Send(item, _) = hashed else {
+    let Hashed::Upload(item, _) = hashed else {
         panic!("{hashed:?}");
     };
     bench
@@ -216,7 +216,7 @@ async fn an_item_that_lost_its_file_is_wanted_nowhere_until_another_brings_it_ba
     assert_eq!(bench.count("placement", "wanted"), 0);
     bench.queue(root, Some("A"), [2]).await;
     let again = bench.hash_next(content(1), t(2)).await;
-    assert!(matches!(again, Hashed::Send(same, _) if same == item));
+    assert!(matches!(again, Hashed::Upload(same, _) if same == item));
     assert_eq!(bench.count("placement", "wanted"), 1);
     bench.check();
 }
@@ -228,7 +228,7 @@ async fn what_is_gone_before_it_was_made_does_not_stay_in_its_album() {
         let root = bench.removing_root("/p").await;
         bench.queue(root, Some("A"), [0]).await;
         let (claim, hashed) = bench.hash_all(t(0)).await.remove(0);
-        let Hashed::Send(item, _) = hashed else {
+        let Hashed::Upload(item, _) = hashed else {
             panic!("{hashed:?}");
         };
         // The other half of a move to another album, which is found out by its bytes.
@@ -244,10 +244,10 @@ async fn what_is_gone_before_it_was_made_does_not_stay_in_its_album() {
             let vanished = bench.store.vanished(claim.file, Some(item), t(3));
             vanished.await.unwrap();
         }
-        assert_eq!(bench.count("departure", "waiting"), 1);
+        assert_eq!(bench.count("removal", "waiting"), 1);
         let moved = bench.store.claim(9, false, t(9)).await.unwrap().remove(0);
         let sent = bench.store.hashed(moved.file, content(0), t(9)).await;
-        assert!(matches!(sent, Ok(Hashed::Send(same, _)) if same == item));
+        assert!(matches!(sent, Ok(Hashed::Upload(same, _)) if same == item));
         bench.token(item, t(9)).await;
         bench.make_all(removing(), t(1000)).await;
         let left = match bench.plan(removing(), t(2000)).await {

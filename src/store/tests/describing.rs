@@ -25,7 +25,7 @@ async fn hash_with(bench: &Bench, text: Option<&str>, now: Timestamp) -> Vec<(Cl
 async fn one_made(bench: &Bench, text: Option<&str>) -> (FileId, ItemId) {
     let root = bench.root("/p").await;
     bench.queue(root, None, [0]).await;
-    let (claim, Hashed::Send(item, _)) = hash_with(bench, text, t(1)).await.remove(0) else {
+    let (claim, Hashed::Upload(item, _)) = hash_with(bench, text, t(1)).await.remove(0) else {
         panic!("its bytes are new");
     };
     bench.token(item, t(1)).await;
@@ -58,7 +58,7 @@ async fn answer(bench: &Bench, call: &Journalled, batch: &PlannedBatch, now: Tim
     let outcomes = batch.items.iter().map(outcome).collect();
     let store = &bench.store;
     store
-        .items_answered(call.id, batch.album, 200, outcomes, None, now)
+        .items_answered(call.id.into(), batch.album, 200, outcomes, None, now)
         .await
         .unwrap();
 }
@@ -124,7 +124,7 @@ async fn words_go_with_their_picture_and_later_ones_by_themselves_once() {
     assert!(due(&bench, t(6)).await.is_none());
     let requests = bench.store.ledger(t(6)).await.unwrap().requests;
     assert_eq!(requests, 2, "the batch and one change");
-    let told: String = bench.one("SELECT described FROM items WHERE id = ?1", item.0);
+    let told: String = bench.one("SELECT sent_description FROM items WHERE id = ?1", item.0);
     assert_eq!(told, "two");
     bench.check();
 }
@@ -134,7 +134,7 @@ async fn words_that_change_between_plan_and_answer_are_told_afterwards() {
     let bench = Bench::new();
     let root = bench.root("/p").await;
     bench.queue(root, None, [0]).await;
-    let (claim, Hashed::Send(item, _)) = hash_with(&bench, Some("one"), t(1)).await.remove(0)
+    let (claim, Hashed::Upload(item, _)) = hash_with(&bench, Some("one"), t(1)).await.remove(0)
     else {
         panic!("its bytes are new");
     };
@@ -153,7 +153,7 @@ async fn words_that_go_before_anything_was_sent_are_not_sent() {
     let bench = Bench::new();
     let root = bench.root("/p").await;
     bench.queue(root, None, [0]).await;
-    let (claim, Hashed::Send(item, _)) = hash_with(&bench, Some("one"), t(1)).await.remove(0)
+    let (claim, Hashed::Upload(item, _)) = hash_with(&bench, Some("one"), t(1)).await.remove(0)
     else {
         panic!("its bytes are new");
     };
@@ -248,6 +248,9 @@ async fn of_equal_files_the_first_with_words_decides_until_it_is_gone() {
     bench.store.record(vec![gone], t(9)).await.unwrap();
     changed(&bench, first, Some("of the first"), t(10)).await;
     assert_eq!(tell(&bench, t(11)).await.as_deref(), Some("of the first"));
-    let by: i64 = bench.one("SELECT described_by FROM items WHERE id = ?1", item.0);
+    let by: i64 = bench.one(
+        "SELECT description_file_id FROM items WHERE id = ?1",
+        item.0,
+    );
     assert_eq!(by, first.0);
 }

@@ -21,7 +21,7 @@ async fn make_all(bench: &Bench, now: Timestamp) -> Vec<usize> {
                 let outcomes = batch.items.iter().map(|b| made(b.item)).collect();
                 bench
                     .store
-                    .items_answered(call.id, batch.album, 200, outcomes, None, now)
+                    .items_answered(call.id.into(), batch.album, 200, outcomes, None, now)
                     .await
                     .unwrap();
                 calls.push(batch.items.len());
@@ -80,7 +80,7 @@ async fn what_is_in_the_queue_of_a_full_album_goes_along() {
         .hashed(claimed.file, content(20), later)
         .await
         .unwrap();
-    let Hashed::Send(item, _) = hashed else {
+    let Hashed::Upload(item, _) = hashed else {
         panic!()
     };
     bench.token(item, later).await;
@@ -112,7 +112,7 @@ async fn bytes_that_go_up_again_after_the_album_was_full_find_the_part_of_their_
     let outcomes = first.items.iter().map(|b| made(b.item)).collect();
     bench
         .store
-        .items_answered(call.id, first.album, 200, outcomes, None, t(1))
+        .items_answered(call.id.into(), first.album, 200, outcomes, None, t(1))
         .await
         .unwrap();
     assert!(
@@ -145,7 +145,7 @@ async fn a_late_one_for_a_full_part_that_is_in_the_next_already_is_not_made_twic
         .store
         .write(|db| {
             db.execute(
-                "INSERT INTO placements (item_id, album_id, order_key, state, made)
+                "INSERT INTO placements (item_id, album_id, order_key, state, item_exists)
                  SELECT item_id, 1, order_key, 'wanted', 1 FROM placements WHERE album_id = 2",
                 [],
             )?;

@@ -13,7 +13,7 @@ async fn made_twice() -> (Bench, ItemId) {
     bench.queue(root, Some("B"), [1]).await;
     let known = bench.hash_next(content(5), t(0)).await;
     assert!(
-        matches!(known, Hashed::Known(same, crate::model::item::State::Created) if same == item)
+        matches!(known, Hashed::Duplicate(same, crate::model::item::State::Created) if same == item)
     );
     assert!(!bench.store.is_drained().await.unwrap());
     (bench, item)
@@ -24,7 +24,7 @@ async fn answer(bench: &Bench, batch: &PlannedBatch, what: Outcome, now: Timesta
     let outcomes = vec![outcome(batch.items[0].item, what)];
     bench
         .store
-        .items_answered(call.id, batch.album, 200, outcomes, None, now)
+        .items_answered(call.id.into(), batch.album, 200, outcomes, None, now)
         .await
         .unwrap();
     bench.check();
@@ -233,7 +233,7 @@ async fn an_album_that_was_made_again_is_filled_in_order_also_by_what_can_only_b
                 let made = batch.items.iter().map(|item| made(item.item)).collect();
                 bench
                     .store
-                    .items_answered(call.id, album, 200, made, None, now)
+                    .items_answered(call.id.into(), album, 200, made, None, now)
                     .await
                     .unwrap();
             }
@@ -279,9 +279,10 @@ async fn what_an_answer_left_out_and_no_other_call_tells_is_read_in_its_album() 
         let batch = bench.batch(backfill(), t(4)).await;
         let call = bench.journal(&batch, t(4)).await;
         let made = vec![made(item)];
-        let answered = bench
-            .store
-            .items_answered(call.id, batch.album, 200, made, None, t(4));
+        let answered =
+            bench
+                .store
+                .items_answered(call.id.into(), batch.album, 200, made, None, t(4));
         answered.await.unwrap();
         let next = bench.plan(backfill(), t(5)).await;
         assert!(matches!(next, Planned::Read(..)), "{next:?}");

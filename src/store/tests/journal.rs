@@ -22,7 +22,7 @@ async fn answer(
 ) {
     bench
         .store
-        .items_answered(call.id, batch.album, 200, outcomes, None, now)
+        .items_answered(call.id.into(), batch.album, 200, outcomes, None, now)
         .await
         .unwrap();
     bench.check();
@@ -220,7 +220,7 @@ async fn what_a_refused_call_carried_is_not_lost() {
     bench
         .store
         .items_refused(
-            call.id,
+            call.id.into(),
             batch.album,
             Some(429),
             "too many".to_owned(),
@@ -313,7 +313,7 @@ async fn a_refused_position_becomes_an_append_in_parts_too() {
     let (album, item) = (late.album, items[0]);
     bench
         .store
-        .write(move |db| crate::store::next_call::positions::append(db, album, [item]))
+        .write(move |db| crate::store::positions::append(db, album, [item]))
         .await
         .unwrap();
     let part = bench

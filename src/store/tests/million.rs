@@ -86,7 +86,7 @@ async fn measure(albums: u32) {
                 .hashed(claim.file, content(seed), now)
                 .await
                 .unwrap();
-            if let Hashed::Send(item, _) = hashed {
+            if let Hashed::Upload(item, _) = hashed {
                 bench.token(item, now).await;
             }
         }
@@ -121,7 +121,14 @@ async fn drain(bench: &Bench, now: Timestamp) {
                 let outcomes = batch.items.iter().map(|b| what(b.item)).collect();
                 bench
                     .store
-                    .items_answered(call.id, batch.album, 200, outcomes, Some(600_000), now)
+                    .items_answered(
+                        call.id.into(),
+                        batch.album,
+                        200,
+                        outcomes,
+                        Some(600_000),
+                        now,
+                    )
                     .await
                     .unwrap();
             }

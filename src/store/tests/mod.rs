@@ -148,7 +148,7 @@ impl Bench {
     async fn send_all(&self, now: Timestamp) -> Vec<ItemId> {
         let mut items = Vec::new();
         for (_, hashed) in self.hash_all(now).await {
-            if let Hashed::Send(item, _) = hashed {
+            if let Hashed::Upload(item, _) = hashed {
                 self.token(item, now).await;
                 items.push(item);
             }
@@ -215,7 +215,7 @@ impl Bench {
                     let call = self.journal(&batch, now).await;
                     let outcomes = batch.items.iter().map(|b| made(b.item)).collect();
                     self.store
-                        .items_answered(call.id, batch.album, 200, outcomes, None, now)
+                        .items_answered(call.id.into(), batch.album, 200, outcomes, None, now)
                         .await
                         .unwrap();
                     let items = batch.items.iter().map(|b| b.item).collect();

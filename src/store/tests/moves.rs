@@ -46,7 +46,7 @@ async fn a_moved_file_is_a_row_and_is_never_read() {
     let (bench, root, item) = one_made(FINE).await;
     let change = seen(root, Some("B"), 2, FINE, 77);
     bench.store.record(vec![change], t(100_000)).await.unwrap();
-    assert_eq!(bench.count("file", "held"), 2);
+    assert_eq!(bench.count("file", "attached"), 2);
     assert!(!bench.store.has_claimable(t(100_000)).await.unwrap());
     let wanted: i64 = bench.one(
         "SELECT count(*) FROM placements WHERE state = 'wanted' AND item_id = ?1",
@@ -161,7 +161,7 @@ async fn an_edited_picture_stands_behind_the_one_it_was() {
     };
     bench.store.record(vec![change], t(1)).await.unwrap();
     let new = bench.hash_next(content(2), t(1)).await;
-    let Hashed::Send(new, _) = new else {
+    let Hashed::Upload(new, _) = new else {
         panic!("{new:?}");
     };
     let key = |item: ItemId| -> Vec<u8> {

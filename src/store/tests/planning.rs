@@ -26,7 +26,7 @@ async fn what_is_still_to_come_is_waited_for_and_then_passed_over() {
     let (bench, _) = bench(0..3).await;
     let hashed = bench.hash_all(t(1)).await;
     for (claim, hashed) in &hashed {
-        if let (Hashed::Send(item, _), true) = (hashed, number(claim) != 1) {
+        if let (Hashed::Upload(item, _), true) = (hashed, number(claim) != 1) {
             bench.token(*item, t(1)).await;
         }
     }
@@ -70,7 +70,7 @@ async fn large_and_held_back_files_are_not_waited_for() {
     for claim in claims {
         let n = number(&claim);
         if n == 0 || n == 3 {
-            let Hashed::Send(item, _) = bench
+            let Hashed::Upload(item, _) = bench
                 .store
                 .hashed(claim.file, content(n), t(1))
                 .await
@@ -111,7 +111,7 @@ async fn a_file_in_a_root_that_went_away_is_not_waited_for() {
     bench.queue(rows[1].id, Some("A"), [2]).await;
     assert_eq!(rows[0].id, root);
     for claim in bench.store.claim(2, false, t(1)).await.unwrap() {
-        let Hashed::Send(item, _) = bench
+        let Hashed::Upload(item, _) = bench
             .store
             .hashed(claim.file, content(number(&claim)), t(1))
             .await
@@ -186,7 +186,7 @@ async fn two_equal_contents_are_never_in_one_call() {
     let (bench, _) = bench(0..6).await;
     for claim in bench.store.claim(9, false, t(1)).await.unwrap() {
         let same = content(number(&claim) % 2);
-        if let Hashed::Send(item, _) = bench.store.hashed(claim.file, same, t(1)).await.unwrap() {
+        if let Hashed::Upload(item, _) = bench.store.hashed(claim.file, same, t(1)).await.unwrap() {
             bench.token(item, t(1)).await;
         }
     }

@@ -76,7 +76,7 @@ async fn a_large_album_is_not_read_on_mere_suspicion() {
     bench.send_all(t(0)).await;
     bench.make_all(backfill(), t(0)).await;
     let unread =
-        |bench: &Bench| -> bool { bench.one("SELECT unread FROM albums WHERE id = ?1", 1) };
+        |bench: &Bench| -> bool { bench.one("SELECT order_unknown FROM albums WHERE id = ?1", 1) };
     mark_position_unknown(&bench, Some(2)).await;
     assert!(!unread(&bench));
     mark_position_unknown(&bench, Some(3)).await;
@@ -116,7 +116,7 @@ async fn what_a_lost_call_may_have_placed_counts_once_the_album_was_read() {
     let outcomes = batch.items.iter().map(|it| made(it.item)).collect();
     bench
         .store
-        .items_answered(call.id, batch.album, 200, outcomes, None, t(2))
+        .items_answered(call.id.into(), batch.album, 200, outcomes, None, t(2))
         .await
         .unwrap();
     assert!(
@@ -144,7 +144,7 @@ async fn what_an_answer_leaves_in_doubt_is_recorded_with_it_or_neither_is() {
     bench.send_all(t(0)).await;
     let batch = bench.batch(backfill(), t(0)).await;
     let call = bench.journal(&batch, t(0)).await;
-    let refuse = "CREATE TEMP TRIGGER refused BEFORE UPDATE OF unread ON main.albums
+    let refuse = "CREATE TEMP TRIGGER refused BEFORE UPDATE OF order_unknown ON main.albums
                   BEGIN SELECT raise(ABORT, 'not now'); END";
     bench
         .store

@@ -79,7 +79,7 @@ async fn a_file_that_is_found_again_is_held_and_its_item_is_created() {
         expected.map(|(album, state)| (album, state.to_owned(), false))
     );
     let overview = bench.reader().overview(t(5)).unwrap();
-    assert_eq!(overview.count("file", "held"), 3);
+    assert_eq!(overview.count("file", "attached"), 3);
     assert_eq!(overview.count("item", "created"), 3);
     assert!(bench.store.claim(10, false, t(6)).await.unwrap().is_empty());
     let due = bench.store.to_verify(10, t(65)).await.unwrap();
@@ -140,7 +140,7 @@ async fn what_contradicts_is_left_as_it_was() {
     assert_eq!(items, [None, None]);
     let overview = bench.reader().overview(t(5)).unwrap();
     assert_eq!(overview.count("item", "created"), 0);
-    assert_eq!(overview.count("file", "held"), 1);
+    assert_eq!(overview.count("file", "attached"), 1);
 }
 
 #[tokio::test]

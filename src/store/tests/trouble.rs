@@ -13,7 +13,7 @@ async fn trouble_blames_nobody_and_the_last_allowed_blame_fails_the_item() {
             .unwrap();
         assert!(matches!(
             s.bench.hash_all(t(now)).await[..],
-            [(_, Hashed::Send(..))]
+            [(_, Hashed::Upload(..))]
         ));
     }
     for attempt in 1..=3 {
@@ -28,12 +28,12 @@ async fn trouble_blames_nobody_and_the_last_allowed_blame_fails_the_item() {
             assert_eq!(s.bench.state(s.item), "queued");
             assert!(matches!(
                 s.bench.hash_all(t(20)).await[..],
-                [(_, Hashed::Send(..))]
+                [(_, Hashed::Upload(..))]
             ));
         }
     }
     assert_eq!(s.bench.state(s.item), "failed");
-    assert_eq!(s.bench.file_state(s.file), "held");
+    assert_eq!(s.bench.file_state(s.file), "attached");
     let failures = s.bench.reader().overview(t(20)).unwrap().failures;
     assert_eq!(
         failures[0].reason.as_deref(),
@@ -111,7 +111,7 @@ async fn a_file_that_holds_other_bytes_now_lets_go_of_what_waited_for_it() {
         .hashed(claim.file, content(8), t(2))
         .await
         .unwrap();
-    assert!(matches!(other, Hashed::Send(item, _) if item != s.item));
+    assert!(matches!(other, Hashed::Upload(item, _) if item != s.item));
     assert_eq!(s.bench.state(s.item), "skipped");
     s.bench.check();
 }
@@ -124,7 +124,7 @@ async fn numbers_that_nobody_wrote_can_still_be_added_up() {
     for n in [i64::MAX, i64::MIN] {
         db.execute("UPDATE counters SET n = ?1, bytes = ?1", [n])
             .unwrap();
-        db.execute("UPDATE ledger SET requests = ?1, uploads = ?1", [n])
+        db.execute("UPDATE quota_usage SET requests = ?1, uploads = ?1", [n])
             .unwrap();
         db.execute(
             "INSERT OR REPLACE INTO transfers (file_id, path, sent, size) VALUES (1, x'61', ?1, ?1)",

@@ -16,7 +16,7 @@ pub(super) async fn sending() -> Sending {
     let root = bench.root("/p").await;
     bench.queue(root, Some("A"), [0]).await;
     let (claim, hashed) = bench.hash_all(t(1)).await.remove(0);
-    let Hashed::Send(item, _) = hashed else {
+    let Hashed::Upload(item, _) = hashed else {
         panic!()
     };
     Sending {
@@ -43,7 +43,7 @@ async fn twin(sending: &Sending) -> FileId {
         .hashed(claim.file, content(0), t(1))
         .await
         .unwrap();
-    assert!(matches!(known, Hashed::Known(same, _) if same == sending.item));
+    assert!(matches!(known, Hashed::Duplicate(same, _) if same == sending.item));
     claim.file
 }
 
@@ -73,7 +73,7 @@ async fn a_token_makes_the_item_ready_and_ends_its_session() {
         .await
         .unwrap();
     let claim = s.bench.store.claim(1, false, t(2)).await.unwrap().remove(0);
-    let Hashed::Send(_, Some(kept)) = s
+    let Hashed::Upload(_, Some(kept)) = s
         .bench
         .store
         .hashed(claim.file, content(0), t(2))
@@ -87,9 +87,10 @@ async fn a_token_makes_the_item_ready_and_ends_its_session() {
     assert_eq!(s.bench.state(s.item), "uploaded");
     assert_eq!(s.bench.store.tokens_ready().await.unwrap(), 1);
     assert_eq!(s.bench.reader().overview(t(3)).unwrap().bytes_sent, 100);
-    let sessions: i64 = s
-        .bench
-        .one("SELECT count(*) FROM sessions WHERE item_id = ?1", s.item.0);
+    let sessions: i64 = s.bench.one(
+        "SELECT count(*) FROM upload_sessions WHERE item_id = ?1",
+        s.item.0,
+    );
     assert_eq!(sessions, 0);
     s.bench.check();
 }
@@ -124,7 +125,7 @@ async fn a_file_that_changed_while_it_was_sent_settles_anew_and_another_holder_t
     assert_eq!(claim.file, twin);
     assert!(matches!(
         s.bench.store.hashed(twin, content(0), t(2)).await.unwrap(),
-        Hashed::Send(..)
+        Hashed::Upload(..)
     ));
     s.bench.check();
 }
@@ -167,7 +168,7 @@ async fn a_scan_that_sees_the_change_first_does_no_harm() {
                         .upload_again(s.file, s.item, t(3), None, t(3))
                         .await
                         .unwrap();
-                    assert_ne!(s.bench.file_state(s.file), "held");
+                    assert_ne!(s.bench.file_state(s.file), "attached");
                     assert_eq!(s.bench.state(s.item), "skipped");
                 }
                 _ => {

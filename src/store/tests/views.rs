@@ -29,7 +29,7 @@ pub(super) async fn mixed() -> Bench {
     bench
         .store
         .items_answered(
-            call.id,
+            call.id.into(),
             batch.album,
             207,
             vec![made, refused],
@@ -75,7 +75,7 @@ async fn the_overview_counts_and_names_what_did_not_go_up() {
     assert_eq!(overview.process, Some(("daemon".to_owned(), 42, t(0))));
     let counts = [
         (overview.count("file", "queued"), 1),
-        (overview.count("file", "held"), 2),
+        (overview.count("file", "attached"), 2),
         (overview.count("file", "refused"), 2),
         (overview.count("item", "created"), 1),
         (overview.count("item", "failed"), 1),
@@ -178,7 +178,7 @@ async fn a_file_is_explained_with_its_item_and_its_albums() {
     let made = explain("/p/IMG_00000.jpg").unwrap();
     assert_eq!(
         (made.file_state.as_str(), made.item_state.as_deref()),
-        ("held", Some("created"))
+        ("attached", Some("created"))
     );
     assert_eq!(made.product_url.as_deref(), Some("https://photos/m0"));
     let [album] = &made.albums[..] else {
@@ -267,7 +267,7 @@ async fn scans_find_what_they_left_and_settle_what_stands_still() {
     let known = reader.known_in(dir).unwrap();
     assert_eq!(
         known.iter().map(|file| file.state).collect::<Vec<_>>(),
-        [FileState::Held, FileState::Held, FileState::Queued]
+        [FileState::Attached, FileState::Attached, FileState::Queued]
     );
     let file = known[2].id;
     bench

@@ -26,17 +26,17 @@ async fn every_kind_of_wait_ends_when_the_clock_was_set_back() {
             "SELECT verify_at < 1700000001000 FROM items WHERE id = ?1",
         ),
         (
-            "UPDATE files SET afterwards = 'ready', act_at = ?1",
-            "SELECT act_at < 1700000001000 FROM files WHERE id = ?1",
+            "UPDATE files SET action_state = 'ready', next_action_at = ?1",
+            "SELECT next_action_at < 1700000001000 FROM files WHERE id = ?1",
         ),
         (
             "UPDATE files SET state = 'queued', not_before = ?1",
             "SELECT not_before = 0 FROM files WHERE id = ?1",
         ),
         (
-            "INSERT INTO departures (file_id, root_id, item_id, album_id, gone_at)
+            "INSERT INTO pending_removals (file_id, root_id, item_id, album_id, gone_at)
              SELECT id, root_id, item_id, album_id, ?1 FROM files",
-            "SELECT gone_at < 1700000001000 FROM departures WHERE file_id = ?1",
+            "SELECT gone_at < 1700000001000 FROM pending_removals WHERE file_id = ?1",
         ),
         (
             "UPDATE placements SET state = 'wanted', in_sequence = 0, not_before = ?1",

@@ -1,7 +1,7 @@
 //! What is on its way is wanted somewhere, or nothing would ever make it.
 
 use super::*;
-use crate::store::next_call::album_overflow;
+use crate::store::albums::roll_over;
 
 /// The state of an item's placement in an album.
 fn place(bench: &Bench, item: ItemId, album: i64) -> String {
@@ -42,7 +42,7 @@ async fn what_is_taken_out_while_its_call_is_under_way_leaves_the_album_and_stay
     let outcomes = items.iter().map(|item| made(*item)).collect();
     bench
         .store
-        .items_answered(call.id, batch.album, 200, outcomes, None, t(2))
+        .items_answered(call.id.into(), batch.album, 200, outcomes, None, t(2))
         .await
         .unwrap();
     assert_eq!(place(&bench, items[0], 0), "placed");
@@ -63,30 +63,12 @@ async fn what_was_taken_out_of_the_next_part_is_made_when_the_part_before_is_ful
                  VALUES (?1, 2, x'00', 'gone', 'by hand')",
                 [item],
             )?;
-            album_overflow::roll_over(db, AlbumRow(1))
+            roll_over(db, AlbumRow(1))
         })
         .await
         .unwrap();
     assert_eq!(place(&bench, items[0], 2), "wanted");
     assert_eq!(place(&bench, items[1], 2), "gone");
     assert_eq!(place(&bench, items[1], 0), "wanted");
-    bench.check();
-}
-
-#[tokio::test]
-async fn what_an_older_version_left_without_any_place_is_made_after_the_next_start() {
-    let (bench, items) = two_in_album().await;
-    bench
-        .store
-        .write(|db| {
-            db.execute("UPDATE placements SET state = 'gone'", [])?;
-            Ok(())
-        })
-        .await
-        .unwrap();
-    bench.store.recover(t(1)).await.unwrap();
-    let calls = bench.make_all(backfill(), t(1)).await;
-    assert_eq!(calls, [(items, None)]);
-    assert!(bench.store.is_drained().await.unwrap());
     bench.check();
 }

@@ -208,11 +208,11 @@ impl World {
                 .await
                 .unwrap()
             {
-                Hashed::Send(item, _) => {
+                Hashed::Upload(item, _) => {
                     self.numbers.insert(item, n);
                     self.sending.push((claim.file, item));
                 }
-                Hashed::Known(..) => unreachable!("every file has its own content"),
+                Hashed::Duplicate(..) => unreachable!("every file has its own content"),
             }
         } else if !self.sending.is_empty() {
             let (file, item) = self
@@ -324,7 +324,7 @@ impl World {
         }
         self.bench
             .store
-            .items_answered(sent.call.id, *album, 200, outcomes, None, self.now)
+            .items_answered(sent.call.id.into(), *album, 200, outcomes, None, self.now)
             .await
             .unwrap();
     }

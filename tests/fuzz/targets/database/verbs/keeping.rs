@@ -75,7 +75,7 @@ pub(super) async fn of_acts(store: &Store, verb: u8, input: &mut Bytes<'_>) -> R
         }
         8 => {
             let _ = store.open_acts().await?;
-            let _ = store.any_act_is_open().await?;
+            let _ = store.open_acts().await?;
         }
         _ => {
             let n = usize::from(input.byte());
@@ -146,9 +146,9 @@ pub(super) async fn of_recovery(store: &Store, verb: u8, input: &mut Bytes<'_>) 
         }
         4 => {
             let _ = store.client_id().await?;
-            store.is_published().await?;
+            store.set_published().await?;
         }
-        5 => store.client_is(input.text()).await?,
+        5 => store.set_client_id(input.text()).await?,
         6 => store.client_replaced(input.text(), now).await?,
         7 => {
             let longest = Duration::from_secs(input.number() as u64);
