@@ -80,8 +80,10 @@ impl Method {
     pub fn http(self) -> http::Method {
         match self {
             Self::MediaItemsPatch => http::Method::PATCH,
-            Self::MediaItemsBatchGet | Self::MediaItemsList => http::Method::GET,
-            Self::AlbumsGet | Self::AlbumsList => http::Method::GET,
+            Self::MediaItemsBatchGet
+            | Self::MediaItemsList
+            | Self::AlbumsGet
+            | Self::AlbumsList => http::Method::GET,
             Self::MediaItemsBatchCreate
             | Self::MediaItemsSearch
             | Self::AlbumsCreate

@@ -35,13 +35,18 @@ impl From<&Metadata> for FileVersion {
 #[derive(Debug)]
 pub(super) struct WatchedFile {
     path: PathBuf,
-    /// None until the first read; inside, none if there was no file.
-    read: Option<Option<FileVersion>>,
+    was_read: bool,
+    /// None if there was no file.
+    version: Option<FileVersion>,
 }
 
 impl WatchedFile {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, read: None }
+        Self {
+            path,
+            was_read: false,
+            version: None,
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -50,26 +55,27 @@ impl WatchedFile {
 
     /// The version that was read last.
     pub(super) fn version(&self) -> Option<&FileVersion> {
-        self.read.as_ref()?.as_ref()
+        self.version.as_ref()
     }
 
     /// Remembers that the file was read, or written, in this version.
     pub(super) fn set_version(&mut self, version: Option<FileVersion>) {
-        self.read = Some(version);
+        self.was_read = true;
+        self.version = version;
     }
 
     /// Remembers the current version, before the file is read. Returns whether it is a new one.
     pub(super) fn update(&mut self) -> bool {
-        let current = Some(FileVersion::of(&self.path));
-        std::mem::replace(&mut self.read, current) != self.read
+        let current = FileVersion::of(&self.path);
+        let is_new = !self.was_read || self.version != current;
+        self.set_version(current);
+        is_new
     }
 
     /// Whether there is a file of another version than was read last; false before the first read.
     pub(super) fn has_changed(&self) -> bool {
         let current = FileVersion::of(&self.path);
-        self.read
-            .as_ref()
-            .is_some_and(|read| current.is_some() && current != *read)
+        self.was_read && current.is_some() && current != self.version
     }
 }
 
