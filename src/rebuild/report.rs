@@ -114,14 +114,14 @@ impl Report {
         if self.albums.n > 0 {
             let verb = if self.albums.n == 1 { was } else { were };
             let _ = writeln!(text, "{albums} {verb} taken over:");
-            list(&mut text, &self.albums, escaped);
+            list(&mut text, &self.albums, |it| Escaped::text(it).to_string());
         }
         if self.doubles.n > 0 {
             let _ = writeln!(
                 text,
                 "Left alone, because another album has the same title:"
             );
-            list(&mut text, &self.doubles, escaped);
+            list(&mut text, &self.doubles, |it| Escaped::text(it).to_string());
         }
         for why in Unsure::ALL {
             let Some(files) = self.unmatched.get(&why) else {
@@ -129,7 +129,7 @@ impl Report {
             };
             let n = format::files(files.n);
             let _ = writeln!(text, "{n} not found again, {}:", why.words());
-            list(&mut text, files, escaped_path);
+            list(&mut text, files, |it| Escaped::path(it).to_string());
         }
         if self.left.n > 0 {
             let n = format::files(self.left.n);
@@ -137,7 +137,7 @@ impl Report {
                 text,
                 "{n} left as before: changed, unreadable, or queued already:"
             );
-            list(&mut text, &self.left, escaped_path);
+            list(&mut text, &self.left, |it| Escaped::path(it).to_string());
         }
         if !self.unmatched.is_empty() {
             let _ = writeln!(
@@ -148,11 +148,13 @@ impl Report {
         if self.orphans.n > 0 {
             let n = format::count(self.orphans.n, "media item", "media items");
             let _ = writeln!(text, "{n} without a file for certain:");
-            list(&mut text, &self.orphans, escaped);
+            list(&mut text, &self.orphans, |it| Escaped::text(it).to_string());
         }
         if self.problems.n > 0 {
             text.push_str("Could not be looked at:\n");
-            list(&mut text, &self.problems, escaped);
+            list(&mut text, &self.problems, |it| {
+                Escaped::text(it).to_string()
+            });
         }
         if self.is_dry {
             text.push_str("Nothing was written.\n");
@@ -162,14 +164,6 @@ impl Report {
         }
         text
     }
-}
-
-fn escaped(text: &String) -> String {
-    Escaped::text(text).to_string()
-}
-
-fn escaped_path(path: &PathBuf) -> String {
-    Escaped::path(path).to_string()
 }
 
 fn list<T>(text: &mut String, entries: &Entries<T>, show: impl Fn(&T) -> String) {
