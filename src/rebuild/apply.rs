@@ -1,4 +1,4 @@
-//! What is sure, put into the store: files by their hash, then the order of albums.
+//! The run of `albumen rebuild`: its steps, and what they write to the store.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -7,37 +7,322 @@ use std::{
     sync::Arc,
 };
 
+use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
+use tokio_util::sync::CancellationToken;
 
 use super::{
-    OurAlbum, Rebuilding, album_order, local::Candidate, matching::Unsure, remote::Stopped,
+    local::{self, Candidate, Root},
+    matching::{self, Unsure},
+    remote::{Listed, Lists, Stopped},
+    report::Report,
 };
 use crate::{
-    config::Order,
+    config::{Config, Order},
+    context::{Context, Mode, account},
+    daemon::context::build,
+    escape::Escaped,
+    exit_code::ExitCode,
+    lock::Lock,
     model::{
         album_title,
-        ids::{AlbumRow, ContentHash, ItemId},
+        ids::{AlbumId, AlbumRow, ContentHash, ItemId},
         order_key::OrderKey,
     },
-    photos_api::wire::ALBUM_ITEMS_MAX,
-    store::{Content, RecoveredItem},
+    photos_api::{self, wire::ALBUM_ITEMS_MAX},
+    progress::Progress,
+    store::{self, Content, RecoveredItem, Store},
 };
 
-/// Files that are hashed before they are recorded: what a kill costs.
+/// The number of files that are hashed before they are recorded: lost if the process is killed.
 const BATCH: usize = 32;
 
-/// After so many files it is said how far the reading is.
-const TOLD_AT: u64 = 1_000;
+/// The number of files between two log lines.
+const LOG_EVERY: u64 = 1_000;
 
 /// A file, and the number of its media item, if it has one.
 type Paired = (Candidate, Option<usize>);
 
+/// Rebuilds; returns the exit code and the report. With `is_dry` it only reports what it would do; its
+/// requests are counted too.
+pub async fn rebuild(
+    config: Arc<Config>,
+    is_dry: bool,
+    stop: CancellationToken,
+) -> anyhow::Result<(ExitCode, String)> {
+    let lock =
+        Lock::take(&config.state_dir).context("a rebuild needs the state folder for itself")?;
+    let state_dir = config.state_dir.clone();
+    let opened = tokio::task::spawn_blocking(move || {
+        if is_dry && store::is_damaged(&state_dir)? {
+            return Err(store::Error::KeptOnDryRun(state_dir.join(store::FILE_NAME)));
+        }
+        Store::open_in_place_of_damage(&state_dir)
+    });
+    let (store, before) = opened.await?.context("cannot open the database")?;
+    if let Some(before) = &before {
+        let before = Escaped::path(before);
+        tracing::warn!("the database was damaged; it is kept as {before}, and a new one is made");
+    }
+    let ended = with_store(config, is_dry, stop, store.clone()).await;
+    store.close().await;
+    drop(lock);
+    ended
+}
+
+async fn with_store(
+    config: Arc<Config>,
+    is_dry: bool,
+    stop: CancellationToken,
+    store: Store,
+) -> anyhow::Result<(ExitCode, String)> {
+    let context = build(store, config, Mode::Backfill, Progress::default(), stop).await?;
+    let began = context.clock.now();
+    context.store.recover(began).await?;
+    let mut work = Rebuilding {
+        context,
+        roots: Vec::new(),
+        candidates: Vec::new(),
+        listed: Arc::default(),
+        items: Vec::new(),
+        albums: Vec::new(),
+        holds: HashMap::new(),
+        began,
+        report: Report::new(is_dry),
+    };
+    let code = match work.run().await {
+        Ok(()) => ExitCode::Done,
+        Err(stopped) => work.ended_early(stopped)?,
+    };
+    Ok((code, work.report.text()))
+}
+
+/// An album of the service that has a row.
+#[derive(Debug)]
+struct OurAlbum {
+    row: AlbumRow,
+    title: String,
+    id: AlbumId,
+    /// The numbers of its items, in the album's order.
+    members: Vec<usize>,
+}
+
+/// A rebuild in progress.
+#[derive(Debug)]
+struct Rebuilding {
+    context: Context,
+    roots: Vec<Root>,
+    candidates: Vec<Candidate>,
+    listed: Arc<Listed>,
+    /// For each listed item its row, if it has one.
+    items: Vec<Option<ItemId>>,
+    albums: Vec<OurAlbum>,
+    /// The position of each listed item in each album.
+    holds: HashMap<(AlbumRow, usize), usize>,
+    began: Timestamp,
+    report: Report,
+}
+
 impl Rebuilding {
-    /// Reads what matched, and what may be a copy of it, and records what is a media item.
-    pub(super) async fn record(
-        &mut self,
-        verdicts: Vec<Result<usize, Unsure>>,
-    ) -> Result<(), Stopped> {
+    async fn run(&mut self) -> Result<(), Stopped> {
+        let titles = self.walk().await?;
+        self.take_albums(&titles).await?;
+        self.list().await?;
+        let verdicts = self.compare().await?;
+        self.report_orphans(&verdicts);
+        if self.report.is_dry {
+            self.report_files(&verdicts);
+            return Ok(());
+        }
+        let recorded = self.record(verdicts).await;
+        // Also after an error, for the files that were recorded.
+        self.put_in_order().await?;
+        recorded
+    }
+
+    /// Walks over the folders; returns the titles that folders and rules give to albums.
+    async fn walk(&mut self) -> Result<HashSet<String>, Stopped> {
+        let context = self.context.clone();
+        if !self.report.is_dry {
+            let reader = context.store.reader()?;
+            let specs = local::roots(&context.config, &reader)?
+                .iter()
+                .map(|root| root.folder.spec())
+                .collect();
+            context.store.roots(specs).await?;
+        }
+        let (roots, found) = tokio::task::spawn_blocking(move || {
+            let reader = context.store.reader()?;
+            let roots = local::roots(&context.config, &reader)?;
+            let found = local::walk(&roots, &reader, &context.stop)?;
+            anyhow::Ok((roots, found))
+        })
+        .await??;
+        self.roots = roots;
+        self.candidates = found.candidates;
+        for problem in found.problems {
+            self.report.problem(problem);
+        }
+        self.check_stop()?;
+        Ok(found.titles)
+    }
+
+    /// Gives the albums of the service their rows; a dry run rolls the transaction back.
+    async fn take_albums(&mut self, titles: &HashSet<String>) -> Result<(), Stopped> {
+        let albums = Lists::new(&self.context).albums().await?;
+        let listed = matching::album_parts(&albums, titles);
+        let now = self.context.clock.now();
+        let is_dry = self.report.is_dry;
+        let taken = self
+            .context
+            .store
+            .albums_taken_over(listed.clone(), is_dry, now)
+            .await?;
+        let mut new = Vec::new();
+        for (album, taken) in listed.into_iter().zip(taken) {
+            let Some(taken) = taken else {
+                self.report.double(&album.title);
+                continue;
+            };
+            if taken.is_new {
+                new.push(match album.part {
+                    1 => album.title.clone(),
+                    part => format!("{} ({part})", album.title),
+                });
+            }
+            self.albums.push(OurAlbum {
+                row: taken.row,
+                title: taken.title,
+                id: album.album_id,
+                members: Vec::new(),
+            });
+        }
+        new.sort_unstable();
+        for title in new {
+            self.report.album(title);
+        }
+        Ok(())
+    }
+
+    /// Lists the media items of the service, and finds those that have a row already.
+    async fn list(&mut self) -> Result<(), Stopped> {
+        let mut lists = Lists::new(&self.context);
+        let mut listed = Listed::default();
+        lists.library(&mut listed).await?;
+        for album in &mut self.albums {
+            let Some(members) = lists.members(&album.id, &mut listed).await? else {
+                let title = &album.title;
+                let words = format!("the album \"{title}\": the service would not list its items");
+                self.report.problem(words);
+                continue;
+            };
+            let numbers = members.iter().enumerate();
+            let held = numbers.map(|(place, number)| ((album.row, *number), place));
+            self.holds.extend(held);
+            album.members = members;
+        }
+        let mut items = vec![None; listed.items.len()];
+        self.context.store.reader()?.each_media_item(|item, id| {
+            if let Some(slot) = listed.number(id).and_then(|number| items.get_mut(number)) {
+                *slot = Some(item);
+            }
+        })?;
+        self.report.items = Some(listed.items.len() as u64);
+        self.items = items;
+        self.listed = Arc::new(listed);
+        Ok(())
+    }
+
+    /// The number of the media item of each candidate, where there is a match.
+    async fn compare(&mut self) -> Result<Vec<Result<usize, Unsure>>, Stopped> {
+        let mut candidates = std::mem::take(&mut self.candidates);
+        let (roots, listed) = (self.roots.clone(), Arc::clone(&self.listed));
+        let (context, now) = (self.context.clone(), self.context.clock.now());
+        let (candidates, verdicts) = tokio::task::spawn_blocking(move || {
+            let config = &context.config;
+            let verdicts =
+                local::compare(&mut candidates, &roots, &listed, config, now, &context.stop);
+            (candidates, verdicts)
+        })
+        .await?;
+        self.candidates = candidates;
+        verdicts.ok_or(Stopped::Interrupted)
+    }
+
+    /// Reports the media items without a matching file.
+    fn report_orphans(&mut self, verdicts: &[Result<usize, Unsure>]) {
+        let mut has_file: Vec<bool> = self.items.iter().map(Option::is_some).collect();
+        for number in verdicts.iter().flatten() {
+            if let Some(slot) = has_file.get_mut(*number) {
+                *slot = true;
+            }
+        }
+        for (item, has_file) in self.listed.items.iter().zip(has_file) {
+            if !has_file {
+                self.report.orphan(&item.name);
+            }
+        }
+        let known = self.candidates.iter().filter(|one| one.is_held).count();
+        self.report.known = known as u64;
+    }
+
+    /// Reports the result for each file, in a dry run.
+    fn report_files(&mut self, verdicts: &[Result<usize, Unsure>]) {
+        for (one, verdict) in self.candidates.iter().zip(verdicts) {
+            match verdict {
+                _ if one.is_held => {}
+                Ok(_) => self.report.matched += 1,
+                Err(why) => self.report.unmatched(*why, || one.path(&self.roots)),
+            }
+        }
+    }
+
+    fn check_stop(&self) -> Result<(), Stopped> {
+        if self.context.stop.is_cancelled() {
+            return Err(Stopped::Interrupted);
+        }
+        Ok(())
+    }
+
+    /// The exit code of a run that ended early; the report says why.
+    fn ended_early(&mut self, stopped: Stopped) -> anyhow::Result<ExitCode> {
+        let (code, why) = match stopped {
+            Stopped::Interrupted => (ExitCode::Interrupted, "interrupted".to_owned()),
+            Stopped::DayIsSpent => (
+                ExitCode::WorkLeft,
+                "the day's requests are used, but for those that are kept for fresh files"
+                    .to_owned(),
+            ),
+            Stopped::Refused(error) => {
+                let code = match error.kind() {
+                    photos_api::Kind::LoginNeeded | photos_api::Kind::ScopeMissing => {
+                        ExitCode::LoginNeeded
+                    }
+                    photos_api::Kind::ApiDisabled
+                    | photos_api::Kind::PhotosDisabled
+                    | photos_api::Kind::Setup => ExitCode::Unusable,
+                    _ => ExitCode::WorkLeft,
+                };
+                let mut why = account::error_chain(&error);
+                if let Some(hint) = error.hint() {
+                    why = format!("{why}\nhint: {hint}");
+                }
+                (code, why)
+            }
+            Stopped::Failed(error) => return Err(error),
+        };
+        let why = match code {
+            ExitCode::Interrupted | ExitCode::WorkLeft => {
+                format!("{why}; what was done is kept, run it again to go on")
+            }
+            _ => why,
+        };
+        self.report.stopped = Some(why);
+        Ok(code)
+    }
+
+    /// Hashes and records the matched files and their copies.
+    async fn record(&mut self, verdicts: Vec<Result<usize, Unsure>>) -> Result<(), Stopped> {
         let all = std::mem::take(&mut self.candidates)
             .into_iter()
             .zip(verdicts);
@@ -51,7 +336,7 @@ impl Rebuilding {
         }
         let mut of_content = HashMap::new();
         let mut sizes = HashSet::new();
-        let mut told = 0;
+        let mut logged = 0;
         for batch in batches(sure) {
             let (recorded, left) = self.record_batch(batch, Arc::default()).await?;
             for (hash, size, number) in recorded {
@@ -61,12 +346,12 @@ impl Rebuilding {
             for path in left {
                 self.report.left(|| path);
             }
-            if self.report.matched / TOLD_AT > told {
-                told = self.report.matched / TOLD_AT;
+            if self.report.matched / LOG_EVERY > logged {
+                logged = self.report.matched / LOG_EVERY;
                 tracing::info!("{} files are found again so far", self.report.matched);
             }
         }
-        // A copy under another name: the service knows only the first name.
+        // Copies under other names: the service knows only the first name.
         let of_content = Arc::new(of_content);
         let mut reasons = HashMap::new();
         let mut copies = Vec::new();
@@ -88,16 +373,16 @@ impl Rebuilding {
         Ok(())
     }
 
-    /// Reads some files and records those that have the number of a media item, or a content whose
-    /// number is known. Gives hash, size and number of what was recorded, and the paths of the rest.
+    /// Hashes a batch and records the files that have a media item, by number or by content. Returns
+    /// hash, size and number of the recorded files, and the paths of the others.
     async fn record_batch(
         &mut self,
         batch: Vec<Paired>,
         of_content: Arc<HashMap<ContentHash, usize>>,
     ) -> Result<(Vec<(ContentHash, u64, usize)>, Vec<PathBuf>), Stopped> {
-        self.go_on()?;
+        self.check_stop()?;
         let batch = self.read_batch(batch, of_content).await?;
-        self.go_on()?;
+        self.check_stop()?;
         let mut left = Vec::new();
         let mut found = Vec::with_capacity(batch.len());
         let mut recorded = Vec::with_capacity(batch.len());
@@ -135,7 +420,7 @@ impl Rebuilding {
         Ok((done, left))
     }
 
-    /// Hashes some files, and finds the numbers of those that have none by their content.
+    /// Hashes a batch, and finds media items by content for files without a number.
     async fn read_batch(
         &self,
         mut batch: Vec<Paired>,
@@ -190,7 +475,7 @@ impl Rebuilding {
         })
     }
 
-    /// The album of this title, or the part of it, in which the service has the item.
+    /// The album of this title, or its part, that has the item.
     fn listed_in(&self, title: Option<&str>, number: usize) -> Option<AlbumRow> {
         let title = title.and_then(album_title::clean)?;
         let holds = |album: &&OurAlbum| {
@@ -199,8 +484,8 @@ impl Rebuilding {
         self.albums.iter().find(holds).map(|album| album.row)
     }
 
-    /// When the item seems to have come to an album that is in the order of arrival: nobody else
-    /// knows, and all that counts is that it was before now, and before those behind it.
+    /// An arrival time for an item of an album in the order of arrival. The real one is lost; it only has
+    /// to be before now, and before those of the items behind it.
     fn arrived(&self, root: usize, album: AlbumRow, number: usize) -> Option<Timestamp> {
         let is_arrival = self.roots.get(root)?.folder.settings.order == Order::Arrival;
         let place = i64::try_from(*self.holds.get(&(album, number))?).ok()?;
@@ -209,15 +494,15 @@ impl Rebuilding {
         arrived.filter(|_| is_arrival)
     }
 
-    /// Finds out how much of each album stands where our order wants it.
-    pub(super) async fn put_in_order(&self) -> Result<(), Stopped> {
+    /// Records which items of each album are in sequence.
+    async fn put_in_order(&self) -> Result<(), Stopped> {
         let store = &self.context.store;
         for album in &self.albums {
             let item = |number: &usize| self.items.get(*number).copied().flatten();
             let items: Vec<ItemId> = album.members.iter().filter_map(item).collect();
             let keys = store.keys_in(album.row, items.clone()).await?;
             let keys: Vec<Option<&[u8]>> = keys.iter().map(Option::as_deref).collect();
-            let in_sequence = album_order::longest_run(&keys);
+            let in_sequence = matching::longest_increasing(&keys);
             let standing = items.into_iter().zip(in_sequence).collect();
             store.stand_in(album.row, standing).await?;
         }

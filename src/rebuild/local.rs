@@ -1,4 +1,4 @@
-//! What is on the disk, and what it could be of what the service has. Everything here blocks.
+//! Finds the files of the folders, and compares them with the listed media items. All functions block.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -29,7 +29,7 @@ use crate::{
     upload,
 };
 
-/// A place with its row, if it has one.
+/// A folder with its row, if it has one.
 #[derive(Debug, Clone)]
 pub(super) struct Root {
     pub(super) folder: Arc<Folder>,
@@ -46,14 +46,14 @@ pub(super) struct FoundFile {
     pub(super) known: Option<Box<KnownFile>>,
 }
 
-/// A file, with what is found out about it step by step.
+/// A file, with what was read of it so far.
 #[derive(Debug)]
 pub(super) struct Candidate {
     pub(super) root: usize,
     pub(super) file: FoundFile,
-    /// Whether its bytes are an item already: it is not to be matched, but it may be meant.
+    /// Whether it has an item already: it needs no match, but can be the match of an item.
     pub(super) is_held: bool,
-    // Boxed, because there may be very many candidates, and few are looked into at a time.
+    // Boxed, because there can be very many candidates, of which few are read at a time.
     pub(super) looked: Option<Box<Preview>>,
     pub(super) content: Option<Box<Content>>,
 }
@@ -66,7 +66,7 @@ impl Candidate {
         root.unwrap_or(Path::new("")).join(dir).join(&entry.name)
     }
 
-    /// Reads it to its end, once. None if it is not what it was, or cannot be read.
+    /// Hashes it, once. None if it has changed or cannot be read.
     pub(super) fn read(&mut self, roots: &[Root]) -> Option<&Content> {
         if let Some(root) = roots.get(self.root)
             && self.content.is_none()
@@ -78,7 +78,7 @@ impl Candidate {
         self.content.as_deref()
     }
 
-    /// Looks into its head, once.
+    /// Reads its metadata, once.
     pub(super) fn look(&mut self, roots: &[Root], config: &Config, now: Timestamp) {
         if let Some(root) = roots.get(self.root)
             && self.looked.is_none()
@@ -92,17 +92,17 @@ impl Candidate {
     }
 }
 
-/// What a walk over all folders found.
+/// The result of a walk over all folders.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) candidates: Vec<Candidate>,
-    /// Titles that folders and rules give to albums of their own.
+    /// The titles that folders and rules give to albums.
     pub(super) titles: HashSet<String>,
-    /// What could not be read, in words.
+    /// What could not be read.
     pub(super) problems: Vec<String>,
 }
 
-/// The places of the configuration.
+/// The folders of the configuration.
 pub(super) fn roots(config: &Config, reader: &Reader) -> anyhow::Result<Vec<Root>> {
     let folders = Folders::new(config.folders.iter().cloned())?;
     let root = |folder: &Arc<Folder>| {
@@ -171,7 +171,7 @@ impl Found {
                     known: row.cloned().map(Box::new),
                     entry,
                 };
-                if let Some(is_held) = standing(&file) {
+                if let Some(is_held) = is_attached(&file) {
                     self.candidates.push(Candidate {
                         root: number,
                         file,
@@ -186,9 +186,9 @@ impl Found {
     }
 }
 
-/// Whether a file is held already; none if it is none of our business: what its row says of its bytes
-/// stands, or it is an edited file, which goes its own way.
-fn standing(file: &FoundFile) -> Option<bool> {
+/// Whether a file has an item already; none if the rebuild skips it: its row is still valid, or an
+/// upload of it has begun.
+fn is_attached(file: &FoundFile) -> Option<bool> {
     let Some(known) = &file.known else {
         return Some(false);
     };
@@ -202,8 +202,8 @@ fn standing(file: &FoundFile) -> Option<bool> {
     }
 }
 
-/// For each candidate the number of its media item, or why it has none. Heads of files are read
-/// where an item has their name. None if the run was stopped.
+/// For each candidate the number of its media item, or why it has none. Reads the metadata of files whose
+/// name an item has. None if the run was interrupted.
 pub(super) fn compare(
     candidates: &mut [Candidate],
     roots: &[Root],
@@ -234,7 +234,7 @@ pub(super) fn compare(
         let Some(name) = name.as_deref().filter(|name| asked.contains(name)) else {
             continue;
         };
-        // There may be very many: it is looked into once more when it is recorded.
+        // Dropped, because there can be very many: it is read again when the file is recorded.
         one.look(roots, config, now);
         let looked = one.looked.take();
         files.push(File {
@@ -257,8 +257,7 @@ pub(super) fn compare(
     Some(verdicts)
 }
 
-/// Copies: files of one name and size, in several folders, that have the same bytes. Each is given
-/// the number of the first.
+/// Finds copies: files of one name and size with the same bytes. Each gets the number of the first.
 fn classes(
     candidates: &mut [Candidate],
     names: &[Option<String>],
@@ -289,13 +288,13 @@ fn classes(
     classes
 }
 
-/// When the file's own bytes say that it was taken.
+/// The time in the metadata of the file.
 fn moment(looked: &Preview) -> Option<Moment> {
     let instant = second(looked.taken.instant);
     match looked.taken.source {
         Source::Exif => Some(Moment::WallClock(instant)),
         Source::Video => Some(Moment::Instant(instant)),
-        // What the service makes of these is not known.
+        // How the service reads these is not documented.
         Source::Written | Source::FileName | Source::Modified => None,
     }
 }

@@ -1,29 +1,34 @@
-//! Which file is which media item. Pure.
+//! Matches files with media items, and albums of the service with ours. Pure.
 //!
-//! The service tells no size and no checksum (fact sheet, section 4.5), so a file is known again by
-//! what both sides have: the name, the time that the camera wrote, the dimensions. That is sure only
-//! if nothing else could be meant: a pair counts if each is the only one that the other could be.
-//! Files of equal content are one here, and a file or an item about which something is unknown could
-//! be anything of its name.
+//! The service returns no size and no checksum (fact sheet, section 4.5), so a file is recognised by
+//! its name, the time that the camera wrote, and its dimensions. A pair matches only if each is the only
+//! possible partner of the other. Files of equal content count as one, and a file or item with unknown
+//! properties could be any of its name.
 //!
-//! What is not sure is left alone, because a wrong match would be a photo that never goes up, and a
-//! missing match costs only its bytes: the service makes no second media item of them.
+//! In doubt there is no match: a wrong match would be a photo that is never uploaded, a missing match
+//! costs only an upload, because the service creates no second media item of equal bytes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-/// Zones differ by whole quarters of an hour.
+use crate::{
+    model::album_title,
+    photos_api::wire::{ALBUM_ITEMS_MAX, Album},
+    store::ListedAlbum,
+};
+
+/// Time zones differ by multiples of this, in seconds.
 const QUARTER: i64 = 15 * 60;
 
-/// The most that two zones differ, in seconds: from -12 to +14 hours.
-const ZONES_APART: i64 = 26 * 60 * 60;
+/// The largest difference of two time zones, in seconds: from -12 to +14 hours.
+const ZONES_APART_MAX: i64 = 26 * 60 * 60;
 
 /// Width and height in pixels.
 pub(super) type Pixels = (u32, u32);
 
-/// When something was taken, by what its own bytes say, in seconds since 1970.
+/// The time in a file's metadata, in seconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Moment {
-    /// A wall clock, which the service may read in another zone than we do.
+    /// A local time, for which the service may assume another time zone.
     WallClock(i64),
     /// An instant.
     Instant(i64),
@@ -39,24 +44,24 @@ impl Moment {
             return self.exact(second);
         };
         let apart = own - second;
-        apart % QUARTER == 0 && apart.abs() <= ZONES_APART
+        apart % QUARTER == 0 && apart.abs() <= ZONES_APART_MAX
     }
 }
 
-/// What is known of a file.
+/// The known properties of a file.
 #[derive(Debug, Clone)]
 pub(super) struct File {
-    /// Its name, as it is sent to the service.
+    /// Its name, as sent to the service.
     pub(super) name: Box<str>,
-    /// When it was taken; none if only its name or its last change would say so.
+    /// When it was taken, if its metadata says so.
     pub(super) moment: Option<Moment>,
     /// Its dimensions.
     pub(super) pixels: Option<Pixels>,
-    /// Files of the same number have the same bytes.
+    /// Files with the same number have the same bytes.
     pub(super) content: usize,
 }
 
-/// What is known of a media item.
+/// The known properties of a media item.
 #[derive(Debug, Clone)]
 pub(super) struct Item {
     /// Its name.
@@ -67,25 +72,25 @@ pub(super) struct Item {
     pub(super) pixels: Option<Pixels>,
 }
 
-/// Why a file is left to the queue.
+/// Why a file has no match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Unsure {
-    /// No media item has its name.
+    /// There is no media item of its name.
     NoSuchName,
-    /// It does not say when it was taken.
+    /// Its metadata has no time.
     Undated,
-    /// What has its name was taken at another time.
+    /// The item of its name has another time.
     OtherTime,
-    /// What has its name and time has other dimensions.
+    /// The item of its name and time has other dimensions.
     OtherSize,
-    /// Dimensions are missing, and the rest does not make up for them.
+    /// Dimensions are unknown, and the rest is not enough.
     UnknownSize,
-    /// It could be several, or several could be the one.
+    /// Several items or several files are possible.
     Several,
 }
 
 impl Unsure {
-    /// All of them, in the order in which they are told.
+    /// All of them, in the order of the report.
     pub(super) const ALL: [Self; 6] = [
         Self::NoSuchName,
         Self::Several,
@@ -95,7 +100,7 @@ impl Unsure {
         Self::UnknownSize,
     ];
 
-    /// In words.
+    /// The words of the report.
     pub(super) fn words(self) -> &'static str {
         match self {
             Self::NoSuchName => "no item in Google Photos has this name",
@@ -108,8 +113,8 @@ impl Unsure {
     }
 }
 
-/// For each file the number of its media item, or why there is none. No two files of different
-/// content get the same one.
+/// For each file the number of its media item, or why it has none. Files of different content never get
+/// the same item.
 pub(super) fn matches(files: &[File], items: &[Item]) -> Vec<Result<usize, Unsure>> {
     let mut verdicts = vec![Err(Unsure::NoSuchName); files.len()];
     let mut groups: HashMap<&str, Group> = HashMap::new();
@@ -131,7 +136,7 @@ pub(super) fn matches(files: &[File], items: &[Item]) -> Vec<Result<usize, Unsur
     verdicts
 }
 
-/// What has one name, by number.
+/// The numbers of the files and items of one name.
 #[derive(Debug, Default)]
 struct Group {
     files: Vec<usize>,
@@ -188,18 +193,98 @@ fn verdict(
     }
 }
 
-/// Whether the file could be this item, whose name it has. What is unknown speaks against nothing.
+/// Whether the file could be this item of the same name. Unknown properties match everything.
 fn may_be(file: &File, item: &Item) -> bool {
     let time = match (file.moment, item.second) {
         (Some(moment), Some(second)) => moment.equals(second),
         _ => true,
     };
     let size = match (file.pixels, item.pixels) {
-        // The service may show a photo upright that lies on its side in the file.
+        // The service may rotate a photo.
         (Some((w, h)), Some(of_item)) => of_item == (w, h) || of_item == (h, w),
         _ => true,
     };
     time && size
+}
+
+/// The number of items that an album with further parts has at least: it was full, and users hardly
+/// removed half of it.
+const ONCE_FULL: u64 = ALBUM_ITEMS_MAX / 2;
+
+/// The title and part of each album of the service, the fullest first. "Crete (2)" is the second part of
+/// "Crete", unless a folder has that name (`own`), or "Crete" never was full. Titles are compared as our
+/// own rules would write them; albums that no rule could have named are left out.
+pub(super) fn album_parts(albums: &[Album], own: &HashSet<String>) -> Vec<ListedAlbum> {
+    let mut fullest: HashMap<String, u64> = HashMap::new();
+    for album in albums {
+        if let Some(title) = album_title::clean(&album.title) {
+            let items = fullest.entry(title).or_default();
+            *items = album.items().max(*items);
+        }
+    }
+    let mut listed: Vec<(u64, ListedAlbum)> = albums
+        .iter()
+        .filter_map(|album| {
+            let whole = album_title::clean(&album.title)?;
+            let (title, part) = match split_part(&whole) {
+                Some((base, part))
+                    if !own.contains(&whole)
+                        && fullest.get(base).is_some_and(|items| *items >= ONCE_FULL) =>
+                {
+                    (base.to_owned(), part)
+                }
+                _ => (whole, 1),
+            };
+            let product_url = Some(album.product_url.clone()).filter(|url| !url.is_empty());
+            let album_id = album.id.clone();
+            let one = ListedAlbum {
+                title,
+                part,
+                album_id,
+                product_url,
+            };
+            Some((album.items(), one))
+        })
+        .collect();
+    listed.sort_by_key(|(items, _)| std::cmp::Reverse(*items));
+    listed.into_iter().map(|(_, album)| album).collect()
+}
+
+/// Splits a title into that of the first part and the number of the part, if it has one.
+fn split_part(whole: &str) -> Option<(&str, u32)> {
+    let (base, number) = whole.strip_suffix(')')?.rsplit_once(" (")?;
+    let part: u32 = number.parse().ok()?;
+    (part >= 2 && part.to_string() == number).then_some((base, part))
+}
+
+/// For each item of an album, in the album's order, whether it belongs to the longest increasing
+/// subsequence of keys. The writer inserts items between two of these; the others were added by hand, or
+/// at the end. Items without a key are not ours and do not belong to it.
+pub(super) fn longest_increasing(keys: &[Option<&[u8]>]) -> Vec<bool> {
+    // For each length, where the subsequence with the lowest last key ends.
+    let mut ends: Vec<(usize, &[u8])> = Vec::new();
+    let mut before: Vec<Option<usize>> = vec![None; keys.len()];
+    for (place, key) in keys.iter().enumerate() {
+        let Some(key) = *key else { continue };
+        let length = ends.partition_point(|(_, end)| *end < key);
+        let previous = length.checked_sub(1).and_then(|shorter| ends.get(shorter));
+        if let Some(slot) = before.get_mut(place) {
+            *slot = previous.map(|(end, _)| *end);
+        }
+        match ends.get_mut(length) {
+            Some(end) => *end = (place, key),
+            None => ends.push((place, key)),
+        }
+    }
+    let mut belongs = vec![false; keys.len()];
+    let mut at = ends.last().map(|(end, _)| *end);
+    while let Some(place) = at {
+        if let Some(slot) = belongs.get_mut(place) {
+            *slot = true;
+        }
+        at = before.get(place).copied().flatten();
+    }
+    belongs
 }
 
 #[cfg(test)]
@@ -361,6 +446,118 @@ mod tests {
                     prop_assert!(verdict.is_ok(), "{verdict:?}");
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod album_tests {
+    use super::*;
+    use crate::model::ids::AlbumId;
+
+    fn album(id: &str, title: &str, items: u64) -> Album {
+        Album {
+            id: AlbumId::new(id),
+            title: title.to_owned(),
+            product_url: String::new(),
+            is_writeable: true,
+            media_items_count: items.to_string(),
+        }
+    }
+
+    fn parts(albums: &[Album], own: &[&str]) -> Vec<(String, String, u32)> {
+        let own = own.iter().map(|title| (*title).to_owned()).collect();
+        album_parts(albums, &own)
+            .into_iter()
+            .map(|one| (one.album_id.to_string(), one.title, one.part))
+            .collect()
+    }
+
+    #[test]
+    fn a_full_album_goes_on_in_its_parts() {
+        let albums = [
+            album("c", "Crete (3)", 7),
+            album("a", "Crete", 19_998),
+            album("b", "Crete (2)", 20_000),
+        ];
+        let crete = |id: &str, part| (id.to_owned(), "Crete".to_owned(), part);
+        assert_eq!(
+            parts(&albums, &[]),
+            [crete("b", 2), crete("a", 1), crete("c", 3)]
+        );
+    }
+
+    #[test]
+    fn a_number_behind_a_title_alone_makes_no_part() {
+        let albums = [album("a", "Crete", 20_000), album("b", "Crete (2)", 5)];
+        assert_eq!(parts(&albums, &["Crete (2)"])[1].1, "Crete (2)");
+        let albums = [album("a", "Crete", 20), album("b", "Crete (2)", 5)];
+        assert_eq!(parts(&albums, &[])[1].1, "Crete (2)");
+        for title in ["Crete (1)", "Crete (02)", "Crete(2)", "Crete (two)", "(2)"] {
+            assert_eq!(split_part(title), None, "{title}");
+        }
+    }
+
+    #[test]
+    fn of_two_albums_of_one_title_the_fuller_comes_first() {
+        let albums = [
+            album("a", "Crete", 2),
+            album("b", " Crete\n", 5),
+            album("x", " ", 9),
+        ];
+        let ids: Vec<_> = parts(&albums, &[]).into_iter().map(|one| one.0).collect();
+        assert_eq!(ids, ["b", "a"]);
+    }
+}
+
+#[cfg(test)]
+mod order_tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn run(keys: &[Option<u8>]) -> Vec<usize> {
+        let bytes: Vec<Option<[u8; 1]>> = keys.iter().map(|key| key.map(|key| [key])).collect();
+        let keys: Vec<Option<&[u8]>> = bytes
+            .iter()
+            .map(|key| key.as_ref().map(|key| &key[..]))
+            .collect();
+        let belongs = longest_increasing(&keys);
+        (0..keys.len()).filter(|place| belongs[*place]).collect()
+    }
+
+    #[test]
+    fn an_item_added_at_the_end_is_out_of_sequence() {
+        assert_eq!(run(&[Some(1), Some(3), Some(5), Some(2)]), [0, 1, 2]);
+        assert_eq!(run(&[Some(1), None, Some(3)]), [0, 2]);
+        assert_eq!(run(&[]), [0; 0]);
+    }
+
+    fn length_by_trial(keys: &[Option<u8>]) -> usize {
+        let all = 0..1_u32 << keys.len();
+        let rising = |set: u32| {
+            let chosen: Vec<_> = (0..keys.len())
+                .filter(|place| set & 1 << place != 0)
+                .map(|place| keys[place])
+                .collect();
+            let is_run = chosen.iter().all(Option::is_some)
+                && chosen.windows(2).all(|pair| pair[0] < pair[1]);
+            is_run.then_some(chosen.len())
+        };
+        all.filter_map(rising).max().unwrap_or(0)
+    }
+
+    proptest! {
+        #[test]
+        fn the_run_rises_and_no_longer_one_exists(
+            keys in proptest::collection::vec(proptest::option::of(0_u8..12), 0..10),
+        ) {
+            let found = run(&keys);
+            for pair in found.windows(2) {
+                prop_assert!(keys[pair[0]] < keys[pair[1]]);
+            }
+            prop_assert!(found.iter().all(|place| keys[*place].is_some()));
+            prop_assert_eq!(found.len(), length_by_trial(&keys));
         }
     }
 }

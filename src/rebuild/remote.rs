@@ -1,9 +1,8 @@
-//! What the service says that this client made: `albums.list`, `mediaItems.list`, and each album by
-//! `mediaItems.search`.
+//! Lists what this client made: `albums.list`, `mediaItems.list`, and `mediaItems.search` for each album.
 //!
-//! Pages may be short, empty or overlap; only a missing page token ends a list (fact sheet, section
-//! 4.1). Every request is counted before it is sent, and leaves the day's reserve alone. Trouble that
-//! passes is waited for; the end of the day's requests, a missing sign-in and the like end the run.
+//! Pages may be short, empty or overlap; only an empty page token ends a list (fact sheet, section 4.1).
+//! Every request is counted before it is sent; the day's reserve is not used. Transient errors are
+//! retried with backoff; other errors end the run.
 
 use std::{
     collections::{HashMap, HashSet, hash_map::Entry},
@@ -11,6 +10,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use tokio::time::sleep;
 
 use super::matching::Item;
@@ -29,28 +29,28 @@ use crate::{
     store::{AccountState, Sending},
 };
 
-/// Failures in a row after which the run ends rather than wait any longer.
-const PATIENCE: u32 = 8;
+/// The number of failures in a row after which the run ends.
+const FAILURES_MAX: u32 = 8;
 
-/// Pages that a list has at most: at 100 items a page, ten times as many items as anybody has.
-const PAGES: usize = 1_000_000;
+/// The most pages of a list: with 100 items a page, far more than any library has.
+const PAGES_MAX: usize = 1_000_000;
 
-/// After so many items it is said how far the list is.
-const TOLD_AT: usize = 5_000;
+/// The number of items between two log lines.
+const LOG_EVERY: usize = 5_000;
 
-/// How the page of a media item begins; so long as it is followed by its id, it is not kept.
+/// The usual address of a media item is this and its id; only other addresses are stored.
 const PRODUCT_URL: &str = "https://photos.google.com/lr/photo/";
 
-/// Why the service was not read to the end.
+/// Why the run ended early.
 #[derive(Debug)]
 pub(super) enum Stopped {
-    /// The user stopped it.
+    /// By a signal.
     Interrupted,
-    /// The requests of the day that are not kept for fresh files are used.
+    /// The requests of the day are used, except those reserved for fresh files.
     DayIsSpent,
-    /// The service refused.
+    /// By an error of the service.
     Refused(photos_api::Error),
-    /// Something of ours broke.
+    /// By an internal error.
     Failed(anyhow::Error),
 }
 
@@ -60,20 +60,20 @@ impl<E: Into<anyhow::Error>> From<E> for Stopped {
     }
 }
 
-/// All media items that were listed, each once; compact, for there may be very many.
+/// All listed media items, each once; compact, because there can be very many.
 #[derive(Debug, Default)]
 pub(super) struct Listed {
-    /// What they are matched by.
+    /// The data for matching.
     pub(super) items: Vec<Item>,
     ids: Vec<MediaItemId>,
-    /// Their pages, where they are not the usual ones.
+    /// The addresses, where they are not the usual ones.
     pages: HashMap<usize, String>,
-    /// Their descriptions, where they have any.
-    told: HashMap<usize, String>,
+    /// The descriptions, where there are any.
+    descriptions: HashMap<usize, String>,
     numbers: HashMap<Digest, usize>,
 }
 
-/// An id, shortened for a table that need not keep it twice.
+/// The hash of an id: shorter than the id, which is stored once.
 type Digest = [u8; 16];
 
 fn digest(id: &str) -> Digest {
@@ -86,17 +86,17 @@ fn digest(id: &str) -> Digest {
 }
 
 impl Listed {
-    /// The number of the item of this id.
+    /// The number of the item with this id.
     pub(super) fn number(&self, id: &str) -> Option<usize> {
         self.numbers.get(&digest(id)).copied()
     }
 
-    /// Its id.
+    /// The id of an item.
     pub(super) fn id(&self, number: usize) -> Option<&MediaItemId> {
         self.ids.get(number)
     }
 
-    /// Where a browser finds it.
+    /// The address of an item for a browser.
     pub(super) fn product_url(&self, number: usize) -> Option<String> {
         match self.pages.get(&number) {
             Some(url) => Some(url.clone()).filter(|url| !url.is_empty()),
@@ -104,12 +104,12 @@ impl Listed {
         }
     }
 
-    /// What the service was told about it.
+    /// The description of an item.
     pub(super) fn description(&self, number: usize) -> Option<String> {
-        self.told.get(&number).cloned()
+        self.descriptions.get(&number).cloned()
     }
 
-    /// Adds an item unless it is known; gives its number.
+    /// Adds an item unless it is known, and returns its number.
     fn add(&mut self, item: MediaItem) -> usize {
         let number = self.items.len();
         match self.numbers.entry(digest(item.id.as_str())) {
@@ -120,7 +120,7 @@ impl Listed {
             self.pages.insert(number, item.product_url);
         }
         if !item.description.is_empty() {
-            self.told.insert(number, item.description);
+            self.descriptions.insert(number, item.description);
         }
         let metadata = &item.media_metadata;
         let side = |text: &str| text.parse::<u32>().ok().filter(|side| *side > 0);
@@ -135,13 +135,13 @@ impl Listed {
     }
 }
 
-/// The second that an instant is in, since 1970.
+/// Rounds an instant down to seconds since 1970.
 pub(super) fn second(instant: Timestamp) -> i64 {
     let seconds = instant.as_nanosecond().div_euclid(1_000_000_000);
     i64::try_from(seconds).unwrap_or(i64::MAX)
 }
 
-/// Reads lists of the service.
+/// Reads the lists of the service.
 #[derive(Debug)]
 pub(super) struct Lists<'a> {
     context: &'a Context,
@@ -149,7 +149,7 @@ pub(super) struct Lists<'a> {
 }
 
 impl<'a> Lists<'a> {
-    /// Reads by the client of `stage`.
+    /// A reader with the client of `context`.
     pub(super) fn new(context: &'a Context) -> Self {
         Self {
             context,
@@ -159,74 +159,80 @@ impl<'a> Lists<'a> {
 
     /// All albums, each once.
     pub(super) async fn albums(&mut self) -> Result<Vec<Album>, Stopped> {
-        let mut albums: Vec<Album> = Vec::new();
-        let mut page_token = String::new();
-        for _ in 0..PAGES {
-            let page: AlbumsPage = self.ask(&Call::albums_list(&page_token)).await?;
-            for album in page.albums {
-                if albums.iter().all(|known| known.id != album.id) {
-                    albums.push(album);
-                }
-            }
-            page_token = match next(&page_token, page.next_page_token)? {
-                Some(token) => token,
-                None => return Ok(albums),
-            };
-        }
-        Err(endless())
+        let (mut albums, mut seen) = (Vec::new(), HashSet::new());
+        let take = |page: AlbumsPage| {
+            let new = page
+                .albums
+                .into_iter()
+                .filter(|album| seen.insert(album.id.clone()));
+            albums.extend(new);
+            page.next_page_token
+        };
+        self.read_pages(Call::albums_list, take).await?;
+        Ok(albums)
     }
 
     /// All media items of the library.
     pub(super) async fn library(&mut self, listed: &mut Listed) -> Result<(), Stopped> {
-        let mut page_token = String::new();
-        for _ in 0..PAGES {
-            let page: MediaItemsPage = self.ask(&Call::media_items_list(&page_token)).await?;
+        let take = |page: MediaItemsPage| {
             let before = listed.items.len();
             for item in page.media_items {
                 listed.add(item);
             }
-            if listed.items.len() / TOLD_AT > before / TOLD_AT {
+            if listed.items.len() / LOG_EVERY > before / LOG_EVERY {
                 tracing::info!("{} media items are listed so far", listed.items.len());
             }
-            page_token = match next(&page_token, page.next_page_token)? {
-                Some(token) => token,
-                None => return Ok(()),
-            };
-        }
-        Err(endless())
+            page.next_page_token
+        };
+        self.read_pages(Call::media_items_list, take).await
     }
 
-    /// The numbers of an album's items, in the album's order; none if the service does not know it.
-    /// Items that the library's list has left out are added.
+    /// The numbers of an album's items, in the album's order; none if the service refuses the album.
+    /// Adds items that the list of the library left out.
     pub(super) async fn members(
         &mut self,
         album: &AlbumId,
         listed: &mut Listed,
     ) -> Result<Option<Vec<usize>>, Stopped> {
-        let mut members = Vec::new();
-        let mut page_token = String::new();
-        for _ in 0..PAGES {
-            let call = Call::media_items_search(album, &page_token);
-            let page: MediaItemsPage = match self.ask(&call).await {
-                Ok(page) => page,
-                Err(Stopped::Refused(error)) if is_album(&error) => return Ok(None),
-                Err(stopped) => return Err(stopped),
-            };
-            members.extend(page.media_items.into_iter().map(|item| listed.add(item)));
-            let Some(token) = next(&page_token, page.next_page_token)? else {
-                let mut seen = HashSet::new();
-                members.retain(|number| seen.insert(*number));
-                return Ok(Some(members));
-            };
-            page_token = token;
+        let (mut members, mut seen) = (Vec::new(), HashSet::new());
+        let take = |page: MediaItemsPage| {
+            let numbers = page.media_items.into_iter().map(|item| listed.add(item));
+            members.extend(numbers.filter(|number| seen.insert(*number)));
+            page.next_page_token
+        };
+        let request = |page_token: &str| Call::media_items_search(album, page_token);
+        match self.read_pages(request, take).await {
+            Ok(()) => Ok(Some(members)),
+            Err(Stopped::Refused(error)) if concerns_album(&error) => Ok(None),
+            Err(stopped) => Err(stopped),
         }
-        Err(endless())
     }
 
-    /// Sends a call until it is answered, or until waiting is of no use.
-    async fn ask<T: serde::de::DeserializeOwned>(&mut self, call: &Call) -> Result<T, Stopped> {
+    /// Reads a list to its end. `take` uses a page and returns the token of the next one.
+    async fn read_pages<P: DeserializeOwned>(
+        &mut self,
+        request: impl Fn(&str) -> Call,
+        mut take: impl FnMut(P) -> String,
+    ) -> Result<(), Stopped> {
+        let mut page_token = String::new();
+        for _ in 0..PAGES_MAX {
+            let next = take(self.ask(&request(&page_token)).await?);
+            if next.is_empty() {
+                return Ok(());
+            }
+            if next == page_token {
+                break;
+            }
+            page_token = next;
+        }
+        let error = photos_api::Error::new(Kind::Garbled, "the list has no end");
+        Err(Stopped::Refused(error))
+    }
+
+    /// Sends a call until it succeeds, or until a retry is useless.
+    async fn ask<T: DeserializeOwned>(&mut self, call: &Call) -> Result<T, Stopped> {
         loop {
-            self.wait_for_the_gate().await?;
+            self.wait_for_account().await?;
             let context = self.context;
             let now = context.clock.now();
             let quota = &context.config.quota;
@@ -241,26 +247,26 @@ impl<'a> Lists<'a> {
             let error = match answered.and_then(|answer| answer.parse()) {
                 Ok(page) => {
                     self.backoff.reset();
-                    // A list says nothing of the storage: that pause is for writes to end.
+                    // A list does not prove that storage is free: only a write ends that pause.
                     context.account.record_upload_success().await?;
                     return Ok(page);
                 }
                 Err(error) => error,
             };
             let wait = self.wait_after(&error);
-            if self.backoff.failures() > PATIENCE || !pause::is_worth_retrying(&error) {
+            if self.backoff.failures() > FAILURES_MAX || !pause::is_worth_retrying(&error) {
                 context.account.record_failure(&error).await?;
                 return Err(Stopped::Refused(error));
             }
             if !wait.is_zero() {
                 tracing::warn!("waiting {wait:.0?}: {}", account::error_chain(&error));
             }
-            self.rest(wait).await?;
+            self.wait(wait).await?;
         }
     }
 
-    /// A stop of the account that an earlier run was told is not asked about again before its end.
-    async fn wait_for_the_gate(&self) -> Result<(), Stopped> {
+    /// Waits until the end of a pause of the account.
+    async fn wait_for_account(&self) -> Result<(), Stopped> {
         let context = self.context;
         let Permit::Closed { until: Some(until) } = context.account.check() else {
             return Ok(());
@@ -272,21 +278,21 @@ impl<'a> Lists<'a> {
         if pause.state == AccountState::StorageFull {
             return Ok(());
         }
-        self.rest(clock::until(context.clock.now(), until)).await
+        self.wait(clock::until(context.clock.now(), until)).await
     }
 
     fn wait_after(&mut self, error: &photos_api::Error) -> Duration {
         let retry = &self.context.config.retry;
         let is_first = self.backoff.failures() == 0;
         let wait = self.backoff.next_wait(retry, error);
-        // The next call brings a new access token.
+        // The next attempt uses a new access token.
         if is_first && error.kind() == Kind::AccessTokenRefused {
             return Duration::ZERO;
         }
         wait
     }
 
-    async fn rest(&self, wait: Duration) -> Result<(), Stopped> {
+    async fn wait(&self, wait: Duration) -> Result<(), Stopped> {
         tokio::select! {
             () = sleep(wait) => Ok(()),
             () = self.context.stop.cancelled() => Err(Stopped::Interrupted),
@@ -294,25 +300,10 @@ impl<'a> Lists<'a> {
     }
 }
 
-/// Whether the refusal is about the album that was asked for.
-fn is_album(error: &photos_api::Error) -> bool {
+/// Whether the refusal is about the requested album.
+fn concerns_album(error: &photos_api::Error) -> bool {
     matches!(
         error.kind(),
         Kind::AlbumRefused | Kind::NotFound | Kind::BadRequest | Kind::Forbidden
     )
-}
-
-/// The token of the page after this one; none at the end.
-fn next(current: &str, next: String) -> Result<Option<String>, Stopped> {
-    if next.is_empty() {
-        return Ok(None);
-    }
-    if next == current {
-        return Err(endless());
-    }
-    Ok(Some(next))
-}
-
-fn endless() -> Stopped {
-    Stopped::Refused(photos_api::Error::new(Kind::Garbled, "the list has no end"))
 }

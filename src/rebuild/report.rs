@@ -1,21 +1,21 @@
-//! What a rebuild came to, in words.
+//! The printed result of a rebuild.
 
 use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
 use super::matching::Unsure;
 use crate::{escape::Escaped, status::format};
 
-/// Files, items or albums that are listed one by one for each reason.
-const LISTED: usize = 20;
+/// The most entries that are printed for each reason.
+const PRINTED_MAX: usize = 20;
 
-/// So many, and the first of them.
+/// A count, and the first entries.
 #[derive(Debug)]
-struct Several<T> {
+struct Entries<T> {
     n: u64,
     first: Vec<T>,
 }
 
-impl<T> Default for Several<T> {
+impl<T> Default for Entries<T> {
     fn default() -> Self {
         Self {
             n: 0,
@@ -24,38 +24,38 @@ impl<T> Default for Several<T> {
     }
 }
 
-impl<T> Several<T> {
+impl<T> Entries<T> {
     fn add(&mut self, one: impl FnOnce() -> T) {
         self.n += 1;
-        if self.first.len() < LISTED {
+        if self.first.len() < PRINTED_MAX {
             self.first.push(one());
         }
     }
 }
 
-/// What a rebuild came to.
+/// The result of a rebuild.
 #[derive(Debug, Default)]
 pub(super) struct Report {
-    /// Whether nothing was written.
+    /// A dry run: nothing was written.
     pub(super) is_dry: bool,
-    /// Media items of the service; none if it was not asked to the end.
+    /// The number of media items; none if the list was not read to its end.
     pub(super) items: Option<u64>,
-    /// Files whose media item was known before.
+    /// The number of files that had an item before.
     pub(super) known: u64,
-    /// Files that were matched.
+    /// The number of matched files.
     pub(super) matched: u64,
-    unmatched: BTreeMap<Unsure, Several<PathBuf>>,
-    orphans: Several<String>,
-    albums: Several<String>,
-    doubles: Several<String>,
-    problems: Several<String>,
-    left: Several<PathBuf>,
-    /// Why it ended before its end.
+    unmatched: BTreeMap<Unsure, Entries<PathBuf>>,
+    orphans: Entries<String>,
+    albums: Entries<String>,
+    doubles: Entries<String>,
+    problems: Entries<String>,
+    left: Entries<PathBuf>,
+    /// Why it ended early.
     pub(super) stopped: Option<String>,
 }
 
 impl Report {
-    /// A report of nothing yet.
+    /// An empty report.
     pub(super) fn new(is_dry: bool) -> Self {
         Self {
             is_dry,
@@ -63,38 +63,37 @@ impl Report {
         }
     }
 
-    /// A file that matched and was not recorded: it changed meanwhile, cannot be read, or is on its
-    /// way already.
+    /// Adds a matched file that was not recorded: it changed, cannot be read, or is queued already.
     pub(super) fn left(&mut self, path: impl FnOnce() -> PathBuf) {
         self.left.add(path);
     }
 
-    /// A file that has no sure match.
+    /// Adds a file without a match.
     pub(super) fn unmatched(&mut self, why: Unsure, path: impl FnOnce() -> PathBuf) {
         self.unmatched.entry(why).or_default().add(path);
     }
 
-    /// A media item that no file is.
+    /// Adds a media item without a file.
     pub(super) fn orphan(&mut self, name: &str) {
         self.orphans.add(|| name.to_owned());
     }
 
-    /// An album that is ours again.
+    /// Adds an album that got its row.
     pub(super) fn album(&mut self, title: String) {
         self.albums.add(|| title);
     }
 
-    /// An album whose title another one has already.
+    /// Adds an album whose title another one has already.
     pub(super) fn double(&mut self, title: &str) {
         self.doubles.add(|| title.to_owned());
     }
 
-    /// What could not be read.
+    /// Adds what could not be read.
     pub(super) fn problem(&mut self, words: String) {
         self.problems.add(|| words);
     }
 
-    /// Everything, as it is printed.
+    /// The printed text.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         let (was, were, left) = if self.is_dry {
@@ -115,18 +114,14 @@ impl Report {
         if self.albums.n > 0 {
             let verb = if self.albums.n == 1 { was } else { were };
             let _ = writeln!(text, "{albums} {verb} taken over:");
-            list(&mut text, &self.albums, |title| {
-                Escaped::text(title).to_string()
-            });
+            list(&mut text, &self.albums, |it| Escaped::text(it).to_string());
         }
         if self.doubles.n > 0 {
             let _ = writeln!(
                 text,
                 "Left alone, because another album has the same title:"
             );
-            list(&mut text, &self.doubles, |title| {
-                Escaped::text(title).to_string()
-            });
+            list(&mut text, &self.doubles, |it| Escaped::text(it).to_string());
         }
         for why in Unsure::ALL {
             let Some(files) = self.unmatched.get(&why) else {
@@ -134,9 +129,7 @@ impl Report {
             };
             let n = format::files(files.n);
             let _ = writeln!(text, "{n} not found again, {}:", why.words());
-            list(&mut text, files, |path: &PathBuf| {
-                Escaped::path(path).to_string()
-            });
+            list(&mut text, files, |it| Escaped::path(it).to_string());
         }
         if self.left.n > 0 {
             let n = format::files(self.left.n);
@@ -144,9 +137,7 @@ impl Report {
                 text,
                 "{n} left as before: changed, unreadable, or queued already:"
             );
-            list(&mut text, &self.left, |path: &PathBuf| {
-                Escaped::path(path).to_string()
-            });
+            list(&mut text, &self.left, |it| Escaped::path(it).to_string());
         }
         if !self.unmatched.is_empty() {
             let _ = writeln!(
@@ -157,14 +148,12 @@ impl Report {
         if self.orphans.n > 0 {
             let n = format::count(self.orphans.n, "media item", "media items");
             let _ = writeln!(text, "{n} without a file for certain:");
-            list(&mut text, &self.orphans, |name| {
-                Escaped::text(name).to_string()
-            });
+            list(&mut text, &self.orphans, |it| Escaped::text(it).to_string());
         }
         if self.problems.n > 0 {
             text.push_str("Could not be looked at:\n");
-            list(&mut text, &self.problems, |words| {
-                Escaped::text(words).to_string()
+            list(&mut text, &self.problems, |it| {
+                Escaped::text(it).to_string()
             });
         }
         if self.is_dry {
@@ -177,11 +166,11 @@ impl Report {
     }
 }
 
-fn list<T>(text: &mut String, several: &Several<T>, show: impl Fn(&T) -> String) {
-    for one in &several.first {
+fn list<T>(text: &mut String, entries: &Entries<T>, show: impl Fn(&T) -> String) {
+    for one in &entries.first {
         let _ = writeln!(text, "  {}", show(one));
     }
-    let more = several.n - several.first.len() as u64;
+    let more = entries.n - entries.first.len() as u64;
     if more > 0 {
         let _ = writeln!(text, "  and {} more", format::number(more));
     }

@@ -78,7 +78,7 @@ pub struct RecoveredItem {
 }
 
 store_methods! {
-    write_durably fn albums_taken_over(list: Vec<ListedAlbum>, now: Timestamp) -> Vec<Option<AdoptedAlbum>>;
+    write_durably fn albums_taken_over(list: Vec<ListedAlbum>, is_dry: bool, now: Timestamp) -> Vec<Option<AdoptedAlbum>>;
     write fn found_again(found: Vec<RecoveredItem>, verify_after: Option<i64>, now: Timestamp) -> Vec<Option<ItemId>>;
     write fn keys_in(album: AlbumRow, items: Vec<ItemId>) -> Vec<Option<Vec<u8>>>;
     write fn stand_in(album: AlbumRow, items: Vec<(ItemId, bool)>) -> ();
@@ -86,16 +86,24 @@ store_methods! {
 
 impl Tx {
     /// Assigns the albums of the service's list to the rows of their titles, which are created if needed.
-    /// None for an album whose title and part already belong to another album.
+    /// None for an album whose title and part already belong to another album. A dry run rolls back.
     pub fn albums_taken_over(
         &self,
         list: Vec<ListedAlbum>,
+        is_dry: bool,
         now: Timestamp,
     ) -> Result<Vec<Option<AdoptedAlbum>>> {
+        self.execute_batch("SAVEPOINT albums")?;
         remote_albums::set_listed(self, now)?;
-        list.into_iter()
+        let taken = list
+            .into_iter()
             .map(|album| adopt_album(self, album, now))
-            .collect()
+            .collect();
+        if is_dry {
+            self.execute_batch("ROLLBACK TO albums")?;
+        }
+        self.execute_batch("RELEASE albums")?;
+        taken
     }
 
     /// Attaches files to media items that exist already, and returns the item of each, or none if the

@@ -50,7 +50,11 @@ async fn a_file_that_is_found_again_is_held_and_its_item_is_created() {
     let root = bench.root("/photos").await;
     let taken = bench
         .store
-        .albums_taken_over(vec![listed("a", "Crete", 1), listed("b", "Crete", 2)], t(0))
+        .albums_taken_over(
+            vec![listed("a", "Crete", 1), listed("b", "Crete", 2)],
+            false,
+            t(0),
+        )
         .await
         .unwrap();
     let rows: Vec<AlbumRow> = taken.into_iter().flatten().map(|one| one.row).collect();
@@ -145,7 +149,10 @@ async fn an_album_is_taken_over_once_and_a_renamed_one_keeps_its_row() {
     let root = bench.root("/photos").await;
     bench.queue(root, Some("Crete"), [1]).await;
     let take = async |album: ListedAlbum| {
-        let taken = bench.store.albums_taken_over(vec![album], t(9)).await;
+        let taken = bench
+            .store
+            .albums_taken_over(vec![album], false, t(9))
+            .await;
         taken.unwrap().remove(0)
     };
     let first = take(listed("a", "Crete", 1)).await.unwrap();

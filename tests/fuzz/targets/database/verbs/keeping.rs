@@ -130,7 +130,7 @@ pub(super) async fn of_recovery(store: &Store, verb: u8, input: &mut Bytes<'_>) 
                 product_url: None,
             };
             let listed = vec![listed(input), listed(input)];
-            let _ = store.albums_taken_over(listed, now).await?;
+            let _ = store.albums_taken_over(listed, false, now).await?;
         }
         1 => {
             let verify_after = (input.byte() % 2 == 1).then(|| input.number());
