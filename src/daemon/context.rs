@@ -35,6 +35,7 @@ pub async fn build(
     Ok(Context {
         store,
         client,
+        config,
         clock,
         progress,
         wakes,
@@ -42,6 +43,5 @@ pub async fn build(
         mode,
         scanning,
         stop,
-        config,
     })
 }

@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn server_errors_are_repeated_six_times_and_twice_for_a_part() {
         let sends = |policy: CallPolicy| {
-            (1..).find(|sends| policy.settle(Fault::Server, *sends) == Next::GiveUp)
+            (1..100).find(|sends| policy.settle(Fault::Server, *sends) == Next::GiveUp)
         };
         assert_eq!(sends(CallKind::CreateItems.policy(false)), Some(6));
         assert_eq!(sends(CallKind::CreateItems.policy(true)), Some(2));

@@ -28,13 +28,11 @@ pub(super) fn row_of(db: &Tx, title: Option<&str>) -> Result<AlbumRow> {
         return Ok(LIBRARY);
     };
     let sql = "SELECT id FROM albums WHERE title = ?1 ORDER BY part DESC LIMIT 1";
-    match db.opt(sql, params![title])? {
-        Some(album) => Ok(album),
-        None => {
-            let sql = "INSERT INTO albums (title) VALUES (?1)";
-            db.insert(sql, params![title]).map(AlbumRow)
-        }
+    if let Some(album) = db.opt(sql, params![title])? {
+        return Ok(album);
     }
+    let sql = "INSERT INTO albums (title) VALUES (?1)";
+    db.insert(sql, params![title]).map(AlbumRow)
 }
 
 /// The albums that a user means by a title or an id: all parts by the plain title, one by its own title.

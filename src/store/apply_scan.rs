@@ -412,13 +412,11 @@ struct Columns<'a> {
 }
 
 fn ensure_dir(db: &Tx, root: RootId, dir: &Path) -> Result<DirId> {
-    match db.dir(root, dir)? {
-        Some(id) => Ok(id),
-        None => {
-            let sql = "INSERT INTO dirs (root_id, path) VALUES (?1, ?2)";
-            db.insert(sql, params![root, dir]).map(DirId)
-        }
+    if let Some(id) = db.dir(root, dir)? {
+        return Ok(id);
     }
+    let sql = "INSERT INTO dirs (root_id, path) VALUES (?1, ?2)";
+    db.insert(sql, params![root, dir]).map(DirId)
 }
 
 fn keep_as_is(db: &Tx, file: FileId, stat: FileStat) -> Result<()> {

@@ -117,6 +117,7 @@ from_row!(FileStatus {
 impl Reader {
     /// What is known of the file at this absolute path.
     pub fn explain(&self, path: &Path) -> Result<Option<Explained>> {
+        type Placement = (String, i64, String, Option<String>, bool, Option<String>);
         let Some((mut explained, item)) = find(self, path)? else {
             return Ok(None);
         };
@@ -141,7 +142,7 @@ impl Reader {
         explained.copies = copies
             .map(|(root, dir, name)| joined(root, dir, name))
             .collect();
-        let placements: Vec<(String, i64, String, Option<String>, bool, Option<String>)> = self.all(
+        let placements: Vec<Placement> = self.all(
             "SELECT albums.title, albums.part, placements.state, placements.reason, placements.in_sequence,
                     albums.reason
              FROM placements JOIN albums ON albums.id = placements.album_id
@@ -238,11 +239,13 @@ fn find_in(
         Option<String>,
         Option<String>,
     );
+    type Ids = (FileId, Option<ItemId>);
+    type FileColumns = (String, Option<String>);
     let dir = relative.parent().unwrap_or(Path::new(""));
     let Some(name) = relative.file_name() else {
         return Ok(None);
     };
-    let row: Option<((FileId, Option<ItemId>), (String, Option<String>), Texts, Texts, u32, i64)> = db.opt(
+    let row: Option<(Ids, FileColumns, Texts, Texts, u32, i64)> = db.opt(
         "SELECT files.id, files.item_id, files.state, files.reason,
                 items.state, items.reason, items.message, items.product_url,
                 items.description, items.sent_description, items.describe_error, NULL,

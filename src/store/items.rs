@@ -10,6 +10,7 @@ use crate::model::{
 
 /// Why something is in its state: our words, and the service's code and message.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_field_names, reason = "named after the columns")]
 pub(super) struct Reason<'a> {
     pub(super) reason: Option<&'a str>,
     pub(super) code: Option<i32>,

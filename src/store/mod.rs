@@ -15,6 +15,11 @@
 //! power cut is written with `synchronous = FULL`: the intention of a mutating call
 //! ([`Store::journal`] and its kin), because a forgotten `albums.create` would become a second album.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "a verb owns what it is given: it is moved to the writer thread"
+)]
+
 mod albums;
 mod apply_scan;
 mod attach;

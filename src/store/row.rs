@@ -239,7 +239,7 @@ column! {
     u32: u32, |value| value, |this| integer((*this).into());
     // Nothing that is counted or measured here reaches 2^63.
     u64: i64, |value| amount(value), |this| integer(*this as i64);
-    usize: i64, |value| amount(value) as usize, |this| integer(*this as i64);
+    usize: i64, |value| usize::try_from(amount(value)).unwrap_or(usize::MAX), |this| integer(*this as i64);
     bool: bool, |value| value, |this| integer((*this).into());
     String: String, |value| value, |this| text(this);
     Vec<u8>: Vec<u8>, |value| value, |this| blob(this);

@@ -104,12 +104,12 @@ impl Tx {
 
     /// The path of a file of each item, or the name of the media item if no file is known.
     pub fn paths_of(&self, items: Vec<ItemId>) -> Result<Vec<PathBuf>> {
-        let path_of = |item| match self.opt::<(_, _, _)>(PATH_OF, params![item])? {
-            Some((root, dir, name)) => Ok(joined(root, dir, name)),
-            None => {
-                let sql = "SELECT file_name FROM items WHERE id = ?1";
-                Ok(self.one::<String>(sql, params![item])?.into())
+        let path_of = |item| {
+            if let Some((root, dir, name)) = self.opt(PATH_OF, params![item])? {
+                return Ok(joined(root, dir, name));
             }
+            let sql = "SELECT file_name FROM items WHERE id = ?1";
+            Ok(self.one::<String>(sql, params![item])?.into())
         };
         items.into_iter().map(path_of).collect()
     }

@@ -218,7 +218,7 @@ fn read_up_to(file: &mut impl io::Read, buffer: &mut [u8]) -> io::Result<usize> 
 }
 
 /// The most characters of `fileName`, extension included (fact sheet, section 3.1).
-pub const MAX_CHARS: usize = 255;
+pub(super) const MAX_CHARS: usize = 255;
 
 /// The longest extension that is worth keeping whole when a name is cut, characters.
 const MAX_EXTENSION: usize = 16;

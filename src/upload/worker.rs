@@ -144,14 +144,14 @@ impl Worker {
 
     async fn upload(&self, mut source: Source) -> Result<Ended> {
         let (context, claim, size) = (self.context(), &self.claim, source.stat.size);
-        let content = Content {
+        let read = Content {
             hash: source.hash,
             size,
             mime: source.kind.mime,
             file_name: file_name(&claim.name),
             words: source.words.take(),
         };
-        let hashed = self.store().hashed(claim.file, content, self.now()).await?;
+        let hashed = self.store().hashed(claim.file, read, self.now()).await?;
         let (item, kept) = match hashed {
             Hashed::Duplicate(item, state) => {
                 tracing::debug!(item.id = item.0, path = %self.path(), "known already: {state}");

@@ -99,13 +99,12 @@ impl Writer {
                 let Some(part) = self.remove_bisection.take() else {
                     return Ok(Turn::Again);
                 };
-                match self.store().plan_removal(part.album, part.items).await? {
-                    Some(members) => members,
-                    None => {
-                        self.remove_bisection.passed();
-                        return Ok(Turn::Again);
-                    }
-                }
+                let members = self.store().plan_removal(part.album, part.items).await?;
+                let Some(members) = members else {
+                    self.remove_bisection.passed();
+                    return Ok(Turn::Again);
+                };
+                members
             }
         };
         let call = membership_call(CallKind::RemoveItems, members, Call::album_remove);

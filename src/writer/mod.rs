@@ -6,7 +6,7 @@
 //! - [`create_album`]: ids of albums, found in the service's list or made by `albums.create`.
 //! - [`membership`]: `albums.batchAddMediaItems`, `albums.batchRemoveMediaItems`, and the order of an album
 //!   as the service lists it.
-//! - [`describe`]: `mediaItems.patch`.
+//! - [`describe`]: text of one item, by `mediaItems.patch`.
 //! - [`item_results`]: what the result of one item means. Pure.
 //! - [`bisect`]: which item made a whole call fail. Pure.
 //!
