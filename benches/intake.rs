@@ -39,7 +39,7 @@ async fn main() {
     let base = env::var_os("ALBUMEN_BENCH_DIR").map_or_else(env::temp_dir, Into::into);
     let dir = tempfile::tempdir_in(base).unwrap();
     let root = dir.path().join("photos");
-    let content = content();
+    let bytes = content();
     for n in 0..files.div_ceil(FILES_PER_DIR) {
         let folder = root
             .join(format!("{:02}", n % 40))
@@ -47,7 +47,7 @@ async fn main() {
         fs::create_dir_all(&folder).unwrap();
         for m in 0..FILES_PER_DIR.min(files - n * FILES_PER_DIR) {
             let name = format!("IMG_20240501_{:06}.jpg", n * FILES_PER_DIR + m);
-            fs::write(folder.join(name), &content).unwrap();
+            fs::write(folder.join(name), &bytes).unwrap();
         }
     }
     let find = timed(|| {
