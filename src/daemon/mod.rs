@@ -1,6 +1,6 @@
 //! Composition: starts the tasks of a process, executes commands, and stops everything.
 //!
-//! - [`run`] — starts, supervises and stops the tasks of a daemon or of one command;
+//! - [`mod@run`] — starts, supervises and stops the tasks of a daemon or of one command;
 //! - [`context`] and [`clients`] — what the tasks share, built from the configuration;
 //! - [`execute`] — executes one command, for this process or for another;
 //! - [`control_socket`] — accepts commands of other processes;

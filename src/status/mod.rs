@@ -2,7 +2,7 @@
 //!
 //! The JSON field names are a fixed interface. [`build`] fills the value, [`eta`] estimates the end,
 //! [`text`] turns it into sentences and tables, [`summary`] reports what a command did, [`sign_in`] knows
-//! when a sign-in is about to expire, [`format`] writes numbers, sizes and times.
+//! when a sign-in is about to expire, [`mod@format`] writes numbers, sizes and times.
 
 mod build;
 pub mod eta;

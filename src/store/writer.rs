@@ -117,7 +117,7 @@ impl Store {
 macro_rules! store_methods {
     ($($write:ident fn $name:ident($($arg:ident: $type:ty),* $(,)?) -> $output:ty;)*) => {
         impl $crate::store::Store {$(
-            #[doc = concat!("Runs [`Tx::", stringify!($name), "`](crate::store::Tx::", stringify!($name), ") on the writer thread.")]
+            #[doc = concat!("Runs `", stringify!($name), "` of the transaction, or of its reader, on the writer thread.")]
             pub async fn $name(&self, $($arg: $type),*) -> $crate::store::Result<$output> {
                 self.$write(move |tx| tx.$name($($arg),*)).await
             }

@@ -78,7 +78,7 @@ pub(super) async fn of_the_account(store: &Store, verb: u8, input: &mut Bytes<'_
         3 => {
             store
                 .lane_is(Pause::plain(WriterState::Waiting), now)
-                .await?
+                .await?;
         }
         4 => store.lane_refusals(u32::from(input.byte()) << 24).await?,
         5 => {
@@ -96,7 +96,7 @@ pub(super) async fn of_the_account(store: &Store, verb: u8, input: &mut Bytes<'_
         9 => {
             store
                 .remove_by_user(vec![(ItemId(input.row()), album)])
-                .await?
+                .await?;
         }
         10 => {
             let _ = store.anything_leaving().await?;
