@@ -52,7 +52,7 @@ impl Afterwards {
         Ok(Ok(Some(target)))
     }
 
-    /// Whether a folder is there again that files were to be moved to: then they are looked at anew.
+    /// Whether a folder is there again that files were to be moved to: then they are looked at again.
     pub(super) async fn look_for_targets(&mut self) -> Result<()> {
         let mut is_back = false;
         for dir in self.away.clone() {

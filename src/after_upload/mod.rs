@@ -6,7 +6,7 @@
 //! next start, and a file that Albumen let go is never taken for one that somebody deleted.
 //!
 //! Whatever stands in the way keeps the file where it is, with the reason in `explain`; it is
-//! looked at anew at the next start. [`precheck`] judges, [`execute`] acts, [`recover`] resolves.
+//! looked at again at the next start. [`precheck`] judges, [`execute`] acts, [`recover`] resolves.
 
 mod checked_unlink;
 mod destination;
@@ -332,7 +332,7 @@ impl Afterwards {
                         "{path} had gone, and that was not recorded yet"
                     );
                 }
-                Some(Recovery::Anew(reason)) => {
+                Some(Recovery::Retry(reason)) => {
                     let store = &self.context.store;
                     let now = self.context.clock.now();
                     store

@@ -122,7 +122,7 @@ fn try_look(source: &Source, act: &Act) -> io::Result<Look> {
         return stays("it is no file any more");
     }
     let (stat, _) = read_source::stat_of(&file)?;
-    // The inode is not asked: some file systems number their files anew at each mount, and the hash
+    // The inode is not asked: some file systems number their files again at each mount, and the hash
     // below is the better witness.
     if !read_source::same_content(stat, source.stat) {
         return stays("it has changed since it was sent");

@@ -17,8 +17,8 @@ use crate::{
 pub(super) enum Recovery {
     /// It was done, or is now.
     Done,
-    /// It was not: the file is looked at anew.
-    Anew(&'static str),
+    /// It was not: the file is looked at again.
+    Retry(&'static str),
     /// The root is not there to be looked at: the question stays open.
     Away,
 }
@@ -37,19 +37,19 @@ pub(super) fn aftermath(intended: &Intended) -> Recovery {
     match &intended.act {
         // For a move it comes to that only once the target is there.
         _ if recovered == Recovered::Taken => Recovery::Done,
-        _ if recovered == Recovered::Kept => Recovery::Anew("its name was another file's"),
-        Act::Delete if is_there => Recovery::Anew("it was cut short before anything was done"),
+        _ if recovered == Recovered::Kept => Recovery::Retry("its name was another file's"),
+        Act::Delete if is_there => Recovery::Retry("it was cut short before anything was done"),
         Act::Delete if was_unmounted(source) => Recovery::Away,
         Act::Delete => Recovery::Done,
         Act::Move(target) => {
             clean_up(intended, target);
             match (is_there, is_what_was_sent(source, target)) {
                 (true, true) => finish(intended),
-                (true, false) => Recovery::Anew("it was cut short before anything was moved"),
+                (true, false) => Recovery::Retry("it was cut short before anything was moved"),
                 (false, true) => Recovery::Done,
                 (false, false) if was_unmounted(source) => Recovery::Away,
                 // Somebody else took it: that is for the scan to find out.
-                (false, false) => Recovery::Anew("it was gone before it could be moved"),
+                (false, false) => Recovery::Retry("it was gone before it could be moved"),
             }
         }
     }
@@ -83,9 +83,9 @@ fn finish(intended: &Intended) -> Recovery {
     match precheck::look(&intended.source, &Act::Delete) {
         Look::CheckedFile(fit) => match execute::delete(intended.id, &intended.source, &fit) {
             Ok(()) => Recovery::Done,
-            Err(_) => Recovery::Anew("it was moved, but its old name could not be deleted"),
+            Err(_) => Recovery::Retry("it was moved, but its old name could not be deleted"),
         },
-        Look::Stays(_) => Recovery::Anew("it was moved, and is not what it was any more"),
+        Look::Stays(_) => Recovery::Retry("it was moved, and is not what it was any more"),
         Look::Away => Recovery::Away,
     }
 }

@@ -155,7 +155,7 @@ pub enum Command {
         /// Take over the token file of a sign-in with the same OAuth client on another machine
         #[arg(long, value_name = "FILE", conflicts_with = "no_browser")]
         from: Option<PathBuf>,
-        /// Go on with another OAuth client than the one that filled the library; albums are made anew
+        /// Go on with another OAuth client than the one that filled the library; albums are made again
         #[arg(long)]
         new_client: bool,
     },

@@ -36,7 +36,7 @@ pub(crate) async fn run(app: &App, flags: &cli::AlbumRemove) -> anyhow::Result<E
         Some(album) => {
             let paths = backfill::to_bytes(&app.absolute(&flags.paths));
             let known = match reader()? {
-                Some(reader) => reader.leavers(album, &paths)?,
+                Some(reader) => reader.memberships_named(album, &paths)?,
                 None => None,
             };
             let mut members = known.ok_or_else(|| unknown(album))?;

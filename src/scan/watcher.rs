@@ -13,7 +13,7 @@
 //!
 //! Events carry the real names of directories. If links are followed, a change is reported once, under the
 //! name without links, and a new link to a directory is found by the next full scan. A root that does not
-//! exist raises no event when it appears: whoever notices calls [`Watcher::rewatch`].
+//! exist raises no event when it appears: the caller that notices calls [`Watcher::rewatch`].
 //!
 //! The library's callback only adds to a bounded map and does no I/O. The thread must never hold the map's lock
 //! while it calls the library: the library's own thread may be waiting for that lock in the callback.

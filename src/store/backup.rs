@@ -298,7 +298,7 @@ pub fn restore(state_dir: &Path, file: Option<&Path>, now: Timestamp) -> Result<
 }
 
 /// Makes the copy fit for today: the schema of this version, no orders of commands that are gone,
-/// the instant, and no list of albums: it is read anew before one is made. Gives how many items it knows.
+/// the instant, and no list of albums: it is read again before one is made. Gives how many items it knows.
 fn prepare(restoring: &Path, present: &Path, now: Timestamp) -> Result<u64> {
     let mut connection = Connection::open(restoring)?;
     connection::migrate(&mut connection)?;

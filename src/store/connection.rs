@@ -181,7 +181,7 @@ fn prepare(connection: &Connection) -> Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
     // A plan is made once, without a look at the values. Otherwise SQLite prepares a kept statement
-    // anew each time a value is bound that an equality without an index compares with: that was a
+    // again each time a value is bound that an equality without an index compares with: that was a
     // third of the first scan. And what the tests say of plans holds for all values.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())

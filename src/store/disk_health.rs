@@ -1,7 +1,7 @@
 //! Whether the database can be written and still is the one that was opened.
 //!
 //! - What a disk does to us passes: it is full, it became read-only, it failed. The writer notes it
-//!   here once, in one sentence, whoever met it; the stages try again, and `status` asks
+//!   here once, in one sentence, whichever call met it; the stages try again, and `status` asks
 //!   [`Store::trouble`](super::Store::trouble), because a database that cannot be written cannot say so.
 //! - What a person does to the file does not pass: a database that was removed, replaced or cut short
 //!   under us must not be written, because nobody would ever read it. [`Identity`] tells, before each
@@ -150,7 +150,7 @@ impl Past {
     }
 }
 
-/// Shared between the writer and whoever tells about it; cheap to clone.
+/// Shared between the writer thread and those that report it; cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Health {
     path: Arc<Path>,

@@ -21,7 +21,7 @@ pub enum Error {
         /// The newest that this binary knows.
         known: i32,
     },
-    /// The database was written by an older Albumen, and whoever only looks does not change it.
+    /// The database was written by an older Albumen, and a read-only connection does not update it.
     #[error(
         "the database is of version {found}, and this Albumen, which knows version {known}, has not updated it yet"
     )]

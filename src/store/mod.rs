@@ -1,19 +1,18 @@
-//! The truth: all SQL, behind verbs of the domain.
+//! The database: all SQL.
 //!
-//! - One writer thread owns the one writing connection ([`writer`]). A verb is a closure that it runs
-//!   in a savepoint; verbs that are waiting together are committed together, and each is answered
-//!   after the commit, never before.
-//! - Every verb is one transaction, and every state change goes through [`crate::model::item`].
-//! - Whoever only looks uses a [`Reader`], which has a read-only connection of its own and never
-//!   waits for the writer (WAL).
+//! - One thread owns the one writing connection ([`writer`]). An operation is a method of [`Tx`] that runs in a
+//!   savepoint; operations that wait together are committed together, and each is answered after the commit.
+//! - Every operation is one transaction, and every change of an item's state goes through [`crate::model::item`].
+//! - A [`Reader`] has a read-only connection of its own and never waits for the writer (WAL).
+//! - [`row`] maps rows to types; each other file has the statements of one concept.
 //!
-//! The queue is the tables. Nothing about an item is kept in memory that a crash would lose, so a
-//! crash, a restart and a lost wake-up are the same case: look again.
+//! The tables are the queue: nothing about an item is kept in memory that a crash must not lose, so a crash, a
+//! restart and a lost wake-up are the same case.
 //!
-//! **Durability.** `synchronous = NORMAL`: a power cut may take back the last commits, which costs
-//! work (a byte sent twice, an item asked for twice) but never consistency. What must survive a
-//! power cut is written with `synchronous = FULL`: the intention of a mutating call
-//! ([`Store::journal`] and its kin), because a forgotten `albums.create` would become a second album.
+//! **Durability.** `synchronous = NORMAL`: a power cut may undo the last commits, which costs work (bytes sent
+//! twice, an item asked for twice) but never consistency. What must survive a power cut is written with
+//! `synchronous = FULL`: the intention of a mutating call ([`Store::journal`] and others), because a forgotten
+//! `albums.create` would become a second album.
 
 #![allow(
     clippy::needless_pass_by_value,

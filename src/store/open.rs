@@ -17,19 +17,19 @@ impl Store {
     pub fn open(state_dir: &Path) -> Result<Self> {
         match backup::lost(state_dir) {
             Some(backup) => Err(Error::Lost(backup)),
-            None => Self::open_anew(state_dir),
+            None => Self::open_or_create(state_dir),
         }
     }
 
     /// The same, and creates a missing database even if there is a backup: for `rebuild`, which learns
     /// from the service what is in the library.
-    pub fn open_anew(state_dir: &Path) -> Result<Self> {
+    pub fn open_or_create(state_dir: &Path) -> Result<Self> {
         let path = state_dir.join(FILE_NAME);
         let connection = connection::for_writing(&path)?;
         Ok(Self::new(connection, path))
     }
 
-    /// The same as [`Store::open_anew`], and puts a new database in place of a damaged one, which is
+    /// The same as [`Store::open_or_create`], and puts a new database in place of a damaged one, which is
     /// kept under the name that is returned. Reads the whole database.
     pub fn open_in_place_of_damage(state_dir: &Path) -> Result<(Self, Option<PathBuf>)> {
         let before = if is_damaged(state_dir)? {
@@ -37,7 +37,7 @@ impl Store {
         } else {
             None
         };
-        Ok((Self::open_anew(state_dir)?, before))
+        Ok((Self::open_or_create(state_dir)?, before))
     }
 
     /// Opens the database beside the process that holds the lock, to leave a command for it.

@@ -208,7 +208,11 @@ pub struct AlbumMembership {
 impl Reader {
     /// The placements of files at these paths, or below them, in the album with this title or id. None if
     /// no such album is known.
-    pub fn leavers(&self, album: &str, paths: &[Vec<u8>]) -> Result<Option<Vec<AlbumMembership>>> {
+    pub fn memberships_named(
+        &self,
+        album: &str,
+        paths: &[Vec<u8>],
+    ) -> Result<Option<Vec<AlbumMembership>>> {
         let parts = albums::named(self, album)?;
         if parts.is_empty() {
             return Ok(None);

@@ -279,7 +279,7 @@ impl Writer {
         let finding = self
             .create_bisection
             .refused(call.album, items, clock::after(now, wait));
-        let suspects = match finding {
+        let refused = match finding {
             Finding::Split => return Ok(false),
             Finding::Culprit(item) => vec![item],
             Finding::NotItemSpecific(items) => items,
@@ -287,12 +287,12 @@ impl Writer {
         let attempts = call.items.first().map_or(0, |(_, attempts)| *attempts);
         let wait = retry.after_server_error(attempts + 2, fastrand::f64());
         let not_before = clock::after(now, wait);
-        let is_alone = suspects.len() == 1;
+        let is_alone = refused.len() == 1;
         // Two culprits in two halves look like a service that refuses everything. So some of the items go
         // alone, and none fails because of another one.
-        let alone = fastrand::usize(..suspects.len().clamp(1, ALONE_OF));
+        let alone = fastrand::usize(..refused.len().clamp(1, ALONE_OF));
         let mut nobody = true;
-        for (index, item) in suspects.into_iter().enumerate() {
+        for (index, item) in refused.into_iter().enumerate() {
             let is_at_fault = match fault {
                 Fault::Token => true,
                 Fault::Request => self.is_refusal_specific(item, is_alone).await?,

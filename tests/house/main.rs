@@ -4,7 +4,7 @@
 
 mod source;
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use source::Sources;
 
@@ -99,13 +99,13 @@ const ANY: &[&str] = &["escape", "clock", "failpoint"];
 
 /// The most lines of production code of the workspace: neither blank nor comment, no tests. It may only
 /// be lowered.
-const MOST_LINES: usize = 42_000;
+const MOST_LINES: usize = 37_700;
 
 /// The most production files of the workspace. It may only be lowered.
-const MOST_FILES: usize = 300;
+const MOST_FILES: usize = 233;
 
-/// The most groups of files of a crate that use one another in a circle. It may only be lowered.
-const MOST_CIRCLES: usize = 20;
+/// The most groups of files of a crate that use one another in a circle. It may only be lowered; the aim is 0.
+const MOST_CIRCLES: usize = 9;
 
 fn workspace() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -166,4 +166,57 @@ fn the_production_code_does_not_grow() {
     println!("{lines} lines in {files} files");
     assert!(lines <= MOST_LINES, "{lines} lines of production code");
     assert!(files <= MOST_FILES, "{files} production files");
+}
+
+/// Words of the private language that this code once had. A newcomer does not search for them.
+const BANNED: &[&str] = &[
+    "ails", "anew", "hunt", "hurried", "leavers", "stumbled", "suspects", "whoever", "whomever",
+];
+
+#[test]
+fn comments_and_names_do_without_the_banned_words() {
+    let mut found = Vec::new();
+    for sources in crates() {
+        for file in sources.files.values() {
+            for (number, line) in file.text.lines().enumerate() {
+                // Printed text may use any word; an odd number of quotes is a part of a longer text.
+                if line.matches('"').count() % 2 == 1 {
+                    continue;
+                }
+                let line = line.split('"').next().unwrap_or_default();
+                let mut words = line.split(|c: char| !c.is_alphanumeric() && c != '\'');
+                if let Some(word) = words.find(|word| BANNED.contains(word)) {
+                    found.push(format!("{}:{}: {word}", file.path.display(), number + 1));
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn the_architecture_page_names_every_module_and_only_files_that_exist() {
+    let page = fs::read_to_string(workspace().join("docs/architecture.md")).unwrap();
+    let way = page.split("## The way of one photo").nth(1).unwrap();
+    let way = way.split("\n## ").next().unwrap();
+    let named = |text: &str| -> BTreeSet<String> {
+        let parts = text.split('`').filter(|part| part.starts_with("src/"));
+        parts.map(str::to_owned).collect()
+    };
+    for path in named(&page) {
+        assert!(workspace().join(&path).exists(), "{path} does not exist");
+    }
+    let on_the_way = named(way).len();
+    assert!(
+        on_the_way <= 50,
+        "the way of one photo has {on_the_way} files"
+    );
+    let sources = albumen();
+    for module in sources.files.keys().filter(|path| path.len() == 1) {
+        assert!(
+            page.contains(&module[0]),
+            "{} is not on the page",
+            module[0]
+        );
+    }
 }

@@ -25,6 +25,8 @@ pub(crate) struct File {
     pub(crate) code: String,
     /// The code without its `use` declarations.
     body: String,
+    /// The whole text.
+    pub(crate) text: String,
     /// What its `use` declarations import: (path from the crate root, local name).
     imports: Vec<(ModulePath, String)>,
     /// What it re-exports from its own submodules: name → path from the crate root.
@@ -48,6 +50,7 @@ impl Sources {
                 path: relative,
                 body: without_uses(&code),
                 code,
+                text,
                 imports,
                 reexports,
             };

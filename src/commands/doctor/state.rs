@@ -82,7 +82,7 @@ fn folder(dir: &Path) -> Finding {
     Finding::good("state", shown.to_string())
 }
 
-/// Files that others can read, and files that we cannot write; the socket belongs to whoever runs.
+/// Files that others can read, and files that we cannot write; the socket belongs to the user whose process runs.
 fn files(dir: &Path) -> Vec<Finding> {
     let Ok(entries) = fs::read_dir(dir) else {
         // The folder is a finding already.

@@ -2,7 +2,7 @@
 //! needs no quotes up to the end of its line.
 //!
 //! The crates that read it stumble over quoteless text that begins with a digit, as client ids do, or
-//! over single quotes. Bounded in depth; the text is bounded by whoever read the file.
+//! over single quotes. Bounded in depth; the caller bounds the text.
 
 use std::{iter::Peekable, str::Chars};
 

@@ -1,4 +1,4 @@
-//! Albums: made once, found again, and made anew when somebody deleted them.
+//! Albums: made once, found again, and made again when somebody deleted them.
 
 use super::*;
 
@@ -98,7 +98,7 @@ async fn after_an_unanswered_create_the_list_is_asked_twice_before_it_is_made_an
     }
     let again = task(&bench, t(300)).await;
     assert_eq!((again.asked_at, again.looked), (Some(t(2)), 2));
-    // Now it is asked for once more, and the looking begins anew.
+    // Now it is asked for once more, and the looking begins again.
     bench
         .store
         .journal(create_album(first.row), t(301))

@@ -64,7 +64,7 @@ pub(super) fn all(reader: &Reader) -> String {
     for path in ["/a/a.jpg", "/a/d/e.jpg", "/a", "/", ""] {
         ends += &told(&reader.explain(Path::new(path)), 110);
         let paths = [path.as_bytes().to_vec()];
-        ends += &told(&reader.leavers("Holidays", &paths), 111);
+        ends += &told(&reader.memberships_named("Holidays", &paths), 111);
         ends += &told(&reader.standing_in(Path::new(path), Path::new("d")), 112);
     }
     let roots = [RootId(1), RootId(2)];
